@@ -1,0 +1,47 @@
+"""The one exception that corebox raises on purpose, in three kinds.
+
+Every error carries a stable code, one sentence saying what is wrong, a hint naming the next thing to try, and
+the exit status of the command line. ``docs/reference/errors.md`` has a section for each code.
+
+Runs at the customer's: Python 3.6, standard library only.
+"""
+
+
+class CoreboxError(Exception):
+    """A bug of ours unless a subclass says otherwise (exit status 5).
+
+    Args:
+        code: stable kebab-case name of the error, e.g. ``not-a-core``.
+        message: one sentence that names the object and what is wrong with it.
+        hint: what to do next, if possible a command; never empty.
+        context: facts for machines (``--json``) and for the error's section in the docs.
+    """
+
+    exit_status = 5
+
+    def __init__(self, code: str, message: str, hint: str, **context: object) -> None:
+        super().__init__(message)
+        if not hint:
+            raise ValueError("an error without a hint helps nobody: " + code)
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.context = context
+
+
+class UsageError(CoreboxError):
+    """The command line makes no sense (exit status 2)."""
+
+    exit_status = 2
+
+
+class InputError(CoreboxError):
+    """What we were given is not what it should be: not a core, a damaged or hostile bundle (exit status 3)."""
+
+    exit_status = 3
+
+
+class HostError(CoreboxError):
+    """This machine lacks something: no engine, no space, an unreachable registry (exit status 4)."""
+
+    exit_status = 4
