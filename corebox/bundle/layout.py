@@ -1,0 +1,30 @@
+"""Names and limits of the bundle format (``docs/reference/bundle-format.md``)."""
+
+MAJOR = 1
+MINOR = 0
+
+MANIFEST = "corebox.json"
+ROOTFS = "rootfs"
+CORE = "core"
+RUN_SCRIPT = "run.sh"
+SUMS = "SHA256SUMS"
+
+SUFFIX = ".corebox"
+
+#: Canonical paths are at most this long: PATH_MAX of Linux (``linux/limits.h``).
+MAX_PATH = 4096
+#: A manifest that is longer than this is an attack, not a crash: 70,000 files make about 25 MB.
+MAX_MANIFEST = 64 << 20
+#: Files and symbolic links together.
+MAX_MEMBERS = 200000
+#: One pax extended header: two paths and the GNU.sparse records.
+MAX_PAX = 16 << 10
+#: Extents of the core: one per 4 KiB page of 64 GiB, written every other page.
+MAX_EXTENTS = 8 << 20
+#: ``run.sh`` is a constant with one path in it.
+MAX_RUN_SCRIPT = 64 << 10
+
+
+def member_of(path: str) -> str:
+    """Name of the archive member that holds the file at canonical ``path`` of the site."""
+    return ROOTFS + path

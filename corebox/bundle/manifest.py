@@ -1,0 +1,192 @@
+"""The manifest ``corebox.json``: what crashed, which files it was mapped from, and what is known of each.
+
+All values are immutable. ``Manifest.to_bytes`` is canonical: equal manifests give equal bytes on every Python.
+"""
+
+import json
+from typing import Dict, NamedTuple, Optional, Tuple
+
+from corebox.bundle import layout
+
+VERIFIED = "verified"
+MISMATCH = "mismatch"
+CANNOT_VERIFY = "cannot-verify"
+MISSING = "missing"
+VERDICTS = (VERIFIED, MISMATCH, CANNOT_VERIFY, MISSING)
+
+ROLES = ("executable", "module", "libthread_db", "auto-load", "debug", "os-release", "extra")
+
+Json = Dict[str, object]
+
+
+def _hex(address: Optional[int]) -> Optional[str]:
+    return None if address is None else "0x{:x}".format(address)
+
+
+class Site(NamedTuple):
+    """Where the crash happened. ``os_release`` has at most ID, VERSION_ID and PRETTY_NAME."""
+
+    os_release: Dict[str, str]
+    kernel: Optional[str]
+    machine: str
+    hostname: Optional[str]
+
+    def to_json(self) -> Json:
+        """The JSON object of this value."""
+        return self._asdict()
+
+
+class CrashedProcess(NamedTuple):
+    """The process as its core describes it; ``executable`` is a canonical path, ``time`` UTC like 2026-11-24T02:00:00Z."""
+
+    pid: Optional[int]
+    name: Optional[str]
+    arguments: Optional[str]
+    executable: Optional[str]
+    uid: Optional[int]
+    gid: Optional[int]
+    signal: Optional[int]
+    signal_name: Optional[str]
+    signal_code: Optional[int]
+    fault_address: Optional[int]
+    threads: int
+    time: str
+
+    def to_json(self) -> Json:
+        """The JSON object of this value."""
+        return dict(self._asdict(), fault_address=_hex(self.fault_address))
+
+
+class TruncatedCore(NamedTuple):
+    """A core that ends before its headers say; sizes in bytes, ``lost`` of "memory", "notes", "headers"."""
+
+    expected_size: int
+    actual_size: int
+    missing_bytes: int
+    lost: Tuple[str, ...]
+
+    def to_json(self) -> Json:
+        """The JSON object of this value."""
+        return dict(self._asdict(), lost=list(self.lost))
+
+
+class StoredCore(NamedTuple):
+    """The core file: ``size`` as ``ls`` shows it, ``stored`` the bytes outside holes at the site."""
+
+    included: bool
+    size: int
+    stored: int
+    truncated: Optional[TruncatedCore]
+
+    def to_json(self) -> Json:
+        """The JSON object of this value."""
+        return dict(self._asdict(), truncated=self.truncated.to_json() if self.truncated else None)
+
+
+class ModuleEntry(NamedTuple):
+    """One mapped ELF file; ``memory`` and ``file`` are the build ID in the core and on disk, lower-case hex."""
+
+    path: str
+    opened_as: Tuple[str, ...]
+    start: int
+    end: int
+    executable: bool
+    memory: Optional[str]
+    file: Optional[str]
+    verdict: str
+    size: Optional[int]
+    detail: Optional[str]
+
+    def to_json(self) -> Json:
+        """The JSON object of this value."""
+        return {
+            "path": self.path,
+            "opened_as": list(self.opened_as),
+            "start": _hex(self.start),
+            "end": _hex(self.end),
+            "executable": self.executable,
+            "build_id": {"memory": self.memory, "file": self.file},
+            "verdict": self.verdict,
+            "size": self.size,
+            "detail": self.detail,
+        }
+
+
+class FileEntry(NamedTuple):
+    """One regular file of ``rootfs``: permission bits, size in bytes, modification time in whole seconds."""
+
+    path: str
+    role: str
+    size: int
+    mode: int
+    mtime: int
+
+    def to_json(self) -> Json:
+        """The JSON object of this value."""
+        return dict(self._asdict(), mode="{:04o}".format(self.mode))
+
+
+class SymlinkEntry(NamedTuple):
+    """One symbolic link of ``rootfs``; ``target`` is relative."""
+
+    path: str
+    target: str
+
+    def to_json(self) -> Json:
+        """The JSON object of this value."""
+        return self._asdict()
+
+
+class Remark(NamedTuple):
+    """A path that is not in the bundle, and why."""
+
+    path: str
+    why: str
+
+    def to_json(self) -> Json:
+        """The JSON object of this value."""
+        return self._asdict()
+
+
+class Manifest(NamedTuple):
+    """Everything in ``corebox.json``; ``files`` and ``symlinks`` are in byte order of their paths."""
+
+    gatherer: str
+    site: Site
+    process: CrashedProcess
+    core: StoredCore
+    modules: Tuple[ModuleEntry, ...]
+    files: Tuple[FileEntry, ...]
+    symlinks: Tuple[SymlinkEntry, ...]
+    missing: Tuple[Remark, ...]
+    not_taken: Tuple[Remark, ...]
+
+    def to_json(self) -> Json:
+        """The JSON object as in the file."""
+        return {
+            "format": {"major": layout.MAJOR, "minor": layout.MINOR},
+            "gatherer": self.gatherer,
+            "site": self.site.to_json(),
+            "process": self.process.to_json(),
+            "core": self.core.to_json(),
+            "modules": [module.to_json() for module in self.modules],
+            "files": [entry.to_json() for entry in self.files],
+            "symlinks": [entry.to_json() for entry in self.symlinks],
+            "missing": [remark.to_json() for remark in self.missing],
+            "not_taken": [remark.to_json() for remark in self.not_taken],
+        }
+
+    def to_bytes(self) -> bytes:
+        """The canonical bytes of ``corebox.json``."""
+        return (json.dumps(self.to_json(), sort_keys=True, indent=1, ensure_ascii=True) + "\n").encode("ascii")
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Manifest":
+        """Parse and check the bytes of a ``corebox.json``.
+
+        Raises:
+            InputError: ``bundle-too-new`` for another major version, ``bundle-damaged`` for anything else.
+        """
+        from corebox.bundle.parse import parse_manifest  # noqa: PLC0415  # the parser needs the values above
+
+        return parse_manifest(data)
