@@ -1,0 +1,44 @@
+"""Facts out of core files and ELF files.
+
+Nothing here executes, loads or interprets as code any byte of the target: files are read, never run. Every input is
+taken as hostile: any bytes give facts or a ``CoreboxError``, in bounded time and memory.
+"""
+
+from corebox.coredump.compact import CompactionPlan, plan_compaction, restore, write_compact
+from corebox.coredump.compare import compare_with_file
+from corebox.coredump.core import CoreFile, open_core
+from corebox.coredump.elffile import is_elf, read_elf
+from corebox.coredump.values import (
+    ElfFile,
+    Extent,
+    FileMapping,
+    LinkMapEntry,
+    Module,
+    PageComparison,
+    Process,
+    Segment,
+    Thread,
+    Truncation,
+)
+
+__all__ = [
+    "CompactionPlan",
+    "CoreFile",
+    "ElfFile",
+    "Extent",
+    "FileMapping",
+    "LinkMapEntry",
+    "Module",
+    "PageComparison",
+    "Process",
+    "Segment",
+    "Thread",
+    "Truncation",
+    "compare_with_file",
+    "is_elf",
+    "open_core",
+    "plan_compaction",
+    "read_elf",
+    "restore",
+    "write_compact",
+]
