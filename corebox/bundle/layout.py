@@ -15,8 +15,8 @@ SUFFIX = ".corebox"
 MAX_PATH = 4096
 #: A manifest that is longer than this is an attack, not a crash: 70,000 files make about 25 MB.
 MAX_MANIFEST = 64 << 20
-#: Files and symbolic links together.
-MAX_MEMBERS = 200000
+MAX_FILES = 200000
+MAX_SYMLINKS = 10000
 #: One pax extended header: two paths and the GNU.sparse records.
 MAX_PAX = 16 << 10
 #: Extents of the core: one per 4 KiB page of 64 GiB, written every other page.

@@ -179,14 +179,3 @@ class Manifest(NamedTuple):
     def to_bytes(self) -> bytes:
         """The canonical bytes of ``corebox.json``."""
         return (json.dumps(self.to_json(), sort_keys=True, indent=1, ensure_ascii=True) + "\n").encode("ascii")
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "Manifest":
-        """Parse and check the bytes of a ``corebox.json``.
-
-        Raises:
-            InputError: ``bundle-too-new`` for another major version, ``bundle-damaged`` for anything else.
-        """
-        from corebox.bundle.parse import parse_manifest  # noqa: PLC0415  # the parser needs the values above
-
-        return parse_manifest(data)

@@ -1,0 +1,145 @@
+"""The outside of a bundle: zstd where the host has libzstd, else gzip on all threads."""
+
+import zlib
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import BinaryIO, Deque, Iterator, Union
+
+from corebox.bundle import zstd
+from corebox.bundle.faults import damaged
+from corebox.errors import HostError, InputError
+
+GZIP_MAGIC = b"\x1f\x8b"
+
+_GZIP_WINDOW = 31  # zlib: a gzip wrapper around a 32 KiB window; writes no time and no name
+_LEVEL = 1
+_CHUNK = 1 << 20
+
+
+class GzipWriter:
+    """Compresses each MiB into a gzip member of its own, on ``jobs`` threads (zlib lets go of the interpreter's lock)."""
+
+    def __init__(self, out: BinaryIO, jobs: int) -> None:
+        self._out = out
+        self._pool = ThreadPoolExecutor(jobs)
+        self._waiting = deque()  # type: Deque[Future[bytes]]
+        self._most_waiting = 2 * jobs
+        self._block = bytearray()
+
+    def write(self, data: bytes) -> None:
+        """Compress ``data``."""
+        self._block += data
+        if len(self._block) >= _CHUNK:
+            self._submit()
+
+    def close(self) -> None:
+        """Write what is left; ``out`` stays open."""
+        self._submit()
+        while self._waiting:
+            self._out.write(self._waiting.popleft().result())
+        self._pool.shutdown()
+
+    def abandon(self) -> None:
+        """Stop without finishing the stream."""
+        self._waiting.clear()
+        self._pool.shutdown()
+
+    def _submit(self) -> None:
+        while len(self._waiting) >= self._most_waiting:
+            self._out.write(self._waiting.popleft().result())
+        self._waiting.append(self._pool.submit(_gzip_member, bytes(self._block)))
+        self._block = bytearray()
+
+
+def _gzip_member(data: bytes) -> bytes:
+    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+    return compressor.compress(data) + compressor.flush()
+
+
+Writer = Union[zstd.ZstdWriter, GzipWriter]
+
+
+def open_writer(out: BinaryIO, jobs: int) -> Writer:
+    """A compressor onto ``out``: zstd, or gzip where the host has no libzstd."""
+    library = zstd.load_library()
+    return zstd.ZstdWriter(library, out, jobs) if library else GzipWriter(out, jobs)
+
+
+def is_compressed(magic: bytes) -> bool:
+    """Whether a file that begins with these four bytes may be a bundle."""
+    return magic == zstd.MAGIC or magic[:2] == GZIP_MAGIC
+
+
+def decompressed(source: BinaryIO) -> Iterator[bytes]:
+    """The tar archive in ``source``, in pieces of at most 1 MiB, whatever the file claims its size to be.
+
+    Raises:
+        InputError: ``not-a-bundle`` for another kind of file, ``bundle-damaged`` for a damaged or truncated one.
+        HostError: ``no-libzstd`` when the bundle needs a library that the host lacks.
+    """
+    magic = source.read(4)
+    source.seek(0)
+    if magic[:2] == GZIP_MAGIC:
+        return _gunzip(source)
+    if magic != zstd.MAGIC:
+        raise InputError(
+            "not-a-bundle",
+            "{} is not a bundle: it is neither zstd nor gzip".format(source.name),
+            "give the .corebox file that `corebox gather` wrote",
+        )
+    library = zstd.load_library()
+    if library is None:
+        raise HostError("no-libzstd", "this machine has no libzstd 1.4 or later", "apt-get install libzstd1")
+    return zstd.decompressed(library, source)
+
+
+def _gunzip(source: BinaryIO) -> Iterator[bytes]:
+    data = source.read(_CHUNK)
+    while data:
+        member = zlib.decompressobj(_GZIP_WINDOW)
+        while not member.eof:
+            if not data:
+                data = source.read(_CHUNK)
+            if not data:
+                raise damaged("it ends early")
+            try:
+                piece = member.decompress(data, _CHUNK)
+            except zlib.error as error:
+                raise damaged("gzip says: {}".format(error)) from error
+            data = member.unconsumed_tail
+            if piece:
+                yield piece
+        data = member.unused_data or source.read(_CHUNK)
+
+
+class Stream:
+    """Exact reads from pieces of bytes."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._piece = b""
+        self._at = 0
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """The next ``size`` bytes, as they come.
+
+        Raises:
+            InputError: ``bundle-damaged`` when the archive ends before.
+        """
+        while size:
+            if self._at == len(self._piece):
+                self._piece, self._at = next(self._pieces, b""), 0
+                if not self._piece:
+                    raise damaged("it ends early")
+            piece = self._piece[self._at : self._at + size] if self._at or size < len(self._piece) else self._piece
+            self._at += len(piece)
+            size -= len(piece)
+            yield piece
+
+    def read(self, size: int) -> bytes:
+        """The next ``size`` bytes, which are few."""
+        return b"".join(self.pieces(size))
+
+    def at_end(self) -> bool:
+        """Whether nothing is left."""
+        return self._at == len(self._piece) and not next(self._pieces, b"")

@@ -1,0 +1,12 @@
+"""The error of a bundle that breaks the format's rules."""
+
+from corebox.errors import InputError
+
+
+def damaged(what: str) -> InputError:
+    """The error to raise when a bundle is not as the specification says."""
+    return InputError(
+        "bundle-damaged",
+        "the bundle is damaged or not written by corebox: " + what,
+        "compare its size and sha256sum with the customer's copy and transfer it again",
+    )

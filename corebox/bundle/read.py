@@ -1,0 +1,216 @@
+"""Reads a bundle in one pass. Nothing in it is believed until SHA256SUMS, the last member, has agreed."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import BinaryIO, Dict, List, NamedTuple, Optional, Tuple, Union
+
+from corebox.bundle import compression, layout
+from corebox.bundle.digests import format_sums, identity_of
+from corebox.bundle.faults import damaged
+from corebox.bundle.manifest import Manifest
+from corebox.bundle.members import core_member, file_members, plain, symlink_members
+from corebox.bundle.parse import parse_manifest
+from corebox.bundle.tarformat import BLOCK, FILE, Member, padding, parse_member, pax_size
+from corebox.bundle.unpack import (
+    copy_core,
+    fresh_directory,
+    make_symlink,
+    new_file,
+    require_space,
+    skip_padding,
+    write_all,
+)
+from corebox.errors import InputError
+
+AnyPath = Union[str, "os.PathLike[str]"]
+
+
+class Unpacked(NamedTuple):
+    """A bundle in a directory; ``digests`` are the SHA-256 of each member but the core, whose pages are digested."""
+
+    identity: str
+    root: Path
+    core: Optional[Path]
+    run_script: Path
+    sums: bytes
+    digests: Dict[str, str]
+
+
+class BundleReader:
+    """A bundle, open: ``manifest`` is there at once, ``unpack`` may be called one time.
+
+    Raises:
+        InputError: ``cannot-read``, ``not-a-bundle``, ``bundle-too-new`` or ``bundle-damaged``.
+        HostError: ``no-libzstd``.
+    """
+
+    def __init__(self, path: AnyPath) -> None:
+        self._path = os.fspath(path)
+        self._digests = []  # type: List[Tuple[str, str]]
+
+    def __enter__(self) -> "BundleReader":
+        self._file = _open(self._path)  # type: BinaryIO
+        try:
+            self._stream = compression.Stream(compression.decompressed(self._file))
+            self.manifest = self._read_manifest()  # type: Manifest
+        except BaseException:
+            self._file.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def unpack(self, into: AnyPath) -> Unpacked:
+        """Check every member and put it into the directory ``into``, which is made, or is empty.
+
+        Raises:
+            InputError: ``bundle-damaged``; nothing is left in ``into`` then.
+            HostError: ``no-space``, ``not-empty`` or ``cannot-unpack``.
+        """
+        into = Path(into)
+        with fresh_directory(into):
+            require_space(into, sum(entry.size for entry in self.manifest.files))
+            for link in symlink_members(self.manifest):
+                self._expect(link)
+                make_symlink(into, link)
+            for _, member in file_members(self.manifest):
+                self._expect(member)
+                self._unpack_file(into, member)
+            if self.manifest.core.included:
+                self._unpack_core(into)
+            self._unpack_run_script(into)
+            sums = self._read_sums()
+            new_root = into / layout.ROOTFS
+            new_root.mkdir(exist_ok=True)
+        return Unpacked(
+            identity=identity_of(sums),
+            root=new_root,
+            core=into / layout.CORE if self.manifest.core.included else None,
+            run_script=into / layout.RUN_SCRIPT,
+            sums=sums,
+            digests=dict(self._digests),
+        )
+
+    def _read_manifest(self) -> Manifest:
+        block = self._stream.read(BLOCK)
+        if block[:100].rstrip(b"\0") != layout.MANIFEST.encode("ascii"):
+            raise InputError(
+                "not-a-bundle",
+                "{} is not a bundle: it does not begin with {}".format(self._path, layout.MANIFEST),
+                "give the .corebox file that `corebox gather` wrote",
+            )
+        try:
+            member = parse_member(block)
+        except ValueError as error:
+            raise damaged("its first member's header: {}".format(error)) from error
+        if member != plain(layout.MANIFEST, member.size) or member.size > layout.MAX_MANIFEST:
+            raise damaged("its first member is not {}".format(layout.MANIFEST))
+        return parse_manifest(self._read_small(member))
+
+    def _next(self) -> Member:
+        """The header of the next member."""
+        header = self._stream.read(BLOCK)
+        try:
+            size = pax_size(header)
+            if size > layout.MAX_PAX:
+                raise damaged("an extended header is too long")
+            if size:
+                header += self._stream.read(size + padding(size)) + self._stream.read(BLOCK)
+            return parse_member(header)
+        except ValueError as error:
+            raise damaged("a member's header: {}".format(error)) from error
+
+    def _expect(self, expected: Member) -> None:
+        member = self._next()
+        if member != expected:
+            what = "something else about it" if member.name == expected.name else repr(member.name)[:200]
+            raise damaged("the manifest announces {!r:.200}, there is {}".format(expected.name, what))
+
+    def _read_small(self, member: Member) -> bytes:
+        data = self._stream.read(member.size)
+        skip_padding(self._stream, member)
+        self._digests.append((member.name.decode("ascii"), hashlib.sha256(data).hexdigest()))
+        return data
+
+    def _unpack_file(self, into: Path, member: Member) -> None:
+        digest = hashlib.sha256()
+        offset = 0
+        with new_file(into, member) as descriptor:
+            for piece in self._stream.pieces(member.size):
+                digest.update(piece)
+                write_all(descriptor, piece, offset)
+                offset += len(piece)
+        skip_padding(self._stream, member)
+        self._digests.append((os.fsdecode(member.name), digest.hexdigest()))
+
+    def _unpack_core(self, into: Path) -> None:
+        member = self._next()
+        if member != core_member(self.manifest, member.size):
+            raise damaged("the manifest announces a core, there is {!r:.200}".format(member.name))
+        with new_file(into, member) as descriptor:
+            self._digests.append((layout.CORE, copy_core(self._stream, member, descriptor, into)))
+
+    def _unpack_run_script(self, into: Path) -> None:
+        member = self._next()
+        if member != plain(layout.RUN_SCRIPT, member.size, 0o755) or member.size > layout.MAX_RUN_SCRIPT:
+            raise damaged("{} is missing".format(layout.RUN_SCRIPT))
+        data = self._read_small(member)
+        with new_file(into, member) as descriptor:
+            write_all(descriptor, data, 0)
+
+    def _read_sums(self) -> bytes:
+        """Check the last member and the end."""
+        expected = format_sums(self._digests)
+        self._expect(Member(layout.SUMS.encode("ascii"), FILE, len(expected), 0o644, 0))
+        sums = self._stream.read(len(expected))
+        self._stream.read(padding(len(expected)))
+        if sums != expected:
+            raise damaged("the digest is not right: {}".format(_first_difference(sums, expected)))
+        if self._stream.read(2 * BLOCK).strip(b"\0") or not self._stream.at_end():
+            raise damaged("something follows its end")
+        return sums
+
+
+def _first_difference(sums: bytes, expected: bytes) -> str:
+    for ours, theirs in zip(expected.splitlines(), sums.splitlines()):
+        if ours != theirs:
+            return "{!r:.200}".format(ours.partition(b"  ")[2].decode("utf-8", "surrogateescape"))
+    return layout.SUMS
+
+
+def _open(path: str) -> BinaryIO:
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise InputError(
+            "cannot-read", "cannot read {}: {}".format(path, error.strerror), "check the name and its permissions"
+        ) from error
+
+
+def read_manifest(path: AnyPath) -> Manifest:
+    """The manifest alone, after reading only the beginning of the bundle; no digest has been checked.
+
+    Raises:
+        InputError: ``cannot-read``, ``not-a-bundle``, ``bundle-too-new`` or ``bundle-damaged``.
+    """
+    with BundleReader(path) as reader:
+        return reader.manifest
+
+
+def is_bundle(path: AnyPath) -> bool:
+    """Whether the file begins as a bundle does.
+
+    Raises:
+        InputError: ``cannot-read``.
+    """
+    with _open(os.fspath(path)) as file:
+        if not compression.is_compressed(file.read(4)):
+            return False
+        file.seek(0)
+        try:
+            block = compression.Stream(compression.decompressed(file)).read(BLOCK)
+        except InputError:
+            return False
+    return block[:100].rstrip(b"\0") == layout.MANIFEST.encode("ascii")

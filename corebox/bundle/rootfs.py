@@ -1,0 +1,120 @@
+"""Names under a root that is not ours: canonical paths, and symbolic links that mean the same wherever the root lies.
+
+A link is interpreted as the crashed process would: an absolute target begins at the root, and ".." of the root is
+the root (path_resolution(7)). Nothing here follows a link by handing it to the kernel.
+"""
+
+import os
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from corebox.bundle import layout
+from corebox.bundle.faults import damaged
+
+#: Target of the symbolic link at a canonical path, or None if there is none.
+ReadLink = Callable[[str], Optional[str]]
+
+#: The kernel gives up after 40 links (MAXSYMLINKS, path_resolution(7)).
+_MAX_LINKS = 40
+#: Components walked for one name; without this a hostile manifest costs hours.
+_MAX_STEPS = 1024
+
+
+class Resolution(NamedTuple):
+    """Where a name leads: its canonical path, the links passed (path, target), whether ".." went above the root."""
+
+    path: str
+    links: Tuple[Tuple[str, str], ...]
+    above_root: bool
+
+
+def is_canonical(path: str) -> bool:
+    """Whether ``path`` is absolute, without empty, "." and ".." components, and not longer than the format allows."""
+    if not path.startswith("/") or path == "/" or "\0" in path or len(os.fsencode(path)) > layout.MAX_PATH:
+        return False
+    return not any(part in ("", ".", "..") for part in path[1:].split("/"))
+
+
+def resolve(path: str, read_link: ReadLink) -> Optional[Resolution]:
+    """Where the absolute name ``path`` leads, or None when the way there is longer than the kernel would go."""
+    done = []  # type: List[str]
+    pending = path.split("/")[::-1]
+    links = []  # type: List[Tuple[str, str]]
+    above_root = False
+    steps = 0
+    while pending:
+        steps += 1
+        if steps > _MAX_STEPS or len(links) > _MAX_LINKS:
+            return None
+        part = pending.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            above_root = above_root or not done
+            done[-1:] = []
+            continue
+        here = "/" + "/".join(done + [part])
+        target = read_link(here) if len(here) <= layout.MAX_PATH else None
+        if target is None:
+            done.append(part)
+            continue
+        links.append((here, target))
+        if target.startswith("/"):
+            done = []
+        pending.extend(target.split("/")[::-1])
+    return Resolution("/" + "/".join(done), tuple(links), above_root)
+
+
+def relative_target(link: str, target: str, read_link: ReadLink) -> Optional[str]:
+    """A relative target for the link at canonical path ``link`` that means what ``target`` means inside the root.
+
+    Returns:
+        The target, unchanged if it is relative and stays inside; None if it leads nowhere (a loop).
+    """
+    parent = os.path.dirname(link)
+    up = "../" * (link.count("/") - 1)
+    if target.startswith("/"):
+        target = up + target.lstrip("/") or "."
+    resolution = resolve(parent + "/" + target, read_link)
+    if resolution is None:
+        return None
+    return (up + resolution.path[1:] or ".") if resolution.above_root else target
+
+
+def check_tree(files: Sequence[str], links: Sequence[Tuple[str, str]]) -> None:
+    """Check the rules for the canonical paths of a bundle's files and symbolic links together.
+
+    Raises:
+        InputError: ``bundle-damaged`` for wrong order, a path twice, a path beneath a file or a link, a link that
+            leaves the root.
+    """
+    targets = dict(links)
+    for paths in (list(files), [path for path, _ in links]):
+        encoded = [os.fsencode(path) for path in paths]
+        if any(first >= second for first, second in zip(encoded, encoded[1:])):
+            raise damaged("paths are not in order, or one is there twice")
+    leaves = set(files) | set(targets)
+    if len(leaves) != len(files) + len(links):
+        raise damaged("a path is both a file and a symbolic link")
+    _check_parents(leaves)
+    for path, target in links:
+        _check_link(path, target, targets)
+
+
+def _check_parents(leaves: Iterable[str]) -> None:
+    taken = frozenset(leaves)
+    seen = set()  # type: Set[str]
+    for path in taken:
+        parent = os.path.dirname(path)
+        while parent != "/" and parent not in seen:
+            if parent in taken:
+                raise damaged("{!r:.200} is beneath a file or a symbolic link".format(path))
+            seen.add(parent)
+            parent = os.path.dirname(parent)
+
+
+def _check_link(path: str, target: str, targets: Dict[str, str]) -> None:
+    resolution = None
+    if target and not target.startswith("/") and len(os.fsencode(target)) <= layout.MAX_PATH:
+        resolution = resolve(os.path.dirname(path) + "/" + target, targets.get)
+    if resolution is None or resolution.above_root:
+        raise damaged("the symbolic link {!r:.200} leads out of the root".format(path))

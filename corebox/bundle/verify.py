@@ -1,0 +1,89 @@
+"""The oracle: checks all that the format promises and proves each module anew, believing no verdict of the manifest."""
+
+import tempfile
+from typing import Iterator, List, NamedTuple, Optional, Tuple
+
+from corebox.bundle.disk import DiskRoot
+from corebox.bundle.manifest import MISSING, VERIFIED, Manifest, ModuleEntry
+from corebox.bundle.prove import ModuleProof, compare_build_ids, prove_module
+from corebox.bundle.read import AnyPath, BundleReader, Unpacked
+from corebox.coredump import CoreFile, open_core, read_elf
+from corebox.errors import InputError
+
+
+class Verification(NamedTuple):
+    """The result for a subject: ``ok`` if every module is verified and there is no problem."""
+
+    identity: Optional[str]
+    subject: str
+    modules: Tuple[ModuleProof, ...]
+    problems: Tuple[str, ...]
+    ok: bool
+
+
+def verify_bundle(path: AnyPath, scratch: Optional[str] = None) -> Verification:
+    """Verify the bundle, unpacking it for that into a temporary directory beneath ``scratch``.
+
+    Raises:
+        InputError: ``bundle-damaged`` and the others of ``BundleReader``.
+        HostError: ``no-space`` when there is no room to unpack.
+    """
+    with tempfile.TemporaryDirectory(dir=scratch, prefix="corebox-verify-") as directory:
+        with BundleReader(path) as reader:
+            unpacked = reader.unpack(directory)
+            return verify_unpacked(reader.manifest, unpacked, str(path))
+
+
+def verify_unpacked(manifest: Manifest, unpacked: Unpacked, subject: str) -> Verification:
+    """Verify a bundle that has been read already."""
+    problems = list(_problems_of(manifest))
+    if unpacked.core is None:
+        proofs = _prove_without_core(manifest, str(unpacked.root))
+    else:
+        with open_core(str(unpacked.core)) as core:
+            problems += _disagreements(manifest, core)
+            root = DiskRoot(str(unpacked.root))
+            proofs = tuple(prove_module(core, module, root.find(module.path)) for module in core.modules)
+    left_out = {remark.path: remark.why for remark in manifest.not_taken}
+    proofs = tuple(
+        proof._replace(detail=left_out[proof.path]) if proof.verdict == MISSING and proof.path in left_out else proof
+        for proof in proofs
+    )
+    ok = not problems and all(proof.verdict == VERIFIED for proof in proofs)
+    return Verification(unpacked.identity, subject, proofs, tuple(problems), ok)
+
+
+def _problems_of(manifest: Manifest) -> Iterator[str]:
+    truncated = manifest.core.truncated
+    if truncated:
+        yield "the core is truncated: {} of {} bytes are missing ({})".format(
+            truncated.missing_bytes, truncated.expected_size, ", ".join(truncated.lost)
+        )
+    if not manifest.modules:
+        yield "the core names no mapped file"
+
+
+def _disagreements(manifest: Manifest, core: CoreFile) -> List[str]:
+    """Where the manifest does not say of the modules what the core says."""
+    told = {(module.path, module.start, module.memory) for module in manifest.modules}
+    true = {(module.path, module.start, module.build_id) for module in core.modules}
+    return [
+        "the manifest and the core disagree about {}".format(path) for path in sorted({key[0] for key in told ^ true})
+    ]
+
+
+def _prove_without_core(manifest: Manifest, root: str) -> Tuple[ModuleProof, ...]:
+    disk = DiskRoot(root)
+    return tuple(_prove_entry(module, disk) for module in manifest.modules)
+
+
+def _prove_entry(module: ModuleEntry, disk: DiskRoot) -> ModuleProof:
+    found = disk.find(module.path)
+    if found.file is None:
+        return ModuleProof(module.path, module.memory, None, MISSING, found.why)
+    try:
+        build_id = read_elf(found.file.disk_path).build_id
+    except InputError:
+        build_id = None
+    verdict, detail = compare_build_ids(module.memory, build_id)
+    return ModuleProof(module.path, module.memory, build_id, verdict, detail)

@@ -1,0 +1,198 @@
+"""Writes a bundle in one pass: nothing is copied first, nothing is held in memory, and no half bundle is left behind."""
+
+import errno
+import hashlib
+import os
+import stat
+import tempfile
+from typing import Callable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+
+from corebox.bundle import compression, layout
+from corebox.bundle.digests import PagesDigest, format_sums, identity_of
+from corebox.bundle.manifest import FileEntry, Manifest
+from corebox.bundle.members import core_member, file_members, plain, symlink_members
+from corebox.bundle.runscript import run_script
+from corebox.bundle.tarformat import BLOCK, format_member, format_sparse_map, padding
+from corebox.coredump import CoreFile
+from corebox.errors import HostError, InputError
+
+#: Called with the bytes read so far and all bytes to read.
+Progress = Callable[[int, int], None]
+
+_CHUNK = 1 << 20
+
+
+class WrittenBundle(NamedTuple):
+    """A finished bundle; ``size`` is that of the file."""
+
+    path: str
+    identity: str
+    size: int
+
+
+def write_bundle(
+    out: str,
+    manifest: Manifest,
+    sources: Mapping[str, str],
+    core: Optional[CoreFile],
+    jobs: int = 1,
+    progress: Optional[Progress] = None,
+) -> WrittenBundle:
+    """Write the bundle ``out``, replacing a file of that name.
+
+    Args:
+        out: where the bundle will stand; its directory exists.
+        manifest: what to write; ``sources`` names the file on disk for each of ``manifest.files``.
+        sources: canonical path at the site to path on this machine.
+        core: the core, if ``manifest.core.included``.
+        jobs: threads that compress.
+        progress: told of the bytes read.
+
+    Raises:
+        InputError: ``file-changed`` when a file is no longer as the manifest has it, or the core still grows.
+        HostError: ``no-space`` or ``cannot-write``.
+    """
+    directory = os.path.dirname(os.path.abspath(out))
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".corebox-")  # mode 0600
+        try:
+            with open(descriptor, "wb") as file:
+                identity = _write_compressed(file, _Content(manifest, sources, core, progress), jobs)
+                size = file.tell()
+            os.replace(temporary, out)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise _cannot_write(out, error) from error
+    return WrittenBundle(out, identity, size)
+
+
+def _cannot_write(out: str, error: OSError) -> HostError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return HostError("no-space", "no space left for {}".format(out), "write it to another disk with -o")
+    reason = error.strerror or str(error)
+    return HostError("cannot-write", "cannot write {}: {}".format(out, reason), "choose another place with -o")
+
+
+class _Content(NamedTuple):
+    manifest: Manifest
+    sources: Mapping[str, str]
+    core: Optional[CoreFile]
+    progress: Optional[Progress]
+
+
+def _write_compressed(file: "compression.BinaryIO", content: _Content, jobs: int) -> str:
+    writer = compression.open_writer(file, jobs)
+    try:
+        identity = _ArchiveWriter(writer, content).write()
+    except BaseException:
+        writer.abandon()
+        raise
+    writer.close()
+    return identity
+
+
+class _ArchiveWriter:
+    """Writes the members in order and digests them."""
+
+    def __init__(self, writer: compression.Writer, content: _Content) -> None:
+        self._writer = writer
+        self._manifest = content.manifest
+        self._sources = content.sources
+        self._core = content.core
+        self._progress = content.progress
+        self._digests = []  # type: List[Tuple[str, str]]
+        self._done = 0
+        self._total = sum(entry.size for entry in content.manifest.files)
+        self._total += content.manifest.core.stored if content.core else 0
+
+    def write(self) -> str:
+        """Write everything and return the identity."""
+        self._plain(layout.MANIFEST, self._manifest.to_bytes())
+        for member in symlink_members(self._manifest):
+            self._writer.write(format_member(member))
+        for entry, member in file_members(self._manifest):
+            self._writer.write(format_member(member))
+            self._file(entry)
+        if self._core:
+            self._write_core(self._core)
+        self._plain(layout.RUN_SCRIPT, run_script(self._manifest.process.executable or ""), 0o755)
+        sums = format_sums(self._digests)
+        self._plain(layout.SUMS, sums)
+        self._writer.write(bytes(2 * BLOCK))
+        return identity_of(sums)
+
+    def _plain(self, name: str, data: bytes, mode: int = 0o644) -> None:
+        self._writer.write(format_member(plain(name, len(data), mode)) + data + bytes(padding(len(data))))
+        self._digests.append((name, hashlib.sha256(data).hexdigest()))
+
+    def _step(self, size: int) -> None:
+        self._done += size
+        if self._progress:
+            self._progress(self._done, self._total)
+
+    def _file(self, entry: FileEntry) -> None:
+        digest = hashlib.sha256()
+        for piece in _read_file(self._sources[entry.path], entry):
+            digest.update(piece)
+            self._writer.write(piece)
+            self._step(len(piece))
+        self._writer.write(bytes(padding(entry.size)))
+        self._digests.append((layout.member_of(entry.path), digest.hexdigest()))
+
+    def _write_core(self, core: CoreFile) -> None:
+        extents = [(extent.offset, extent.size) for extent in core.extents()]
+        sparse_map = format_sparse_map(extents, core.size)
+        stored = len(sparse_map) + sum(size for _, size in extents)
+        self._writer.write(format_member(core_member(self._manifest, stored)) + sparse_map)
+        digest = PagesDigest()
+        with open(core.path, "rb", buffering=0) as file:
+            for offset, size in extents:
+                self._extent(file.fileno(), offset, size, digest)
+            if os.fstat(file.fileno()).st_size != core.size:
+                raise _changed(core.path)
+        self._writer.write(bytes(padding(stored)))
+        self._digests.append((layout.CORE, digest.hexdigest(core.size)))
+
+    def _extent(self, descriptor: int, offset: int, size: int, digest: PagesDigest) -> None:
+        while size:
+            piece = os.pread(descriptor, min(size, _CHUNK), offset)
+            if not piece:
+                raise InputError("file-changed", "the core became shorter while it was read", "gather it again")
+            digest.update(offset, piece)
+            self._writer.write(piece)
+            self._step(len(piece))
+            offset += len(piece)
+            size -= len(piece)
+
+
+def _read_file(path: str, entry: FileEntry) -> Iterator[bytes]:
+    """The content of the file, which must be as the manifest has it before and afterwards."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO put there meanwhile must not make us wait
+    with open(descriptor, "rb", buffering=0) as file:
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode) or (before.st_size, max(0, int(before.st_mtime))) != (
+            entry.size,
+            entry.mtime,
+        ):
+            raise _changed(path)
+        left = entry.size
+        while left:
+            piece = file.read(min(left, _CHUNK))
+            if not piece:
+                raise _changed(path)
+            left -= len(piece)
+            yield piece
+        after = os.fstat(descriptor)
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise _changed(path)
+
+
+def _changed(path: str) -> InputError:
+    return InputError(
+        "file-changed",
+        "{} changed while it was being gathered".format(path),
+        "gather again when nothing is being installed and the core is completely written",
+        path=path,
+    )

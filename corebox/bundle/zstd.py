@@ -1,0 +1,129 @@
+"""zstd through the system's ``libzstd.so.1``: on nearly every host since 2018, while the ``zstd`` program often is not.
+
+Only the stable part of the library's interface is used (``zstd.h``, version 1.4.0 and later).
+"""
+
+import ctypes
+from typing import BinaryIO, Iterator, Optional
+
+from corebox.bundle.faults import damaged
+
+MAGIC = b"\x28\xb5\x2f\xfd"
+
+_LEVEL_PARAMETER = 100  # ZSTD_c_compressionLevel
+_CHECKSUM_PARAMETER = 201  # ZSTD_c_checksumFlag
+_WORKERS_PARAMETER = 400  # ZSTD_c_nbWorkers
+_CONTINUE, _END = 0, 2  # ZSTD_EndDirective
+_OLDEST = 10400  # ZSTD_versionNumber() of the first release with a stable ZSTD_compressStream2
+_LEVEL = 1
+_CHUNK = 1 << 20
+
+
+class _Buffer(ctypes.Structure):
+    """ZSTD_inBuffer and ZSTD_outBuffer, which are laid out alike."""
+
+    _fields_ = [("data", ctypes.c_void_p), ("size", ctypes.c_size_t), ("position", ctypes.c_size_t)]
+
+
+def load_library(name: str = "libzstd.so.1") -> Optional[ctypes.CDLL]:
+    """The library with its functions typed, or None when the host has none that is new enough."""
+    try:
+        library = ctypes.CDLL(name)
+        version = library.ZSTD_versionNumber
+    except (OSError, AttributeError):
+        return None
+    version.restype = ctypes.c_uint
+    if version() < _OLDEST:
+        return None
+    buffer, pointer, size = ctypes.POINTER(_Buffer), ctypes.c_void_p, ctypes.c_size_t
+    for function, result, arguments in (
+        ("ZSTD_createCCtx", pointer, []),
+        ("ZSTD_freeCCtx", size, [pointer]),
+        ("ZSTD_CCtx_setParameter", size, [pointer, ctypes.c_int, ctypes.c_int]),
+        ("ZSTD_compressStream2", size, [pointer, buffer, buffer, ctypes.c_int]),
+        ("ZSTD_createDCtx", pointer, []),
+        ("ZSTD_freeDCtx", size, [pointer]),
+        ("ZSTD_decompressStream", size, [pointer, buffer, buffer]),
+        ("ZSTD_isError", ctypes.c_uint, [size]),
+        ("ZSTD_getErrorName", ctypes.c_char_p, [size]),
+    ):
+        symbol = getattr(library, function)
+        symbol.restype = result
+        symbol.argtypes = arguments
+    return library
+
+
+class ZstdWriter:
+    """Compresses what is written to it into ``out``, on ``jobs`` threads of the library."""
+
+    def __init__(self, library: ctypes.CDLL, out: BinaryIO, jobs: int) -> None:
+        self._library = library
+        self._out = out
+        self._context = library.ZSTD_createCCtx()
+        for parameter, value in ((_LEVEL_PARAMETER, _LEVEL), (_CHECKSUM_PARAMETER, 1), (_WORKERS_PARAMETER, jobs)):
+            # A library without threads refuses nbWorkers and compresses in this thread: slower, not wrong.
+            library.ZSTD_CCtx_setParameter(self._context, parameter, value)
+        self._space = ctypes.create_string_buffer(_CHUNK)
+
+    def write(self, data: bytes) -> None:
+        """Compress ``data``."""
+        self._feed(data, _CONTINUE)
+
+    def close(self) -> None:
+        """Write what is left; ``out`` stays open."""
+        self._feed(b"", _END)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Free the library's memory without finishing the stream."""
+        self._library.ZSTD_freeCCtx(self._context)
+        self._context = None
+
+    def _feed(self, data: bytes, directive: int) -> None:
+        source = _Buffer(ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p), len(data), 0)
+        while True:
+            target = _Buffer(ctypes.addressof(self._space), _CHUNK, 0)
+            left = self._library.ZSTD_compressStream2(
+                self._context, ctypes.byref(target), ctypes.byref(source), directive
+            )
+            if self._library.ZSTD_isError(left):
+                raise MemoryError("libzstd: " + self._library.ZSTD_getErrorName(left).decode("ascii"))
+            self._out.write(memoryview(self._space)[: target.position])
+            if source.position == source.size and (directive == _CONTINUE or left == 0):
+                return
+
+
+def decompressed(library: ctypes.CDLL, source: BinaryIO) -> Iterator[bytes]:
+    """The content of the single zstd frame in ``source``, in pieces of at most 1 MiB.
+
+    Raises:
+        InputError: ``bundle-damaged`` for anything that is not exactly one whole frame.
+    """
+    context = library.ZSTD_createDCtx()
+    try:
+        yield from _decompress(library, context, source)
+    finally:
+        library.ZSTD_freeDCtx(context)
+
+
+def _decompress(library: ctypes.CDLL, context: int, source: BinaryIO) -> Iterator[bytes]:
+    space = ctypes.create_string_buffer(_CHUNK)
+    left = 1
+    while left:
+        data = source.read(_CHUNK // 2)
+        if not data:
+            raise damaged("it ends early")
+        chunk = _Buffer(ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p), len(data), 0)
+        full = False
+        while chunk.position < chunk.size or full:
+            target = _Buffer(ctypes.addressof(space), _CHUNK, 0)
+            left = library.ZSTD_decompressStream(context, ctypes.byref(target), ctypes.byref(chunk))
+            if library.ZSTD_isError(left):
+                raise damaged("zstd says: " + library.ZSTD_getErrorName(left).decode("ascii", "replace"))
+            if target.position:
+                yield ctypes.string_at(space, target.position)
+            full = target.position == _CHUNK
+            if left == 0:
+                break
+        if left == 0 and (chunk.position < chunk.size or source.read(1)):
+            raise damaged("something follows its end")
