@@ -17,12 +17,12 @@ _CHUNK = 1 << 20
 
 
 class GzipWriter:
-    """Compresses each MiB into a gzip member of its own, on ``jobs`` threads (zlib lets go of the interpreter's lock)."""
+    """Compresses each MiB into a gzip member of its own, on ``jobs`` threads (zlib releases the interpreter's lock)."""
 
     def __init__(self, out: BinaryIO, jobs: int) -> None:
         self._out = out
         self._pool = ThreadPoolExecutor(jobs)
-        self._waiting = deque()  # type: Deque[Future[bytes]]
+        self._waiting: Deque[Future[bytes]] = deque()
         self._most_waiting = 2 * jobs
         self._block = bytearray()
 

@@ -36,7 +36,7 @@ class PagesDigest:
         self._hash = hashlib.sha256()
         self._partial = bytearray()  # bytes of the page that is not complete yet
         self._offset = 0  # where the partial page begins
-        self._run = None  # type: Optional[int]
+        self._run: Optional[int] = None
 
     def update(self, offset: int, data: bytes) -> None:
         """Take the stored bytes ``data`` at ``offset``, not before the end of what came last."""
@@ -79,7 +79,7 @@ class PagesDigest:
 
     def _take_pages(self, data: bytes) -> None:
         """Hash the non-zero pages of ``data``, which begins at the current page; only the file's last may be short."""
-        begin = None  # type: Optional[int]
+        begin: Optional[int] = None
         for at in range(0, len(data), PAGE):
             # Most pages of a core are told from zeros by their first byte.
             if data[at] or data[at : at + PAGE] != _ZEROS[: len(data) - at]:

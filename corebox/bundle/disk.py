@@ -1,4 +1,4 @@
-"""Finds files under a root on disk (``/``, a mounted system, a container's tree, an unpacked bundle), never outside it."""
+"""Finds files under a root on disk (``/``, a mounted system, a container's tree, an unpacked bundle), never outside."""
 
 import os
 import stat
@@ -31,7 +31,7 @@ class DiskRoot:
 
     def __init__(self, directory: str) -> None:
         self._directory = os.path.abspath(directory).rstrip("/")
-        self._links = {}  # type: Dict[str, Optional[str]]
+        self._links: Dict[str, Optional[str]] = {}
 
     def disk_path(self, path: str) -> str:
         """Where the canonical ``path`` lies on this machine."""

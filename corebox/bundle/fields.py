@@ -22,7 +22,7 @@ class Fields:
     def __init__(self, value: object, where: str) -> None:
         if not isinstance(value, dict):
             raise damaged(where + " is not an object")
-        self._value = value  # type: Dict[str, object]
+        self._value: Dict[str, object] = value
         self._where = where
 
     def names(self) -> List[str]:

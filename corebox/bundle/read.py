@@ -47,13 +47,13 @@ class BundleReader:
 
     def __init__(self, path: AnyPath) -> None:
         self._path = os.fspath(path)
-        self._digests = []  # type: List[Tuple[str, str]]
+        self._digests: List[Tuple[str, str]] = []
 
     def __enter__(self) -> "BundleReader":
-        self._file = _open(self._path)  # type: BinaryIO
+        self._file: BinaryIO = _open(self._path)
         try:
             self._stream = compression.Stream(compression.decompressed(self._file))
-            self.manifest = self._read_manifest()  # type: Manifest
+            self.manifest: Manifest = self._read_manifest()
         except BaseException:
             self._file.close()
             raise

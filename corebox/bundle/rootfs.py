@@ -36,9 +36,9 @@ def is_canonical(path: str) -> bool:
 
 def resolve(path: str, read_link: ReadLink) -> Optional[Resolution]:
     """Where the absolute name ``path`` leads, or None when the way there is longer than the kernel would go."""
-    done = []  # type: List[str]
+    done: List[str] = []
     pending = path.split("/")[::-1]
-    links = []  # type: List[Tuple[str, str]]
+    links: List[Tuple[str, str]] = []
     above_root = False
     steps = 0
     while pending:
@@ -52,7 +52,7 @@ def resolve(path: str, read_link: ReadLink) -> Optional[Resolution]:
             above_root = above_root or not done
             done[-1:] = []
             continue
-        here = "/" + "/".join(done + [part])
+        here = "/" + "/".join([*done, part])
         target = read_link(here) if len(here) <= layout.MAX_PATH else None
         if target is None:
             done.append(part)
@@ -102,7 +102,7 @@ def check_tree(files: Sequence[str], links: Sequence[Tuple[str, str]]) -> None:
 
 def _check_parents(leaves: Iterable[str]) -> None:
     taken = frozenset(leaves)
-    seen = set()  # type: Set[str]
+    seen: Set[str] = set()
     for path in taken:
         parent = os.path.dirname(path)
         while parent != "/" and parent not in seen:

@@ -15,7 +15,7 @@ _PAX_NAME = b"PaxHeaders/member"
 
 
 class Member(NamedTuple):
-    """What a header says: name and target as bytes, ``size`` of the stored data, ``sparse_size`` of a sparse file or -1."""
+    """What a header says; ``size`` is that of the stored data, ``sparse_size`` that of a sparse file or -1."""
 
     name: bytes
     kind: bytes
@@ -33,7 +33,7 @@ def padding(size: int) -> int:
 
 def format_member(member: Member) -> bytes:
     """The header blocks of a member."""
-    records = []  # type: List[Tuple[bytes, bytes]]
+    records: List[Tuple[bytes, bytes]] = []
     name = member.name
     if member.sparse_size >= 0:
         records += [(b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"), (b"GNU.sparse.name", name)]
@@ -45,13 +45,13 @@ def format_member(member: Member) -> bytes:
         records.append((b"linkpath", member.target))
     if member.size >= _MAX_USTAR_SIZE:
         records.append((b"size", b"%d" % member.size))
-    header = _ustar(name, member.kind, member.size, member.mode, member.mtime, member.target)
+    header = _ustar(member._replace(name=name))
     return _pax(records) + header if records else header
 
 
 def _pax(records: Sequence[Tuple[bytes, bytes]]) -> bytes:
     data = b"".join(_record(key, value) for key, value in records)
-    return _ustar(_PAX_NAME, PAX, len(data), 0o644, 0, b"") + data + bytes(padding(len(data)))
+    return _ustar(Member(_PAX_NAME, PAX, len(data), 0o644, 0)) + data + bytes(padding(len(data)))
 
 
 def _record(key: bytes, value: bytes) -> bytes:
@@ -63,14 +63,14 @@ def _record(key: bytes, value: bytes) -> bytes:
     return b"%d" % length + rest
 
 
-def _ustar(name: bytes, kind: bytes, size: int, mode: int, mtime: int, target: bytes) -> bytes:
+def _ustar(member: Member) -> bytes:
     header = bytearray(BLOCK)
-    header[0:100] = name[:100].ljust(100, b"\0")
-    header[100:124] = b"%07o\0" % mode + b"0000000\0" + b"0000000\0"
-    header[124:136] = b"%011o\0" % (size if size < _MAX_USTAR_SIZE else 0)
-    header[136:148] = b"%011o\0" % min(mtime, _MAX_USTAR_SIZE - 1)
-    header[148:157] = b"        " + kind
-    header[157:257] = target[:100].ljust(100, b"\0")
+    header[0:100] = member.name[:100].ljust(100, b"\0")
+    header[100:124] = b"%07o\0" % member.mode + b"0000000\0" + b"0000000\0"
+    header[124:136] = b"%011o\0" % (member.size if member.size < _MAX_USTAR_SIZE else 0)
+    header[136:148] = b"%011o\0" % min(member.mtime, _MAX_USTAR_SIZE - 1)
+    header[148:157] = b"        " + member.kind
+    header[157:257] = member.target[:100].ljust(100, b"\0")
     header[257:265] = b"ustar\00000"
     header[329:345] = b"0000000\0" + b"0000000\0"
     header[148:156] = b"%06o\0 " % sum(header)
@@ -136,7 +136,7 @@ def parse_member(headers: bytes) -> Member:
 
 
 def _parse_pax(data: bytes) -> Dict[bytes, bytes]:
-    records = {}  # type: Dict[bytes, bytes]
+    records: Dict[bytes, bytes] = {}
     while data:
         digits, _, _ = data[:8].partition(b" ")
         length = parse_decimal(digits)

@@ -1,4 +1,4 @@
-"""Puts the members of a bundle into a directory of our own; nothing there existed before, so no link can misdirect us."""
+"""Puts the members of a bundle into a new directory: nothing there existed before, so no link can misdirect us."""
 
 import contextlib
 import errno
@@ -69,7 +69,7 @@ def make_symlink(into: Path, member: Member) -> None:
 
 @contextlib.contextmanager
 def new_file(into: Path, member: Member) -> Iterator[int]:
-    """A descriptor of the new file, which gets the member's mode (always readable for its owner) and time afterwards."""
+    """A descriptor of the new file; it gets the member's mode (readable for its owner at least) and time afterwards."""
     path = os.path.join(os.fsencode(str(into)), member.name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     descriptor = os.open(path, _NEW_FILE, 0o600)
@@ -106,7 +106,7 @@ def read_sparse_map(stream: Stream, member: Member) -> List[Tuple[int, int]]:
 
 def _read_numbers(stream: Stream) -> Tuple[List[int], int]:
     """The numbers of a sparse map without the first, and the size of the map in bytes."""
-    numbers = []  # type: List[int]
+    numbers: List[int] = []
     wanted, rest, size = 1, b"", 0
     while len(numbers) < wanted:
         block = stream.read(BLOCK)

@@ -28,10 +28,8 @@ def verify_bundle(path: AnyPath, scratch: Optional[str] = None) -> Verification:
         InputError: ``bundle-damaged`` and the others of ``BundleReader``.
         HostError: ``no-space`` when there is no room to unpack.
     """
-    with tempfile.TemporaryDirectory(dir=scratch, prefix="corebox-verify-") as directory:
-        with BundleReader(path) as reader:
-            unpacked = reader.unpack(directory)
-            return verify_unpacked(reader.manifest, unpacked, str(path))
+    with BundleReader(path) as reader, tempfile.TemporaryDirectory(dir=scratch, prefix="corebox-verify-") as directory:
+        return verify_unpacked(reader.manifest, reader.unpack(directory), str(path))
 
 
 def verify_unpacked(manifest: Manifest, unpacked: Unpacked, subject: str) -> Verification:

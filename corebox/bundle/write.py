@@ -1,11 +1,11 @@
-"""Writes a bundle in one pass: nothing is copied first, nothing is held in memory, and no half bundle is left behind."""
+"""Writes a bundle in one pass: nothing is copied first, nothing held in memory, and no half bundle is left behind."""
 
 import errno
 import hashlib
 import os
 import stat
 import tempfile
-from typing import Callable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import BinaryIO, Callable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from corebox.bundle import compression, layout
 from corebox.bundle.digests import PagesDigest, format_sums, identity_of
@@ -35,6 +35,7 @@ def write_bundle(
     manifest: Manifest,
     sources: Mapping[str, str],
     core: Optional[CoreFile],
+    *,
     jobs: int = 1,
     progress: Optional[Progress] = None,
 ) -> WrittenBundle:
@@ -82,7 +83,7 @@ class _Content(NamedTuple):
     progress: Optional[Progress]
 
 
-def _write_compressed(file: "compression.BinaryIO", content: _Content, jobs: int) -> str:
+def _write_compressed(file: BinaryIO, content: _Content, jobs: int) -> str:
     writer = compression.open_writer(file, jobs)
     try:
         identity = _ArchiveWriter(writer, content).write()
@@ -102,7 +103,7 @@ class _ArchiveWriter:
         self._sources = content.sources
         self._core = content.core
         self._progress = content.progress
-        self._digests = []  # type: List[Tuple[str, str]]
+        self._digests: List[Tuple[str, str]] = []
         self._done = 0
         self._total = sum(entry.size for entry in content.manifest.files)
         self._total += content.manifest.core.stored if content.core else 0
