@@ -1,0 +1,23 @@
+"""What to tell gdb, and what it answers."""
+
+from corebox.debugger.session import (
+    CORE,
+    ENVIRONMENT,
+    GDBINIT,
+    REPLACED_EXECUTABLE,
+    SCRATCH,
+    TOOLBOX,
+    gdb_command,
+    gdbinit,
+)
+
+__all__ = [
+    "CORE",
+    "ENVIRONMENT",
+    "GDBINIT",
+    "REPLACED_EXECUTABLE",
+    "SCRATCH",
+    "TOOLBOX",
+    "gdb_command",
+    "gdbinit",
+]

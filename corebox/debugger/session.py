@@ -1,0 +1,75 @@
+"""What to tell gdb: its command line and the commands it runs before it opens the core.
+
+Names that come from a core are never part of a gdb command: they go as arguments, or are left out when gdb's command
+language could read them as more than a name.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterable, Sequence
+
+TOOLBOX = "/.corebox/toolbox"
+CORE = "/.corebox/core"
+GDBINIT = "/.corebox/gdbinit"
+REPLACED_EXECUTABLE = "/.corebox/executable"
+SCRATCH = "/.corebox/tmp"
+
+# gdb(1): the environment is all that gdb and its Python see.
+ENVIRONMENT = {
+    "HOME": SCRATCH,
+    "TMPDIR": SCRATCH,
+    "LC_ALL": "C.UTF-8",
+    "PYTHONHOME": TOOLBOX + "/python",
+    "PYTHONNOUSERSITE": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "TERMINFO": TOOLBOX + "/share/terminfo",
+}
+
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+@%~-]+")
+
+
+def gdb_command(executable: str | None, arguments: Sequence[str] = (), core: str = CORE) -> list[str]:
+    """The command that opens ``core`` with gdb inside the image.
+
+    gdb runs on the toolbox's own loader and C library, so that it uses nothing of the customer's to run. No init file
+    is read but ours, and that one before the core is opened (gdb manual, "Startup": -ix).
+
+    Args:
+        executable: path in the image; None lets gdb find it through NT_FILE.
+        arguments: further gdb arguments, e.g. ``["-batch", "-ex", "bt"]``.
+        core: path in the image.
+    """
+    loader = [f"{TOOLBOX}/lib/ld.so", "--library-path", f"{TOOLBOX}/lib", f"{TOOLBOX}/bin/gdb"]
+    options = ["--data-directory", f"{TOOLBOX}/share/gdb", "-nh", "-nx", "-q", "-ix", GDBINIT]
+    program = ["-se", executable] if executable else []
+    return [*loader, *options, *program, "-c", core, *arguments]
+
+
+def gdbinit(libthread_db: Iterable[str], scripts: Iterable[str]) -> str:
+    """The commands that gdb runs before it opens anything.
+
+    Args:
+        libthread_db: paths in the image of the customer's libthread_db.so.1.
+        scripts: paths in the image of the customer's auto-load scripts.
+    """
+    thread_folders = _plain(posixpath.dirname(path) for path in libthread_db)
+    trusted = _plain([*thread_folders, *scripts, *(posixpath.dirname(path) for path in scripts)])
+    lines = [
+        "# Written by corebox. Runs before the core is opened.",
+        "set debuginfod enabled off",
+        "set confirm off",
+        "set history save off",
+        "set debug-file-directory /.corebox/debug:/usr/lib/debug",
+        # The sandbox is what makes running the customer's code acceptable; the path is narrow all the same.
+        "set auto-load safe-path " + ":".join(trusted),
+        "set libthread-db-search-path " + ":".join(thread_folders or ["$sdir"]),
+        # The image's root is the customer's root: names from the link map are right as they are.
+        "set sysroot /",
+        f"source {TOOLBOX}/share/corebox/session.py",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(paths: Iterable[str]) -> list[str]:
+    """The paths that gdb's list settings can hold, each once."""
+    return [path for path in dict.fromkeys(paths) if _PLAIN_PATH.fullmatch(path)]

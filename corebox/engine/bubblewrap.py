@@ -1,0 +1,115 @@
+"""bubblewrap: a sandbox out of user namespaces, without daemon and without root (bwrap(1))."""
+
+import os
+import resource
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO
+
+from corebox.engine.base import time_limit_passed
+from corebox.engine.sandbox import Finished, Limits, Sandbox, read_root_entries
+from corebox.engine.seccomp import terminal_filter
+from corebox.engine.terminal import attach, exit_status
+from corebox.errors import HostError
+
+MAX_OUTPUT = 256 << 20  # bytes that a batch command may write; the kernel stops it there (RLIMIT_FSIZE)
+
+
+class Bubblewrap:
+    """Engine on the ``bwrap`` program."""
+
+    name = "bubblewrap"
+
+    def attach(self, sandbox: Sandbox, command: Sequence[str], tty: bool) -> int:
+        """Run ``command`` on our standard streams."""
+        with _filter_descriptor() as seccomp:
+            options = ["--seccomp", str(seccomp)] if tty and seccomp is not None else ["--new-session"]
+            inherited = [seccomp] if seccomp is not None else []
+            return attach(plan_command(sandbox, command, options), pass_fds=inherited)
+
+    def run(self, sandbox: Sandbox, command: Sequence[str], time_limit: float) -> Finished:
+        """Run ``command`` without input and return what it wrote."""
+        arguments = plan_command(sandbox, command, ["--new-session"])
+        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+            try:
+                status = subprocess.run(
+                    arguments,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=errors,
+                    timeout=time_limit,
+                    check=False,
+                    preexec_fn=lambda: _limit(sandbox.limits),  # noqa: PLW1509  # no threads at this point
+                ).returncode
+            except subprocess.TimeoutExpired as error:
+                raise time_limit_passed(time_limit) from error
+            return Finished(exit_status(status), _content(output), _content(errors))
+
+
+def plan_command(sandbox: Sandbox, command: Sequence[str], options: Sequence[str] = ()) -> list[str]:
+    """The bwrap command line; its root is an empty tmpfs into which everything is bound read-only."""
+    entries = read_root_entries(sandbox.root)
+    uid, gid = sandbox.user
+    line = ["bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--cap-drop", "ALL", "--clearenv"]
+    line += ["--uid", str(uid), "--gid", str(gid), "--hostname", "corebox", *options]
+    for mount in entries.mounts:
+        line += ["--ro-bind", str(mount.source), mount.target]
+    for name, target in entries.symlinks:
+        line += ["--symlink", target, "/" + name]
+    line += ["--proc", "/proc", "--dev", "/dev"]
+    for mount in sandbox.mounts:
+        line += ["--ro-bind", str(mount.source), mount.target]
+    writable = [sandbox.scratch]
+    if not os.path.lexists(sandbox.root / "tmp"):
+        writable.append("/tmp")  # noqa: S108  # the sandbox's own
+    for folder in writable:
+        line += ["--perms", "1777", "--size", str(sandbox.limits.scratch), "--tmpfs", folder]
+    line += ["--remount-ro", "/", "--chdir", sandbox.scratch]
+    for name, value in sandbox.environment.items():
+        line += ["--setenv", name, value]
+    return [*line, "--", *command]
+
+
+def find_bubblewrap() -> Bubblewrap:
+    """The engine, if this machine can run it.
+
+    Raises:
+        HostError: ``no-engine``.
+    """
+    if shutil.which("bwrap") is None:
+        raise HostError("no-engine", "bubblewrap is not installed", "install it: apt-get install bubblewrap")
+    trial = subprocess.run(
+        ["bwrap", "--unshare-all", "--unshare-user", "--ro-bind", "/", "/", "true"], capture_output=True, check=False
+    )
+    if trial.returncode:
+        reason = trial.stderr.decode(errors="replace").strip()
+        hint = "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1), or use --engine docker"
+        raise HostError("no-engine", f"bubblewrap does not work here: {reason}", hint)
+    return Bubblewrap()
+
+
+@contextmanager
+def _filter_descriptor() -> Iterator[int | None]:
+    program = terminal_filter()
+    if program is None:
+        yield None
+        return
+    with tempfile.TemporaryFile() as stream:
+        stream.write(program)
+        stream.seek(0)
+        yield stream.fileno()
+
+
+def _limit(limits: Limits) -> None:
+    # RLIMIT_DATA and not RLIMIT_AS: gdb maps large files, which costs nothing.
+    resource.setrlimit(resource.RLIMIT_DATA, (limits.memory, limits.memory))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_OUTPUT, MAX_OUTPUT))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _content(stream: IO[bytes]) -> bytes:
+    stream.seek(0)
+    return stream.read()

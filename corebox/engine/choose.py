@@ -1,0 +1,47 @@
+"""Which engine to use."""
+
+import os
+from collections.abc import Iterator
+
+from corebox.engine.base import Engine
+from corebox.engine.bubblewrap import find_bubblewrap
+from corebox.engine.docker import DockerEngine, connect
+from corebox.errors import HostError
+
+NAMES = ("auto", "docker", "podman", "bubblewrap")
+
+
+def choose_engine(name: str) -> Engine:
+    """The engine of that name; ``auto`` is Docker or Podman if one answers, else bubblewrap.
+
+    Raises:
+        HostError: ``no-engine``.
+    """
+    if name == "bubblewrap":
+        return find_bubblewrap()
+    if name == "auto":
+        return find_daemon() or find_bubblewrap()
+    return connect(name, _podman_address() if name == "podman" else None)
+
+
+def find_daemon() -> DockerEngine | None:
+    """A local Docker or Podman daemon that answers, None if there is none."""
+    for name, address in (("docker", None), ("podman", _podman_address())):
+        try:
+            return connect(name, address)
+        except HostError:
+            continue
+    return None
+
+
+def _podman_sockets() -> Iterator[str]:
+    if os.environ.get("CONTAINER_HOST", "").startswith("unix://"):
+        yield os.environ["CONTAINER_HOST"].removeprefix("unix://")
+    if "XDG_RUNTIME_DIR" in os.environ:
+        yield os.environ["XDG_RUNTIME_DIR"] + "/podman/podman.sock"
+    yield "/run/podman/podman.sock"
+
+
+def _podman_address() -> str:
+    sockets = list(_podman_sockets())
+    return "unix://" + next((path for path in sockets if os.path.exists(path)), sockets[-1])

@@ -1,0 +1,220 @@
+"""Docker Engine and Podman, through the docker SDK. Only this module imports it.
+
+A container starts from an image of some hundred bytes that holds only the symbolic links of the root's top level;
+everything else is bind-mounted, so that neither libraries nor the core are ever copied into the engine.
+"""
+
+import hashlib
+import io
+import os
+import shutil
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, Any
+
+import docker
+import docker.errors
+import requests.exceptions
+from docker.types import Mount as BindMount
+
+from corebox.engine.base import time_limit_passed
+from corebox.engine.sandbox import Finished, RootEntries, Sandbox, read_root_entries
+from corebox.engine.terminal import attach
+from corebox.errors import HostError
+
+PING_TIMEOUT = 3.0
+REQUEST_TIMEOUT = 600.0
+
+
+class DockerEngine:
+    """Engine on a Docker-compatible daemon that shares our file system."""
+
+    def __init__(self, name: str, client: docker.DockerClient) -> None:
+        self.name = name
+        self._client = client
+
+    def attach(self, sandbox: Sandbox, command: Sequence[str], tty: bool) -> int:
+        """Run ``command`` on our standard streams; the engine's own program handles the terminal."""
+        program = shutil.which(self.name)
+        if program is None:
+            raise HostError(
+                "no-engine",
+                f"the {self.name} program is not installed, only its daemon answers",
+                f"install it, or use --engine bubblewrap: apt-get install {self.name}",
+            )
+        with self._container(sandbox, command, tty=tty, stdin_open=True) as container:
+            host = self._client.api.base_url.replace("http+docker://localhost", _socket_of(self._client))
+            address = ["--host" if self.name == "docker" else "--url", host]
+            return attach([program, *address, "start", "--attach", "--interactive", container.id])
+
+    def run(self, sandbox: Sandbox, command: Sequence[str], time_limit: float) -> Finished:
+        """Run ``command`` without input and return what it wrote."""
+        with self._container(sandbox, command) as container:
+            container.start()
+            try:
+                status = container.wait(timeout=time_limit)["StatusCode"]
+            except (requests.exceptions.ConnectionError, requests.exceptions.ReadTimeout) as error:
+                raise time_limit_passed(time_limit) from error
+            output = container.logs(stdout=True, stderr=False)
+            return Finished(status, output, container.logs(stdout=False, stderr=True))
+
+    def build(self, context: IO[bytes], tag: str) -> str:
+        """Build an image from a tar stream with a Dockerfile, and return its ID.
+
+        Raises:
+            HostError: ``engine-failed`` with the engine's own words.
+        """
+        with _translated(self.name):
+            image, _ = self._client.images.build(
+                fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True, network_mode="none"
+            )
+            return str(image.id)
+
+    def load(self, archive: Iterable[bytes]) -> None:
+        """Stream an image archive into the engine.
+
+        Raises:
+            HostError: ``engine-failed`` with the engine's own words.
+        """
+        with _translated(self.name):
+            for answer in self._client.api.load_image(archive):
+                if "error" in answer:
+                    raise _failed(self.name, answer["error"])
+
+    def save(self, image: str) -> Iterator[bytes]:
+        """The image as an archive, in pieces."""
+        with _translated(self.name):
+            yield from self._client.images.get(image).save()
+
+    def remove(self, image: str) -> None:
+        """Remove an image from the engine."""
+        with _translated(self.name):
+            self._client.images.remove(image, force=True)
+
+    def has_image(self, image: str) -> bool:
+        """Whether the engine has an image of this ID or name."""
+        return self.layers_of(image) is not None
+
+    def layers_of(self, image: str) -> tuple[str, ...] | None:
+        """The diff IDs of an image that the engine has, else None."""
+        with _translated(self.name):
+            try:
+                attributes = self._client.images.get(image).attrs
+            except docker.errors.ImageNotFound:
+                return None
+            return tuple(attributes["RootFS"].get("Layers") or ())
+
+    def layer_chains(self) -> set[tuple[str, ...]]:
+        """The layers of every image in the engine, as tuples of diff IDs from the bottom."""
+        with _translated(self.name):
+            images = self._client.images.list(all=True)
+            return {tuple(image.attrs["RootFS"].get("Layers") or ()) for image in images if image.attrs.get("RootFS")}
+
+    @contextmanager
+    def _container(self, sandbox: Sandbox, command: Sequence[str], **options: bool) -> Iterator[Any]:
+        entries = read_root_entries(sandbox.root)
+        with _translated(self.name):
+            container = self._client.containers.create(
+                self._empty_image(entries), **_create_options(sandbox, entries, command), **options
+            )
+            try:
+                yield container
+            finally:
+                container.remove(force=True, v=True)
+
+    def _empty_image(self, entries: RootEntries) -> str:
+        """The image with nothing but the root's top-level symbolic links, made when it is not there yet."""
+        data = _symlinks_tar(entries)
+        tag = hashlib.sha256(data).hexdigest()[:12]
+        name = f"corebox-mount-points:{tag}"
+        if not self.has_image(name):
+            self._client.api.import_image_from_data(data, repository="corebox-mount-points", tag=tag)
+        return name
+
+
+def _create_options(sandbox: Sandbox, entries: RootEntries, command: Sequence[str]) -> dict[str, Any]:
+    uid, gid = sandbox.user
+    mounts = [*entries.mounts, *sandbox.mounts]
+    writable = [sandbox.scratch]
+    if not os.path.lexists(sandbox.root / "tmp"):
+        writable.append("/tmp")  # noqa: S108  # the container's own
+    return {
+        "entrypoint": [],
+        "command": list(command),
+        "user": f"{uid}:{gid}",
+        "environment": dict(sandbox.environment),
+        "working_dir": sandbox.scratch,
+        "hostname": "corebox",
+        "network_mode": "none",
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "mem_limit": sandbox.limits.memory,
+        "pids_limit": sandbox.limits.processes,
+        "ipc_mode": "private",
+        "init": False,
+        "tmpfs": {path: f"rw,nosuid,nodev,noexec,mode=1777,size={sandbox.limits.scratch}" for path in writable},
+        "mounts": [BindMount(each.target, str(each.source), type="bind", read_only=True) for each in mounts],
+        "labels": {"io.corebox": "sandbox"},
+    }
+
+
+def _symlinks_tar(entries: RootEntries) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        # A tmpfs takes the mode of the folder beneath it, whatever its options say (runc).
+        for name, mode in ((".corebox", 0o755), (".corebox/tmp", 0o1777), ("etc", 0o755), ("tmp", 0o1777)):
+            folder = tarfile.TarInfo(name)
+            folder.type, folder.mode = tarfile.DIRTYPE, mode
+            archive.addfile(folder)
+        for name, target in entries.symlinks:
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname, link.mode = tarfile.SYMTYPE, target, 0o777
+            archive.addfile(link)
+    return buffer.getvalue()
+
+
+def connect(name: str, address: str | None = None) -> DockerEngine:
+    """Connect to a local Docker or Podman daemon.
+
+    Raises:
+        HostError: ``no-engine`` if none answers, ``remote-engine`` if it runs on another machine.
+    """
+    try:
+        client = docker.DockerClient(base_url=address, timeout=PING_TIMEOUT) if address else docker.from_env(timeout=3)
+        client.ping()
+    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+        hint = "start it (systemctl start docker), or use --engine bubblewrap; corebox doctor tells more"
+        raise HostError("no-engine", f"no {name} engine answers: {_last_words(error)}", hint) from error
+    if not client.api.base_url.startswith("http+docker://"):
+        message = f"the {name} engine at {client.api.base_url} is on another machine and cannot mount local files"
+        raise HostError("remote-engine", message, "unset DOCKER_HOST, or use --engine bubblewrap")
+    client.api.timeout = REQUEST_TIMEOUT
+    return DockerEngine(name, client)
+
+
+def _socket_of(client: docker.DockerClient) -> str:
+    adapter = client.api.get_adapter("http+docker://localhost")
+    return "unix://" + str(adapter.socket_path)
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    try:
+        yield
+    except docker.errors.DockerException as error:
+        raise _failed(name, _last_words(error)) from error
+    except requests.exceptions.RequestException as error:
+        raise _failed(name, _last_words(error)) from error
+
+
+def _failed(name: str, words: str) -> HostError:
+    return HostError(
+        "engine-failed", f"the {name} engine refused: {words}", f"check it: {name} info; df -h; corebox doctor"
+    )
+
+
+def _last_words(error: Exception) -> str:
+    explanation = getattr(error, "explanation", None) or getattr(error, "msg", None)
+    return " ".join(str(explanation or error).split())

@@ -1,0 +1,49 @@
+"""Giving the terminal away to a child, and taking it back as it was."""
+
+import signal
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+
+def attach(command: Sequence[str], pass_fds: Sequence[int] = ()) -> int:
+    """Run ``command`` with our own standard streams and return its status (128 + number for a signal).
+
+    Ctrl-C belongs to the child while it runs: gdb uses it to stop a long print.
+    """
+    with _restored_terminal(), _ctrl_c_for_the_child():
+        with subprocess.Popen(command, pass_fds=pass_fds) as child:
+            return exit_status(child.wait())
+
+
+def exit_status(code: int) -> int:
+    """The shell's form of a Popen return code: a death by signal N is 128 + N."""
+    return 128 - code if code < 0 else code
+
+
+@contextmanager
+def _ctrl_c_for_the_child() -> Iterator[None]:
+    def ignore(_number: int, _frame: FrameType | None) -> None:
+        """A handler and not SIG_IGN, because exec keeps the latter and gdb would never see Ctrl-C."""
+
+    previous = signal.signal(signal.SIGINT, ignore)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def _restored_terminal() -> Iterator[None]:
+    if not sys.stdin.isatty():
+        yield
+        return
+    descriptor = sys.stdin.fileno()
+    state = termios.tcgetattr(descriptor)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, state)
