@@ -1,20 +1,24 @@
-"""The facts of an ELF file on disk, through pyelftools. Files are read, never executed."""
+"""Facts of ELF files on disk, through pyelftools."""
 
+import io
+import os
 import struct
-from typing import IO, Iterator, Optional, Tuple
+from typing import List, NamedTuple, Optional, Set, Tuple
 
 from elftools.common.exceptions import ELFError
 from elftools.construct import ConstructError
 from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import Section
 from elftools.elf.segments import InterpSegment, NoteSegment
 
 from corebox.coredump import faults
-from corebox.coredump.format import MACHINES, MAGIC, Layout, parse_header
+from corebox.coredump.disk import open_regular, read_at
+from corebox.coredump.header import HEADER_SIZE, MAGIC, Header, parse_header
+from corebox.coredump.machines import machine_name
+from corebox.coredump.notes import parse_build_id
 from corebox.coredump.values import ElfFile
 
-# What pyelftools 0.32 raises on damaged files, beside its own two: seen by feeding it mutated files.
+# What pyelftools raises on damaged files beside its own two, found by feeding it damaged ones.
 _DAMAGE = (
     ELFError,
     ConstructError,
@@ -26,118 +30,145 @@ _DAMAGE = (
     ArithmeticError,
     AssertionError,
     MemoryError,
+    RecursionError,
 )
-MAX_SECTIONS = 65536
-MAX_NOTES = 256
-MAX_DYNAMIC = 4096
+_KINDS = {1: "rel", 2: "exec", 3: "dyn", 4: "core"}
+MOST_READS = 200000
+MOST_BYTES = 256 << 20
+LONGEST_NOTES = 1 << 20
+
+
+class _TooMuchError(ValueError):
+    """The headers of a file ask for more than any honest file does."""
+
+
+class _MeasuredReader(io.FileIO):
+    """A file that refuses to be read without end: pyelftools follows whatever counts and sizes a header gives."""
+
+    reads_left = MOST_READS
+    bytes_left = MOST_BYTES
+
+    def read(self, size: Optional[int] = -1) -> bytes:
+        """As FileIO; raises ValueError when too much was asked for."""
+        left = os.fstat(self.fileno()).st_size - self.tell()
+        wanted = max(0, left if size is None or size < 0 else min(size, left))
+        self.reads_left -= 1
+        self.bytes_left -= wanted
+        if self.reads_left < 0 or self.bytes_left < 0:
+            raise _TooMuchError("more headers than an ELF file can need")
+        return super().read(wanted) or b""
+
+
+class _Segments(NamedTuple):
+    build_id: Optional[str]
+    interpreter: Optional[str]
+    soname: Optional[str]
+    needed: Tuple[str, ...]
+
+
+class _Sections(NamedTuple):
+    names: Set[str]
+    debuglink: Optional[Tuple[str, int]]
+    build_id: Optional[str]
 
 
 def is_elf(path: str) -> bool:
-    """Whether the file begins with the ELF magic; False if it cannot be read."""
+    """Whether the file begins as ELF files do; raises as ``read_elf`` does if it cannot be read."""
+    descriptor = open_regular(path)
     try:
-        with open(path, "rb") as stream:
-            return stream.read(4) == MAGIC
-    except OSError:
-        return False
+        return read_at(descriptor, 0, len(MAGIC)) == MAGIC
+    except OSError as error:
+        raise faults.unreadable(path, error) from error
+    finally:
+        os.close(descriptor)
 
 
 def read_elf(path: str) -> ElfFile:
-    """Read the facts of the ELF file at ``path``.
+    """Facts of the ELF file at ``path``.
 
     Raises:
-        InputError: ``not-elf``, ``no-such-file``.
+        InputError: ``not-elf``, ``no-such-file``, ``not-a-file``.
         HostError: ``cannot-read``.
     """
-    try:
-        with open(path, "rb") as stream:
-            header = parse_header(stream.read(64))
+    with _MeasuredReader(open_regular(path), "rb", closefd=True) as stream:
+        try:
+            header = parse_header(stream.read(HEADER_SIZE))
             if header is None:
                 raise faults.not_elf(path, "it does not begin as one")
-            return _read(stream, path)
-    except OSError as error:
-        raise faults.unreadable(path, error) from error
+            return _facts(ELFFile(stream), header)
+        except OSError as error:
+            raise faults.unreadable(path, error) from error
+        except _DAMAGE as error:
+            raise faults.not_elf(path, "its headers are damaged") from error
 
 
-def _read(stream: IO[bytes], path: str) -> ElfFile:
-    try:
-        elf = ELFFile(stream)
-        header = parse_header(_start(stream))
-        layout = header.layout if header else Layout(64, "little")
-        build_id, interpreter, soname, needed = None, None, None, ()  # type: ignore[var-annotated]
-        for segment in _segments(elf):
-            if isinstance(segment, NoteSegment):
-                build_id = build_id or _build_id(segment)
-            elif isinstance(segment, InterpSegment):
-                interpreter = segment.get_interp_name()
-            elif isinstance(segment, DynamicSegment):
-                soname, needed = _dynamic(segment)
-        names, debuglink, noted = _sections(elf)
-        return ElfFile(
-            machine=header.machine_name if header else MACHINES[62],
-            bits=layout.bits,
-            byte_order=layout.byte_order,
-            kind={"ET_EXEC": "exec", "ET_DYN": "dyn", "ET_CORE": "core"}.get(str(elf["e_type"]), "rel"),
-            build_id=build_id or noted,
-            soname=soname,
-            needed=needed,
-            interpreter=interpreter,
-            debuglink=debuglink,
-            stripped=".symtab" not in names and ".debug_info" not in names,
-            has_debug_info=bool(names & {".debug_info", ".zdebug_info"}),
-        )
-    except _DAMAGE as error:
-        raise faults.not_elf(path, "its headers are damaged ({})".format(type(error).__name__)) from error
+def _facts(elf: ELFFile, header: Header) -> ElfFile:
+    segments, sections = _read_segments(elf, header), _read_sections(elf, header)
+    debug = bool(sections.names & {".debug_info", ".zdebug_info"})
+    return ElfFile(
+        machine=machine_name(header.machine, header.bits, header.byte_order),
+        bits=header.bits,
+        byte_order=header.byte_order,
+        kind=_KINDS.get(header.kind, "other"),
+        build_id=segments.build_id or sections.build_id,
+        soname=segments.soname,
+        needed=segments.needed,
+        interpreter=segments.interpreter,
+        debuglink=sections.debuglink,
+        stripped=not debug and ".symtab" not in sections.names,
+        has_debug_info=debug,
+    )
 
 
-def _start(stream: IO[bytes]) -> bytes:
-    stream.seek(0)
-    return stream.read(64)
+def _read_segments(elf: ELFFile, header: Header) -> _Segments:
+    build_id, interpreter, soname = None, None, None
+    needed = []  # type: List[str]
+    for segment in elf.iter_segments():
+        if isinstance(segment, NoteSegment) and build_id is None:
+            build_id = _build_id(elf, header, segment["p_offset"], segment["p_filesz"])
+        elif isinstance(segment, InterpSegment):
+            interpreter = _path(segment.get_interp_name())
+        elif isinstance(segment, DynamicSegment) and segment["p_filesz"]:
+            for tag in segment.iter_tags():
+                if tag.entry.d_tag == "DT_SONAME":
+                    soname = _path(tag.soname)
+                elif tag.entry.d_tag == "DT_NEEDED":
+                    needed.append(_path(tag.needed))
+    return _Segments(build_id, interpreter, soname, tuple(needed))
 
 
-def _segments(elf: ELFFile) -> Iterator[object]:
-    for index in range(min(elf.num_segments(), MAX_SECTIONS)):
-        yield elf.get_segment(index)
-
-
-def _build_id(notes: object) -> Optional[str]:
-    for count, note in enumerate(notes.iter_notes()):  # type: ignore[attr-defined]
-        if note["n_type"] == "NT_GNU_BUILD_ID" and note["n_name"] == "GNU" and note["n_desc"]:
-            return str(note["n_desc"])
-        if count >= MAX_NOTES:
-            break
-    return None
-
-
-def _dynamic(segment: DynamicSegment) -> Tuple[Optional[str], Tuple[str, ...]]:
-    soname, needed = None, []
-    for count, tag in enumerate(segment.iter_tags()):
-        if tag.entry.d_tag == "DT_SONAME":
-            soname = tag.soname
-        elif tag.entry.d_tag == "DT_NEEDED":
-            needed.append(tag.needed)
-        if count >= MAX_DYNAMIC:
-            break
-    return soname, tuple(needed)
-
-
-def _sections(elf: ELFFile) -> "Tuple[set[str], Optional[Tuple[str, int]], Optional[str]]":
-    """Section names, the debuglink, and a build ID that only a section has (debug files have no note segment)."""
-    names, debuglink, build_id = set(), None, None
-    for index in range(min(elf.num_sections(), MAX_SECTIONS)):
-        section = elf.get_section(index)
+def _read_sections(elf: ELFFile, header: Header) -> _Sections:
+    """Debug files keep the build ID in a section only: their segments have no bytes."""
+    names = set()  # type: Set[str]
+    debuglink, build_id = None, None
+    for section in elf.iter_sections():
         names.add(section.name)
         if section.name == ".gnu_debuglink":
-            debuglink = _debuglink(section, elf.little_endian)
+            debuglink = _parse_debuglink(_bytes(elf, section["sh_offset"], section["sh_size"]), header)
         elif section.name == ".note.gnu.build-id" and section["sh_type"] == "SHT_NOTE":
-            build_id = _build_id(section)
-    return names, debuglink, build_id
+            build_id = _build_id(elf, header, section["sh_offset"], section["sh_size"])
+    return _Sections(names, debuglink, build_id)
 
 
-def _debuglink(section: Section, little_endian: bool) -> Optional[Tuple[str, int]]:
-    # A NUL-ended name, padding to 4 bytes, and the CRC32 of the debug file (gdb manual, "Separate Debug Files").
-    if section["sh_size"] > 8192:
+def _build_id(elf: ELFFile, header: Header, offset: int, size: int) -> Optional[str]:
+    data = _bytes(elf, offset, size)
+    return parse_build_id(header.order, data, 4) or parse_build_id(header.order, data, 8)
+
+
+def _bytes(elf: ELFFile, offset: int, size: int) -> bytes:
+    elf.stream.seek(offset)
+    return bytes(elf.stream.read(min(size, LONGEST_NOTES)))
+
+
+def _parse_debuglink(data: bytes, header: Header) -> Optional[Tuple[str, int]]:
+    """A name ended by NUL, padding to 4 bytes, CRC-32 of the file (gdb manual, "Separate Debug Files")."""
+    name = data.split(b"\0", 1)[0]
+    crc_at = (len(name) + 4) // 4 * 4
+    if not name or len(data) < crc_at + 4:
         return None
-    data = section.data()
-    name = data.split(b"\0")[0]
-    crc = int.from_bytes(data[-4:], "little" if little_endian else "big")
-    return name.decode("utf-8", "surrogateescape"), crc
+    return os.fsdecode(name), int(struct.unpack_from(header.order + "I", data, crc_at)[0])
+
+
+def _path(text: str) -> str:
+    """A name as ``os.fsdecode`` gives it; pyelftools replaces what is no UTF-8, and such a name is lost."""
+    return text

@@ -1,25 +1,39 @@
 """The errors of this package, worded once."""
 
+from typing import Tuple
+
+from corebox.coredump.header import parse_header
 from corebox.errors import CoreboxError, HostError, InputError
 
-_FIRST_BYTES = (
-    (b"\x28\xb5\x2f\xfd", "it is compressed with zstd", "decompress it first: zstd -d --sparse FILE"),
-    (b"\x1f\x8b", "it is compressed with gzip", "decompress it first: gzip -d FILE"),
-    (b"\x04\x22\x4d\x18", "it is compressed with lz4", "decompress it first: lz4 -d FILE"),
-    (b"\xfd7zXZ\x00", "it is compressed with xz", "decompress it first: xz -d FILE"),
-    (b"\x7fELF", "it is an ELF file of another kind", "pass the core file, not the program that wrote it"),
+_COMPRESSED = (
+    (b"\x28\xb5\x2f\xfd", "zstd", "zstd -d --sparse FILE"),
+    (b"\x1f\x8b", "gzip", "gzip -d FILE"),
+    (b"\x04\x22\x4d\x18", "lz4", "lz4 -d FILE"),
+    (b"\xfd7zXZ\x00", "xz", "xz -d FILE"),
+    (b"BZh", "bzip2", "bzip2 -d FILE"),
 )
+_KINDS = {1: "an object file", 2: "an executable", 3: "an executable or shared library", 4: "a damaged core file"}
+_CUT = "raise the limit (ulimit -c unlimited), make room on the disk and crash it again"
 
 
 def not_a_core(path: str, start: bytes) -> CoreboxError:
     """``not-a-core``: the file at ``path`` begins with the bytes ``start``."""
-    why, hint = "it does not begin as one", "find the core: ls -l core* /var/lib/systemd/coredump; coredumpctl list"
+    why, hint = _what_it_is(start)
+    return InputError("not-a-core", "{} is not a core file: it is {}".format(path, why), hint, path=path, kind=why)
+
+
+def _what_it_is(start: bytes) -> Tuple[str, str]:
     if not start:
-        why, hint = "it is empty", "raise the limit (ulimit -c unlimited), make room on the disk and crash it again"
-    for magic, reason, remedy in _FIRST_BYTES:
+        return "empty", _CUT
+    for magic, name, command in _COMPRESSED:
         if start.startswith(magic):
-            why, hint = reason, remedy
-    return InputError("not-a-core", "{} is not a core file: {}".format(path, why), hint, path=path)
+            return "compressed with " + name, "decompress it first: " + command
+    if not start.startswith(b"\x7fELF"):
+        return "no ELF file", "find the core: ls -l core* /var/lib/systemd/coredump; coredumpctl list"
+    header = parse_header(start)
+    if header is None:
+        return "an ELF file cut off within its header", _CUT
+    return _KINDS.get(header.kind, "an ELF file of another kind"), "pass the core file, not the program that wrote it"
 
 
 def unreadable(path: str, error: OSError) -> CoreboxError:
@@ -30,12 +44,24 @@ def unreadable(path: str, error: OSError) -> CoreboxError:
     return HostError("cannot-read", "cannot read {}: {}".format(path, error.strerror), hint, path=path)
 
 
-def not_in_core(path: str, address: int, size: int) -> CoreboxError:
+def not_a_file(path: str) -> CoreboxError:
+    """``not-a-file``: a directory, pipe or device stands in the place of a file."""
+    return InputError("not-a-file", "{} is not a regular file".format(path), "check it: ls -ld " + path, path=path)
+
+
+def not_in_core(address: int, size: int) -> CoreboxError:
     """``memory-not-in-core``: a range of memory was not dumped, or was cut off."""
-    message = "{} bytes at {:#x} are not in {}".format(size, address, path)
-    return InputError("memory-not-in-core", message, "corebox info shows what was dumped: corebox info " + path)
+    message = "the {} bytes of memory at 0x{:x} are not in the core".format(size, address)
+    hint = "corebox info says whether the core is truncated; coredump_filter says what is dumped, core(5)"
+    return InputError("memory-not-in-core", message, hint, address=address, size=size)
 
 
 def not_elf(path: str, why: str) -> CoreboxError:
     """``not-elf``: a file that should be an executable or a shared object is not."""
     return InputError("not-elf", "{} is not an ELF file: {}".format(path, why), "check it: file " + path, path=path)
+
+
+def damaged_layout(why: str) -> CoreboxError:
+    """``layout-damaged``: what is known of the original core does not fit the compact one."""
+    message = "the core cannot be restored, its layout is damaged: " + why
+    return InputError("layout-damaged", message, "pull or build the image again, then export once more")

@@ -1,91 +1,77 @@
-"""The dynamic loader's list of objects, walked through the core's memory.
+"""The dynamic linker's list of what it loaded, read out of memory as debuggers do it.
 
-AT_PHDR leads to the executable's program headers, PT_DYNAMIC to DT_DEBUG, that to ``struct r_debug`` and its
-``r_map`` (link.h, gdb/solib-svr4.c). Every step is bounded, because any byte may be an attacker's.
+AT_PHDR → PT_DYNAMIC → DT_DEBUG → ``struct r_debug`` → ``struct link_map`` (glibc's elf/link.h; ELF gABI chapter 5).
 """
 
 import os
-from typing import Callable, Dict, List, Optional, Tuple
+import struct
+from typing import Dict, List, Optional, Tuple
 
-from corebox.coredump.format import PT_DYNAMIC, PT_LOAD, PT_PHDR, Layout, parse_program_headers
-from corebox.coredump.notes import AT_PHDR
+from corebox.coredump.header import PT_DYNAMIC, PT_PHDR, Header, entry_struct, parse_segments
+from corebox.coredump.memory import Memory
 from corebox.coredump.values import LinkMapEntry, Segment
 
-AT_PHENT, AT_PHNUM = 4, 5
+AT_PHDR, AT_PHNUM = 3, 5
 DT_NULL, DT_DEBUG = 0, 21
-MAX_OBJECTS = 65536
-MAX_NAME = 4096
-MAX_DYNAMIC = 4096  # entries; real dynamic sections have about thirty
-_CHUNK = 256
 
-ReadMemory = Callable[[int, int], bytes]  # (address, size) -> as many bytes as the core has
+MOST_ENTRIES = 65536
+MOST_PROGRAM_HEADERS = 4096
 
 
-def read_link_map(read: ReadMemory, auxv: Dict[int, int], layout: Layout) -> Tuple[LinkMapEntry, ...]:
-    """Walk the link map; () for a static program or where the core lacks the memory. Never raises for bad memory."""
-    dynamic = _dynamic_address(read, auxv, layout)
-    debug = _dynamic_value(read, dynamic, DT_DEBUG, layout) if dynamic else None
-    if not debug:
-        return ()
-    words = layout.words(read(debug, 2 * layout.word))
-    entries = []  # type: List[LinkMapEntry]
+def program_headers(memory: Memory, header: Header, address: int, count: int) -> Tuple[Segment, ...]:
+    """The program headers of a module at ``address`` in memory, as many as are there."""
+    size = entry_struct(header).size
+    return tuple(parse_segments(header, memory.read_available(address, min(count, MOST_PROGRAM_HEADERS) * size)))
+
+
+def executable_bias(segments: Tuple[Segment, ...], table: int) -> int:
+    """How far the executable lies from its linked address: 0 unless it is position-independent.
+
+    PT_PHDR says where the headers were linked to be; without one (static executables) the headers follow the
+    64-byte ELF header at the start of the segment linked lowest.
+    """
+    for segment in segments:
+        if segment.kind == PT_PHDR:
+            return table - segment.address
+    lowest = min((s.address for s in segments if s.kind == 1 and s.offset == 0), default=0)
+    return (table & ~0xFFF) - (lowest & ~0xFFF) if lowest == 0 else 0
+
+
+def walk_link_map(memory: Memory, header: Header, auxv: Dict[int, int]) -> Tuple[LinkMapEntry, ...]:
+    """The entries in load order; as many as the core has, none for a static executable."""
+    head = _first_entry(memory, header, auxv)
+    found = []  # type: List[LinkMapEntry]
     seen = set()
-    address = words[1] if len(words) == 2 else 0
-    while address and address not in seen and len(entries) < MAX_OBJECTS:
-        seen.add(address)
-        fields = layout.words(read(address, 4 * layout.word))
-        if len(fields) < 4:
+    entry = struct.Struct(header.order + 4 * header.word)
+    while head and head not in seen and len(found) < MOST_ENTRIES:
+        seen.add(head)
+        data = memory.read_available(head, entry.size)
+        if len(data) < entry.size:
             break
-        base, name, dynamic, address = fields
-        entries.append(LinkMapEntry(read_string(read, name), base, dynamic))
-    return tuple(entries)
+        base, name, dynamic, head = entry.unpack(data)
+        found.append(LinkMapEntry(os.fsdecode(memory.read_string(name)) if name else "", base, dynamic))
+    return tuple(found)
 
 
-def executable_bias(read: ReadMemory, auxv: Dict[int, int], layout: Layout) -> Tuple[int, List[Segment]]:
-    """The load bias of the executable and its program headers as they stood in memory; (0, []) if they are gone."""
-    address = auxv.get(AT_PHDR, 0)
-    size = min(auxv.get(AT_PHNUM, 0), 0xFFFF) * layout.program_header_size
-    if not address or auxv.get(AT_PHENT, layout.program_header_size) != layout.program_header_size:
-        return 0, []
-    headers = parse_program_headers(read(address, size), layout)
-    for header in headers:
-        if header.kind == PT_PHDR:
-            return _wrap(address - header.address, layout), headers
-    # Without PT_PHDR the headers lie in the first page, so the first segment's header is on AT_PHDR's page.
-    for header in headers:
-        if header.kind == PT_LOAD and header.offset == 0:
-            return _wrap((address & ~0xFFF) - (header.address & ~0xFFF), layout), headers
-    return 0, headers
+def _first_entry(memory: Memory, header: Header, auxv: Dict[int, int]) -> int:
+    table = auxv.get(AT_PHDR, 0)
+    segments = program_headers(memory, header, table, auxv.get(AT_PHNUM, 0))
+    dynamic = next((s for s in segments if s.kind == PT_DYNAMIC), None)
+    if dynamic is None:
+        return 0
+    address = executable_bias(segments, table) + dynamic.address
+    debug = _debug_address(memory, header, address, dynamic)
+    word = header.word_size
+    pointer = memory.read_available(debug + word, word) if debug else b""  # r_version is padded to a word
+    return int.from_bytes(pointer, header.byte_order) if len(pointer) == word else 0  # type: ignore[arg-type]
 
 
-def _dynamic_address(read: ReadMemory, auxv: Dict[int, int], layout: Layout) -> Optional[int]:
-    bias, headers = executable_bias(read, auxv, layout)
-    for header in headers:
-        if header.kind == PT_DYNAMIC:
-            return _wrap(bias + header.address, layout)
-    return None
-
-
-def _dynamic_value(read: ReadMemory, address: int, wanted: int, layout: Layout) -> Optional[int]:
-    words = layout.words(read(address, 2 * layout.word * MAX_DYNAMIC))
-    for tag, value in zip(words[::2], words[1::2]):
-        if tag == DT_NULL:
-            return None
-        if tag == wanted:
-            return value
-    return None
-
-
-def read_string(read: ReadMemory, address: int) -> str:
-    """The NUL-ended string at ``address``, at most MAX_NAME bytes of it."""
-    data = b""
-    while address and b"\0" not in data and len(data) < MAX_NAME:
-        chunk = read(address + len(data), _CHUNK)
-        if not chunk:
+def _debug_address(memory: Memory, header: Header, address: int, dynamic: Segment) -> Optional[int]:
+    pair = struct.Struct(header.order + 2 * header.word)
+    data = memory.read_available(address, min(dynamic.memory_size, 1 << 16))
+    for key, value in pair.iter_unpack(data[: len(data) // pair.size * pair.size]):
+        if key == DT_DEBUG:
+            return int(value)
+        if key == DT_NULL:
             break
-        data += chunk
-    return os.fsdecode(data.split(b"\0")[0])
-
-
-def _wrap(address: int, layout: Layout) -> int:
-    return address & ((1 << layout.bits) - 1)
+    return None

@@ -1,206 +1,201 @@
-"""Which ELF files were mapped: NT_FILE and the link map, each giving what the other lacks.
+"""Which ELF files were mapped, from NT_FILE and the link map together.
 
-NT_FILE has the resolved paths and survives truncation; the link map has the names as opened, which gdb asks for.
+NT_FILE has resolved paths and survives truncation; the link map has the paths as opened, and is all there is in cores
+without NT_FILE (qemu-user, a note above ``kernel.core_file_note_size_limit``).
 """
 
-from collections import OrderedDict
-from typing import Dict, List, NamedTuple, Optional, Tuple
+import bisect
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
-from corebox.coredump.format import (
-    MAGIC,
-    NT_GNU_BUILD_ID,
-    PF_X,
-    PT_LOAD,
-    PT_NOTE,
-    Layout,
-    align4,
-    parse_header,
-    parse_note_header,
-    parse_program_headers,
-)
-from corebox.coredump.linkmap import ReadMemory
-from corebox.coredump.notes import AT_ENTRY, AT_PHDR, AT_SYSINFO_EHDR
+from corebox.coredump.header import HEADER_SIZE, MAGIC, PT_LOAD, PT_NOTE, Header, entry_struct, parse_header
+from corebox.coredump.linkmap import AT_PHDR, AT_PHNUM, executable_bias, program_headers
+from corebox.coredump.memory import Memory
+from corebox.coredump.notes import parse_build_id
 from corebox.coredump.values import FileMapping, LinkMapEntry, Module, Segment
 
-MAX_NOTE_SEGMENT = 64 << 10
-MAX_BUILD_ID = 64  # bytes; SHA-1 gives 20, and no linker writes more than 64
+AT_ENTRY, AT_SYSINFO_EHDR = 9, 33
+LONGEST_NOTES = 1 << 16
+FURTHEST_HEADER = 64
+_NEVER_MODULES = ("/dev/", "/memfd:", "/SYSV")
 
 
-class _Range(NamedTuple):
-    """Where one file was mapped as an ELF image: the first byte and the byte after the last."""
+class Group(NamedTuple):
+    """The consecutive mappings of one file; ``elf`` is None where its first page is not in the core."""
 
-    path: str
-    start: int
-    end: int
-    deleted: bool
+    mappings: Tuple[FileMapping, ...]
+    elf: Optional[bool]
 
+    @property
+    def start(self) -> int:
+        """Address of the first byte."""
+        return self.mappings[0].start
 
-class Found(NamedTuple):
-    """The modules by address, and the mapped files that are no ELF files."""
-
-    modules: Tuple[Module, ...]
-    others: Tuple[FileMapping, ...]
-
-
-def find_modules(
-    read: ReadMemory,
-    layout: Layout,
-    mappings: Tuple[FileMapping, ...],
-    segments: List[Segment],
-    link_map: Tuple[LinkMapEntry, ...],
-    auxv: Dict[int, int],
-    executed_as: Optional[str],
-) -> Found:
-    """Merge NT_FILE ``mappings`` and ``link_map`` into modules, each with the build ID that stood in memory."""
-    ranges, others = _mapped_ranges(read, mappings, segments)
-    named = _names_by_start(ranges, link_map)
-    ranges.extend(_unmapped_entries(read, layout, ranges, link_map, auxv, executed_as))
-    main = _executable_start(ranges, auxv)
-    modules = []
-    for found in sorted(ranges, key=lambda each: each.start):
-        names = named.get(found.start, [])
-        if found.start == main and executed_as:
-            names = [executed_as] + names
-        opened_as = tuple(OrderedDict.fromkeys(name for name in names if name))
-        build_id = read_build_id(read, found.start, layout)
-        modules.append(
-            Module(found.path, opened_as, found.start, found.end, build_id, found.start == main, found.deleted)
-        )
-    return Found(tuple(modules), tuple(others))
+    @property
+    def end(self) -> int:
+        """Address behind the last byte."""
+        return self.mappings[-1].end
 
 
-def _mapped_ranges(
-    read: ReadMemory, mappings: Tuple[FileMapping, ...], segments: List[Segment]
-) -> Tuple[List[_Range], List[FileMapping]]:
-    executable_pages = {segment.address for segment in segments if segment.flags & PF_X}
-    by_path = OrderedDict()  # type: Dict[str, List[FileMapping]]
-    for mapping in mappings:
-        by_path.setdefault(mapping.path, []).append(mapping)
-    ranges, others = [], []  # type: List[_Range], List[FileMapping]
-    for rows in by_path.values():
-        rows.sort()
-        image = _image_range(read, rows, executable_pages)
-        if image is None:
-            others.append(rows[0])
+class Facts(NamedTuple):
+    """What the search for modules goes by."""
+
+    memory: Memory
+    header: Header
+    auxv: Dict[int, int]
+    segments: Sequence[Segment]
+    mappings: Tuple[FileMapping, ...]
+    link_map: Tuple[LinkMapEntry, ...]
+    executable: Optional[str]
+
+
+def find_modules(facts: Facts) -> Tuple[Tuple[Module, ...], Tuple[FileMapping, ...]]:
+    """The modules, the executable first, and the mappings of files that are no modules."""
+    groups = group_mappings(facts.memory, facts.mappings)
+    known = [group for group in groups if _is_module(group, facts)]
+    taken = set(id(group) for group in known)
+    others = tuple(group.mappings[0] for group in groups if id(group) not in taken)
+    found = [_module_of_group(group, facts) for group in known]
+    found += _modules_of_link_map(found, facts)
+    if not any(module.is_executable for module in found):
+        found += _executable_without_mapping(facts)
+    return _without_repeats(sorted(found, key=lambda m: (not m.is_executable, m.start))), others
+
+
+def group_mappings(memory: Memory, mappings: Iterable[FileMapping]) -> List[Group]:
+    """The mappings in runs of one path; an ELF header at offset 0 begins a new run."""
+    groups = []  # type: List[Group]
+    for mapping in sorted(mappings, key=lambda m: m.start):
+        first = memory.read_available(mapping.start, len(MAGIC)) if mapping.file_offset == 0 else b""
+        elf = first == MAGIC if len(first) == len(MAGIC) else None
+        last = groups[-1].mappings[-1] if groups else None
+        joins = last is not None and (last.path, last.deleted) == (mapping.path, mapping.deleted)
+        if joins and mapping.file_offset > 0:
+            groups[-1] = Group(groups[-1].mappings + (mapping,), groups[-1].elf)
         else:
-            ranges.append(image)
-    return ranges, others
+            groups.append(Group((mapping,), elf))
+    return groups
 
 
-def _image_range(read: ReadMemory, rows: List[FileMapping], executable_pages: "set[int]") -> Optional[_Range]:
-    firsts = [row for row in rows if row.file_offset == 0]
-    for first in firsts:
-        if read(first.start, 4) == MAGIC:
-            break
+def read_build_id(memory: Memory, base: int) -> Optional[str]:
+    """The build ID of the module whose ELF header is at ``base`` in memory, lower-case hex."""
+    header = parse_header(memory.read_available(base, HEADER_SIZE))
+    if header is None or header.entry_size != entry_struct(header).size:
+        return None
+    segments = program_headers(memory, header, base + header.table_offset, header.count)
+    return _build_id_of(memory, header.order, segments, load_bias(segments, base))
+
+
+def load_bias(segments: Iterable[Segment], start: int) -> int:
+    """How far a module whose lowest page is at ``start`` lies from its linked address."""
+    return start - min((s.address & ~0xFFF for s in segments if s.kind == PT_LOAD), default=0)
+
+
+def _build_id_of(memory: Memory, order: str, segments: Iterable[Segment], bias: int) -> Optional[str]:
+    for segment in segments:
+        if segment.kind == PT_NOTE and segment.memory_size <= LONGEST_NOTES:
+            data = memory.read_available(bias + segment.address, segment.memory_size)
+            for alignment in (4, 8):  # .note.gnu.property is aligned to 8 and may share the segment
+                found = parse_build_id(order, data, alignment)
+                if found:
+                    return found
+    return None
+
+
+def _executable_build_id(facts: Facts, base: int) -> Optional[str]:
+    """By AT_PHDR first: patchelf moves the program headers away from the ELF header."""
+    table = facts.auxv.get(AT_PHDR, 0)
+    segments = program_headers(facts.memory, facts.header, table, facts.auxv.get(AT_PHNUM, 0))
+    found = _build_id_of(facts.memory, facts.header.order, segments, executable_bias(segments, table))
+    return found or read_build_id(facts.memory, base)
+
+
+def _is_module(group: Group, facts: Facts) -> bool:
+    if group.elf is not None:
+        return group.elf
+    if any(group.start <= entry.dynamic < group.end for entry in facts.link_map) or _is_executable(group, facts):
+        return True
+    path = group.mappings[0].path
+    return path.startswith("/") and not path.startswith(_NEVER_MODULES) and _has_code(group, facts.segments)
+
+
+def _has_code(group: Group, segments: Sequence[Segment]) -> bool:
+    starts = {mapping.start for mapping in group.mappings}
+    return any(segment.flags & 1 and segment.address in starts for segment in segments)
+
+
+def _is_executable(group: Group, facts: Facts) -> bool:
+    entry = facts.auxv.get(AT_ENTRY) or facts.auxv.get(AT_PHDR) or 0
+    return any(mapping.start <= entry < mapping.end for mapping in group.mappings)
+
+
+def _module_of_group(group: Group, facts: Facts) -> Module:
+    executable = _is_executable(group, facts)
+    names = [e.name for e in facts.link_map if e.name and group.start <= e.dynamic < group.end]
+    if executable and facts.executable:
+        names.append(facts.executable)
+    first = group.mappings[0]
+    if executable:
+        build_id = _executable_build_id(facts, group.start)
     else:
-        # Without the ELF headers in the core (coredump_filter 0x23) only code tells a library from data.
-        if not any(row.start in executable_pages for row in rows):
-            return None
-        first = firsts[0] if firsts else rows[0]
-    end = first.end
-    for row in rows:
-        if row.start > first.start:
-            if row.file_offset == 0 and read(row.start, 4) == MAGIC:
-                break  # the same file once more, e.g. by dlmopen
-            end = max(end, row.end)
-    return _Range(first.path, first.start, end, first.deleted)
+        build_id = read_build_id(facts.memory, group.start)
+    return Module(first.path, tuple(_unique(names)), group.start, group.end, build_id, executable, first.deleted)
 
 
-def _names_by_start(ranges: List[_Range], link_map: Tuple[LinkMapEntry, ...]) -> Dict[int, List[str]]:
-    names = {}  # type: Dict[int, List[str]]
-    for entry in link_map:
-        for found in ranges:
-            if found.start <= entry.dynamic < found.end:
-                names.setdefault(found.start, []).append(entry.name)
-    return names
-
-
-def _unmapped_entries(
-    read: ReadMemory,
-    layout: Layout,
-    ranges: List[_Range],
-    link_map: Tuple[LinkMapEntry, ...],
-    auxv: Dict[int, int],
-    executed_as: Optional[str],
-) -> List[_Range]:
-    """Objects that NT_FILE does not name (there is none, or it was too large for the kernel)."""
-    found = []
-    for position, entry in enumerate(link_map):
-        if any(known.start <= entry.dynamic < known.end for known in ranges):
+def _modules_of_link_map(known: Sequence[Module], facts: Facts) -> List[Module]:
+    found = []  # type: List[Module]
+    for entry in facts.link_map:
+        if not entry.name or any(m.start <= entry.dynamic < m.end for m in known):
             continue
-        if entry.base == auxv.get(AT_SYSINFO_EHDR, -1) or entry.name.startswith("linux-"):
-            continue  # the vdso: the kernel's, in no file
-        # The executable is the first entry and has no name (glibc elf/rtld.c); its base is 0 unless it is a PIE.
-        name = entry.name or (executed_as if position == 0 else None)
-        start = _image_start(read, layout, entry, auxv if position == 0 else {})
-        if name and start is not None:
-            found.append(_Range(name, start, start + _image_size(read, start, layout), False))
-    if not ranges and not found and executed_as and auxv.get(AT_PHDR):
-        start = auxv[AT_PHDR] & ~0xFFF  # a static program without NT_FILE
-        found.append(_Range(executed_as, start, start + _image_size(read, start, layout), False))
+        start = _header_before(facts, entry.dynamic)
+        if start is not None and start == facts.auxv.get(AT_SYSINFO_EHDR):
+            continue
+        start = entry.base if start is None else start
+        build_id = read_build_id(facts.memory, start)
+        found.append(Module(entry.name, (entry.name,), start, _end_of(facts, start), build_id, False, False))
     return found
 
 
-def _image_start(read: ReadMemory, layout: Layout, entry: LinkMapEntry, auxv: Dict[int, int]) -> Optional[int]:
-    for start in (auxv.get(AT_PHDR, 0) & ~0xFFF, entry.base):
-        if start and read(start, 4) == MAGIC:
-            return start
-    return entry.base or (auxv.get(AT_PHDR, 0) & ~0xFFF) or None
-
-
-def _image_headers(read: ReadMemory, start: int, layout: Layout) -> List[Segment]:
-    header = parse_header(read(start, layout.header_size))
-    if header is None or header.layout != layout:
+def _executable_without_mapping(facts: Facts) -> List[Module]:
+    if not facts.executable or AT_PHDR not in facts.auxv:
         return []
-    size = header.program_header_count * layout.program_header_size
-    return parse_program_headers(read(start + header.program_headers_offset, size), layout)
+    start = _header_before(facts, facts.auxv[AT_PHDR])
+    if start is None:
+        start = facts.auxv[AT_PHDR] & ~0xFFF
+    build_id = _executable_build_id(facts, start)
+    name = facts.executable
+    return [Module(name, (name,), start, _end_of(facts, start), build_id, True, False)]
 
 
-def _loads(headers: List[Segment]) -> List[Segment]:
-    return [header for header in headers if header.kind == PT_LOAD]
-
-
-def _image_size(read: ReadMemory, start: int, layout: Layout) -> int:
-    loads = _loads(_image_headers(read, start, layout))
-    if not loads:
-        return 0x1000
-    lowest = min(load.address for load in loads) & ~0xFFF
-    return min(max(load.address + load.memory_size for load in loads) - lowest + 0xFFF & ~0xFFF, 1 << 40)
-
-
-def _executable_start(ranges: List[_Range], auxv: Dict[int, int]) -> Optional[int]:
-    """The module that holds AT_PHDR or AT_ENTRY is the executable: both are set by execve (fs/binfmt_elf.c)."""
-    for key in (AT_PHDR, AT_ENTRY):
-        address = auxv.get(key, 0)
-        for found in ranges:
-            if found.start <= address < found.end:
-                return found.start
+def _header_before(facts: Facts, address: int) -> Optional[int]:
+    """The nearest segment at or before ``address`` that begins with an ELF header; None if not within reach."""
+    ordered = sorted((s for s in facts.segments if s.memory_size), key=lambda s: s.address)
+    index = bisect.bisect_right([s.address for s in ordered], address) - 1
+    for segment in reversed(ordered[max(0, index - FURTHEST_HEADER) : index + 1]):
+        if facts.memory.read_available(segment.address, len(MAGIC)) == MAGIC:
+            return segment.address
     return None
 
 
-def read_build_id(read: ReadMemory, start: int, layout: Layout) -> Optional[str]:
-    """The build ID of the ELF image at ``start``, through PT_NOTE in the core's own memory; None if it is not there."""
-    headers = _image_headers(read, start, layout)
-    loads = _loads(headers)
+def _end_of(facts: Facts, start: int) -> int:
+    header = parse_header(facts.memory.read_available(start, HEADER_SIZE))
+    if header is None:
+        return start
+    segments = program_headers(facts.memory, header, start + header.table_offset, header.count)
+    loads = [s for s in segments if s.kind == PT_LOAD]
     if not loads:
-        return None
-    bias = start - (min(load.address for load in loads) & ~0xFFF)
-    for header in headers:
-        if header.kind == PT_NOTE:
-            data = read(bias + header.address, min(header.memory_size, MAX_NOTE_SEGMENT))
-            build_id = _build_id_in_notes(data, layout)
-            if build_id:
-                return build_id
-    return None
+        return start
+    return load_bias(loads, start) + max(s.address + s.memory_size for s in loads)
 
 
-def _build_id_in_notes(data: bytes, layout: Layout) -> Optional[str]:
-    offset = 0
-    while True:
-        note = parse_note_header(data[offset : offset + 12 + 256], offset, layout)
-        if note is None:
-            return None
-        descriptor = data[note.offset : note.offset + note.size]
-        if note.name == b"GNU" and note.kind == NT_GNU_BUILD_ID and 0 < len(descriptor) == note.size <= MAX_BUILD_ID:
-            return descriptor.hex()
-        offset = note.offset + align4(note.size)
+def _without_repeats(modules: Iterable[Module]) -> Tuple[Module, ...]:
+    """One module for each file: a library mapped twice (dlmopen, or read through mmap) is one file all the same."""
+    found = {}  # type: Dict[Tuple[str, bool, Optional[str]], Module]
+    for module in modules:
+        key = (module.path, module.deleted, module.build_id)
+        if key not in found or (module.opened_as and not found[key].opened_as):
+            found[key] = module
+    return tuple(found.values())
+
+
+def _unique(names: Iterable[str]) -> List[str]:
+    return list(dict.fromkeys(names))

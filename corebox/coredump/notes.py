@@ -1,186 +1,164 @@
-"""The notes of a core: process, threads, signal, auxiliary vector, file mappings.
-
-Sources: fs/binfmt_elf.c (order and content), include/uapi/linux/elfcore.h, include/linux/elfcore-compat.h,
-asm/ptrace.h of each architecture (registers), siginfo in asm-generic/siginfo.h, gdb/linux-tdep.c (gcore's NT_FILE).
-"""
+"""The notes of a core file (elf(5); the kernel's fs/binfmt_elf.c and include/uapi/linux/elf.h)."""
 
 import os
 import struct
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
-from corebox.coredump.format import Layout, align4, parse_note_header
-from corebox.coredump.values import FileMapping, Process, Segment, Thread
+from corebox.coredump.disk import read_at
+from corebox.coredump.header import Header
+from corebox.coredump.machines import registers
+from corebox.coredump.values import FileMapping, Segment, Thread
+from corebox.errors import InputError
 
-NT_PRSTATUS, NT_PRPSINFO, NT_AUXV = 1, 3, 6
-NT_FILE, NT_SIGINFO = 0x46494C45, 0x53494749
-AT_PHDR, AT_ENTRY, AT_EXECFN, AT_SYSINFO_EHDR = 3, 9, 31, 33
+NT_PRSTATUS, NT_PRPSINFO, NT_AUXV, NT_FILE, NT_SIGINFO = 1, 3, 6, 0x46494C45, 0x53494749
+NT_GNU_BUILD_ID = 3
 
-# The kernel caps NT_FILE at 16 MiB (kernel.core_file_note_size_limit); no other note that we read comes near.
-MAX_DESCRIPTOR = 16 << 20
-MAX_NOTES = 1 << 20
-_HEADER_WINDOW = 12 + 256
-
+MOST_NOTES = 1000000
+# The kernel's greatest core_file_note_size_limit is 16 MiB; the fixed part comes on top.
+LONGEST_DESCRIPTOR = 32 << 20
 DELETED = " (deleted)"
 
-# Index of (program counter, stack pointer) among the words of pr_reg.
-_REGISTERS = {
-    "x86_64": (16, 19),
-    "i386": (12, 15),
-    "aarch64": (32, 31),
-    "arm": (15, 13),
-    "ppc": (32, 1),
-    "ppc64": (32, 1),
-    "ppc64le": (32, 1),
-    "s390x": (1, 17),
-    "riscv64": (0, 2),
-    "riscv32": (0, 2),
-    "loongarch64": (33, 3),
-}
 
-# signal(7), the numbers of every architecture that gdb-for-pwndbg is likely to meet but MIPS, SPARC, Alpha and PA-RISC.
-_SIGNALS = (
-    "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG "
-    "XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"
-).split()
-_SIGNALS_WITH_ADDRESS = (4, 5, 7, 8, 11)  # ILL TRAP BUS FPE SEGV: sigaction(2), si_addr
+class Note(NamedTuple):
+    """One note; ``data`` is shorter than ``size`` where the file is cut."""
 
-ReadAt = Callable[[int, int], bytes]  # (offset, size) -> at most size bytes
+    kind: int
+    size: int
+    data: bytes
 
 
-class Notes(NamedTuple):
-    """Everything that corebox takes from the notes of a core; ``complete`` is False if they end early."""
+class PsInfo(NamedTuple):
+    """NT_PRPSINFO: ids, the command's name (15 bytes) and arguments (80 bytes)."""
 
-    process: Process
-    auxv: Dict[int, int]
-    mappings: Tuple[FileMapping, ...]
-    complete: bool
+    uid: int
+    gid: int
+    pid: int
+    name: str
+    arguments: str
 
 
-def read_notes(read_at: ReadAt, segments: List[Segment], layout: Layout, machine: str) -> Notes:
-    """Read the notes of the PT_NOTE ``segments``; what is cut or senseless is left out, never an error."""
-    found = {}  # type: Dict[int, bytes]
-    statuses = []  # type: List[bytes]
-    complete = True
+class SigInfo(NamedTuple):
+    """NT_SIGINFO: number and code of the signal, and the union's first word (an address for faults)."""
+
+    number: int
+    code: int
+    address: int
+
+
+def read_notes(descriptor: int, header: Header, segments: Iterable[Segment]) -> Iterator[Note]:
+    """The notes named CORE, in file order; raises InputError not-a-core when they are without end."""
+    count = 0
     for segment in segments:
-        for kind, size, descriptor in _iter_notes(read_at, segment, layout):
-            complete = complete and len(descriptor) == size
-            if kind == NT_PRSTATUS:
-                statuses.append(descriptor)
-            else:
-                found.setdefault(kind, descriptor)
-        complete = complete and len(read_at(segment.offset + max(segment.file_size, 1) - 1, 1)) == 1
-    auxv = _parse_auxv(found.get(NT_AUXV, b""), layout)
-    threads = tuple(filter(None, (_parse_thread(status, layout, machine) for status in statuses)))
-    process = _parse_process(found, threads, layout)
-    return Notes(process, auxv, parse_file_note(found.get(NT_FILE, b""), layout), complete)
+        position, end = segment.offset, segment.offset + segment.file_size
+        while position + 12 <= end:
+            fixed = read_at(descriptor, position, 12 + 8)
+            if len(fixed) < 12:
+                return
+            name_size, size, kind = struct.unpack_from(header.order + "III", fixed)
+            start = position + 12 + (name_size + 3) // 4 * 4
+            count += 1
+            if count > MOST_NOTES or size > LONGEST_DESCRIPTOR:
+                raise InputError(
+                    "not-a-core",
+                    "the notes of the core make no sense: a note of {} bytes at offset {}".format(size, position),
+                    "the file is damaged: copy it again and compare sizes and checksums",
+                )
+            if fixed[12 : 12 + name_size] in (b"CORE\0", b"CORE"):
+                yield Note(kind, size, read_at(descriptor, start, size))
+            position = start + (size + 3) // 4 * 4
 
 
-def _iter_notes(read_at: ReadAt, segment: Segment, layout: Layout) -> Iterator[Tuple[int, int, bytes]]:
-    wanted = (NT_PRSTATUS, NT_PRPSINFO, NT_AUXV, NT_FILE, NT_SIGINFO)
-    offset, end = segment.offset, segment.offset + segment.file_size
-    for _ in range(MAX_NOTES):
-        note = parse_note_header(read_at(offset, min(_HEADER_WINDOW, max(end - offset, 0))), offset, layout)
-        if note is None:
-            return
-        size = min(note.size, max(end - note.offset, 0))
-        if note.name == b"CORE" and note.kind in wanted:
-            yield note.kind, note.size, read_at(note.offset, min(size, MAX_DESCRIPTOR))
-        offset = note.offset + align4(note.size)
-
-
-def _parse_auxv(data: bytes, layout: Layout) -> Dict[int, int]:
-    words = layout.words(data)
-    return {kind: value for kind, value in zip(words[::2], words[1::2]) if kind}
-
-
-def _parse_thread(data: bytes, layout: Layout, machine: str) -> Optional[Thread]:
-    # struct elf_prstatus: siginfo (3 ints), pr_cursig (short), two longs, four pids, four timevals, pr_reg.
-    pid_offset, registers_offset = (32, 112) if layout.bits == 64 else (24, 72)
-    if len(data) < registers_offset:
+def parse_thread(header: Header, data: bytes) -> Optional[Thread]:
+    """NT_PRSTATUS: ``struct elf_prstatus``, include/uapi/linux/elfcore.h."""
+    wide = header.bits == 64
+    pid_at, registers_at = (32, 112) if wide else (24, 72)
+    if len(data) < registers_at:
         return None
-    (signal,) = struct.unpack_from(layout.prefix + "h", data, 12)
-    (tid,) = struct.unpack_from(layout.prefix + "i", data, pid_offset)
-    registers = layout.words(data[registers_offset:])
-    indexes = _REGISTERS.get(machine)
-    if indexes is None or max(indexes) >= len(registers):
+    (signal,) = struct.unpack_from(header.order + "h", data, 12)
+    (tid,) = struct.unpack_from(header.order + "i", data, pid_at)
+    # x32 keeps 64-bit registers in a 32-bit file; s390's program counter has its top bit as a mode.
+    word = struct.Struct(header.order + ("Q" if wide or header.machine == 62 else "I"))
+    where = registers(header.machine)
+    if where is None or len(data) < registers_at + (max(where) + 1) * word.size:
         return Thread(tid, signal, None, None)
-    return Thread(tid, signal, registers[indexes[0]], registers[indexes[1]])
+    values = [word.unpack_from(data, registers_at + index * word.size)[0] for index in where]
+    return Thread(tid, signal, values[0], values[1])
 
 
-def _parse_process(found: Dict[int, bytes], threads: Tuple[Thread, ...], layout: Layout) -> Process:
-    signal = threads[0].signal if threads else None
-    code = fault_address = None
-    info = found.get(NT_SIGINFO, b"")
-    if len(info) >= 32:
-        signal, _, code = struct.unpack_from(layout.prefix + "iii", info)
-        # A code over 0 says that the kernel raised the signal: only then does si_addr mean anything (sigaction(2)).
-        if signal in _SIGNALS_WITH_ADDRESS and code > 0:
-            fault_address = layout.words(info[16 if layout.bits == 64 else 12 :])[0]
-    uid, gid, pid, name, arguments = _parse_psinfo(found.get(NT_PRPSINFO, b""), layout)
-    return Process(
-        pid=pid if pid is not None else (threads[0].tid if threads else None),
-        name=name,
-        arguments=arguments,
-        uid=uid,
-        gid=gid,
-        executable=None,
-        signal=signal or None,
-        signal_name=signal_name(signal) if signal else None,
-        signal_code=code,
-        fault_address=fault_address,
-        threads=threads,
-    )
-
-
-_PsInfo = Tuple[Optional[int], Optional[int], Optional[int], Optional[str], Optional[str]]
-
-
-def _parse_psinfo(data: bytes, layout: Layout) -> _PsInfo:
-    # struct elf_prpsinfo; uid_t is 16 bits wide on i386, arm, sh (124 bytes in all), else 32 (128 or 136).
-    if layout.bits == 64:
-        ids, name_at, size = (layout.prefix + "IIi", 16), 40, 136
-    elif len(data) == 124:
-        ids, name_at, size = (layout.prefix + "HHi", 8), 28, 124
+def parse_psinfo(header: Header, data: bytes) -> Optional[PsInfo]:
+    """NT_PRPSINFO: ``struct elf_prpsinfo``; machines with 16-bit uid_t have it 4 bytes shorter."""
+    if header.bits == 64 and len(data) >= 136:
+        ids, name_at = struct.unpack_from(header.order + "IIi", data, 16), 40
+    elif header.bits == 32 and len(data) >= 128:
+        ids, name_at = struct.unpack_from(header.order + "IIi", data, 8), 32
+    elif header.bits == 32 and len(data) >= 124:
+        ids, name_at = struct.unpack_from(header.order + "HHi", data, 8), 28
     else:
-        ids, name_at, size = (layout.prefix + "IIi", 8), 32, 128
-    if len(data) < size:
-        return None, None, None, None, None
-    uid, gid, pid = struct.unpack_from(ids[0], data, ids[1])
-    name = os.fsdecode(data[name_at : name_at + 16].split(b"\0")[0])
-    arguments = os.fsdecode(data[name_at + 16 : name_at + 96].split(b"\0")[0]).strip()
-    return uid, gid, pid, name, arguments
+        return None
+    arguments = data[name_at + 16 : name_at + 96].split(b"\0", 1)[0].rstrip(b" ")
+    return PsInfo(ids[0], ids[1], ids[2], _text(data[name_at : name_at + 16]), os.fsdecode(arguments))
 
 
-def parse_file_note(data: bytes, layout: Layout) -> Tuple[FileMapping, ...]:
-    """Parse NT_FILE: count, page size, count times (start, end, offset in pages), then NUL-ended names.
+def parse_siginfo(header: Header, data: bytes) -> Optional[SigInfo]:
+    """NT_SIGINFO: ``siginfo_t``; number, errno and code, then the union at the alignment of a pointer."""
+    union_at = 16 if header.bits == 64 else 12
+    if len(data) < union_at + header.word_size:
+        return None
+    number, _, code = struct.unpack_from(header.order + "iii", data)
+    (address,) = struct.unpack_from(header.order + header.word, data, union_at)
+    return SigInfo(number, code, address)
 
-    The kernel's page size is the machine's, gcore's is 1 (gdb/linux-tdep.c). Rows without a name are dropped.
+
+def parse_auxv(header: Header, data: bytes) -> Dict[int, int]:
+    """NT_AUXV: pairs of key and value, ended by AT_NULL."""
+    pair = struct.Struct(header.order + 2 * header.word)
+    found = {}  # type: Dict[int, int]
+    for key, value in pair.iter_unpack(data[: len(data) // pair.size * pair.size]):
+        if key == 0:
+            break
+        found.setdefault(key, value)
+    return found
+
+
+def parse_file_mappings(header: Header, data: bytes) -> Tuple[FileMapping, ...]:
+    """NT_FILE: count, page size, (start, end, offset in pages) each, then the paths, each ended by NUL.
+
+    gcore writes a page size of 1. Mappings whose path is cut off are left out.
     """
-    words = layout.words(data[: 2 * layout.word])
-    if len(words) < 2:
+    word_size = header.word_size
+    if len(data) < 2 * word_size:
         return ()
-    count, page_size = words
-    table = 2 * layout.word
-    names_at = table + count * 3 * layout.word
+    count, page_size = struct.unpack_from(header.order + 2 * header.word, data)
+    names_at = (2 + 3 * count) * word_size
     if names_at > len(data):
         return ()
-    rows = layout.words(data[table:names_at])
+    entries = struct.Struct(header.order + 3 * header.word).iter_unpack(data[2 * word_size : names_at])
     names = data[names_at:].split(b"\0")[:-1]
-    return tuple(
-        _file_mapping(start, end, offset * page_size, name)
-        for start, end, offset, name in zip(rows[::3], rows[1::3], rows[2::3], names)
-        if name and start < end
-    )
+    mappings = []  # type: List[FileMapping]
+    for (start, end, offset), name in zip(entries, names):
+        path = os.fsdecode(name)
+        deleted = path.endswith(DELETED)
+        mappings.append(
+            FileMapping(start, end, offset * page_size, path[: -len(DELETED)] if deleted else path, deleted)
+        )
+    return tuple(mappings)
 
 
-def _file_mapping(start: int, end: int, offset: int, name: bytes) -> FileMapping:
-    path = os.fsdecode(name)
-    deleted = path.endswith(DELETED)
-    return FileMapping(start, end, offset, path[: -len(DELETED)] if deleted else path, deleted)
+def parse_build_id(order: str, data: bytes, alignment: int) -> Optional[str]:
+    """The build ID in the bytes of a PT_NOTE of a module, lower-case hex (note of owner GNU, type 3)."""
+    align = 8 if alignment == 8 else 4
+    position = 0
+    while position + 12 <= len(data):
+        name_size, size, kind = struct.unpack_from(order + "III", data, position)
+        name_at = position + 12
+        start = position + (12 + name_size + align - 1) // align * align
+        if start + size > len(data):
+            return None
+        if kind == NT_GNU_BUILD_ID and data[name_at : name_at + name_size] == b"GNU\0" and 0 < size <= 64:
+            return data[start : start + size].hex()
+        position = start + (size + align - 1) // align * align
+    return None
 
 
-def signal_name(number: int) -> str:
-    """The name of a Linux signal, e.g. ``SIGSEGV``, from signal(7)."""
-    if 1 <= number <= len(_SIGNALS):
-        return "SIG" + _SIGNALS[number - 1]
-    return "SIG{}".format(number)
+def _text(data: bytes) -> str:
+    return os.fsdecode(data.split(b"\0", 1)[0])

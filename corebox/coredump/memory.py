@@ -1,0 +1,71 @@
+"""The memory of the process, as far as the core has it."""
+
+import bisect
+from typing import Iterator, List, Sequence, Tuple
+
+from corebox.coredump import faults
+from corebox.coredump.disk import read_at
+from corebox.coredump.values import Segment
+
+
+class Memory:
+    """Reads by address. Holes of the file read as the zeros that they stand for."""
+
+    def __init__(self, descriptor: int, segments: Sequence[Segment], order: str) -> None:
+        self.order = order
+        self._descriptor = descriptor
+        self._segments = sorted((s for s in segments if s.file_size), key=lambda s: s.address)
+        self._starts = [s.address for s in self._segments]  # type: List[int]
+
+    def read(self, address: int, size: int) -> bytes:
+        """Exactly ``size`` bytes; raises InputError memory-not-in-core if not all of them are there."""
+        data = self.read_available(address, size)
+        if len(data) < size:
+            raise faults.not_in_core(address, size)
+        return data
+
+    def read_available(self, address: int, size: int) -> bytes:
+        """As many of the ``size`` bytes as the core has from ``address`` on without a gap."""
+        pieces = []  # type: List[bytes]
+        while size > 0:
+            index = bisect.bisect_right(self._starts, address) - 1
+            if index < 0:
+                break
+            segment = self._segments[index]
+            skip = address - segment.address
+            wanted = min(size, segment.file_size - skip)
+            piece = read_at(self._descriptor, segment.offset + skip, wanted)
+            pieces.append(piece)
+            if len(piece) < wanted or not piece:
+                break
+            address += len(piece)
+            size -= len(piece)
+        return b"".join(pieces)
+
+    def pieces(self, start: int, end: int, most: int = 1 << 20) -> Iterator[Tuple[int, bytes]]:
+        """What the core has of the memory from ``start`` to ``end``: address and at most ``most`` bytes each."""
+        index = max(0, bisect.bisect_right(self._starts, start) - 1)
+        while index < len(self._segments) and self._segments[index].address < end:
+            segment = self._segments[index]
+            address = max(start, segment.address)
+            stop = min(end, segment.address + segment.file_size)
+            while address < stop:
+                data = self.read_available(address, min(most, stop - address))
+                if not data:
+                    break
+                yield address, data
+                address += len(data)
+            index += 1
+
+    def read_string(self, address: int, longest: int = 4096) -> bytes:
+        """The bytes up to NUL, at most ``longest``; empty if they are not in the core or have no end."""
+        data = b""
+        while len(data) < longest:
+            piece = self.read_available(address + len(data), min(256, longest - len(data)))
+            text, end, _ = piece.partition(b"\0")
+            data += text
+            if end:
+                return data
+            if not piece:
+                break
+        return b""

@@ -1,0 +1,103 @@
+"""The program headers of a core file: read, counted beyond 65,534, and measured against the file's size."""
+
+import struct
+from typing import List, NamedTuple, Optional, Tuple
+
+from corebox.coredump import faults
+from corebox.coredump.disk import read_at
+from corebox.coredump.header import (
+    ET_CORE,
+    HEADER_SIZE,
+    PN_XNUM,
+    PT_LOAD,
+    PT_NOTE,
+    Header,
+    entry_struct,
+    parse_header,
+    parse_segments,
+)
+from corebox.coredump.values import Segment, Truncation
+
+# vm.max_map_count is 65,530 by default and 1 to 2 million on hosts of databases.
+MOST_SEGMENTS = 4000000
+
+
+class ProgramTable(NamedTuple):
+    """The program headers; ``count`` is how many there should be, ``counted`` whether the core still says it.
+
+    ``present`` is how many there are, ``end`` the offset behind the table.
+    """
+
+    header: Header
+    segments: Tuple[Segment, ...]
+    notes: Tuple[Segment, ...]
+    present: int
+    count: int
+    counted: bool
+    end: int
+
+
+def read_table(descriptor: int, path: str) -> ProgramTable:
+    """The program headers that the file has; raises InputError not-a-core."""
+    start = read_at(descriptor, 0, HEADER_SIZE)
+    header = parse_header(start)
+    if header is None or header.kind != ET_CORE or header.entry_size != entry_struct(header).size:
+        raise faults.not_a_core(path, start)
+    entry_size = header.entry_size
+    extended = _extended_count(descriptor, header) if header.count == PN_XNUM else header.count
+    count = extended if extended is not None else _guess_count(descriptor, header)
+    if count > MOST_SEGMENTS:
+        raise faults.not_a_core(path, start)
+    table = read_at(descriptor, header.table_offset, count * entry_size)
+    found = list(parse_segments(header, table))
+    return ProgramTable(
+        header,
+        tuple(s for s in found if s.kind == PT_LOAD),
+        tuple(s for s in found if s.kind == PT_NOTE),
+        len(found),
+        count,
+        extended is not None,
+        header.table_offset + count * entry_size,
+    )
+
+
+def section_size(header: Header) -> int:
+    """The size of a section header."""
+    return 64 if header.bits == 64 else 40
+
+
+def _extended_count(descriptor: int, header: Header) -> Optional[int]:
+    """``sh_info`` of section 0, which the kernel writes behind all memory; None if the file is cut before it."""
+    if not header.section_offset:
+        return PN_XNUM
+    data = read_at(descriptor, header.section_offset, section_size(header))
+    if len(data) < section_size(header):
+        return None
+    return int(struct.unpack_from(header.order + "I", data, 44 if header.bits == 64 else 28)[0])
+
+
+def _guess_count(descriptor: int, header: Header) -> int:
+    """How many fit before the first thing behind them: the kernel writes the notes, or memory, next to the table."""
+    first = list(parse_segments(header, read_at(descriptor, header.table_offset, 2 * header.entry_size)))
+    behind = [s.offset for s in first if s.offset > header.table_offset]
+    return (min(behind) - header.table_offset) // header.entry_size if behind else 0
+
+
+def measure_truncation(table: ProgramTable, size: int) -> Optional[Truncation]:
+    """What the headers promise beyond ``size``; None if nothing."""
+    header = table.header
+    ends = [s.offset + s.file_size for s in table.segments + table.notes]
+    expected = max(ends + [table.end])
+    if header.count == PN_XNUM:
+        expected = max(expected, header.section_offset + section_size(header))
+    if expected <= size:
+        return None
+    cut = table.present < table.count
+    lost = []  # type: List[str]
+    if cut or not table.counted:
+        lost.append("headers")
+    if (cut and not table.notes) or any(s.offset + s.file_size > size for s in table.notes):
+        lost.append("notes")
+    if cut or any(s.offset + s.file_size > size for s in table.segments):
+        lost.append("memory")
+    return Truncation(expected, size, expected - size, tuple(lost))
