@@ -37,7 +37,7 @@ class Site(NamedTuple):
 
 
 class CrashedProcess(NamedTuple):
-    """The process as its core describes it; ``executable`` is a canonical path, ``time`` is like 2026-11-24T02:00:00Z."""
+    """The process as its core describes it; ``executable`` is a canonical path, ``time`` like 2026-11-24T02:00:00Z."""
 
     pid: Optional[int]
     name: Optional[str]

@@ -63,10 +63,11 @@ def _problems_of(manifest: Manifest) -> Iterator[str]:
 
 def _disagreements(manifest: Manifest, core: CoreFile) -> List[str]:
     """Where the manifest does not say of the modules what the core says."""
-    told = {(module.path, module.start, module.memory) for module in manifest.modules}
-    true = {(module.path, module.start, module.build_id) for module in core.modules}
+    told = {(module.start, module.memory): module.path for module in manifest.modules}
+    true = {(module.start, module.build_id): module.path for module in core.modules}
     return [
-        "the manifest and the core disagree about {}".format(path) for path in sorted({key[0] for key in told ^ true})
+        "the manifest and the core disagree about {}".format(path)
+        for path in sorted({told.get(key) or true[key] for key in set(told) ^ set(true)})
     ]
 
 

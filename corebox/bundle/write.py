@@ -148,11 +148,10 @@ class _ArchiveWriter:
         stored = len(sparse_map) + sum(size for _, size in extents)
         self._writer.write(format_member(core_member(self._manifest, stored)) + sparse_map)
         digest = PagesDigest()
-        with open(core.path, "rb", buffering=0) as file:
-            for offset, size in extents:
-                self._extent(file.fileno(), offset, size, digest)
-            if os.fstat(file.fileno()).st_size != core.size:
-                raise _changed(core.path)
+        for offset, size in extents:
+            self._extent(core.fileno(), offset, size, digest)
+        if os.fstat(core.fileno()).st_size != core.size:
+            raise _changed(core.path)
         self._writer.write(bytes(padding(stored)))
         self._digests.append((layout.CORE, digest.hexdigest(core.size)))
 

@@ -1,0 +1,195 @@
+"""From a core to the manifest of its bundle and the files to put in; reads much, writes nothing."""
+
+import os
+import time
+from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
+
+from corebox import __version__
+from corebox.bundle import CrashedProcess, Manifest, ModuleEntry, Remark, Site, StoredCore, TruncatedCore
+from corebox.bundle.disk import DiskRoot, Lookup
+from corebox.bundle.prove import prove_module
+from corebox.bundle.rootfs import is_canonical
+from corebox.coredump import CoreFile, FileMapping, Module, read_elf
+from corebox.errors import InputError
+from corebox.gather import extras
+from corebox.gather.files import FileSet
+
+
+class Wishes(NamedTuple):
+    """What the customer asked for: the executable to use, root to gather from, what to leave out, consent."""
+
+    executable: Optional[str] = None
+    root: str = "/"
+    without_executable: bool = False
+    without_core: bool = False
+    consent_hostname: bool = False
+
+
+class Collection(NamedTuple):
+    """What will be written: the manifest, and where each of its files lies on this machine."""
+
+    manifest: Manifest
+    sources: Dict[str, str]
+
+
+def collect(core: CoreFile, wishes: Wishes) -> Collection:
+    """Find and prove everything that the core needs.
+
+    Raises:
+        InputError: ``no-such-executable`` if the one the customer named is not there, ``wrong-machine`` if it is for
+            another machine than the core's, ``no-such-root``.
+    """
+    if not os.path.isdir(wishes.root):
+        raise InputError("no-such-root", "{} is not a directory".format(wishes.root), "give --root a directory")
+    if wishes.executable:
+        check_executable(core, wishes.executable)
+    files = FileSet(DiskRoot(wishes.root))
+    not_taken: List[Remark] = []
+    modules, proven, executable = [], [], None
+    for module in core.modules:
+        found = _find(files, module, wishes)
+        path = found.path if found.file else module.path
+        modules.append(_entry(core, module._replace(path=path), found))
+        proven.append((module, found))
+        executable = path if module.is_executable else executable
+        if module.is_executable and wishes.without_executable:
+            not_taken.append(Remark(path, "left out on request; give it with -e EXECUTABLE"))
+        else:
+            _take_module(files, module, found)
+    _take_extras(files, proven)
+    files.drop_conflicts()
+    not_taken += [Remark(mapping.path, _why_not(mapping)) for mapping in _once(core.other_files)]
+    manifest = Manifest(
+        gatherer=__version__,
+        site=_site(files.root, core, wishes),
+        process=_process(core, executable),
+        core=_stored(core, not wishes.without_core),
+        modules=tuple(modules),
+        files=files.entries(),
+        symlinks=files.symlinks(),
+        missing=files.missing(),
+        not_taken=tuple(not_taken),
+    )
+    return Collection(manifest, files.sources)
+
+
+def _find(files: FileSet, module: Module, wishes: Wishes) -> Lookup:
+    """Where the module's file is: where the customer says, or at its own path in the root."""
+    if module.is_executable and wishes.executable:
+        named = DiskRoot("/").find(os.path.abspath(wishes.executable))
+        return named._replace(path=files.root.find(module.path).path, links=())
+    if not module.path.startswith("/"):
+        return Lookup(module.path, (), None, "the core knows it by a relative name only")
+    return files.root.find(module.path)
+
+
+def check_executable(core: CoreFile, executable: str) -> None:
+    """Check the executable that the customer named.
+
+    Raises:
+        InputError: ``no-such-executable``, ``not-elf``, or ``wrong-machine`` if it cannot have left this core.
+    """
+    if not os.path.isfile(executable):
+        raise InputError("no-such-executable", "there is no file {}".format(executable), "check the path given to -e")
+    facts = read_elf(executable)
+    if (facts.machine, facts.bits) != (core.machine, core.bits):
+        raise InputError(
+            "wrong-machine",
+            "{} is for {}, the core is of {}".format(executable, facts.machine, core.machine),
+            "give -e the executable that crashed, or leave -e out: the core names it",
+        )
+
+
+def _take_module(files: FileSet, module: Module, found: Lookup) -> None:
+    if found.file is None:
+        files.miss(module.path, found.why or "not found")
+        return
+    files.take(found, "executable" if module.is_executable else "module")
+    for name in module.opened_as:
+        if name.startswith("/"):
+            files.name(name, found.path)
+
+
+def _take_extras(files: FileSet, proven: List[Tuple[Module, Lookup]]) -> None:
+    modules = [module for module, _ in proven]
+    extras.take_thread_library(files, modules)
+    extras.take_companions(files, modules)
+    extras.take_scripts(files, modules)
+    extras.take_debug_files(files, proven)
+    files.want("/etc/os-release", "os-release")
+
+
+def _entry(core: CoreFile, module: Module, found: Lookup) -> ModuleEntry:
+    proof = prove_module(core, module, found)
+    return ModuleEntry(
+        path=module.path,
+        opened_as=module.opened_as,
+        start=module.start,
+        end=module.end,
+        executable=module.is_executable,
+        memory=proof.memory,
+        file=proof.file,
+        verdict=proof.verdict,
+        size=found.file.size if found.file else None,
+        detail=proof.detail,
+    )
+
+
+def _site(root: DiskRoot, core: CoreFile, wishes: Wishes) -> Site:
+    here = os.path.realpath(wishes.root) == "/"
+    return Site(
+        os_release=_os_release(root),
+        kernel=os.uname().release if here else None,
+        machine=core.machine,
+        hostname=os.uname().nodename if wishes.consent_hostname else None,
+    )
+
+
+def _os_release(root: DiskRoot) -> Dict[str, str]:
+    """What os-release(5) says, as far as it is of use."""
+    found = root.find("/etc/os-release")
+    if found.file is None:
+        return {}
+    with open(found.file.disk_path, encoding="utf-8", errors="replace") as file:
+        lines = file.read(1 << 16).splitlines()
+    fields = dict(line.split("=", 1) for line in lines if "=" in line)
+    return {key: fields[key].strip("\"'") for key in ("ID", "PRETTY_NAME", "VERSION_ID") if key in fields}
+
+
+def _process(core: CoreFile, executable: Optional[str]) -> CrashedProcess:
+    process = core.process
+    modified = time.gmtime(max(0, int(os.fstat(core.fileno()).st_mtime)))
+    return CrashedProcess(
+        pid=process.pid,
+        name=process.name,
+        arguments=process.arguments,
+        executable=executable if executable and is_canonical(executable) else None,
+        uid=process.uid,
+        gid=process.gid,
+        signal=process.signal,
+        signal_name=process.signal_name,
+        signal_code=process.signal_code,
+        fault_address=process.fault_address,
+        threads=len(process.threads),
+        time=time.strftime("%Y-%m-%dT%H:%M:%SZ", modified),
+    )
+
+
+def _stored(core: CoreFile, included: bool) -> StoredCore:
+    truncation = core.truncation
+    return StoredCore(included, core.size, core.stored_size, TruncatedCore(*truncation) if truncation else None)
+
+
+def _why_not(mapping: FileMapping) -> str:
+    path = mapping.path
+    if path.startswith("/dev/"):
+        return "a device"
+    if path.startswith(("/memfd:", "/SYSV", "anon_inode:", "/anon_hugepage", "socket:", "pipe:")):
+        return "memory with a name, no file"
+    return "a data file that was deleted" if mapping.deleted else "a data file, not code"
+
+
+def _once(mappings: Iterable[FileMapping]) -> List[FileMapping]:
+    return sorted(
+        {mapping.path: mapping for mapping in mappings}.values(), key=lambda mapping: os.fsencode(mapping.path)
+    )

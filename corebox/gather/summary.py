@@ -1,0 +1,111 @@
+"""What the gatherer says in the end: short enough to be read to us over the phone."""
+
+import json
+from typing import Iterator, List, Optional
+
+from corebox.bundle import MISMATCH, MISSING, VERDICTS, VERIFIED, Manifest, ModuleEntry, WrittenBundle
+from corebox.gather.progress import format_size
+
+_NAMES = {"verified": "verified", "mismatch": "MISMATCH", "cannot-verify": "cannot verify", "missing": "MISSING"}
+_ADVICE = {
+    MISMATCH: "changed since the process started; if you have the old package, gather with it: --root DIR",
+    MISSING: "not on this machine any more; if it is in a container or another root, gather with --root DIR",
+}
+
+
+def printable(text: str) -> str:
+    """The text without control characters, which a hostile path could use to rewrite the terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def is_exact(manifest: Manifest) -> bool:
+    """Whether all modules are verified and the core is whole."""
+    whole = manifest.core.truncated is None
+    return whole and bool(manifest.modules) and all(module.verdict == VERIFIED for module in manifest.modules)
+
+
+def describe_crash(manifest: Manifest) -> str:
+    """What crashed, in one line."""
+    process = manifest.process
+    cause = process.signal_name or ("signal {}".format(process.signal) if process.signal else "no signal")
+    where = " at address 0x{:x}".format(process.fault_address) if process.fault_address is not None else ""
+    name = printable(process.executable or process.name or "an unknown program")
+    return "{} (pid {}): {}{}, {} threads".format(name, process.pid, cause, where, process.threads)
+
+
+def summary_lines(manifest: Manifest, written: Optional[WrittenBundle], seconds: float) -> Iterator[str]:
+    """The summary; without ``written`` it tells what would be taken."""
+    yield "crash:     " + describe_crash(manifest)
+    yield "system:    {}, {}".format(
+        printable(manifest.site.os_release.get("PRETTY_NAME", "unknown")), manifest.site.machine
+    )
+    yield "modules:   " + _counts(manifest.modules)
+    for module in manifest.modules:
+        if module.verdict != VERIFIED:
+            yield from _finding(module)
+    for remark in manifest.missing:
+        if remark.path not in {module.path for module in manifest.modules}:
+            yield "  not found: {}: {}".format(printable(remark.path), remark.why)
+    yield from _core_lines(manifest)
+    if written:
+        yield "bundle:    {}, {}, {:.1f} s".format(printable(written.path), format_size(written.size), seconds)
+        yield "identity:  " + written.identity
+    yield "result:    " + _result(manifest)
+
+
+def _counts(modules: "tuple[ModuleEntry, ...]") -> str:
+    counts = [(_NAMES[name], sum(module.verdict == name for module in modules)) for name in VERDICTS]
+    return ", ".join("{} {}".format(count, name) for name, count in counts if count) or "the core names none"
+
+
+def _finding(module: ModuleEntry) -> Iterator[str]:
+    yield "  {}: {}: {}".format(_NAMES[module.verdict], printable(module.path), printable(module.detail or ""))
+    if module.verdict == MISMATCH:
+        yield "    in the crashed process {}, in the file {}".format(module.memory, module.file)
+    if module.verdict in _ADVICE:
+        yield "    " + _ADVICE[module.verdict]
+
+
+def _core_lines(manifest: Manifest) -> Iterator[str]:
+    core = manifest.core
+    included = "" if core.included else ", left out on request"
+    yield "core:      {}, {} stored{}".format(format_size(core.size), format_size(core.stored), included)
+    if core.truncated:
+        yield "  TRUNCATED: {} missing of {} ({})".format(
+            format_size(core.truncated.missing_bytes),
+            format_size(core.truncated.expected_size),
+            ", ".join(core.truncated.lost),
+        )
+        yield "    for the next crash: ulimit -c unlimited, free disk space, ProcessSizeMax= in coredump.conf"
+
+
+def _result(manifest: Manifest) -> str:
+    if is_exact(manifest):
+        return "exact: every file is the one that crashed"
+    return "NOT EXACT: see above; the bundle is still of use"
+
+
+def list_lines(manifest: Manifest) -> List[str]:
+    """What would be taken, what is missing and what stays."""
+    lines = ["take     {:>12}  {}".format(entry.size, printable(entry.path)) for entry in manifest.files]
+    lines += ["link     {:>12}  {} -> {}".format("", printable(e.path), printable(e.target)) for e in manifest.symlinks]
+    if manifest.core.included:
+        lines.append("take     {:>12}  the core".format(manifest.core.stored))
+    lines += ["missing  {:>12}  {}: {}".format("", printable(r.path), r.why) for r in manifest.missing]
+    return lines + ["leave    {:>12}  {}: {}".format("", printable(r.path), r.why) for r in manifest.not_taken]
+
+
+def summary_json(manifest: Manifest, written: Optional[WrittenBundle]) -> str:
+    """The summary for machines: verdict counts and the bundle."""
+    counts = {name: sum(module.verdict == name for module in manifest.modules) for name in VERDICTS}
+    return json.dumps(
+        {
+            "version": 1,
+            "exact": is_exact(manifest),
+            "verdicts": counts,
+            "bundle": {"path": written.path, "identity": written.identity, "size": written.size} if written else None,
+            "manifest": manifest.to_json(),
+        },
+        sort_keys=True,
+        indent=1,
+    )

@@ -1,0 +1,71 @@
+"""``corebox-gather.pyz``: the gatherer as one file for any Python from 3.6 on; the same bytes each time it is made."""
+
+import importlib.util
+import os
+import zipfile
+from typing import Iterator, Tuple
+
+import corebox
+from corebox.errors import HostError, UsageError
+
+_SHEBANG = b"#!/usr/bin/env python3\n"
+_MAIN = b"import sys\nfrom corebox.gather.cli import main\nsys.exit(main())\n"
+_PACKAGES = ("coredump", "bundle", "gather")
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date that a zip archive can hold
+
+
+def make_zipapp(out: str) -> int:
+    """Write the program to ``out``, executable, and return its size in bytes.
+
+    Raises:
+        HostError: ``cannot-write``.
+        UsageError: ``not-installed`` inside the program itself, which does not make copies of itself.
+    """
+    members = sorted(_members())
+    try:
+        with open(out, "wb") as file:
+            file.write(_SHEBANG)
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+                for name, data in members:
+                    archive.writestr(_entry(name), data)
+        os.chmod(out, 0o755)  # noqa: S103  # a program for everybody
+    except OSError as error:
+        raise HostError("cannot-write", "cannot write {}: {}".format(out, error), "choose another place") from error
+    return os.path.getsize(out)
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """Stored, not deflated: what zlib makes differs between its versions."""
+    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry.create_system = 3
+    entry.external_attr = 0o100644 << 16
+    return entry
+
+
+def _members() -> Iterator[Tuple[str, bytes]]:
+    package = os.path.dirname(os.path.abspath(corebox.__file__))
+    elftools = importlib.util.find_spec("elftools")  # read as files, not imported
+    if not os.path.isdir(package) or elftools is None or not elftools.submodule_search_locations:
+        raise UsageError(
+            "not-installed", "this is the one-file program already", "copy it, or use an installed corebox"
+        )
+    yield "__main__.py", _MAIN
+    for name in ("__init__.py", "errors.py"):
+        yield "corebox/" + name, _read(os.path.join(package, name))
+    for name in _PACKAGES:
+        yield from _sources(os.path.join(package, name), "corebox/" + name)
+    yield from _sources(next(iter(elftools.submodule_search_locations)), "elftools")
+
+
+def _sources(directory: str, prefix: str) -> Iterator[Tuple[str, bytes]]:
+    for folder, folders, names in os.walk(directory):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in names:
+            if name.endswith(".py"):
+                path = os.path.join(folder, name)
+                yield prefix + path[len(directory) :], _read(path)
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
