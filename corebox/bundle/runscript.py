@@ -5,7 +5,7 @@ _SCRIPT = """\
 # Opens this crash with a gdb of this machine: the libraries are those of ./rootfs, at their own paths.
 # corebox does more (its own gdb, in a container): corebox shell NAME.corebox
 usage() {
-    echo "usage: sh run.sh [-h] [-c CORE] [-e EXECUTABLE] [GDB-ARGUMENT...]"
+    echo "usage: sh run.sh [-h] [-c CORE] [-e EXECUTABLE] [-- GDB-ARGUMENT...]"
     echo "  -c CORE        another core file of the same program"
     echo "  -e EXECUTABLE  the same executable with debug information"
     echo "GDB names another gdb: GDB=/opt/gdb/bin/gdb sh run.sh"

@@ -82,7 +82,9 @@ def _core_lines(manifest: Manifest) -> Iterator[str]:
 def _result(manifest: Manifest) -> str:
     if is_exact(manifest):
         return "exact: every file is the one that crashed"
-    return "NOT EXACT: see above; the bundle is still of use"
+    if any(module.verdict in _ADVICE for module in manifest.modules) or manifest.core.truncated:
+        return "NOT EXACT: see above; the bundle is still of use"
+    return "not fully proved: see above; the bundle is of use"
 
 
 def list_lines(manifest: Manifest) -> List[str]:
