@@ -4,10 +4,11 @@ Nothing here executes, loads or interprets as code any byte of the target: files
 taken as hostile: any bytes give facts or a ``CoreboxError``, in bounded time and memory.
 """
 
-from corebox.coredump.compact import CompactionPlan, plan_compaction, restore, write_compact
+from corebox.coredump.compact import CompactionPlan, plan_compaction, write_compact
 from corebox.coredump.compare import compare_with_file
 from corebox.coredump.core import CoreFile, open_core
 from corebox.coredump.elffile import is_elf, read_elf
+from corebox.coredump.layout import restore
 from corebox.coredump.values import (
     ElfFile,
     Extent,

@@ -1,30 +1,79 @@
-"""The compact core."""
+"""The compact core: the same core without its holes, so that nothing on the way has to understand sparse files.
 
-from typing import Dict
+Long holes become PT_LOADs of their own without bytes in the file (``p_filesz`` 0, ``p_memsz`` the hole), which gdb
+reads as zeros. Holes in the memory of modules stay as they are: there gdb would read the mapped file instead
+(gdb/corelow.c). All else is copied in order, so that the original comes back bit for bit, holes included, from the
+compact core and its layout.
+"""
+
+from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from corebox.coredump.core import CoreFile
+from corebox.coredump.layout import Layout, Run, describe_layout
+from corebox.coredump.rewrite import PAGE, Rewrite, plan_rewrite
+from corebox.coredump.sending import copy_range, write_all
+from corebox.coredump.values import Extent
+
+# Below this a hole costs less as zeros than as a program header in every reader.
+SHORTEST_HOLE = 1 << 20
 
 
-class CompactionPlan:
-    """What the compact core will be."""
+class CompactionPlan(NamedTuple):
+    """The compact core: ``head``, then the runs of the original, then ``tail``; ``size`` in bytes is their sum."""
 
+    original_size: int
+    original_head: bytes
+    extents: Tuple[Extent, ...]
+    head: bytes
+    runs: Tuple[Run, ...]
+    tail: bytes
     size: int
 
     def layout(self) -> Dict[str, object]:
-        """JSON-able description from which ``restore`` gives the original back."""
-        raise NotImplementedError
+        """The JSON object from which ``restore`` makes the original again."""
+        return describe_layout(Layout(self.original_size, self.original_head, self.extents, self.runs))
 
 
 def plan_compaction(core: CoreFile) -> CompactionPlan:
-    """Plan the compact core."""
-    raise NotImplementedError
+    """Plan the compact core. A core whose parts overlap, or that is cut within its headers, stays as it is."""
+    extents = tuple(core.extents())
+    holes = _holes(extents, core.size)
+    rewrite = plan_rewrite(core, [hole for hole in holes if hole.size >= SHORTEST_HOLE], _protected(core))
+    return make_plan(core, extents, rewrite)
+
+
+def make_plan(core: CoreFile, extents: Tuple[Extent, ...], rewrite: Rewrite) -> CompactionPlan:
+    """The plan that a rewrite of the program headers amounts to."""
+    runs: List[Run] = []
+    position = len(rewrite.head)
+    for kept in rewrite.kept:
+        runs.append(Run(kept.offset, position, kept.size))
+        position += kept.size
+    size = position + len(rewrite.tail)
+    original = core.read_file(0, rewrite.body_start)
+    return CompactionPlan(core.size, original, extents, rewrite.head, tuple(runs), rewrite.tail, size)
 
 
 def write_compact(core: CoreFile, plan: CompactionPlan, out_fd: int) -> None:
-    """Write ``plan.size`` bytes to ``out_fd`` at its current position."""
-    raise NotImplementedError
+    """Write ``plan.size`` bytes to ``out_fd``, a file or pipe, at its current position; holes are written as zeros."""
+    write_all(out_fd, plan.head)
+    for run in plan.runs:
+        copy_range(core.fileno(), run.original, run.size, out_fd)
+    write_all(out_fd, plan.tail)
 
 
-def restore(compact_path: str, layout: Dict[str, object], out_path: str) -> None:
-    """Write the original core, bit for bit and sparse."""
-    raise NotImplementedError
+def _holes(extents: Sequence[Extent], size: int) -> List[Extent]:
+    holes, position = [], 0
+    for extent in extents:
+        if extent.offset > position:
+            holes.append(Extent(position, extent.offset - position))
+        position = extent.offset + extent.size
+    if size > position:
+        holes.append(Extent(position, size - position))
+    return holes
+
+
+def _protected(core: CoreFile) -> List[Tuple[int, int]]:
+    """The address ranges of mapped files, rounded to pages."""
+    ranges = [(m.start, m.end) for m in core.mappings] + [(m.start, m.end) for m in core.modules]
+    return [(start & -PAGE, -(-end & -PAGE)) for start, end in ranges]

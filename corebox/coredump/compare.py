@@ -51,5 +51,5 @@ def _read_segments(descriptor: int) -> Tuple[Segment, ...]:
     header = parse_header(read_at(descriptor, 0, HEADER_SIZE))
     if header is None:
         return ()
-    size = min(header.count, MOST_HEADERS) * entry_struct(header).size
+    size = min(header.entries, MOST_HEADERS) * entry_struct(header).size
     return tuple(parse_segments(header, read_at(descriptor, header.table_offset, size)))

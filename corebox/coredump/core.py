@@ -5,7 +5,6 @@ from typing import Dict, Iterator, Optional, Tuple
 
 from corebox.coredump import machines, notes
 from corebox.coredump.disk import open_regular, read_at, stored_extents
-from corebox.coredump.header import Header
 from corebox.coredump.linkmap import walk_link_map
 from corebox.coredump.memory import Memory
 from corebox.coredump.modules import Facts, find_modules
@@ -31,13 +30,13 @@ class CoreFile:
     def __init__(self, path: str, descriptor: int, table: ProgramTable) -> None:
         self.path = path
         self.size = os.fstat(descriptor).st_size
-        self.header = table.header  # type: Header
+        self.header = table.header
         self.table = table
         self.memory = Memory(descriptor, table.segments, table.header.order)
         self._descriptor = descriptor
-        self._notes = None  # type: Optional[CoreNotes]
-        self._link_map = None  # type: Optional[Tuple[LinkMapEntry, ...]]
-        self._modules = None  # type: Optional[_Modules]
+        self._notes: Optional[CoreNotes] = None
+        self._link_map: Optional[Tuple[LinkMapEntry, ...]] = None
+        self._modules: Optional[_Modules] = None
 
     def __enter__(self) -> "CoreFile":
         """Return self."""
@@ -69,7 +68,7 @@ class CoreFile:
 
     @property
     def byte_order(self) -> str:
-        """"little" or "big"."""
+        """The byte order: "little" or "big"."""
         return self.header.byte_order
 
     @property

@@ -29,7 +29,7 @@ def open_regular(path: str) -> int:
 
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:
-    """Up to ``size`` bytes at ``offset``, fewer at the end of the file; offsets beyond what files can have are empty."""
+    """Up to ``size`` bytes at ``offset``, fewer at its end; none at offsets that no file can have."""
     if size <= 0 or offset < 0 or offset >= 1 << 63:
         return b""
     pieces = []

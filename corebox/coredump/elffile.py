@@ -3,13 +3,11 @@
 import io
 import os
 import struct
-from typing import List, NamedTuple, Optional, Set, Tuple
+from typing import Any, List, NamedTuple, Optional, Set, Tuple
 
 from elftools.common.exceptions import ELFError
 from elftools.construct import ConstructError
-from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
-from elftools.elf.segments import InterpSegment, NoteSegment
 
 from corebox.coredump import faults
 from corebox.coredump.disk import open_regular, read_at
@@ -95,14 +93,14 @@ def read_elf(path: str) -> ElfFile:
             header = parse_header(stream.read(HEADER_SIZE))
             if header is None:
                 raise faults.not_elf(path, "it does not begin as one")
-            return _facts(ELFFile(stream), header)
+            return _facts(ELFFile(stream), header)  # type: ignore[no-untyped-call]
         except OSError as error:
             raise faults.unreadable(path, error) from error
         except _DAMAGE as error:
             raise faults.not_elf(path, "its headers are damaged") from error
 
 
-def _facts(elf: ELFFile, header: Header) -> ElfFile:
+def _facts(elf: Any, header: Header) -> ElfFile:
     segments, sections = _read_segments(elf, header), _read_sections(elf, header)
     debug = bool(sections.names & {".debug_info", ".zdebug_info"})
     return ElfFile(
@@ -120,26 +118,26 @@ def _facts(elf: ELFFile, header: Header) -> ElfFile:
     )
 
 
-def _read_segments(elf: ELFFile, header: Header) -> _Segments:
+def _read_segments(elf: Any, header: Header) -> _Segments:
     build_id, interpreter, soname = None, None, None
-    needed = []  # type: List[str]
+    needed: List[str] = []
     for segment in elf.iter_segments():
-        if isinstance(segment, NoteSegment) and build_id is None:
+        if segment["p_type"] == "PT_NOTE" and build_id is None:
             build_id = _build_id(elf, header, segment["p_offset"], segment["p_filesz"])
-        elif isinstance(segment, InterpSegment):
-            interpreter = _path(segment.get_interp_name())
-        elif isinstance(segment, DynamicSegment) and segment["p_filesz"]:
+        elif segment["p_type"] == "PT_INTERP":
+            interpreter = os.fsdecode(segment.get_interp_name().encode("latin-1"))  # as pyelftools decoded it
+        elif segment["p_type"] == "PT_DYNAMIC" and segment["p_filesz"]:
             for tag in segment.iter_tags():
                 if tag.entry.d_tag == "DT_SONAME":
-                    soname = _path(tag.soname)
+                    soname = tag.soname
                 elif tag.entry.d_tag == "DT_NEEDED":
-                    needed.append(_path(tag.needed))
+                    needed.append(tag.needed)
     return _Segments(build_id, interpreter, soname, tuple(needed))
 
 
-def _read_sections(elf: ELFFile, header: Header) -> _Sections:
+def _read_sections(elf: Any, header: Header) -> _Sections:
     """Debug files keep the build ID in a section only: their segments have no bytes."""
-    names = set()  # type: Set[str]
+    names: Set[str] = set()
     debuglink, build_id = None, None
     for section in elf.iter_sections():
         names.add(section.name)
@@ -150,12 +148,12 @@ def _read_sections(elf: ELFFile, header: Header) -> _Sections:
     return _Sections(names, debuglink, build_id)
 
 
-def _build_id(elf: ELFFile, header: Header, offset: int, size: int) -> Optional[str]:
+def _build_id(elf: Any, header: Header, offset: int, size: int) -> Optional[str]:
     data = _bytes(elf, offset, size)
     return parse_build_id(header.order, data, 4) or parse_build_id(header.order, data, 8)
 
 
-def _bytes(elf: ELFFile, offset: int, size: int) -> bytes:
+def _bytes(elf: Any, offset: int, size: int) -> bytes:
     elf.stream.seek(offset)
     return bytes(elf.stream.read(min(size, LONGEST_NOTES)))
 
@@ -167,8 +165,3 @@ def _parse_debuglink(data: bytes, header: Header) -> Optional[Tuple[str, int]]:
     if not name or len(data) < crc_at + 4:
         return None
     return os.fsdecode(name), int(struct.unpack_from(header.order + "I", data, crc_at)[0])
-
-
-def _path(text: str) -> str:
-    """A name as ``os.fsdecode`` gives it; pyelftools replaces what is no UTF-8, and such a name is lost."""
-    return text

@@ -25,11 +25,11 @@ class Header(NamedTuple):
     section_offset: int
     size: int
     entry_size: int
-    count: int
+    entries: int
 
     @property
     def byte_order(self) -> str:
-        """"little" or "big"."""
+        """The byte order: "little" or "big"."""
         return "little" if self.order == "<" else "big"
 
     @property

@@ -40,7 +40,7 @@ def executable_bias(segments: Tuple[Segment, ...], table: int) -> int:
 def walk_link_map(memory: Memory, header: Header, auxv: Dict[int, int]) -> Tuple[LinkMapEntry, ...]:
     """The entries in load order; as many as the core has, none for a static executable."""
     head = _first_entry(memory, header, auxv)
-    found = []  # type: List[LinkMapEntry]
+    found: List[LinkMapEntry] = []
     seen = set()
     entry = struct.Struct(header.order + 4 * header.word)
     while head and head not in seen and len(found) < MOST_ENTRIES:
@@ -63,7 +63,7 @@ def _first_entry(memory: Memory, header: Header, auxv: Dict[int, int]) -> int:
     debug = _debug_address(memory, header, address, dynamic)
     word = header.word_size
     pointer = memory.read_available(debug + word, word) if debug else b""  # r_version is padded to a word
-    return int.from_bytes(pointer, header.byte_order) if len(pointer) == word else 0  # type: ignore[arg-type]
+    return int(struct.unpack(header.order + header.word, pointer)[0]) if len(pointer) == word else 0
 
 
 def _debug_address(memory: Memory, header: Header, address: int, dynamic: Segment) -> Optional[int]:

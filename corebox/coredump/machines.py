@@ -6,7 +6,7 @@ Register layouts: ``struct user_regs_struct``/``user_pt_regs`` in the kernel's `
 from typing import Dict, NamedTuple, Optional, Tuple
 
 # e_machine -> names as by uname -m for (little, big) endian; ELF gABI, chapter 4, and elf.h.
-_NAMES = {
+_NAMES: Dict[int, Tuple[str, str]] = {
     2: ("sparc", "sparc"),
     3: ("i386", "i386"),
     8: ("mipsel", "mips"),
@@ -19,7 +19,7 @@ _NAMES = {
     183: ("aarch64", "aarch64_be"),
     243: ("riscv64", "riscv64"),
     258: ("loongarch64", "loongarch64"),
-}  # type: Dict[int, Tuple[str, str]]
+}
 
 
 class Registers(NamedTuple):
@@ -29,7 +29,7 @@ class Registers(NamedTuple):
     stack_pointer: int
 
 
-_REGISTERS = {
+_REGISTERS: Dict[int, Registers] = {
     3: Registers(12, 15),
     20: Registers(32, 1),
     21: Registers(32, 1),
@@ -38,7 +38,7 @@ _REGISTERS = {
     62: Registers(16, 19),
     183: Registers(32, 31),
     243: Registers(0, 2),
-}  # type: Dict[int, Registers]
+}
 
 
 def machine_name(machine: int, bits: int, byte_order: str) -> str:

@@ -15,7 +15,7 @@ class Memory:
         self.order = order
         self._descriptor = descriptor
         self._segments = sorted((s for s in segments if s.file_size), key=lambda s: s.address)
-        self._starts = [s.address for s in self._segments]  # type: List[int]
+        self._starts: List[int] = [s.address for s in self._segments]
 
     def read(self, address: int, size: int) -> bytes:
         """Exactly ``size`` bytes; raises InputError memory-not-in-core if not all of them are there."""
@@ -26,7 +26,7 @@ class Memory:
 
     def read_available(self, address: int, size: int) -> bytes:
         """As many of the ``size`` bytes as the core has from ``address`` on without a gap."""
-        pieces = []  # type: List[bytes]
+        pieces: List[bytes] = []
         while size > 0:
             index = bisect.bisect_right(self._starts, address) - 1
             if index < 0:

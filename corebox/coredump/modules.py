@@ -52,7 +52,7 @@ def find_modules(facts: Facts) -> Tuple[Tuple[Module, ...], Tuple[FileMapping, .
     """The modules, the executable first, and the mappings of files that are no modules."""
     groups = group_mappings(facts.memory, facts.mappings)
     known = [group for group in groups if _is_module(group, facts)]
-    taken = set(id(group) for group in known)
+    taken = {id(group) for group in known}
     others = tuple(group.mappings[0] for group in groups if id(group) not in taken)
     found = [_module_of_group(group, facts) for group in known]
     found += _modules_of_link_map(found, facts)
@@ -63,14 +63,14 @@ def find_modules(facts: Facts) -> Tuple[Tuple[Module, ...], Tuple[FileMapping, .
 
 def group_mappings(memory: Memory, mappings: Iterable[FileMapping]) -> List[Group]:
     """The mappings in runs of one path; an ELF header at offset 0 begins a new run."""
-    groups = []  # type: List[Group]
+    groups: List[Group] = []
     for mapping in sorted(mappings, key=lambda m: m.start):
         first = memory.read_available(mapping.start, len(MAGIC)) if mapping.file_offset == 0 else b""
         elf = first == MAGIC if len(first) == len(MAGIC) else None
         last = groups[-1].mappings[-1] if groups else None
         joins = last is not None and (last.path, last.deleted) == (mapping.path, mapping.deleted)
         if joins and mapping.file_offset > 0:
-            groups[-1] = Group(groups[-1].mappings + (mapping,), groups[-1].elf)
+            groups[-1] = Group((*groups[-1].mappings, mapping), groups[-1].elf)
         else:
             groups.append(Group((mapping,), elf))
     return groups
@@ -81,7 +81,7 @@ def read_build_id(memory: Memory, base: int) -> Optional[str]:
     header = parse_header(memory.read_available(base, HEADER_SIZE))
     if header is None or header.entry_size != entry_struct(header).size:
         return None
-    segments = program_headers(memory, header, base + header.table_offset, header.count)
+    segments = program_headers(memory, header, base + header.table_offset, header.entries)
     return _build_id_of(memory, header.order, segments, load_bias(segments, base))
 
 
@@ -134,15 +134,12 @@ def _module_of_group(group: Group, facts: Facts) -> Module:
     if executable and facts.executable:
         names.append(facts.executable)
     first = group.mappings[0]
-    if executable:
-        build_id = _executable_build_id(facts, group.start)
-    else:
-        build_id = read_build_id(facts.memory, group.start)
+    build_id = _executable_build_id(facts, group.start) if executable else read_build_id(facts.memory, group.start)
     return Module(first.path, tuple(_unique(names)), group.start, group.end, build_id, executable, first.deleted)
 
 
 def _modules_of_link_map(known: Sequence[Module], facts: Facts) -> List[Module]:
-    found = []  # type: List[Module]
+    found: List[Module] = []
     for entry in facts.link_map:
         if not entry.name or any(m.start <= entry.dynamic < m.end for m in known):
             continue
@@ -180,7 +177,7 @@ def _end_of(facts: Facts, start: int) -> int:
     header = parse_header(facts.memory.read_available(start, HEADER_SIZE))
     if header is None:
         return start
-    segments = program_headers(facts.memory, header, start + header.table_offset, header.count)
+    segments = program_headers(facts.memory, header, start + header.table_offset, header.entries)
     loads = [s for s in segments if s.kind == PT_LOAD]
     if not loads:
         return start
@@ -189,7 +186,7 @@ def _end_of(facts: Facts, start: int) -> int:
 
 def _without_repeats(modules: Iterable[Module]) -> Tuple[Module, ...]:
     """One module for each file: a library mapped twice (dlmopen, or read through mmap) is one file all the same."""
-    found = {}  # type: Dict[Tuple[str, bool, Optional[str]], Module]
+    found: Dict[Tuple[str, bool, Optional[str]], Module] = {}
     for module in modules:
         key = (module.path, module.deleted, module.build_id)
         if key not in found or (module.opened_as and not found[key].opened_as):

@@ -112,7 +112,7 @@ def parse_siginfo(header: Header, data: bytes) -> Optional[SigInfo]:
 def parse_auxv(header: Header, data: bytes) -> Dict[int, int]:
     """NT_AUXV: pairs of key and value, ended by AT_NULL."""
     pair = struct.Struct(header.order + 2 * header.word)
-    found = {}  # type: Dict[int, int]
+    found: Dict[int, int] = {}
     for key, value in pair.iter_unpack(data[: len(data) // pair.size * pair.size]):
         if key == 0:
             break
@@ -134,7 +134,7 @@ def parse_file_mappings(header: Header, data: bytes) -> Tuple[FileMapping, ...]:
         return ()
     entries = struct.Struct(header.order + 3 * header.word).iter_unpack(data[2 * word_size : names_at])
     names = data[names_at:].split(b"\0")[:-1]
-    mappings = []  # type: List[FileMapping]
+    mappings: List[FileMapping] = []
     for (start, end, offset), name in zip(entries, names):
         path = os.fsdecode(name)
         deleted = path.endswith(DELETED)

@@ -24,8 +24,8 @@ class CoreNotes(NamedTuple):
 
 def collect_notes(header: Header, found: List[notes.Note]) -> CoreNotes:
     """Sort the notes of a core; the first of each kind counts, since the kernel writes the crashed thread first."""
-    first = {}  # type: Dict[int, bytes]
-    threads = []  # type: List[Thread]
+    first: Dict[int, bytes] = {}
+    threads: List[Thread] = []
     for note in found:
         thread = notes.parse_thread(header, note.data) if note.kind == notes.NT_PRSTATUS else None
         if thread is not None:

@@ -23,18 +23,23 @@ MOST_SEGMENTS = 4000000
 
 
 class ProgramTable(NamedTuple):
-    """The program headers; ``count`` is how many there should be, ``counted`` whether the core still says it.
+    """The program headers; ``expected`` is how many there should be, ``counted`` whether the core still says it.
 
-    ``present`` is how many there are, ``end`` the offset behind the table.
+    ``headers`` are all that are there, ``end`` is the offset behind the table.
     """
 
     header: Header
+    headers: Tuple[Segment, ...]
     segments: Tuple[Segment, ...]
     notes: Tuple[Segment, ...]
-    present: int
-    count: int
+    expected: int
     counted: bool
     end: int
+
+    @property
+    def cut(self) -> bool:
+        """Whether the file ends within the table."""
+        return len(self.headers) < self.expected
 
 
 def read_table(descriptor: int, path: str) -> ProgramTable:
@@ -44,7 +49,7 @@ def read_table(descriptor: int, path: str) -> ProgramTable:
     if header is None or header.kind != ET_CORE or header.entry_size != entry_struct(header).size:
         raise faults.not_a_core(path, start)
     entry_size = header.entry_size
-    extended = _extended_count(descriptor, header) if header.count == PN_XNUM else header.count
+    extended = _extended_count(descriptor, header) if header.entries == PN_XNUM else header.entries
     count = extended if extended is not None else _guess_count(descriptor, header)
     if count > MOST_SEGMENTS:
         raise faults.not_a_core(path, start)
@@ -52,9 +57,9 @@ def read_table(descriptor: int, path: str) -> ProgramTable:
     found = list(parse_segments(header, table))
     return ProgramTable(
         header,
+        tuple(found),
         tuple(s for s in found if s.kind == PT_LOAD),
         tuple(s for s in found if s.kind == PT_NOTE),
-        len(found),
         count,
         extended is not None,
         header.table_offset + count * entry_size,
@@ -87,13 +92,13 @@ def measure_truncation(table: ProgramTable, size: int) -> Optional[Truncation]:
     """What the headers promise beyond ``size``; None if nothing."""
     header = table.header
     ends = [s.offset + s.file_size for s in table.segments + table.notes]
-    expected = max(ends + [table.end])
-    if header.count == PN_XNUM:
+    expected = max([*ends, table.end])
+    if header.entries == PN_XNUM:
         expected = max(expected, header.section_offset + section_size(header))
     if expected <= size:
         return None
-    cut = table.present < table.count
-    lost = []  # type: List[str]
+    cut = table.cut
+    lost: List[str] = []
     if cut or not table.counted:
         lost.append("headers")
     if (cut and not table.notes) or any(s.offset + s.file_size > size for s in table.notes):

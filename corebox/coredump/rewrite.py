@@ -1,0 +1,192 @@
+"""New program headers for a core that leaves some of its file ranges out.
+
+Shared by the compact core (leaves holes out) and the slim core (leaves memory out).
+"""
+
+import struct
+from bisect import bisect_right
+from typing import Iterable, List, NamedTuple, Sequence, Tuple
+
+from corebox.coredump.core import CoreFile
+from corebox.coredump.header import PN_XNUM, PT_LOAD, Header, pack_segment
+from corebox.coredump.table import section_size
+from corebox.coredump.values import Extent, Segment
+
+# Cores are aligned to the page size of their machine; 4 KiB divides them all.
+PAGE = 4096
+
+
+class Rewrite(NamedTuple):
+    """``head`` replaces the original's first ``body_start`` bytes, ``kept`` follows in file order, then ``tail``."""
+
+    head: bytes
+    body_start: int
+    kept: Tuple[Extent, ...]
+    tail: bytes
+
+
+def plan_rewrite(core: CoreFile, holes: Sequence[Extent], protected: Sequence[Tuple[int, int]]) -> Rewrite:
+    """Leave the ``holes`` (file ranges, ascending) out of the PT_LOADs, but for ``protected`` address ranges."""
+    if not _is_regular(core):
+        return Rewrite(b"", 0, (Extent(0, core.size),) if core.size else (), b"")
+    body = core.table.end
+    pieces: List[Segment] = []
+    dropped: List[Extent] = []
+    guard = _Ranges(protected)
+    ahead = _Holes(holes)
+    for segment in core.table.headers:
+        if segment.kind != PT_LOAD:
+            pieces.append(segment)
+            continue
+        cuts = [cut for hole in ahead.within(segment) for cut in guard.without(segment, hole)]
+        pieces.extend(_split(segment, cuts))
+        dropped.extend(cuts)
+    dropped.sort()
+    kept = _complement(dropped, body, core.size)
+    return _assemble(core, body, pieces, dropped, kept)
+
+
+def _is_regular(core: CoreFile) -> bool:
+    """Whether headers come first and nothing in the file belongs to two program headers."""
+    table, header = core.table, core.header
+    if table.cut or not table.counted or header.table_offset != header.size:
+        return False
+    ranges = sorted((s.offset, s.offset + s.file_size) for s in table.headers if s.file_size)
+    ends = [table.end] + [end for _, end in ranges]
+    return all(start >= end for (start, _), end in zip(ranges, ends))
+
+
+class _Ranges:
+    """Protected address ranges, merged."""
+
+    def __init__(self, ranges: Iterable[Tuple[int, int]]) -> None:
+        self.merged: List[Tuple[int, int]] = []
+        for start, end in sorted(ranges):
+            if self.merged and start <= self.merged[-1][1]:
+                self.merged[-1] = (self.merged[-1][0], max(end, self.merged[-1][1]))
+            else:
+                self.merged.append((start, end))
+        self.starts = [start for start, _ in self.merged]
+
+    def without(self, segment: Segment, hole: Extent) -> List[Extent]:
+        """The parts of ``hole`` in ``segment``, whole pages of memory, that no protected range has."""
+        shift = segment.address - segment.offset
+        start, end = -(-(hole.offset + shift) & -PAGE), (hole.offset + hole.size + shift) & -PAGE
+        free: List[Extent] = []
+        for index in range(max(0, bisect_right(self.starts, start) - 1), len(self.merged)):
+            low, high = self.merged[index]
+            if low >= end:
+                break
+            if low > start:
+                free.append(Extent(start - shift, low - start))
+            start = max(start, high)
+        if start < end:
+            free.append(Extent(start - shift, end - start))
+        return free
+
+
+class _Holes:
+    """Holes of the file, by the segment that they lie in."""
+
+    def __init__(self, holes: Sequence[Extent]) -> None:
+        self.holes = holes
+        self.offsets = [hole.offset for hole in holes]
+
+    def within(self, segment: Segment) -> List[Extent]:
+        """The parts of holes that lie in the segment's bytes."""
+        found: List[Extent] = []
+        end = segment.offset + segment.file_size
+        for index in range(max(0, bisect_right(self.offsets, segment.offset) - 1), len(self.holes)):
+            hole = self.holes[index]
+            if hole.offset >= end:
+                break
+            start, stop = max(hole.offset, segment.offset), min(hole.offset + hole.size, end)
+            if start < stop:
+                found.append(Extent(start, stop - start))
+        return found
+
+
+def _split(segment: Segment, cuts: Sequence[Extent]) -> List[Segment]:
+    """The segment as PT_LOADs with bytes and without; memory behind its bytes stays with the last one."""
+    pieces: List[Segment] = []
+    position, end = segment.offset, segment.offset + segment.file_size
+    for cut in cuts:
+        if cut.offset > position:
+            pieces.append(_part(segment, position, cut.offset - position, cut.offset - position))
+        pieces.append(_part(segment, cut.offset, 0, cut.size))
+        position = cut.offset + cut.size
+    beyond = segment.memory_size - segment.file_size
+    if position < end or beyond > 0 or not pieces:
+        pieces.append(_part(segment, position, end - position, end - position + beyond))
+    return pieces
+
+
+def _part(segment: Segment, offset: int, file_size: int, memory_size: int) -> Segment:
+    address = segment.address + offset - segment.offset
+    return segment._replace(offset=offset, address=address, file_size=file_size, memory_size=memory_size)
+
+
+def _complement(dropped: Sequence[Extent], start: int, end: int) -> List[Extent]:
+    kept: List[Extent] = []
+    for gap in dropped:
+        if gap.offset > start:
+            kept.append(Extent(start, gap.offset - start))
+        start = max(start, gap.offset + gap.size)
+    if start < end:
+        kept.append(Extent(start, end - start))
+    return kept
+
+
+def _assemble(
+    core: CoreFile, body: int, pieces: Sequence[Segment], dropped: Sequence[Extent], kept: Sequence[Extent]
+) -> Rewrite:
+    header = core.header
+    count = len(pieces)
+    table_end = header.table_offset + count * header.entry_size
+    # What is kept moves by whole pages, so that offsets stay congruent with addresses (gABI, p_align).
+    head_size = table_end + (body - table_end) % PAGE
+    shift = _Shift(head_size - body, dropped)
+    extended = count >= PN_XNUM
+    end = head_size + sum(extent.size for extent in kept)
+    start = bytearray(core.read_file(0, header.table_offset))
+    _patch_header(start, header, count, end if extended else 0)
+    table = b"".join(pack_segment(header, shift.moved(piece), _alignment(piece)) for piece in pieces)
+    tail = _section_zero(header, count) if extended else b""
+    return Rewrite((bytes(start) + table).ljust(head_size, b"\0"), body, tuple(kept), tail)
+
+
+def _alignment(segment: Segment) -> int:
+    """Notes are aligned to 4: binutils refuses to read those of any other p_align but 8 (elf_parse_notes)."""
+    return PAGE if segment.kind == PT_LOAD else 4
+
+
+class _Shift:
+    """Where an offset of the original is in the new file."""
+
+    def __init__(self, base: int, dropped: Sequence[Extent]) -> None:
+        self.base = base
+        self.ends = [extent.offset + extent.size for extent in dropped]
+        self.before = [0]
+        for extent in dropped:
+            self.before.append(self.before[-1] + extent.size)
+
+    def moved(self, segment: Segment) -> Segment:
+        """The segment with its new offset; one without bytes has offset 0, since it is nowhere."""
+        if segment.kind == PT_LOAD and not segment.file_size:
+            return segment._replace(offset=0)
+        gone = self.before[bisect_right(self.ends, segment.offset)]
+        return segment._replace(offset=segment.offset + self.base - gone)
+
+
+def _patch_header(start: bytearray, header: Header, count: int, section_offset: int) -> None:
+    """No section headers but the one that counts beyond 65,534 (PN_XNUM, elf(5)); gcore's would point anywhere."""
+    fields = (header.entry_size, min(count, PN_XNUM), section_size(header), 1 if section_offset else 0, 0)
+    struct.pack_into(header.order + header.word, start, 40 if header.bits == 64 else 32, section_offset)
+    struct.pack_into(header.order + "5H", start, 54 if header.bits == 64 else 42, *fields)
+
+
+def _section_zero(header: Header, count: int) -> bytes:
+    """As the kernel's ``fill_extnum_info`` (fs/binfmt_elf.c): sh_size 1 section, sh_info the count."""
+    if header.bits == 64:
+        return struct.pack(header.order + "IIQQQQIIQQ", 0, 0, 0, 0, 0, 1, 0, count, 0, 0)
+    return struct.pack(header.order + "10I", 0, 0, 0, 0, 0, 1, 0, count, 0, 0)
