@@ -11,7 +11,7 @@ from corebox.bundle.faults import damaged
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.members import core_member, file_members, plain, symlink_members
 from corebox.bundle.parse import parse_manifest
-from corebox.bundle.tarformat import BLOCK, FILE, Member, padding, parse_member, pax_size
+from corebox.bundle.tarformat import BLOCK, Member, padding, parse_member, pax_size
 from corebox.bundle.unpack import (
     copy_core,
     fresh_directory,
@@ -163,9 +163,10 @@ class BundleReader:
     def _read_sums(self) -> bytes:
         """Check the last member and the end."""
         expected = format_sums(self._digests)
-        self._expect(Member(layout.SUMS.encode("ascii"), FILE, len(expected), 0o644, 0))
-        sums = self._stream.read(len(expected))
-        self._stream.read(padding(len(expected)))
+        member = plain(layout.SUMS, len(expected))
+        self._expect(member)
+        sums = self._stream.read(member.size)
+        skip_padding(self._stream, member)
         if sums != expected:
             raise damaged("the digest is not right: {}".format(_first_difference(sums, expected)))
         if self._stream.read(2 * BLOCK).strip(b"\0") or not self._stream.at_end():

@@ -1,0 +1,171 @@
+"""Whatever a stranger sends: a clear refusal, nothing outside the directory, nothing left in it."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from corebox.bundle import BundleReader, SymlinkEntry
+from corebox.bundle.tarformat import Member, format_sparse_map
+from corebox.errors import CoreboxError, InputError
+from tests.unit.bundle import samples
+from tests.unit.bundle.samples import Part, parts, sums_of, write_raw
+
+Change = Callable[[list[Part]], list[Part]]
+
+
+def refuse(path: Path, into: Path) -> str:
+    """Unpack, expect a refusal and nothing left, and return the message."""
+    with pytest.raises(InputError) as caught, BundleReader(path) as reader:
+        reader.unpack(into)
+    assert caught.value.code == "bundle-damaged"
+    assert not into.exists()
+    return caught.value.message
+
+
+def test_untouched_raw_archive_is_accepted(tmp_path: Path) -> None:
+    members = parts(samples.manifest())
+    with BundleReader(write_raw(tmp_path / "x", [*members, sums_of(members)])) as reader:
+        assert reader.unpack(tmp_path / "out").core is not None
+
+
+def insert(position: int, member: Member, data: bytes = b"") -> Change:
+    return lambda members: [*members[:position], Part(member, data), *members[position:]]
+
+
+def replace_member(position: int, **changes: object) -> Change:
+    return lambda members: [
+        part._replace(member=part.member._replace(**changes)) if at == position else part  # type: ignore[arg-type]
+        for at, part in enumerate(members)
+    ]
+
+
+CHANGES: dict[str, Change] = {
+    "a member more": insert(3, Member(b"rootfs/extra", b"0", 3, 0o644, 0), b"abc"),
+    "a member twice": lambda members: [*members[:4], members[3], *members[4:]],
+    "an absolute member": insert(5, Member(b"/etc/cron.d/x", b"0", 3, 0o644, 0), b"abc"),
+    "a member outside": insert(5, Member(b"../x", b"0", 3, 0o644, 0), b"abc"),
+    "a device": insert(5, Member(b"rootfs/dev", b"3", 0, 0o644, 0)),
+    "a hard link": insert(5, Member(b"rootfs/hard", b"1", 0, 0o644, 0, b"/etc/passwd")),
+    "a directory": insert(1, Member(b"rootfs/", b"5", 0, 0o755, 0)),
+    "a missing file": lambda members: members[:3] + members[4:],
+    "other order": lambda members: [members[0], members[2], members[1], *members[3:]],
+    "set-id bit": replace_member(3, mode=0o4755),
+    "other mode": replace_member(3, mode=0o777),
+    "other time": replace_member(3, mtime=5),
+    "other target": replace_member(1, target=b"/etc"),
+    "link instead of file": replace_member(3, kind=b"2", size=0, target=b"/etc/passwd"),
+    "other name": replace_member(5, name=b"corf"),
+    "core of other size": replace_member(5, sparse_size=77),
+    "plain core": replace_member(5, sparse_size=-1),
+    "huge run.sh": lambda members: [*members[:6], Part(Member(b"run.sh", b"0", 1 << 20, 0o755, 0), bytes(1 << 20))],
+    "manifest not first": lambda members: [members[0]._replace(member=Member(b"corebox.json", b"2", 0, 0o644, 0))],
+    "no core": lambda members: members[:5] + members[6:],
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_other_members_than_announced_are_refused(tmp_path: Path, name: str) -> None:
+    members = CHANGES[name](parts(samples.manifest()))
+    refuse(write_raw(tmp_path / "x", [*members, sums_of(members)]), tmp_path / "out")
+
+
+def core_with_map(sparse_map: bytes, data: bytes = samples.CORE) -> Change:
+    def change(members: list[Part]) -> list[Part]:
+        core = members[5]
+        member = core.member._replace(size=len(sparse_map) + len(data))
+        return [*members[:5], Part(member, sparse_map + data), *members[6:]]
+
+    return change
+
+
+SIZE = len(samples.CORE)
+MAPS = {
+    "descending": format_sparse_map([(8192, SIZE - 100), (0, 100)], samples.CORE_SIZE),
+    "overlapping": format_sparse_map([(0, SIZE - 100), (SIZE - 200, 100)], samples.CORE_SIZE),
+    "touching": format_sparse_map([(0, SIZE - 100), (SIZE - 100, 100)], samples.CORE_SIZE),
+    "past the end": format_sparse_map([(samples.CORE_SIZE - 10, SIZE)], samples.CORE_SIZE),
+    "too little": format_sparse_map([(0, SIZE - 1)], samples.CORE_SIZE),
+    "too much": format_sparse_map([(0, SIZE + 1)], samples.CORE_SIZE),
+    "empty extent": format_sparse_map([(0, SIZE), (SIZE + 5, 0)], samples.CORE_SIZE),
+    "no numbers": b"x\n".ljust(512, b"\0"),
+    "no newline": b"1" * 512,
+    "negative": b"1\n-1\n5\n".ljust(512, b"\0"),
+    "many": b"99999999999\n".ljust(512, b"\0"),
+    "hidden": b"1\n0\n%d\nhidden".ljust(512, b"\0") % SIZE,
+}
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_wrong_sparse_map_is_refused(tmp_path: Path, name: str) -> None:
+    members = core_with_map(MAPS[name])(parts(samples.manifest()))
+    refuse(write_raw(tmp_path / "x", [*members, sums_of(members)]), tmp_path / "out")
+
+
+@pytest.mark.parametrize("position", [0, 3, 4, 5, 6])
+def test_one_changed_byte_is_found_by_its_digest(tmp_path: Path, position: int) -> None:
+    members = parts(samples.manifest())
+    sums = sums_of(members)
+    part = members[position]
+    data = part.data[:-1] + bytes([part.data[-1] ^ 1])
+    if position == 0:
+        data = part.data.replace(b'"pid": 42', b'"pid": 43')
+    members[position] = part._replace(data=data)
+    message = refuse(write_raw(tmp_path / "x", [*members, sums]), tmp_path / "out")
+    assert "the digest is not right" in message
+    assert repr(part.member.name.decode()) in message
+
+
+def test_bytes_after_the_end_are_refused(tmp_path: Path) -> None:
+    members = parts(samples.manifest())
+    message = refuse(write_raw(tmp_path / "x", [*members, sums_of(members)], end=bytes(1024) + b"x"), tmp_path / "out")
+    assert message.endswith("something follows its end")
+
+
+def test_bytes_in_the_padding_are_refused(tmp_path: Path) -> None:
+    members = parts(samples.manifest())
+    members[4] = Part(members[4].member, members[4].data + b"hidden")
+    refuse(write_raw(tmp_path / "x", [*members, sums_of(members)]), tmp_path / "out")
+
+
+def test_every_truncation_is_found(tmp_path: Path) -> None:
+    whole = Path(samples.write_sample(tmp_path / "site").path).read_bytes()
+    for length in range(4, len(whole), max(1, len(whole) // 40)):
+        path = tmp_path / "x"
+        path.write_bytes(whole[:length])
+        refuse(path, tmp_path / "out")
+
+
+def test_every_flipped_bit_is_refused(tmp_path: Path) -> None:
+    members = parts(samples.manifest())
+    members.append(sums_of(members))
+    raw = b"".join(part.raw() for part in members) + bytes(1024)
+    generator = random.Random(1)
+    for _ in range(300):
+        at = generator.randrange(len(raw))
+        spoiled = bytearray(raw)
+        spoiled[at] ^= 1 << generator.randrange(8)
+        path = write_raw(tmp_path / "x", [], lambda _, spoiled=spoiled: bytes(spoiled))  # type: ignore[misc]
+        with pytest.raises(CoreboxError), BundleReader(path) as reader:
+            reader.unpack(tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+
+def test_bomb_is_refused_before_it_fills_the_disk(tmp_path: Path) -> None:
+    entry = samples.manifest().files[0]._replace(size=1 << 60)
+    members = parts(samples.manifest(files=(entry, samples.manifest().files[1])))
+    with (
+        pytest.raises(CoreboxError) as caught,
+        BundleReader(write_raw(tmp_path / "x", [*members, sums_of(members)])) as reader,
+    ):
+        reader.unpack(tmp_path / "out")
+    assert caught.value.code == "no-space"
+
+
+def test_long_chain_of_links_costs_little(tmp_path: Path) -> None:
+    links = tuple(SymlinkEntry(f"/l{number:05}", f"l{number + 1:05}") for number in range(9000))
+    members = parts(samples.manifest())
+    data = samples.manifest(symlinks=links).to_bytes()
+    members[0] = Part(Member(b"corebox.json", b"0", len(data), 0o644, 0), data)
+    refuse(write_raw(tmp_path / "x", members), tmp_path / "out")

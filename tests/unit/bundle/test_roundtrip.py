@@ -1,0 +1,144 @@
+"""What is written comes back: by our reader, by plain tar and sha256sum, with the same identity each time."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from corebox.bundle import BundleReader, Manifest, is_bundle, parse_manifest, read_manifest, write_bundle, zstd
+from corebox.errors import HostError, InputError
+from tests.unit.bundle import samples
+
+
+@pytest.fixture(params=["zstd", "gzip"])
+def compressor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Write with the host's libzstd, or as on a host without."""
+    if request.param == "gzip":
+        monkeypatch.setattr(zstd, "load_library", lambda: None)
+    return str(request.param)
+
+
+def test_reader_gives_back_every_file_and_the_sparse_core(tmp_path: Path, compressor: str) -> None:
+    written = samples.write_sample(tmp_path / "site", jobs=2)
+    with BundleReader(written.path) as reader:
+        assert reader.manifest == samples.manifest()
+        unpacked = reader.unpack(tmp_path / "out")
+    assert unpacked.identity == written.identity
+    for path, data in samples.CONTENT.items():
+        copy = Path(str(unpacked.root) + path)
+        assert copy.read_bytes() == data
+        assert (copy.stat().st_mode & 0o7777, int(copy.stat().st_mtime)) == (0o755, samples.MTIME)
+    assert (unpacked.root / "lib").readlink() == Path("usr/lib")
+    assert unpacked.core is not None
+    assert unpacked.core.read_bytes() == samples.CORE + bytes(samples.CORE_SIZE - len(samples.CORE))
+    assert unpacked.core.stat().st_blocks * 512 < 64 << 10
+    assert int(unpacked.core.stat().st_mtime) == samples.MTIME
+
+
+def test_plain_tar_and_sha256sum_agree(tmp_path: Path, compressor: str) -> None:
+    written = samples.write_sample(tmp_path / "site")
+    out = tmp_path / "out"
+    out.mkdir()
+    option = {"zstd": "--zstd", "gzip": "-z"}[compressor]
+    if compressor == "zstd" and not shutil.which("zstd"):
+        option = "--use-compress-program=" + str(_unzstd(tmp_path))
+    subprocess.run(["tar", option, "-xf", written.path, "-C", str(out)], check=True)
+    checked = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=out, check=True, capture_output=True, text=True)
+    assert checked.stdout.splitlines() == [
+        "corebox.json: OK",
+        "rootfs/opt/app/bin/app: OK",
+        "rootfs/usr/lib/libx.so.1.2: OK",
+        "run.sh: OK",
+    ]
+    core = out / "core"
+    assert core.read_bytes() == samples.CORE + bytes(samples.CORE_SIZE - len(samples.CORE))
+    assert core.stat().st_blocks * 512 < 64 << 10
+    assert parse_manifest((out / "corebox.json").read_bytes()) == samples.manifest()
+
+
+def _unzstd(tmp_path: Path) -> Path:
+    program = tmp_path / "unzstd"
+    program.write_text(
+        f"#!/usr/bin/env python3\nimport sys\nsys.path.insert(0, {str(Path.cwd())!r})\nfrom corebox.bundle import zstd\n"
+        "for piece in zstd.decompressed(zstd.load_library(), sys.stdin.buffer):\n    sys.stdout.buffer.write(piece)\n"
+    )
+    program.chmod(0o755)
+    return program
+
+
+def test_identity_depends_on_neither_compressor_nor_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = samples.write_sample(tmp_path / "one", jobs=1)
+    two = samples.write_sample(tmp_path / "two", jobs=4)
+    monkeypatch.setattr(zstd, "load_library", lambda: None)
+    three = samples.write_sample(tmp_path / "three", jobs=3)
+    assert one.identity == two.identity == three.identity
+    assert Path(three.path).read_bytes()[:2] == b"\x1f\x8b"
+
+
+def test_bundle_is_private_and_replaces_the_old_one(tmp_path: Path) -> None:
+    samples.write_sample(tmp_path)
+    written = samples.write_sample(tmp_path)
+    assert Path(written.path).stat().st_mode & 0o777 == 0o600
+    assert Path(written.path).stat().st_size == written.size
+
+
+@pytest.mark.parametrize("what", ["time", "size", "fifo"])
+def test_file_that_changed_is_refused_and_nothing_is_left(tmp_path: Path, what: str) -> None:
+    entry = samples.manifest().files[0]
+    changed = {"time": entry._replace(mtime=1), "size": entry._replace(size=3), "fifo": entry}[what]
+    value = samples.manifest(files=(changed, samples.manifest().files[1]))
+    if what == "fifo":
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(InputError) as caught:
+            _write_from(tmp_path, value, str(tmp_path / "pipe"))
+    else:
+        with pytest.raises(InputError) as caught:
+            samples.write_sample(tmp_path, value)
+    assert caught.value.code == "file-changed"
+    assert not list(tmp_path.glob("*.corebox")) + list(tmp_path.glob(".corebox*"))
+
+
+def _write_from(tmp_path: Path, value: Manifest, source: str) -> None:
+    write_bundle(str(tmp_path / "x.corebox"), value, dict.fromkeys(samples.CONTENT, source), None)
+
+
+def test_unwritable_place_is_an_error_of_the_host(tmp_path: Path) -> None:
+    with pytest.raises(HostError) as caught:
+        _write_from(tmp_path / "nowhere", samples.manifest(), "/dev/null")
+    assert caught.value.code == "cannot-write"
+
+
+def test_manifest_is_read_without_the_rest(tmp_path: Path) -> None:
+    written = samples.write_sample(tmp_path)
+    half = tmp_path / "half.corebox"
+    half.write_bytes(Path(written.path).read_bytes()[:-20])
+    assert is_bundle(written.path)
+    assert read_manifest(written.path) == samples.manifest()
+
+
+@pytest.mark.parametrize("data", [b"", b"\x28\xb5\x2f\xfd", b"\x1f\x8b\x08", b"\x7fELF" + bytes(600)], ids=repr)
+def test_other_files_are_no_bundles(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    assert not is_bundle(path)
+    with pytest.raises(InputError):
+        read_manifest(path)
+
+
+def test_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        read_manifest(tmp_path / "none")
+    assert caught.value.code == "cannot-read"
+
+
+def test_unpacking_over_something_is_refused(tmp_path: Path) -> None:
+    written = samples.write_sample(tmp_path / "site")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine").write_text("precious")
+    with BundleReader(written.path) as reader, pytest.raises(HostError) as caught:
+        reader.unpack(out)
+    assert caught.value.code == "not-empty"
+    assert (out / "mine").read_text() == "precious"
