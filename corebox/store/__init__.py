@@ -1,18 +1,11 @@
-"""The local content-addressed store, in the OCI image layout, and roots unpacked from it."""
+"""The local store: an OCI image layout with images, the layers of images unpacked, and notes on what is known already.
 
-from corebox.store.blobs import Blobs, BlobWriter
-from corebox.store.files import canonical_json
-from corebox.store.store import Store, no_space
-from corebox.store.values import LAYER_TYPE, Descriptor, Layer, StoredImage
+One directory of the user's, mode 0700. Everything in it is content-addressed or written under a temporary name and
+renamed, so that any number of corebox processes may use it at once and a killed one leaves only what the next cleans.
+"""
 
-__all__ = [
-    "LAYER_TYPE",
-    "BlobWriter",
-    "Blobs",
-    "Descriptor",
-    "Layer",
-    "Store",
-    "StoredImage",
-    "canonical_json",
-    "no_space",
-]
+from corebox.store.blobs import BlobWriter
+from corebox.store.store import Store
+from corebox.store.values import Descriptor, Layer, Pruned, StoredImage
+
+__all__ = ["BlobWriter", "Descriptor", "Layer", "Pruned", "Store", "StoredImage"]

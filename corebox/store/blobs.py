@@ -1,94 +1,74 @@
-"""Content-addressed files: a blob gets its name, its digest, when the last byte is written."""
+"""Blobs: files named by the SHA-256 of their bytes, written in one pass with the hash computed on a second thread."""
 
 import hashlib
 import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import TracebackType
 
 from corebox.store.values import LAYER_TYPE, Descriptor
 
-CHUNK = 1 << 20
+_CHUNK = 1 << 20
+_MOST_WAITING = 4  # chunks that wait to be hashed: what bounds the memory
 
 
 class BlobWriter:
-    """One blob on its way into the store: hashed while it is written, nothing of it held in memory."""
+    """A blob in the making, to be used with ``with``: without ``commit`` nothing of it is left.
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    hashlib releases the interpreter's lock for large buffers, so hashing runs beside reading and writing.
+    """
+
+    def __init__(self, temporary: Path, blobs: Path) -> None:
+        self._temporary = temporary
+        self._blobs = blobs
         self._hash = hashlib.sha256()
+        self._waiting: deque[Future[None]] = deque()
+
+    def __enter__(self) -> "BlobWriter":
+        self._file = self._temporary.open("xb", buffering=0)
+        self._hasher = ThreadPoolExecutor(1)
         self.size = 0
+        return self
 
-    def write(self, data: bytes | memoryview) -> None:
-        """Append ``data``."""
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._hasher.shutdown()
+        self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
+    def write(self, data: bytes) -> int:
+        """Append ``data`` and return its length, as a file's ``write`` does."""
+        self._waiting.append(self._hasher.submit(self._hash.update, data))
+        if len(self._waiting) > _MOST_WAITING:
+            self._waiting.popleft().result()
         view = memoryview(data)
-        self._hash.update(view)
-        self.size += len(view)
         while view:
-            view = view[os.write(self._descriptor, view) :]
+            view = view[self._file.write(view) :]
+        self.size += len(data)
+        return len(data)
 
-    def copy(self, source: int, size: int) -> None:
-        """Append ``size`` bytes of the descriptor ``source`` from its beginning.
+    def copy_range(self, descriptor: int, offset: int, size: int) -> None:
+        """Append ``size`` bytes of an open file from ``offset`` on.
 
         Raises:
-            EOFError: the source is shorter.
+            EOFError: the file ends before.
         """
-        buffer = memoryview(bytearray(CHUNK))
-        offset = 0
-        while offset < size:
-            count = os.preadv(source, [buffer[: min(CHUNK, size - offset)]], offset)
-            if not count:
-                raise EOFError(offset)
-            self.write(buffer[:count])
-            offset += count
+        while size:
+            data = os.pread(descriptor, min(size, _CHUNK), offset)
+            if not data:
+                raise EOFError
+            self.write(data)
+            offset += len(data)
+            size -= len(data)
 
-    def append_from(self, produce: Callable[[int], None]) -> None:
-        """Let ``produce`` write to the file itself, at its current position, and take up what it wrote."""
-        produce(self._descriptor)
-        buffer = memoryview(bytearray(CHUNK))
-        while count := os.preadv(self._descriptor, [buffer], self.size):
-            self._hash.update(buffer[:count])
-            self.size += count
-
-    @property
-    def digest(self) -> str:
-        """The digest of what has been written so far."""
-        return "sha256:" + self._hash.hexdigest()
-
-
-class Blobs:
-    """The ``blobs`` folder of an OCI image layout; new ones are written in ``scratch`` first."""
-
-    def __init__(self, folder: Path, scratch: Path) -> None:
-        self._folder = folder
-        self._scratch = scratch
-
-    def path(self, digest: str) -> Path:
-        """Where the blob is, or would be."""
-        algorithm, _, value = digest.partition(":")
-        return self._folder / algorithm / value
-
-    def has(self, digest: str) -> bool:
-        """Whether the blob is there."""
-        return self.path(digest).is_file()
-
-    @contextmanager
-    def writer(self) -> Iterator[BlobWriter]:
-        """A blob to write; it gets its name when the block ends, and leaves nothing if it ends with an exception."""
-        descriptor, temporary = tempfile.mkstemp(dir=self._scratch)
-        try:
-            writer = BlobWriter(descriptor)
-            yield writer
-            Path(temporary).rename(self.path(writer.digest))
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        finally:
-            os.close(descriptor)
-
-    def add(self, data: bytes, media_type: str = LAYER_TYPE) -> Descriptor:
-        """Add a small blob."""
-        with self.writer() as writer:
-            writer.write(data)
-        return Descriptor(media_type, writer.digest, writer.size)
+    def commit(self, media_type: str = LAYER_TYPE) -> Descriptor:
+        """Give the blob its name; if the store has it already, this one is dropped."""
+        while self._waiting:
+            self._waiting.popleft().result()
+        digest = self._hash.hexdigest()
+        self._file.close()
+        self._temporary.chmod(0o644)
+        self._temporary.replace(self._blobs / digest)
+        return Descriptor(media_type, "sha256:" + digest, self.size)

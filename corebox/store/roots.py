@@ -1,75 +1,83 @@
-"""Unpacks layers into a directory. A layer may come from a registry, so its names are hostile."""
+"""Layers unpacked into directories, so that engines can mount them: made once, shared, never changed."""
 
+import hashlib
 import os
-import tarfile
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from corebox.errors import InputError
+from corebox.store.extract import extract_layer
+from corebox.store.files import Workplace, locked, try_lock
 
-_KINDS = (tarfile.DIRTYPE, tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.SYMTYPE)
+_TREE = "tree"
+_LAYERS = "layers"
+_LOCK = "lock"
 
 
-def unpack_layers(layers: Iterable[Path], root: Path) -> None:
-    """Unpack uncompressed layer tars into ``root``, an empty directory that only we write to.
+class Roots:
+    """The unpacked roots beneath ``directory``, each with a lock that those who use it share."""
 
-    Modes lose set-id and sticky bits, except the sticky bit of directories; times are kept.
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._held: dict[Path, int] = {}
 
-    Raises:
-        InputError: ``layer-damaged`` for anything but plain files, directories and links at their own paths.
-    """
-    for layer in layers:
-        with layer.open("rb") as stream:
+    def get(self, tars: Sequence[tuple[str, Path]], work: Workplace) -> Path:
+        """The tree of these layers, given as (digest, path of the tar); it stays until this process ends."""
+        digests = [digest for digest, _ in tars]
+        home = self._hold(digests)
+        tree = home / _TREE
+        if not tree.exists():
+            with locked(home / "making"):
+                if not tree.exists():
+                    with work.directory() as temporary:
+                        new = temporary / _TREE
+                        new.mkdir()
+                        for _, path in tars:
+                            extract_layer(path, new)
+                        self._finish(home, digests, new)
+        os.utime(home)
+        return tree
+
+    def adopt(self, digests: Sequence[str], directory: Path) -> None:
+        """Move ``directory`` to where ``get`` would make the same tree."""
+        home = self._hold(digests)
+        with locked(home / "making"):
+            if not (home / _TREE).exists():
+                self._finish(home, digests, directory)
+
+    def _finish(self, home: Path, digests: Sequence[str], tree: Path) -> None:
+        (home / _LAYERS).write_text("\n".join(digests))
+        tree.chmod(0o755)
+        tree.rename(home / _TREE)
+
+    def _hold(self, digests: Sequence[str]) -> Path:
+        """The directory of the root, locked against ``prune`` of other processes as long as this one lives."""
+        home = self._directory / hashlib.sha256("\n".join(digests).encode()).hexdigest()
+        while home not in self._held:
+            home.mkdir(exist_ok=True)
             try:
-                with tarfile.open(fileobj=stream, mode="r:", errors="surrogateescape") as archive:
-                    for member in archive:
-                        _unpack(member, stream.fileno(), root)
-            except (tarfile.TarError, EOFError, FileExistsError, NotADirectoryError, FileNotFoundError) as error:
-                raise _damaged(f"{layer.name}: {error}") from error
+                descriptor = try_lock(home / _LOCK, shared=True)
+            except FileNotFoundError:  # another process pruned it in between
+                continue
+            if descriptor is None:
+                continue
+            if os.fstat(descriptor).st_nlink and (home / _LOCK).exists():
+                self._held[home] = descriptor
+            else:
+                os.close(descriptor)
+        return home
 
-
-def _unpack(member: tarfile.TarInfo, source: int, root: Path) -> None:
-    path = _place(member, root)
-    if member.isdir():
-        path.mkdir(mode=0o755, exist_ok=True)
-        path.chmod(member.mode & 0o1777)
-    elif member.issym():
-        path.symlink_to(member.linkname)
-        os.utime(path, (member.mtime, member.mtime), follow_symlinks=False)
-    else:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        try:
-            _copy(source, member.offset_data, descriptor, member.size)
-            os.fchmod(descriptor, member.mode & 0o777)
-            os.utime(descriptor, (member.mtime, member.mtime))
-        finally:
-            os.close(descriptor)
-
-
-def _place(member: tarfile.TarInfo, root: Path) -> Path:
-    """The path for ``member``, whose parents are directories that are no symbolic links."""
-    parts = member.name.split("/")
-    if member.type not in _KINDS or member.sparse is not None or not all(parts) or {".", ".."} & set(parts):
-        raise _damaged(f"it holds {member.name!r}")
-    path = root
-    for part in parts[:-1]:
-        path = path / part
-        if path.is_symlink() or not path.is_dir():
-            raise _damaged(f"{member.name!r} lies beneath something that is no directory")
-    path = path / parts[-1]
-    if member.isdir() and path.is_symlink():
-        raise _damaged(f"{member.name!r} is a link and a directory")
-    return path
-
-
-def _copy(source: int, offset: int, target: int, size: int) -> None:
-    while size:
-        copied = os.copy_file_range(source, target, min(size, 1 << 30), offset_src=offset)
-        if not copied:
-            raise EOFError("it ends early")
-        offset += copied
-        size -= copied
-
-
-def _damaged(what: str) -> InputError:
-    return InputError("layer-damaged", f"a layer is damaged or hostile: {what}", "pull or build the image again")
+    def prune(self, needed: Iterable[str]) -> int:
+        """Remove roots with a layer (hex digest) that is not needed, unless somebody uses them; return bytes freed."""
+        wanted = set(needed)
+        freed = 0
+        for home in self._directory.iterdir():
+            layers = home / _LAYERS
+            if layers.exists() and {digest[7:] for digest in layers.read_text().split("\n")} <= wanted:
+                continue
+            descriptor = None if home in self._held else try_lock(home / _LOCK)
+            if descriptor is not None:
+                freed += sum(path.lstat().st_blocks * 512 for path in home.rglob("*"))
+                shutil.rmtree(home)
+                os.close(descriptor)
+        return freed

@@ -1,267 +1,254 @@
-"""The local store: images in the OCI image layout, unpacked roots, and notes on what has been made already.
+"""The store's front: blobs, images, unpacked roots, notes, and keeping house."""
 
-    HOME/oci/        an OCI image layout (image-layout.md), which skopeo and podman read as ``oci:HOME/oci:TAG``
-    HOME/roots/      layers unpacked, by the digest of their list
-    HOME/records/    small JSON notes by kind and key
-    HOME/tmp/        what is being made
-
-Everything is 0700: cores hold secrets. What lies in ``roots`` is world-readable beneath that, because containers
-mount it as another user.
-"""
-
-import hashlib
+import contextlib
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import platformdirs
 
-from corebox.errors import HostError, InputError
-from corebox.store.blobs import Blobs
-from corebox.store.files import canonical_json, locked, write_atomically
-from corebox.store.roots import unpack_layers
-from corebox.store.values import CONFIG_TYPE, LAYER_KIND, MANIFEST_TYPE, Descriptor, Layer, StoredImage
-
-REF_NAME = "org.opencontainers.image.ref.name"
-SHORTEST_ID = 6  # digits of an image ID that may stand for it
+from corebox.errors import InputError
+from corebox.store import index, records
+from corebox.store.blobs import BlobWriter
+from corebox.store.files import Workplace, explained, locked, write_atomically
+from corebox.store.images import find_image, read_image
+from corebox.store.roots import Roots
+from corebox.store.values import CONFIG_TYPE, MANIFEST_TYPE, Descriptor, Json, Layer, Pruned, StoredImage, is_digest
 
 
 class Store:
-    """The store in the directory ``home``, which is made if it is not there.
+    """The store in the directory ``home``, which is made if need be.
 
     Raises:
-        HostError: ``store-unusable``.
+        HostError: ``store-unusable`` or ``no-space``, from every method.
     """
 
     def __init__(self, home: Path) -> None:
-        self.home = home
-        self.layout = home / "oci"
-        self._scratch = home / "tmp"
-        try:
-            home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (self._scratch, home / "roots", home / "records", self.layout / "blobs" / "sha256"):
-                folder.mkdir(parents=True, exist_ok=True)
-            if not (self.layout / "oci-layout").exists():
-                write_atomically(self.layout / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}', self._scratch)
-        except OSError as error:
-            raise HostError(
-                "store-unusable",
-                f"the store {home} cannot be used: {error.strerror}",
-                "choose another place: export COREBOX_HOME=DIR",
-            ) from error
-        self.blobs = Blobs(self.layout / "blobs", self._scratch)
+        self.home = Path(os.path.abspath(home))  # noqa: PTH100 - resolve() would follow links, and mount paths must not
+        self.oci = self.home / "oci"
+        self._blobs = self.oci / "blobs" / "sha256"
+        self._index = self.oci / "index.json"
+        self._index_lock = self.home / "index.lock"
+        self._blobs_lock = self.home / "blobs.lock"
+        self._records = self.home / "records"
+        self._roots = Roots(self.home / "roots")
+        self._work = Workplace(self.home / "tmp")
+        with explained(self.home):
+            self._prepare()
 
-    @classmethod
-    def default(cls) -> "Store":
-        """The store that COREBOX_HOME names, else the one in the user's data directory."""
-        return cls(Path(os.environ.get("COREBOX_HOME") or platformdirs.user_data_dir("corebox")))
+    @staticmethod
+    def default() -> "Store":
+        """The user's store: ``COREBOX_HOME``, else the XDG data directory."""
+        home = os.environ.get("COREBOX_HOME")
+        return Store(Path(home) if home else Path(platformdirs.user_data_dir("corebox")))
 
-    @contextmanager
-    def scratch(self) -> Iterator[Path]:
-        """A directory for work in progress on the store's file system; gone when the block ends."""
-        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
-            yield Path(folder)
+    def _prepare(self) -> None:
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.home.chmod(0o700)
+        for directory in (self._blobs, self._records, self.home / "roots", self.home / "tmp"):
+            directory.mkdir(parents=True, exist_ok=True)
+        if not (self.oci / "oci-layout").exists():
+            write_atomically(self.oci / "oci-layout", index.LAYOUT)
+        if not self._index.exists():
+            with locked(self._index_lock):
+                if not self._index.exists():
+                    index.write_index(self._index, [])
+        self._work.clean()
+
+    # Blobs
+
+    def blob_path(self, digest: str) -> Path:
+        """Where the blob lies, whether it is there or not; an InputError ``image-damaged`` for what is no digest."""
+        return self._blobs / Descriptor.from_json({"mediaType": "", "digest": digest, "size": 0}).digest[7:]
+
+    def has(self, digest: str) -> bool:
+        """Whether the blob is there."""
+        return self.blob_path(digest).exists()
+
+    @contextlib.contextmanager
+    def writer(self) -> Iterator[BlobWriter]:
+        """A new blob; see ``BlobWriter``."""
+        with explained(self.home), self._work.directory() as work, BlobWriter(work / "blob", self._blobs) as writer:
+            yield writer
+
+    def put_json(self, value: Json, media_type: str) -> Descriptor:
+        """Store ``value`` as canonical JSON: sorted keys, no spaces, ASCII."""
+        with self.writer() as writer:
+            writer.write(json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii"))
+            return writer.commit(media_type)
+
+    @contextlib.contextmanager
+    def adding(self) -> Iterator[None]:
+        """Keep ``prune`` of other processes from removing blobs that no image refers to yet."""
+        with locked(self._blobs_lock, shared=True):
+            yield
+
+    @contextlib.contextmanager
+    def workplace(self) -> Iterator[Path]:
+        """A temporary directory on the store's disk, removed at the end, or by the next process if this one dies."""
+        with explained(self.home), self._work.directory() as work:
+            yield work
 
     # Images
 
-    def put_image(
-        self, config: Mapping[str, Any], layers: Sequence[Layer], media_types: Sequence[str], tags: Iterable[str]
-    ) -> StoredImage:
-        """Add an image whose layers are in the store already, and give it ``tags``."""
-        config_blob = self.blobs.add(canonical_json(config), CONFIG_TYPE)
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": MANIFEST_TYPE,
-            "config": {"mediaType": CONFIG_TYPE, "digest": config_blob.digest, "size": config_blob.size},
-            "layers": [
-                {
-                    "mediaType": media_type,
-                    "digest": layer.digest,
-                    "size": layer.size,
-                    "annotations": {LAYER_KIND: layer.kind},
-                }
-                for layer, media_type in zip(layers, media_types, strict=True)
-            ],
-        }
-        blob = self.blobs.add(canonical_json(manifest), MANIFEST_TYPE)
-        with self._index() as entries:
-            for tag in tags or [None]:
-                _add_entry(entries, blob, tag)
-        return self.find(config_blob.digest)
+    def put_image(self, manifest: Json, config: Json, tags: Iterable[str] = ()) -> StoredImage:
+        """Store an image whose layers are there; ``manifest`` is an OCI manifest but for its ``config``, filled in here."""
+        described = self.put_json(config, CONFIG_TYPE)
+        stored = self.put_json({**manifest, "config": described.to_json()}, MANIFEST_TYPE)
+        return self.put_manifest(stored, tags)
+
+    def put_manifest(self, manifest: Descriptor, tags: Iterable[str] = ()) -> StoredImage:
+        """List an image whose manifest, config and layers are in the store already, e.g. as pulled."""
+        image = read_image(self.oci, manifest, ())
+        with explained(self.home), locked(self._index_lock):
+            entries = index.with_image(index.read_index(self._index), manifest, tags)
+            index.write_index(self._index, entries)
+        self._touch(image.manifest_digest)
+        return next(found for found in self.images() if found.manifest_digest == manifest.digest)
 
     def images(self) -> list[StoredImage]:
-        """All images, each once, in the order in which they came."""
+        """All images, by name.
+
+        Raises:
+            InputError: ``image-damaged``.
+        """
         tags: dict[str, list[str]] = {}
-        for entry in self._read_index():
-            names = tags.setdefault(entry["digest"], [])
-            if REF_NAME in entry.get("annotations", {}):
-                names.append(entry["annotations"][REF_NAME])
-        return [self._read_image(digest, tuple(names)) for digest, names in tags.items()]
+        entries: dict[str, Descriptor] = {}
+        for entry in index.read_index(self._index):
+            entries.setdefault(entry.digest, entry)
+            tag = index.tag_of(entry)
+            tags.setdefault(entry.digest, []).extend([tag] if tag else [])
+        return [read_image(self.oci, entry, tuple(tags[digest])) for digest, entry in entries.items()]
 
     def find(self, reference: str) -> StoredImage:
-        """The image of this tag, image ID (or its beginning), or manifest digest.
+        """The image that is called so: a name (``:latest`` may be left out), an ID or digest, or the beginning of one.
 
         Raises:
-            InputError: ``no-such-image``, ``ambiguous-image``.
+            InputError: ``no-such-image`` or ``ambiguous-image``.
         """
-        value = reference.removeprefix("sha256:")
-        matches = []
-        for image in self.images():
-            if reference in image.tags or f"{reference}:latest" in image.tags or reference == image.manifest.digest:
-                return image
-            if len(value) >= SHORTEST_ID and image.image_id.removeprefix("sha256:").startswith(value):
-                matches.append(image)
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            raise InputError("ambiguous-image", f"{reference} fits {len(matches)} images", "give more digits of the ID")
-        raise InputError("no-such-image", f"there is no image {reference} in the store", "see: corebox images")
+        image = find_image(self.images(), reference)
+        self._touch(image.manifest_digest)
+        return image
 
     def tag(self, image: StoredImage, tag: str) -> None:
-        """Give ``image`` another tag; an image that had it loses it."""
-        with self._index() as entries:
-            _add_entry(entries, image.manifest, tag)
+        """Give the image one more name, which another image loses."""
+        with locked(self._index_lock):
+            entries = index.read_index(self._index)
+            manifest = next((entry for entry in entries if entry.digest == image.manifest_digest), None)
+            if manifest is not None:
+                index.write_index(self._index, index.with_image(entries, manifest, [tag]))
 
-    def remove(self, reference: str) -> tuple[str, ...]:
-        """Remove a tag, and the image with its last tag or by its ID; return the digests of the blobs that went.
+    def untag(self, tag: str) -> None:
+        """Take a name away; the image stays until it is pruned."""
+        with locked(self._index_lock):
+            index.write_index(self._index, index.without_tag(index.read_index(self._index), tag))
 
-        Raises:
-            InputError: ``no-such-image``.
-        """
-        image = self.find(reference)
-        with self._index() as entries:
-            doomed = [reference] if reference in image.tags else list(image.tags) or [None]
-            entries[:] = [
-                entry
-                for entry in entries
-                if entry["digest"] != image.manifest.digest or entry.get("annotations", {}).get(REF_NAME) not in doomed
-            ]
-        return self._collect_garbage()
-
-    def _collect_garbage(self) -> tuple[str, ...]:
-        with locked(self.home / "lock"):
-            used = set()
-            for image in self.images():
-                used |= {image.manifest.digest, image.image_id, *(layer.digest for layer in image.layers)}
-            used |= {record["digest"] for record in self._records("toolbox")}
-            gone = []
-            for blob in (self.layout / "blobs" / "sha256").iterdir():
-                if "sha256:" + blob.name not in used:
-                    blob.unlink()
-                    gone.append("sha256:" + blob.name)
-            kept = {self._root_of(group).name for image in self.images() for group in _groups(image)}
-            for root in (self.home / "roots").iterdir():
-                if root.name not in kept:
-                    shutil.rmtree(root)
-            return tuple(gone)
-
-    @contextmanager
-    def _index(self) -> Iterator[list[dict[str, Any]]]:
-        with locked(self.home / "lock"):
-            entries = self._read_index()
-            yield entries
-            index = {"schemaVersion": 2, "manifests": entries}
-            write_atomically(self.layout / "index.json", canonical_json(index), self._scratch)
-
-    def _read_index(self) -> list[dict[str, Any]]:
-        try:
-            entries: list[dict[str, Any]] = json.loads((self.layout / "index.json").read_bytes())["manifests"]
-        except FileNotFoundError:
-            return []
-        return entries
-
-    def _read_image(self, digest: str, tags: tuple[str, ...]) -> StoredImage:
-        data = self.blobs.path(digest).read_bytes()
-        manifest = json.loads(data)
-        config = json.loads(self.blobs.path(manifest["config"]["digest"]).read_bytes())
-        layers = tuple(
-            Layer(each.get("annotations", {}).get(LAYER_KIND, "other"), each["digest"], each["size"])
-            for each in manifest["layers"]
-        )
-        return StoredImage(
-            manifest["config"]["digest"], Descriptor(MANIFEST_TYPE, digest, len(data)), tags, layers, config
-        )
+    def remove(self, image: StoredImage) -> None:
+        """Take the image with all its names out of the index; its blobs go with the next ``prune``."""
+        with locked(self._index_lock):
+            entries = [entry for entry in index.read_index(self._index) if entry.digest != image.manifest_digest]
+            index.write_index(self._index, entries)
 
     # Roots
 
     def unpacked(self, layers: Sequence[Layer]) -> Path:
-        """The directory with these layers unpacked over one another; made when it is not there yet.
+        """A directory with these layers in one tree, made once and kept as long as this process uses it.
 
         Raises:
-            InputError: ``layer-damaged``.
-            HostError: ``no-space``.
+            InputError: ``image-damaged``.
         """
-        root = self._root_of(layers)
-        if not root.exists():
-            with self.scratch() as scratch:
-                made = scratch / "root"
-                made.mkdir(mode=0o755)
-                try:
-                    unpack_layers([self.blobs.path(layer.digest) for layer in layers], made)
-                except OSError as error:
-                    raise no_space(self.home, error) from error
-                try:
-                    made.rename(root)
-                except OSError:
-                    if not root.exists():  # another process was faster otherwise, with the same content
-                        raise
-        return root
+        with explained(self.home), self.adding():
+            tars = [(layer.digest, self.blob_path(layer.digest)) for layer in layers]
+            for digest, path in tars:
+                if not path.exists():
+                    hint = "build or pull it again"
+                    raise InputError("missing-blob", f"the store lacks the layer {digest}", hint)
+            return self._roots.get(tars, self._work)
 
-    def _root_of(self, layers: Sequence[Layer]) -> Path:
-        joined = "\n".join(layer.digest for layer in layers)
-        return self.home / "roots" / hashlib.sha256(joined.encode("ascii")).hexdigest()
+    def adopt(self, layers: Sequence[Layer], directory: Path) -> None:
+        """Take a directory that has the content of the layers as their unpacked root, instead of unpacking later."""
+        with explained(self.home):
+            self._roots.adopt([layer.digest for layer in layers], directory)
 
-    # Records
+    # Notes
 
-    def remember(self, kind: str, key: Any, value: Mapping[str, Any]) -> None:
-        """Note ``value`` under a key of any JSON type."""
-        path = self._record(kind, key)
-        path.parent.mkdir(exist_ok=True)
-        write_atomically(path, canonical_json(value), self._scratch)
+    def remember(self, kind: str, key: str, value: Json) -> None:
+        """Note ``value`` under ``kind`` (a plain name) and ``key`` (any text)."""
+        with explained(self.home):
+            records.remember(self._records, kind, key, value)
 
-    def recall(self, kind: str, key: Any) -> dict[str, Any] | None:
+    def recall(self, kind: str, key: str) -> Json | None:
         """What was noted, or None."""
-        try:
-            value: dict[str, Any] = json.loads(self._record(kind, key).read_bytes())
-        except (FileNotFoundError, ValueError):
-            return None
-        return value
+        return records.recall(self._records, kind, key)
 
-    def _records(self, kind: str) -> Iterator[dict[str, Any]]:
-        folder = self.home / "records" / kind
-        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-            yield json.loads(path.read_bytes())
+    # Keeping house
 
-    def _record(self, kind: str, key: Any) -> Path:
-        return self.home / "records" / kind / (hashlib.sha256(canonical_json(key)).hexdigest() + ".json")
+    def prune(self, older_than: float | None = None, size_limit: int | None = None) -> Pruned:
+        """Remove nameless images, those not used for ``older_than`` seconds, and the least recently used for the limit.
 
+        ``size_limit`` is in bytes of all layers. Waits for builds of other processes to end. Blobs that no image
+        refers to and roots that no process uses go too.
+        """
+        with explained(self.home), locked(self._blobs_lock):
+            gone = [image for image in self.images() if self._is_stale(image, older_than)]
+            kept = [image for image in self.images() if image not in gone]
+            if size_limit is not None:
+                gone += self._beyond(kept, size_limit)
+            for image in gone:
+                self.remove(image)
+            return Pruned(tuple(gone), self._sweep())
 
-# Which layers are unpacked together: each group changes for a reason of its own.
-ROOT_GROUPS = (("toolbox",), ("system", "program"), ("symbols",), ("core",))
+    def _is_stale(self, image: StoredImage, older_than: float | None) -> bool:
+        old = older_than is not None and time.time() - self._used(image) > older_than
+        return old or not image.tags
 
+    def _beyond(self, images: Sequence[StoredImage], limit: int) -> list[StoredImage]:
+        """The least recently used images that must go for the others' blobs to fit into ``limit`` bytes."""
+        kept = sorted(images, key=self._used)
+        gone: list[StoredImage] = []
+        while kept and sum({layer.digest: layer.size for image in kept for layer in image.layers}.values()) > limit:
+            gone.append(kept.pop(0))
+        return gone
 
-def _groups(image: StoredImage) -> Iterator[tuple[Layer, ...]]:
-    for kinds in ROOT_GROUPS:
-        yield image.layers_of(*kinds)
+    def _sweep(self) -> int:
+        """Remove the blobs and roots that no image needs; return the bytes freed."""
+        images = self.images()
+        needed = {image.manifest_digest[7:] for image in images} | {image.image_id[7:] for image in images}
+        needed |= {layer.digest[7:] for image in images for layer in image.layers}
+        needed |= {digest[7:] for digest in self._pinned()}
+        freed = 0
+        for blob in self._blobs.iterdir():
+            if blob.name not in needed:
+                freed += blob.stat().st_size
+                blob.unlink()
+        return freed + self._roots.prune(needed)
 
+    def _pinned(self) -> Iterator[str]:
+        """Layers that are kept although no image may need them: the toolbox costs time to make again."""
+        for note in (self._records / "toolbox").glob("*.json"):
+            digest = json.loads(note.read_bytes()).get("digest")
+            if isinstance(digest, str) and is_digest(digest):
+                yield digest
 
-def _add_entry(entries: list[dict[str, Any]], blob: Descriptor, tag: str | None) -> None:
-    if tag is not None:
-        entries[:] = [each for each in entries if each.get("annotations", {}).get(REF_NAME) != tag]
-        entries[:] = [each for each in entries if each["digest"] != blob.digest or "annotations" in each]
-    elif any(each["digest"] == blob.digest for each in entries):
-        return
-    entry: dict[str, Any] = {"mediaType": blob.media_type, "digest": blob.digest, "size": blob.size}
-    entries.append(entry | ({"annotations": {REF_NAME: tag}} if tag is not None else {}))
+    def _touch(self, digest: str) -> None:
+        os.utime(self.blob_path(digest))
 
+    def _used(self, image: StoredImage) -> float:
+        """When the image was last built, pulled or opened: the time of its manifest's file."""
+        return self.blob_path(image.manifest_digest).stat().st_mtime
 
-def no_space(home: Path, error: OSError) -> HostError:
-    """``no-space`` for a full disk, ``store-unusable`` for anything else that the system refuses."""
-    if error.errno == 28:  # ENOSPC
-        return HostError("no-space", f"the disk of {home} is full", "free some: corebox rm, or set COREBOX_HOME")
-    return HostError("store-unusable", f"the store {home} cannot be used: {error.strerror}", "check: ls -ld " + str(home))
+    def disk_usage(self) -> int:
+        """Bytes that blobs and roots occupy."""
+        return sum(
+            path.lstat().st_blocks * 512
+            for top in (self._blobs, self.home / "roots")
+            for path in (top.rglob("*"))
+            if path.is_file() and not path.is_symlink()
+        )
+
+    def clear(self) -> None:
+        """Remove everything, e.g. in tests."""
+        shutil.rmtree(self.home)

@@ -1,54 +1,98 @@
-"""What the store holds, as immutable values. Digests are ``sha256:HEX``, sizes bytes."""
+"""What the store holds, as immutable values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+
+from corebox.errors import InputError
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
-LAYER_KIND = "io.corebox.layer"  # annotation of a layer's descriptor
+#: Annotation of a layer in a manifest: what the layer is (toolbox, system, program, symbols, core).
+LAYER_KIND = "io.corebox.layer"
+#: Annotation of a manifest in index.json: the image's name (OCI image spec, "annotations").
+REF_NAME = "org.opencontainers.image.ref.name"
+
+Json = dict[str, object]
 
 
 @dataclass(frozen=True)
 class Descriptor:
-    """Where content is found (OCI image spec, descriptor.md)."""
+    """A reference to a blob (OCI image spec, ``descriptor.md``); ``size`` in bytes."""
 
     media_type: str
     digest: str
     size: int
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> Json:
+        """The JSON object of this value."""
+        value: Json = {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+        return {**value, "annotations": dict(self.annotations)} if self.annotations else value
+
+    @staticmethod
+    def from_json(value: object) -> "Descriptor":
+        """The descriptor in a manifest or an index.
+
+        Raises:
+            InputError: ``image-damaged``.
+        """
+        match value:
+            case {"mediaType": str(media_type), "digest": str(digest), "size": int(size), **rest} if is_digest(digest):
+                annotations = rest.get("annotations") or {}
+                if isinstance(annotations, dict):
+                    return Descriptor(media_type, digest, size, {str(k): str(v) for k, v in annotations.items()})
+        raise image_damaged(f"{value!r:.200} is not a descriptor")
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of an image, uncompressed in the store, so that its digest is its diff ID."""
+    """A layer of a stored image; ``diff_id`` is the digest of its tar, equal to ``digest`` if it is not compressed."""
 
-    kind: str
     digest: str
     size: int
+    kind: str
+    diff_id: str
+    media_type: str = LAYER_TYPE
 
 
 @dataclass(frozen=True)
 class StoredImage:
-    """One image: ``image_id`` is the digest of its configuration, as Docker has it."""
+    """An image in the store; ``image_id`` is the digest of its config, which is what engines call the image's ID."""
 
     image_id: str
-    manifest: Descriptor
+    manifest_digest: str
     tags: tuple[str, ...]
     layers: tuple[Layer, ...]
-    config: Mapping[str, Any]
+    config: Json
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """The labels of the configuration."""
-        labels: Mapping[str, str] = self.config.get("config", {}).get("Labels") or {}
-        return labels
+        """The labels of its configuration."""
+        match self.config:
+            case {"config": {"Labels": dict(labels)}}:
+                return {str(key): str(value) for key, value in labels.items()}
+        return {}
 
     @property
     def size(self) -> int:
-        """Bytes of all layers together."""
+        """Bytes of all layers."""
         return sum(layer.size for layer in self.layers)
 
-    def layers_of(self, *kinds: str) -> tuple[Layer, ...]:
-        """The layers of these kinds, in their order."""
-        return tuple(layer for layer in self.layers if layer.kind in kinds)
+
+@dataclass(frozen=True)
+class Pruned:
+    """What ``Store.prune`` removed; ``freed`` in bytes."""
+
+    images: tuple[StoredImage, ...]
+    freed: int
+
+
+def is_digest(text: str) -> bool:
+    """Whether ``text`` is ``sha256:`` and 64 lower-case hex digits; such a text is safe as a file name."""
+    return text[:7] == "sha256:" and len(text) == 71 and not set(text[7:]) - set("0123456789abcdef")
+
+
+def image_damaged(what: str) -> InputError:
+    """The error for a manifest, config, index or layer that is not as it should be."""
+    return InputError("image-damaged", f"the image is damaged: {what}", "build or pull it again")

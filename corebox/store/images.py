@@ -1,0 +1,85 @@
+"""Reads images: manifest and config, checked for what the store needs of them."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from corebox.errors import InputError
+from corebox.store.values import LAYER_KIND, Descriptor, Json, Layer, StoredImage, image_damaged
+
+#: The shortest beginning of an ID that `find` takes, as Docker's.
+_SHORTEST = 4
+#: A manifest or config larger than this is an attack.
+_MOST_JSON = 8 << 20
+
+
+def read_image(oci: Path, manifest: Descriptor, tags: tuple[str, ...]) -> StoredImage:
+    """The image whose manifest ``manifest`` describes.
+
+    Raises:
+        InputError: ``image-damaged``.
+    """
+    value = _read_json(oci, manifest.digest)
+    layers = value.get("layers")
+    if not isinstance(layers, list):
+        raise image_damaged("its manifest has no layers")
+    described = Descriptor.from_json(value.get("config"))
+    config = _read_json(oci, described.digest)
+    diff_ids = _diff_ids(config)
+    if len(diff_ids) != len(layers):
+        raise image_damaged("manifest and config differ in the number of layers")
+    parts = [Descriptor.from_json(layer) for layer in layers]
+    return StoredImage(
+        image_id=described.digest,
+        manifest_digest=manifest.digest,
+        tags=tags,
+        layers=tuple(
+            Layer(part.digest, part.size, part.annotations.get(LAYER_KIND, "other"), diff_id, part.media_type)
+            for part, diff_id in zip(parts, diff_ids, strict=True)
+        ),
+        config=config,
+    )
+
+
+def _diff_ids(config: Json) -> list[str]:
+    match config:
+        case {"rootfs": {"diff_ids": list(diff_ids)}}:
+            return [str(diff_id) for diff_id in diff_ids]
+    raise image_damaged("its config has no diff_ids")
+
+
+def _read_json(oci: Path, digest: str) -> Json:
+    path = oci / "blobs" / "sha256" / digest[7:]
+    try:
+        if path.stat().st_size > _MOST_JSON:
+            raise image_damaged(f"{digest} is too long")
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise image_damaged(f"{digest} is not in the store") from error
+    except ValueError as error:
+        raise image_damaged(f"{digest} is not JSON") from error
+    if not isinstance(value, dict):
+        raise image_damaged(f"{digest} is not an object")
+    return value
+
+
+def find_image(images: Sequence[StoredImage], reference: str) -> StoredImage:
+    """The image that ``reference`` names.
+
+    Raises:
+        InputError: ``no-such-image`` or ``ambiguous-image``.
+    """
+    named = [image for image in images if {reference, reference + ":latest"} & set(image.tags)]
+    found = named or [image for image in images if _begins(image, reference)]
+    if len(found) > 1:
+        raise InputError("ambiguous-image", f"{reference} names {len(found)} images", "give more digits of the ID")
+    if not found:
+        raise InputError("no-such-image", f"no image {reference} in the store", "`corebox images` lists what is there")
+    return found[0]
+
+
+def _begins(image: StoredImage, reference: str) -> bool:
+    digits = reference.removeprefix("sha256:")
+    return len(digits) >= _SHORTEST and any(
+        digest[7:].startswith(digits) for digest in (image.image_id, image.manifest_digest)
+    )

@@ -1,0 +1,28 @@
+"""Notes that save work: small JSON objects under a kind and a key. Losing one costs time, never correctness."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from corebox.store.files import write_atomically
+from corebox.store.values import Json
+
+
+def _path_of(directory: Path, kind: str, key: str) -> Path:
+    return directory / kind / (hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest() + ".json")
+
+
+def remember(directory: Path, kind: str, key: str, value: Json) -> None:
+    """Write the note."""
+    path = _path_of(directory, kind, key)
+    path.parent.mkdir(exist_ok=True)
+    write_atomically(path, json.dumps(value, sort_keys=True).encode())
+
+
+def recall(directory: Path, kind: str, key: str) -> Json | None:
+    """The note, or None if there is none that can be read."""
+    try:
+        value = json.loads(_path_of(directory, kind, key).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
