@@ -139,11 +139,14 @@ def _read_sections(elf: Any, header: Header) -> _Sections:
     """Debug files keep the build ID in a section only: their segments have no bytes."""
     names: Set[str] = set()
     debuglink, build_id = None, None
-    for section in elf.iter_sections():
-        names.add(section.name)
-        if section.name == ".gnu_debuglink":
+    for index in range(elf.num_sections()):
+        # Not iter_sections: making a section object of a hash table reads all of it, megabytes in a large library.
+        section = elf._get_section_header(index)
+        name = elf._get_section_name(section)
+        names.add(name)
+        if name == ".gnu_debuglink":
             debuglink = _parse_debuglink(_bytes(elf, section["sh_offset"], section["sh_size"]), header)
-        elif section.name == ".note.gnu.build-id" and section["sh_type"] == "SHT_NOTE":
+        elif name == ".note.gnu.build-id" and section["sh_type"] == "SHT_NOTE":
             build_id = _build_id(elf, header, section["sh_offset"], section["sh_size"])
     return _Sections(names, debuglink, build_id)
 
