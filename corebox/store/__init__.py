@@ -6,6 +6,6 @@ renamed, so that any number of corebox processes may use it at once and a killed
 
 from corebox.store.blobs import BlobWriter
 from corebox.store.store import Store
-from corebox.store.values import Descriptor, Layer, Pruned, StoredImage
+from corebox.store.values import LAYER_KIND, MANIFEST_TYPE, Descriptor, Json, Layer, Pruned, StoredImage
 
-__all__ = ["BlobWriter", "Descriptor", "Layer", "Pruned", "Store", "StoredImage"]
+__all__ = ["LAYER_KIND", "MANIFEST_TYPE", "BlobWriter", "Descriptor", "Json", "Layer", "Pruned", "Store", "StoredImage"]

@@ -1,0 +1,106 @@
+"""Parses the part of the Dockerfile language that needs nothing to be run (Dockerfile reference, docs.docker.com)."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from corebox.errors import UsageError
+
+_ASSIGNMENT = re.compile(r'([A-Za-z0-9_.\-/]+)=((?:"(?:[^"\\]|\\.)*"|\'[^\']*\'|\\.|[^\s"\'\\])*)(?:\s+|$)', re.ASCII)
+_PART = re.compile(r'"((?:[^"\\]|\\.)*)"|\'([^\']*)\'|\\(.)|([^"\'\\]+)')
+_ESCAPED = re.compile(r'\\(["\\$])')
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One instruction; ``line`` counts from 1."""
+
+    line: int
+    name: str
+    rest: str
+
+
+def parse_dockerfile(text: str) -> list[Instruction]:
+    """The instructions, with continued lines joined and comments left out.
+
+    Raises:
+        UsageError: ``bad-dockerfile``.
+    """
+    instructions = []
+    for number, line in _logical_lines(text):
+        name, _, rest = line.partition(" ")
+        instructions.append(Instruction(number, name.upper(), rest.strip()))
+    if not instructions or instructions[0].name != "FROM":
+        raise bad_dockerfile(1, "it does not begin with FROM")
+    return instructions
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    begun, parts = 0, list[str]()
+    for number, line in enumerate(text.split("\n"), 1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue  # also within a continued instruction, as Docker has it
+        begun = begun or number
+        if stripped.endswith("\\"):
+            parts.append(stripped[:-1])
+            continue
+        yield begun, " ".join(("".join([*parts, stripped])).split("\t"))
+        begun, parts = 0, []
+    if parts:
+        raise bad_dockerfile(begun, "the last line is continued")
+
+
+def parse_assignments(instruction: Instruction) -> dict[str, str]:
+    """The ``NAME=VALUE`` words of LABEL and ENV."""
+    found: dict[str, str] = {}
+    at = 0
+    while at < len(instruction.rest):
+        match = _ASSIGNMENT.match(instruction.rest, at)
+        if match is None:
+            raise bad_dockerfile(instruction.line, f"{instruction.name} wants NAME=VALUE")
+        found[match[1]] = _unquote(match[2], instruction)
+        at = match.end()
+    return found
+
+
+def _unquote(word: str, instruction: Instruction) -> str:
+    text = []
+    for part in _PART.finditer(word):
+        double, single, escaped, plain = part.groups()
+        if "$" in (plain or "") or "$" in re.sub(r"\\.", "", double or ""):
+            raise not_native(instruction, "expands a variable")
+        text.append(_ESCAPED.sub(r"\1", double) if double is not None else single or escaped or plain or "")
+    return "".join(text)
+
+
+def parse_command(instruction: Instruction) -> list[str]:
+    """The words of ENTRYPOINT and CMD in their exec form."""
+    try:
+        words = json.loads(instruction.rest)
+    except ValueError:
+        words = None
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise bad_dockerfile(instruction.line, f'{instruction.name} wants ["WORD", ...]: the image has no shell')
+    return words
+
+
+def parse_word(instruction: Instruction) -> str:
+    """The single argument of USER and WORKDIR."""
+    if not instruction.rest or re.search(r"[\s\\]", instruction.rest):
+        raise bad_dockerfile(instruction.line, f"{instruction.name} wants one word")
+    if "$" in instruction.rest:
+        raise not_native(instruction, "expands a variable")
+    return _unquote(instruction.rest, instruction)
+
+
+def bad_dockerfile(line: int, what: str) -> UsageError:
+    """The error for a line that Docker would not take either, or that makes no sense in an image of corebox."""
+    return UsageError("bad-dockerfile", f"line {line} of the rendered Dockerfile: {what}", "correct the template")
+
+
+def not_native(instruction: Instruction, what: str = "must be run") -> UsageError:
+    """The error for what only a real builder can do."""
+    message = f"line {instruction.line} of the rendered Dockerfile: {instruction.name} {what}, which native cannot do"
+    return UsageError("not-native", message, "use --builder docker", line=instruction.line)

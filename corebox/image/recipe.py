@@ -1,0 +1,93 @@
+"""What a Dockerfile makes: the order of the layers, files to add, and the image's configuration."""
+
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from corebox.image.dockerfile import (
+    Instruction,
+    bad_dockerfile,
+    not_native,
+    parse_assignments,
+    parse_command,
+    parse_dockerfile,
+    parse_word,
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """An instruction that makes a layer: ADD of a layer's tar, or COPY of files beside the template."""
+
+    line: int
+    sources: tuple[str, ...]
+    target: str
+    mode: int | None = None
+    unpacks: bool = False
+
+
+@dataclass
+class Recipe:
+    """A parsed Dockerfile; ``config`` has the keys of the OCI image config's ``config`` object."""
+
+    steps: list[Step] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, object] = field(default_factory=dict)
+
+    def config(self) -> dict[str, object]:
+        """The OCI image config's ``config`` object."""
+        variables = [f"{name}={value}" for name, value in self.environment.items()]
+        return {**self.settings, "Labels": self.labels, "Env": variables}
+
+
+def parse_recipe(dockerfile: str) -> Recipe:
+    """Read a rendered Dockerfile.
+
+    Raises:
+        UsageError: ``bad-dockerfile``; ``not-native`` for an instruction that needs something to be run.
+    """
+    recipe = Recipe()
+    for number, instruction in enumerate(parse_dockerfile(dockerfile)):
+        if (instruction.name == "FROM") != (number == 0):
+            raise not_native(instruction, "begins another stage")
+        _apply(instruction, recipe)
+    return recipe
+
+
+def _apply(instruction: Instruction, recipe: Recipe) -> None:  # noqa: C901 - one line for each instruction
+    match instruction.name:
+        case "FROM":
+            if instruction.rest != "scratch":
+                raise not_native(instruction, "uses another image")
+        case "ADD" | "COPY":
+            recipe.steps.append(_step(instruction))
+        case "LABEL":
+            recipe.labels.update(parse_assignments(instruction))
+        case "ENV":
+            recipe.environment.update(parse_assignments(instruction))
+        case "USER":
+            recipe.settings["User"] = parse_word(instruction)
+        case "WORKDIR":
+            recipe.settings["WorkingDir"] = str(PurePosixPath("/", parse_word(instruction)))
+        case "ENTRYPOINT":
+            recipe.settings["Entrypoint"] = parse_command(instruction)
+        case "CMD":
+            recipe.settings["Cmd"] = parse_command(instruction)
+        case _:
+            raise not_native(instruction)
+
+
+def _step(instruction: Instruction) -> Step:
+    words = instruction.rest.split()
+    mode = None
+    while words and words[0].startswith("--"):
+        name, _, value = words.pop(0).partition("=")
+        if name != "--chmod" or not value or set(value) - set("01234567"):
+            raise not_native(instruction, f"with {name}")
+        mode = int(value, 8)
+    if len(words) < 2 or instruction.rest.startswith("[") or any(set(word) & set("*?[$\\\"'<") for word in words):
+        raise bad_dockerfile(instruction.line, f"{instruction.name} wants plain names: SOURCE... TARGET")
+    *sources, target = words
+    if any(source.startswith(("http:", "https:", "git@")) for source in sources):
+        raise not_native(instruction, "fetches something")
+    return Step(instruction.line, tuple(sources), target, mode, instruction.name == "ADD")

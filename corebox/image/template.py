@@ -1,0 +1,66 @@
+"""Renders ``Dockerfile.template``: the one description of the order of the layers and of the image's configuration."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from corebox.errors import UsageError
+from corebox.resources import shipped
+
+
+@dataclass(frozen=True)
+class LayerFile:
+    """A layer as the template sees it: what it is, and the name of its tar in the build's context."""
+
+    kind: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Values:
+    """The variables of the template, named as they are there."""
+
+    layers: Sequence[LayerFile]
+    labels: Mapping[str, str]
+    environment: Mapping[str, str]
+    command: Sequence[str]
+
+
+def default_template() -> Path:
+    """The template that corebox ships."""
+    return shipped("Dockerfile.template")
+
+
+def render_template(path: Path, values: Values) -> str:
+    """The Dockerfile.
+
+    Raises:
+        UsageError: ``bad-template``.
+    """
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - a Dockerfile is no HTML; the filters below quote what is not ours
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["quoted"] = quoted
+    environment.filters["exec_form"] = lambda words: json.dumps(list(words))
+    try:
+        return environment.from_string(path.read_text()).render(vars(values))
+    except (OSError, UnicodeDecodeError, jinja2.TemplateError) as error:
+        hint = f"compare it with the template that corebox ships: {default_template()}"
+        raise UsageError("bad-template", f"cannot use the template {path}: {error}", hint) from error
+
+
+def quoted(text: str) -> str:
+    """A double-quoted word that Docker reads as exactly ``text``, but for control characters, which become ``?``.
+
+    Docker expands ``$`` in LABEL and ENV (Dockerfile reference, "Environment replacement").
+    """
+    printable = "".join(char if char.isprintable() else "?" for char in text)
+    escaped = printable.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+    return f'"{escaped}"'
