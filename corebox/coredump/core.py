@@ -5,6 +5,7 @@ from typing import Dict, Iterator, Optional, Tuple
 
 from corebox.coredump import machines, notes
 from corebox.coredump.disk import open_regular, read_at, stored_extents
+from corebox.coredump.header import PF_X
 from corebox.coredump.linkmap import walk_link_map
 from corebox.coredump.memory import Memory
 from corebox.coredump.modules import Facts, find_modules
@@ -121,7 +122,18 @@ class CoreFile:
     def _find_modules(self) -> _Modules:
         if self._modules is None:
             name = self.process.executable
-            facts = Facts(self.memory, self.header, self.auxv, self.segments, self.mappings, self.link_map, name)
+            ordered = sorted((s for s in self.segments if s.memory_size), key=lambda s: s.address)
+            facts = Facts(
+                self.memory,
+                self.header,
+                self.auxv,
+                [s.address for s in ordered],
+                [s.address + s.memory_size for s in ordered],
+                {s.address for s in ordered if s.flags & PF_X},
+                self.mappings,
+                self.link_map,
+                name,
+            )
             self._modules = find_modules(facts)
         return self._modules
 

@@ -6,6 +6,7 @@ from typing import Iterator, NamedTuple, Optional
 from corebox.coredump.values import Segment
 
 PT_LOAD, PT_DYNAMIC, PT_NOTE, PT_PHDR = 1, 2, 4, 6
+PF_X, PF_W = 1, 2
 ET_CORE = 4
 MAGIC = b"\x7fELF"
 HEADER_SIZE = 64

@@ -5,7 +5,7 @@ AT_PHDR → PT_DYNAMIC → DT_DEBUG → ``struct r_debug`` → ``struct link_map
 
 import os
 import struct
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Tuple
 
 from corebox.coredump.header import PT_DYNAMIC, PT_PHDR, Header, entry_struct, parse_segments
 from corebox.coredump.memory import Memory
@@ -16,6 +16,7 @@ DT_NULL, DT_DEBUG = 0, 21
 
 MOST_ENTRIES = 65536
 MOST_PROGRAM_HEADERS = 4096
+SEARCHED = 16 << 20
 
 
 def program_headers(memory: Memory, header: Header, address: int, count: int) -> Tuple[Segment, ...]:
@@ -56,22 +57,46 @@ def walk_link_map(memory: Memory, header: Header, auxv: Dict[int, int]) -> Tuple
 def _first_entry(memory: Memory, header: Header, auxv: Dict[int, int]) -> int:
     table = auxv.get(AT_PHDR, 0)
     segments = program_headers(memory, header, table, auxv.get(AT_PHNUM, 0))
+    if not segments:
+        return _search_first_entry(memory, header, table)
     dynamic = next((s for s in segments if s.kind == PT_DYNAMIC), None)
     if dynamic is None:
         return 0
     address = executable_bias(segments, table) + dynamic.address
-    debug = _debug_address(memory, header, address, dynamic)
-    word = header.word_size
-    pointer = memory.read_available(debug + word, word) if debug else b""  # r_version is padded to a word
-    return int(struct.unpack(header.order + header.word, pointer)[0]) if len(pointer) == word else 0
-
-
-def _debug_address(memory: Memory, header: Header, address: int, dynamic: Segment) -> Optional[int]:
     pair = struct.Struct(header.order + 2 * header.word)
     data = memory.read_available(address, min(dynamic.memory_size, 1 << 16))
     for key, value in pair.iter_unpack(data[: len(data) // pair.size * pair.size]):
         if key == DT_DEBUG:
-            return int(value)
+            return _head_of(memory, header, value)
         if key == DT_NULL:
             break
-    return None
+    return 0
+
+
+def _head_of(memory: Memory, header: Header, debug: int) -> int:
+    """``r_debug.r_map``; ``r_version`` before it is padded to a word."""
+    word = header.word_size
+    pointer = memory.read_available(debug + word, word) if debug else b""
+    return int(struct.unpack(header.order + header.word, pointer)[0]) if len(pointer) == word else 0
+
+
+def _search_first_entry(memory: Memory, header: Header, table: int) -> int:
+    """The list's head where the executable's headers are not in the core (coredump_filter 0x23, qemu-user).
+
+    Its dynamic section is, being written to: look for a DT_DEBUG that leads to an entry that points back at the
+    section holding it, which nothing else does.
+    """
+    pair = struct.Struct(header.order + 2 * header.word)
+    key = struct.pack(header.order + header.word, DT_DEBUG)
+    for start, data in memory.pieces(table, table + SEARCHED, SEARCHED):
+        at = data.find(key)
+        while at >= 0:
+            if at % header.word_size == 0 and at + pair.size <= len(data):
+                head = _head_of(memory, header, pair.unpack_from(data, at)[1])
+                entry = memory.read_available(head, 3 * header.word_size) if head else b""
+                if len(entry) == 3 * header.word_size:
+                    dynamic = struct.unpack(header.order + 3 * header.word, entry)[2]
+                    if start <= dynamic <= start + at < dynamic + (1 << 12):
+                        return head
+            at = data.find(key, at + 1)
+    return 0

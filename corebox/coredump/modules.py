@@ -5,9 +5,19 @@ without NT_FILE (qemu-user, a note above ``kernel.core_file_note_size_limit``).
 """
 
 import bisect
-from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from corebox.coredump.header import HEADER_SIZE, MAGIC, PT_LOAD, PT_NOTE, Header, entry_struct, parse_header
+from corebox.coredump.header import (
+    HEADER_SIZE,
+    MAGIC,
+    PT_DYNAMIC,
+    PT_LOAD,
+    PT_NOTE,
+    PT_PHDR,
+    Header,
+    entry_struct,
+    parse_header,
+)
 from corebox.coredump.linkmap import AT_PHDR, AT_PHNUM, executable_bias, program_headers
 from corebox.coredump.memory import Memory
 from corebox.coredump.notes import parse_build_id
@@ -37,12 +47,14 @@ class Group(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What the search for modules goes by."""
+    """What the search for modules goes by: segments' ``starts`` and ``ends`` by address, those with ``code``."""
 
     memory: Memory
     header: Header
     auxv: Dict[int, int]
-    segments: Sequence[Segment]
+    starts: Sequence[int]
+    ends: Sequence[int]
+    code: Set[int]
     mappings: Tuple[FileMapping, ...]
     link_map: Tuple[LinkMapEntry, ...]
     executable: Optional[str]
@@ -78,11 +90,8 @@ def group_mappings(memory: Memory, mappings: Iterable[FileMapping]) -> List[Grou
 
 def read_build_id(memory: Memory, base: int) -> Optional[str]:
     """The build ID of the module whose ELF header is at ``base`` in memory, lower-case hex."""
-    header = parse_header(memory.read_available(base, HEADER_SIZE))
-    if header is None or header.entry_size != entry_struct(header).size:
-        return None
-    segments = program_headers(memory, header, base + header.table_offset, header.entries)
-    return _build_id_of(memory, header.order, segments, load_bias(segments, base))
+    segments = _headers_at(memory, base)
+    return _build_id_of(memory, segments, load_bias(segments, base))
 
 
 def load_bias(segments: Iterable[Segment], start: int) -> int:
@@ -90,12 +99,12 @@ def load_bias(segments: Iterable[Segment], start: int) -> int:
     return start - min((s.address & ~0xFFF for s in segments if s.kind == PT_LOAD), default=0)
 
 
-def _build_id_of(memory: Memory, order: str, segments: Iterable[Segment], bias: int) -> Optional[str]:
+def _build_id_of(memory: Memory, segments: Iterable[Segment], bias: int) -> Optional[str]:
     for segment in segments:
         if segment.kind == PT_NOTE and segment.memory_size <= LONGEST_NOTES:
             data = memory.read_available(bias + segment.address, segment.memory_size)
             for alignment in (4, 8):  # .note.gnu.property is aligned to 8 and may share the segment
-                found = parse_build_id(order, data, alignment)
+                found = parse_build_id(memory.order, data, alignment)
                 if found:
                     return found
     return None
@@ -105,7 +114,7 @@ def _executable_build_id(facts: Facts, base: int) -> Optional[str]:
     """By AT_PHDR first: patchelf moves the program headers away from the ELF header."""
     table = facts.auxv.get(AT_PHDR, 0)
     segments = program_headers(facts.memory, facts.header, table, facts.auxv.get(AT_PHNUM, 0))
-    found = _build_id_of(facts.memory, facts.header.order, segments, executable_bias(segments, table))
+    found = _build_id_of(facts.memory, segments, executable_bias(segments, table))
     return found or read_build_id(facts.memory, base)
 
 
@@ -115,12 +124,11 @@ def _is_module(group: Group, facts: Facts) -> bool:
     if any(group.start <= entry.dynamic < group.end for entry in facts.link_map) or _is_executable(group, facts):
         return True
     path = group.mappings[0].path
-    return path.startswith("/") and not path.startswith(_NEVER_MODULES) and _has_code(group, facts.segments)
-
-
-def _has_code(group: Group, segments: Sequence[Segment]) -> bool:
-    starts = {mapping.start for mapping in group.mappings}
-    return any(segment.flags & 1 and segment.address in starts for segment in segments)
+    return (
+        path.startswith("/")
+        and not path.startswith(_NEVER_MODULES)
+        and any(m.start in facts.code for m in group.mappings)
+    )
 
 
 def _is_executable(group: Group, facts: Facts) -> bool:
@@ -143,45 +151,56 @@ def _modules_of_link_map(known: Sequence[Module], facts: Facts) -> List[Module]:
     for entry in facts.link_map:
         if not entry.name or any(m.start <= entry.dynamic < m.end for m in known):
             continue
-        start = _header_before(facts, entry.dynamic)
-        if start is not None and start == facts.auxv.get(AT_SYSINFO_EHDR):
-            continue
+        start = _start_of(facts, entry.dynamic, PT_DYNAMIC)
         start = entry.base if start is None else start
-        build_id = read_build_id(facts.memory, start)
-        found.append(Module(entry.name, (entry.name,), start, _end_of(facts, start), build_id, False, False))
+        if start != facts.auxv.get(AT_SYSINFO_EHDR):
+            build_id = read_build_id(facts.memory, start)
+            end = _end_of(facts, start, entry.dynamic)
+            found.append(Module(entry.name, (entry.name,), start, end, build_id, False, False))
     return found
 
 
 def _executable_without_mapping(facts: Facts) -> List[Module]:
     if not facts.executable or AT_PHDR not in facts.auxv:
         return []
-    start = _header_before(facts, facts.auxv[AT_PHDR])
+    table = facts.auxv[AT_PHDR]
+    start = _start_of(facts, table, PT_PHDR)
     if start is None:
-        start = facts.auxv[AT_PHDR] & ~0xFFF
-    build_id = _executable_build_id(facts, start)
+        start = table & ~0xFFF
+    dynamic = facts.link_map[0].dynamic if facts.link_map else table
     name = facts.executable
-    return [Module(name, (name,), start, _end_of(facts, start), build_id, True, False)]
+    end = _end_of(facts, start, dynamic)
+    return [Module(name, (name,), start, end, _executable_build_id(facts, start), True, False)]
 
 
-def _header_before(facts: Facts, address: int) -> Optional[int]:
-    """The nearest segment at or before ``address`` that begins with an ELF header; None if not within reach."""
-    ordered = sorted((s for s in facts.segments if s.memory_size), key=lambda s: s.address)
-    index = bisect.bisect_right([s.address for s in ordered], address) - 1
-    for segment in reversed(ordered[max(0, index - FURTHEST_HEADER) : index + 1]):
-        if facts.memory.read_available(segment.address, len(MAGIC)) == MAGIC:
-            return segment.address
+def _start_of(facts: Facts, address: int, kind: int) -> Optional[int]:
+    """Start of the module that has a ``kind`` of program header at ``address``; None if its headers are not here."""
+    index = bisect.bisect_right(facts.starts, address)
+    for start in reversed(facts.starts[max(0, index - FURTHEST_HEADER) : index]):
+        segments = _headers_at(facts.memory, start)
+        bias = load_bias(segments, start)
+        if any(segment.kind == kind and segment.address + bias == address for segment in segments):
+            return start
+        if kind == PT_PHDR and segments and not any(segment.kind == PT_PHDR for segment in segments):
+            return start  # a static executable says nowhere where its headers are
     return None
 
 
-def _end_of(facts: Facts, start: int) -> int:
-    header = parse_header(facts.memory.read_available(start, HEADER_SIZE))
-    if header is None:
-        return start
-    segments = program_headers(facts.memory, header, start + header.table_offset, header.entries)
-    loads = [s for s in segments if s.kind == PT_LOAD]
-    if not loads:
-        return start
-    return load_bias(loads, start) + max(s.address + s.memory_size for s in loads)
+def _headers_at(memory: Memory, start: int) -> Tuple[Segment, ...]:
+    """The program headers of the module whose ELF header is at ``start``, none if there is none."""
+    header = parse_header(memory.read_available(start, HEADER_SIZE))
+    if header is None or header.entry_size != entry_struct(header).size:
+        return ()
+    return program_headers(memory, header, start + header.table_offset, header.entries)
+
+
+def _end_of(facts: Facts, start: int, inside: int) -> int:
+    """As the program headers say; without them, the end of the memory about ``inside``, an address in the data."""
+    loads = [s for s in _headers_at(facts.memory, start) if s.kind == PT_LOAD]
+    if loads:
+        return load_bias(loads, start) + max(s.address + s.memory_size for s in loads)
+    index = bisect.bisect_right(facts.starts, inside) - 1
+    return max(start, inside, facts.ends[index] if index >= 0 else 0)
 
 
 def _without_repeats(modules: Iterable[Module]) -> Tuple[Module, ...]:

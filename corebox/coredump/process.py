@@ -44,7 +44,8 @@ def collect_notes(header: Header, found: List[notes.Note]) -> CoreNotes:
 def describe_process(found: CoreNotes, executable: Optional[str]) -> Process:
     """The process; ``executable`` is what AT_EXECFN points to."""
     info, fault = found.psinfo, found.siginfo
-    number = (fault.number if fault else 0) or (found.threads[0].signal if found.threads else 0) or None
+    # gcore writes the SIGSTOP of its own tracing into NT_SIGINFO, but no signal into NT_PRSTATUS: nothing crashed.
+    number = (found.threads[0].signal if found.threads else fault.number if fault else 0) or None
     return Process(
         pid=info.pid if info else None,
         name=info.name if info else None,
@@ -55,7 +56,7 @@ def describe_process(found: CoreNotes, executable: Optional[str]) -> Process:
         signal=number,
         signal_name=_signal_name(number) if number else None,
         signal_code=fault.code if fault and number else None,
-        fault_address=fault.address if fault and _has_address(fault) else None,
+        fault_address=fault.address if fault and number and _has_address(fault) else None,
         threads=found.threads,
     )
 
