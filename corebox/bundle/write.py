@@ -5,7 +5,9 @@ import hashlib
 import os
 import stat
 import tempfile
-from typing import BinaryIO, Callable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import BinaryIO, Callable, Deque, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from corebox.bundle import compression, layout
 from corebox.bundle.digests import PagesDigest, format_sums, identity_of
@@ -19,7 +21,9 @@ from corebox.errors import HostError, InputError
 #: Called with the bytes read so far and all bytes to read.
 Progress = Callable[[int, int], None]
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
+#: Pieces that may wait for their digest: evens out what compressing takes in bursts.
+_MOST_UNHASHED = 16
 
 
 class WrittenBundle(NamedTuple):
@@ -104,6 +108,7 @@ class _ArchiveWriter:
         self._core = content.core
         self._progress = content.progress
         self._digests: List[Tuple[str, str]] = []
+        self._hashing: Deque[Future[None]] = deque()
         self._done = 0
         self._total = sum(entry.size for entry in content.manifest.files)
         self._total += content.manifest.core.stored if content.core else 0
@@ -148,10 +153,13 @@ class _ArchiveWriter:
         stored = len(sparse_map) + sum(size for _, size in extents)
         self._writer.write(format_member(core_member(self._manifest, stored)) + sparse_map)
         digest = PagesDigest()
-        for offset, size in extents:
-            self._extent(core.fileno(), offset, size, digest)
+        with ThreadPoolExecutor(1) as self._hasher:  # hashing and compressing release the interpreter's lock
+            for offset, size in extents:
+                self._extent(core.fileno(), offset, size, digest)
         if os.fstat(core.fileno()).st_size != core.size:
             raise _changed(core.path)
+        for waiting in self._hashing:
+            waiting.result()
         self._writer.write(bytes(padding(stored)))
         self._digests.append((layout.CORE, digest.hexdigest(core.size)))
 
@@ -160,7 +168,9 @@ class _ArchiveWriter:
             piece = os.pread(descriptor, min(size, _CHUNK), offset)
             if not piece:
                 raise InputError("file-changed", "the core became shorter while it was read", "gather it again")
-            digest.update(offset, piece)
+            self._hashing.append(self._hasher.submit(digest.update, offset, piece))
+            if len(self._hashing) == _MOST_UNHASHED:
+                self._hashing.popleft().result()
             self._writer.write(piece)
             self._step(len(piece))
             offset += len(piece)
