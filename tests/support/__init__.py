@@ -1,0 +1,1 @@
+"""What tests share: a writer of ELF files and cores, and the real cores of ``tests/cores``."""

@@ -1,0 +1,22 @@
+"""Real cores, unpacked once for all tests."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.realcores import unpack_core
+
+RealCore = Callable[[str], Path]
+
+
+@pytest.fixture(scope="session")
+def real_core(tmp_path_factory: pytest.TempPathFactory) -> RealCore:
+    """A function from the name of a core in ``tests/cores`` to its unpacked file, not to be changed."""
+    folder = tmp_path_factory.mktemp("cores")
+
+    def unpacked(name: str) -> Path:
+        path = folder / name
+        return path if path.exists() else unpack_core(name, folder)
+
+    return unpacked

@@ -1,0 +1,167 @@
+"""The compact core has no holes, reads the same, and gives the original back bit for bit."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from corebox.coredump import Extent, open_core, plan_compaction, restore, write_compact
+from corebox.coredump.compact import SHORTEST_HOLE
+from corebox.errors import HostError, InputError
+from tests.support.elfwriter import NT_FILE, PAGE, CoreWriter, Format
+from tests.unit.coredump.conftest import RealCore
+
+SHAPES = ["dynamic", "static", "gcore", "i386", "aarch64", "segments", "filter23"]
+
+
+def sparse_core(path: Path, holes: int = 3, protected: bool = False) -> Path:
+    """A core of 4 MiB segments, each with one page of data at its start and end and a hole between."""
+    writer = CoreWriter()
+    size = 4 << 20
+    if protected:
+        writer.note(NT_FILE, Format().mappings([(0x10000000, 0x10000000 + size, 0, b"/lib/a.so")]))
+    for index in range(holes):
+        page = bytes([index + 1]) * PAGE
+        writer.memory(0x10000000 + index * (size + PAGE), page + bytes(size - 2 * PAGE) + page)
+    data = writer.to_bytes()
+    with path.open("wb") as core:
+        for at in range(0, len(data), PAGE):
+            page = data[at : at + PAGE]
+            core.seek(at)
+            if any(page):
+                core.write(page)
+        core.truncate(len(data))
+    return path
+
+
+def compact(core_path: Path, into: Path) -> tuple[Path, dict[str, object]]:
+    """The compact core and its layout, through JSON."""
+    path = into / "compact"
+    with open_core(str(core_path)) as core:
+        plan = plan_compaction(core)
+        with path.open("wb") as out:
+            write_compact(core, plan, out.fileno())
+        assert path.stat().st_size == plan.size
+        return path, json.loads(json.dumps(plan.layout()))
+
+
+def extents(path: Path) -> list[Extent]:
+    with open_core(str(path)) as core:
+        return list(core.extents())
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_real_cores_come_back_bit_for_bit_with_their_holes(real_core: RealCore, tmp_path: Path, name: str) -> None:
+    path = real_core(name)
+    small, layout = compact(path, tmp_path)
+    restore(str(small), layout, str(tmp_path / "again"))
+    assert (tmp_path / "again").read_bytes() == path.read_bytes()
+    assert extents(tmp_path / "again") == extents(path)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_facts_of_the_compact_core_are_those_of_the_original(real_core: RealCore, tmp_path: Path, name: str) -> None:
+    small, _ = compact(real_core(name), tmp_path)
+    with open_core(str(real_core(name))) as original, open_core(str(small)) as core:
+        assert (core.process, core.mappings, core.modules) == (original.process, original.mappings, original.modules)
+        assert core.truncation is None
+
+
+def test_long_holes_are_left_out_and_become_segments_without_bytes(tmp_path: Path) -> None:
+    path = sparse_core(tmp_path / "core")
+    small, layout = compact(path, tmp_path)
+    with open_core(str(path)) as original, open_core(str(small)) as core:
+        assert [(s.address, s.file_size, s.memory_size) for s in core.segments[:3]] == [
+            (0x10000000, PAGE, PAGE),
+            (0x10001000, 0, (4 << 20) - 2 * PAGE),
+            (0x103FF000, PAGE, PAGE),
+        ]
+        assert core.size < 10 * PAGE
+        assert original.size > 12 << 20
+        for segment in core.segments:
+            assert segment.offset % PAGE == segment.address % PAGE or not segment.file_size
+            assert core.read_available(segment.address, segment.file_size) == original.read(
+                segment.address, segment.file_size
+            )
+    restore(str(small), layout, str(tmp_path / "again"))
+    assert (tmp_path / "again").read_bytes() == path.read_bytes()
+    assert (tmp_path / "again").stat().st_blocks == path.stat().st_blocks
+
+
+def test_holes_in_mapped_files_stay(tmp_path: Path) -> None:
+    small, _ = compact(sparse_core(tmp_path / "core", protected=True), tmp_path)
+    with open_core(str(small)) as core:
+        assert (core.segments[0].file_size, core.segments[0].memory_size) == (4 << 20, 4 << 20)
+        assert len(core.segments) == 7
+
+
+def test_holes_shorter_than_a_mebibyte_stay(real_core: RealCore, tmp_path: Path) -> None:
+    with open_core(str(real_core("dynamic"))) as core:
+        plan = plan_compaction(core)
+        assert (len(plan.runs), SHORTEST_HOLE) == (1, 1 << 20)
+        assert plan.size == core.size
+
+
+def test_a_plan_may_need_more_headers_than_e_phnum_counts(tmp_path: Path) -> None:
+    writer = CoreWriter()
+    for index in range(65533):
+        writer.memory(0x1000000 + index * PAGE, b"", PAGE)
+    writer.memory(0x90000000, bytes(2 << 20) + b"end".ljust(PAGE, b"\0"))
+    data = writer.to_bytes()
+    path = tmp_path / "core"
+    with path.open("wb") as core_file:
+        core_file.write(data[: -PAGE - (2 << 20)])
+        core_file.seek(len(data) - PAGE)
+        core_file.write(data[-PAGE:])
+    small, layout = compact(path, tmp_path)
+    with open_core(str(small)) as core:
+        assert core.header.entries == 0xFFFF
+        assert len(core.segments) > 65534
+        assert core.read(0x90000000 + (2 << 20), 3) == b"end"
+    restore(str(small), layout, str(tmp_path / "again"))
+    assert (tmp_path / "again").read_bytes() == data
+
+
+def test_a_truncated_core_is_compacted_and_comes_back(real_core: RealCore, tmp_path: Path) -> None:
+    path = sparse_core(tmp_path / "core")
+    os.truncate(path, 9 << 20)
+    small, layout = compact(path, tmp_path)
+    restore(str(small), layout, str(tmp_path / "again"))
+    assert (tmp_path / "again").read_bytes() == path.read_bytes()
+    with open_core(str(path)) as original, open_core(str(small)) as core:
+        assert core.truncation is not None
+        assert original.truncation is not None
+        assert core.truncation.lost == original.truncation.lost == ("memory",)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 2},
+        {"size": -1},
+        {"size": "9"},
+        {"head": "%%"},
+        {"head": ""},
+        {"extents": [5, 1, 0, 1]},
+        {"extents": [0]},
+        {"runs": [0, 0, 1 << 62]},
+        {"runs": [0, -1, 1]},
+        {"runs": []},
+        {"runs": None},
+    ],
+)
+def test_a_damaged_layout_is_refused_and_leaves_nothing(tmp_path: Path, change: dict[str, object]) -> None:
+    small, layout = compact(sparse_core(tmp_path / "core"), tmp_path)
+    with pytest.raises(InputError) as caught:
+        restore(str(small), {**layout, **change}, str(tmp_path / "again"))
+    assert caught.value.code == "layout-damaged"
+    assert not (tmp_path / "again").exists()
+
+
+def test_restoring_never_overwrites_a_file(tmp_path: Path) -> None:
+    path = sparse_core(tmp_path / "core")
+    small, layout = compact(path, tmp_path)
+    with pytest.raises(HostError) as caught:
+        restore(str(small), layout, str(path))
+    assert caught.value.code == "cannot-write"

@@ -1,0 +1,121 @@
+"""Any bytes give facts or a CoreboxError, in bounded time and memory."""
+
+import contextlib
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from corebox.coredump import is_elf, open_core, plan_compaction, read_elf
+from corebox.errors import CoreboxError, HostError, InputError
+from tests.support.elfwriter import ET_CORE, ET_DYN, NT_FILE, PN_XNUM, CoreWriter, Format
+from tests.unit.coredump.conftest import RealCore
+
+
+def ask_everything(path: Path) -> None:
+    """Ask a core all it can be asked."""
+    with open_core(str(path)) as core:
+        assert core.size == path.stat().st_size
+        assert (core.process, core.modules, core.other_files, core.truncation, core.stored_size) is not None
+        plan_compaction(core)
+
+
+@pytest.mark.parametrize("name", ["dynamic", "i386", "gcore"])
+@pytest.mark.parametrize("seed", range(40))
+def test_damaged_cores_give_facts_or_an_error(real_core: RealCore, tmp_path: Path, name: str, seed: int) -> None:
+    data = bytearray(real_core(name).read_bytes())
+    chance = random.Random(seed)
+    limit = chance.choice([64, 4096, len(data)])
+    for _ in range(chance.choice([1, 8, 64])):
+        data[chance.randrange(limit)] = chance.choice([0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256)])
+    path = tmp_path / "core"
+    path.write_bytes(data)
+    with contextlib.suppress(CoreboxError):
+        ask_everything(path)
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_damaged_elf_files_give_facts_or_an_error(real_core: RealCore, tmp_path: Path, seed: int) -> None:
+    data = bytearray(Path("/bin/true").read_bytes())
+    chance = random.Random(seed)
+    limit = chance.choice([64, 1024, len(data)])
+    from_end = chance.random() < 0.4
+    for _ in range(chance.choice([1, 8, 64])):
+        at = chance.randrange(limit)
+        data[-1 - at if from_end else at] = chance.choice([0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256)])
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    with contextlib.suppress(CoreboxError):
+        read_elf(str(path))
+
+
+def test_a_file_of_endless_section_names_is_refused_in_time(tmp_path: Path) -> None:
+    form = Format()
+    size = 1 << 22
+    data = bytearray(size)
+    data[:64] = form.header(ET_DYN, 0, sections=64)
+    data[60:64] = (0xFEFF).to_bytes(2, "little") + (1).to_bytes(2, "little")
+    data[64 + 0xFEFF * 64 :] = b"x" * (size - 64 - 0xFEFF * 64) if size > 64 + 0xFEFF * 64 else b""
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    with pytest.raises(InputError) as caught:
+        read_elf(str(path))
+    assert caught.value.code == "not-elf"
+
+
+def test_four_thousand_million_segments_are_refused(tmp_path: Path) -> None:
+    form = Format()
+    section = bytearray(64)
+    section[44:48] = b"\xff\xff\xff\xff"
+    path = tmp_path / "core"
+    path.write_bytes(form.header(ET_CORE, PN_XNUM, sections=64) + section)
+    with pytest.raises(InputError) as caught:
+        open_core(str(path))
+    assert caught.value.code == "not-a-core"
+
+
+def test_a_list_of_files_that_lies_about_its_length_is_empty(tmp_path: Path) -> None:
+    form = Format()
+    writer = CoreWriter(form)
+    writer.note(NT_FILE, form.words(1 << 60, 1) + b"/lib/a.so\0")
+    with open_core(str(writer.write(tmp_path / "core"))) as core:
+        assert core.mappings == ()
+
+
+@pytest.mark.parametrize(
+    ("start", "kind", "hint"),
+    [
+        (b"", "empty", "ulimit -c unlimited"),
+        (b"\x28\xb5\x2f\xfd....", "compressed with zstd", "zstd -d"),
+        (b"\x1f\x8b......", "compressed with gzip", "gzip -d"),
+        (b"\x04\x22\x4d\x18....", "compressed with lz4", "lz4 -d"),
+        (b"\xfd7zXZ\x00..", "compressed with xz", "xz -d"),
+        (b"#!/bin/sh\n", "no ELF file", "coredumpctl"),
+        (Format().header(ET_DYN, 0), "an executable or shared library", "not the program"),
+    ],
+)
+def test_says_what_a_file_is_that_is_no_core(tmp_path: Path, start: bytes, kind: str, hint: str) -> None:
+    path = tmp_path / "thing"
+    path.write_bytes(start)
+    with pytest.raises(InputError) as caught:
+        open_core(str(path))
+    assert (caught.value.code, caught.value.context["kind"]) == ("not-a-core", kind)
+    assert hint in caught.value.hint
+
+
+def test_missing_files_directories_and_pipes_are_named(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, code in [("absent", "no-such-file"), (".", "not-a-file"), ("pipe", "not-a-file")]:
+        with pytest.raises(CoreboxError) as caught:
+            open_core(str(tmp_path / path))
+        assert caught.value.code == code
+        with pytest.raises(CoreboxError):
+            is_elf(str(tmp_path / path))
+
+
+def test_a_name_that_leads_in_a_circle_is_an_error_of_the_host(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(HostError) as caught:
+        open_core(str(tmp_path / "loop"))
+    assert caught.value.code == "cannot-read"
