@@ -11,7 +11,7 @@ import shutil
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import Any
 
 import docker
 import docker.errors
@@ -59,16 +59,20 @@ class DockerEngine:
             output = container.logs(stdout=True, stderr=False)
             return Finished(status, output, container.logs(stdout=False, stderr=True))
 
-    def build(self, context: IO[bytes], tag: str) -> str:
-        """Build an image from a tar stream with a Dockerfile, and return its ID.
+    def build(self, context: Iterable[bytes], tags: Sequence[str]) -> str:
+        """Build an image from a stream of a tar with a Dockerfile, and return its ID.
 
         Raises:
             HostError: ``engine-failed`` with the engine's own words.
         """
+        # The SDK hands the context on as the body of the request, which may be any iterable.
+        stream: Any = context
         with _translated(self.name):
             image, _ = self._client.images.build(
-                fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True, network_mode="none"
+                fileobj=stream, custom_context=True, tag=tags[0], rm=True, forcerm=True, network_mode="none"
             )
+            for tag in tags[1:]:
+                image.tag(tag)
             return str(image.id)
 
     def load(self, archive: Iterable[bytes]) -> None:

@@ -1,0 +1,193 @@
+"""Turn a bundle into an image; nothing is built twice."""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import corebox
+from corebox.actions.load import load
+from corebox.bundle import BundleReader, Manifest, Unpacked
+from corebox.debugger import ENVIRONMENT, gdb_command, gdbinit
+from corebox.engine import connect
+from corebox.image import (
+    Assembly,
+    Description,
+    Toolbox,
+    assemble,
+    ensure_toolbox,
+    put_native,
+    stream_context,
+    write_context,
+)
+from corebox.resources import shipped
+from corebox.store import Layer, Store, StoredImage
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How to build.
+
+    Attributes:
+        tags: names for the image; a name made of program and identity if there are none.
+        builder: ``native`` or ``docker``.
+        load: hand the image to Docker or Podman if one answers.
+        context: leave the build context in this folder.
+        template: another ``Dockerfile.template``.
+    """
+
+    tags: tuple[str, ...] = ()
+    builder: str = "native"
+    load: bool = False
+    context: Path | None = None
+    template: Path = field(default_factory=lambda: shipped("Dockerfile.template"))
+
+
+@dataclass(frozen=True)
+class Built:
+    """What came of a build; ``image`` is None if it is in an engine only, ``loaded`` names the engine that has it."""
+
+    image_id: str
+    tags: tuple[str, ...]
+    identity: str
+    layers: tuple[tuple[Layer, bool], ...]
+    image: StoredImage | None
+    loaded: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``schema/build-1.schema.json``."""
+        layers = [
+            {"digest": layer.digest, "size": layer.size, "kind": layer.kind, "reused": reused}
+            for layer, reused in self.layers
+        ]
+        return {
+            "version": 1,
+            "image_id": self.image_id,
+            "tags": list(self.tags),
+            "identity": self.identity,
+            "layers": layers,
+            "loaded": self.loaded,
+        }
+
+
+def build(store: Store, bundle: Path, options: BuildOptions, progress: Progress = lambda _: None) -> Built:
+    """Build the image of ``bundle``, or find that it has been built.
+
+    Raises:
+        InputError: ``bundle-damaged`` and the others of its reader.
+        UsageError: ``bad-template``, ``needs-docker-builder``.
+        HostError: ``no-gdb``, ``no-libpython``, ``no-space``, ``no-engine``.
+    """
+    progress("toolbox")
+    toolbox = ensure_toolbox(store)
+    known = _recall(store, bundle, toolbox, options)
+    if known is not None and options.builder == "native" and options.context is None:
+        built = known
+    else:
+        with store.adding(), store.workplace() as work:
+            built = _build(store, bundle, toolbox, options, work, progress)
+    if options.load and built.image is not None:
+        progress("engine")
+        return Built(**{**vars(built), "loaded": load(store, built.image)})
+    return built
+
+
+def _build(
+    store: Store, bundle: Path, toolbox: Toolbox, options: BuildOptions, work: Path, progress: Progress
+) -> Built:
+    progress("bundle")
+    with BundleReader(bundle) as reader:
+        unpacked = reader.unpack(work / "bundle")
+    description = _describe(reader.manifest, unpacked, toolbox, options)
+    assembly = assemble(store, unpacked, reader.manifest, toolbox.layer, description, progress=progress)
+    tags = options.tags or (default_tag(reader.manifest, unpacked.identity),)
+    layers = tuple((each.layer, each.reused) for each in assembly.layers)
+    if options.context is not None:
+        write_context(store, assembly, options.context)
+    if options.builder == "docker":
+        progress("docker")
+        image_id = connect("docker").build(_context(store, assembly), tags)
+        return Built(image_id, tags, unpacked.identity, layers, None, "docker")
+    image = put_native(store, assembly, tags)
+    store.remember("bundle", _stat_key(bundle), {"identity": unpacked.identity})
+    store.remember("image", _image_key(unpacked.identity, toolbox, options), {"image_id": image.image_id})
+    return Built(image.image_id, image.tags, unpacked.identity, layers, image)
+
+
+def _context(store: Store, assembly: Assembly) -> Iterator[bytes]:
+    return stream_context(store, assembly)
+
+
+def _recall(store: Store, bundle: Path, toolbox: Toolbox, options: BuildOptions) -> Built | None:
+    """The image of this very file, if it was built with the same toolbox and template and is still there."""
+    noted = store.recall("bundle", _stat_key(bundle)) if bundle.exists() else None
+    if noted is None:
+        return None
+    identity = str(noted["identity"])
+    made = store.recall("image", _image_key(identity, toolbox, options))
+    if made is None:
+        return None
+    for image in store.images():
+        if image.image_id == made["image_id"] and all(store.has(layer.digest) for layer in image.layers):
+            for tag in options.tags:
+                store.tag(image, tag)
+            image = store.find(image.image_id)
+            return Built(image.image_id, image.tags, identity, tuple((each, True) for each in image.layers), image)
+    return None
+
+
+def _stat_key(bundle: Path) -> str:
+    """A file that was not touched is not read again: a bundle can be gigabytes."""
+    status = bundle.stat()
+    return json.dumps([status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns])
+
+
+def _image_key(identity: str, toolbox: Toolbox, options: BuildOptions) -> str:
+    template = options.template.read_text(encoding="utf-8") if options.template.is_file() else ""
+    return json.dumps([corebox.__version__, identity, toolbox.layer.digest, template])
+
+
+def _describe(manifest: Manifest, unpacked: Unpacked, toolbox: Toolbox, options: BuildOptions) -> Description:
+    executable = manifest.process.executable
+    taken = {file.path for file in manifest.files}
+    return Description(
+        gdbinit=gdbinit(
+            [file.path for file in manifest.files if file.role == "libthread_db"],
+            [file.path for file in manifest.files if file.role == "auto-load"],
+        ),
+        entrypoint=tuple(gdb_command(executable if executable in taken and _is_utf8(executable) else None)),
+        environment=ENVIRONMENT,
+        labels=_labels(manifest, unpacked.identity, toolbox),
+        template=options.template,
+    )
+
+
+def _labels(manifest: Manifest, identity: str, toolbox: Toolbox) -> dict[str, str]:
+    """What a registry may know of the crash: neither the host's name nor the arguments."""
+    process = manifest.process
+    return {
+        "io.corebox.bundle": identity,
+        "io.corebox.executable": process.executable or process.name or "",
+        "io.corebox.signal": process.signal_name or "",
+        "io.corebox.time": process.time,
+        "io.corebox.toolbox": toolbox.summary,
+        "io.corebox.version": corebox.__version__,
+        "org.opencontainers.image.title": f"core of {process.name or 'a program'}",
+    }
+
+
+def _is_utf8(text: str | None) -> bool:
+    """JSON in an image's configuration cannot hold other bytes; gdb finds such an executable through NT_FILE."""
+    return text is not None and not re.search("[\udc80-\udcff]", text)
+
+
+def default_tag(manifest: Manifest, identity: str) -> str:
+    """A name from the program and the identity: ``app:3f2a1b4c5d6e``."""
+    name = os.path.basename(manifest.process.executable or manifest.process.name or "") or "crash"
+    safe = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "crash"
+    return f"{safe}:{identity.removeprefix('sha256:')[:12]}"

@@ -1,0 +1,63 @@
+"""What this machine can do, and the command that mends what it cannot."""
+
+import ctypes.util
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from corebox.engine import connect, find_bubblewrap
+from corebox.errors import CoreboxError
+from corebox.image import ensure_toolbox
+from corebox.store import Store
+
+ENOUGH_SPACE = 2 << 30  # bytes: a toolbox, some libraries and a middling core
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; ``remedy`` is a command, empty if all is well."""
+
+    what: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All findings; ``ok`` if the main job can be done: a store, a toolbox and one engine."""
+
+    findings: tuple[Finding, ...]
+    ok: bool
+
+
+def doctor(store: Store) -> Diagnosis:
+    """Look at everything that the main job needs."""
+    engines = [
+        _check("bubblewrap", lambda: find_bubblewrap().name),
+        _check("docker", lambda: connect("docker").name),
+    ]
+    toolbox = _check("toolbox", lambda: ensure_toolbox(store).summary)
+    findings = [*engines, toolbox, _zstd(), _space(store)]
+    return Diagnosis(tuple(findings), toolbox.ok and any(engine.ok for engine in engines))
+
+
+def _check(what: str, attempt: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, True, attempt())
+    except CoreboxError as error:
+        return Finding(what, False, error.message, error.hint)
+
+
+def _zstd() -> Finding:
+    if ctypes.util.find_library("zstd"):
+        return Finding("libzstd", True, "reads and writes zstd bundles")
+    return Finding("libzstd", False, "zstd bundles cannot be read", "apt-get install libzstd1")
+
+
+def _space(store: Store) -> Finding:
+    free = shutil.disk_usage(store.home).free
+    detail = f"{free / 1e9:.1f} GB free in {store.home}"
+    if free >= ENOUGH_SPACE:
+        return Finding("space", True, detail)
+    return Finding("space", False, detail, "corebox rm IMAGE, or export COREBOX_HOME=/where/there/is/room")

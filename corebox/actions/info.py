@@ -1,0 +1,55 @@
+"""Tell what crashed, how, and what is known of each module."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from corebox.actions.opened import open_image
+from corebox.actions.subject import BareCore, BundleFile, Subject
+from corebox.bundle import Manifest, read_manifest
+from corebox.coredump import open_core
+from corebox.gather.collect import Wishes, collect
+from corebox.store import Store
+
+
+@dataclass(frozen=True)
+class Info:
+    """The facts of a subject.
+
+    Attributes:
+        kind: ``core``, ``bundle`` or ``image``.
+        name: as given.
+        identity: of the bundle, if it is known without reading all of it.
+        compared_with: the root whose files a bare core's modules were compared with.
+    """
+
+    kind: str
+    name: str
+    identity: str | None
+    compared_with: str | None
+    manifest: Manifest
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``schema/info-1.schema.json``."""
+        subject = {"kind": self.kind, "name": self.name, "identity": self.identity}
+        return {
+            "version": 1,
+            "subject": subject,
+            "compared_with": self.compared_with,
+            "manifest": self.manifest.to_json(),
+        }
+
+
+def info(store: Store, subject: Subject, root: str = "/") -> Info:
+    """Read the facts of ``subject``; a bare core is compared with the files beneath ``root``.
+
+    Raises:
+        InputError: ``not-a-core``, ``bundle-damaged`` and the others of its reader.
+    """
+    if isinstance(subject, BundleFile):
+        return Info("bundle", str(subject.path), None, None, read_manifest(subject.path))
+    if isinstance(subject, BareCore):
+        with open_core(str(subject.path)) as core:
+            manifest = collect(core, Wishes(root=root)).manifest
+        return Info("core", str(subject.path), None, root, manifest)
+    opened = open_image(store, subject.image)
+    return Info("image", subject.name, opened.identity, None, opened.manifest)

@@ -1,0 +1,40 @@
+"""Hand an image to Docker or Podman, sending only the layers that it lacks."""
+
+from collections.abc import Set
+
+from corebox.engine import DockerEngine, find_daemon
+from corebox.errors import HostError
+from corebox.image import stream_archive
+from corebox.store import Store, StoredImage
+
+
+def load(store: Store, image: StoredImage) -> str | None:
+    """Load ``image`` into the engine that answers; return its name, None if none does.
+
+    Raises:
+        HostError: ``engine-failed``.
+    """
+    engine = find_daemon()
+    if engine is None:
+        return None
+    known = known_layers(engine, image)
+    try:
+        engine.load(stream_archive(store, image, leave_out=known))
+    except HostError:
+        if not known:
+            raise
+        # That a layer may be left out is how engines behave, not what they promise.
+        engine.load(stream_archive(store, image))
+    return engine.name
+
+
+def known_layers(engine: DockerEngine, image: StoredImage) -> Set[str]:
+    """The layers that the engine has in the same place: it knows a layer by all that lie beneath it."""
+    diff_ids = tuple(layer.diff_id for layer in image.layers)
+    depth = 0
+    for chain in engine.layer_chains():
+        shared = 0
+        while shared < min(len(chain), len(diff_ids)) and chain[shared] == diff_ids[shared]:
+            shared += 1
+        depth = max(depth, shared)
+    return {layer.digest for layer in image.layers[:depth]}

@@ -1,0 +1,155 @@
+"""Open gdb on a crash, in a sandbox, building whatever is missing."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from corebox.actions.build import BuildOptions, build
+from corebox.actions.opened import OpenedImage, open_image
+from corebox.actions.subject import BareCore, BundleFile, Subject
+from corebox.bundle.prove import compare_build_ids
+from corebox.coredump import open_core, read_elf
+from corebox.debugger import CORE, ENVIRONMENT, REPLACED_EXECUTABLE, TOOLBOX, gdb_command
+from corebox.engine import Engine, Mount, Sandbox, choose_engine
+from corebox.errors import CoreboxError, InputError
+from corebox.gather.collect import check_executable
+from corebox.store import Store, StoredImage
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ShellOptions:
+    """What to open: another core or executable than the bundle's, and in which engine."""
+
+    core: Path | None = None
+    executable: Path | None = None
+    engine: str = "auto"
+    gdb_arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Session:
+    """All that is needed to start gdb, and what the user should know before."""
+
+    engine: Engine
+    sandbox: Sandbox
+    command: tuple[str, ...]
+    notices: tuple[str, ...]
+
+
+@contextmanager
+def prepare_session(
+    store: Store, subject: Subject, options: ShellOptions, progress: Progress = lambda _: None
+) -> Iterator[Session]:
+    """Build and unpack what is missing, and lay out the sandbox; it lasts as long as the block.
+
+    Raises:
+        InputError: ``bare-core``, ``no-core``, ``wrong-machine``, and those of building.
+        HostError: ``no-engine``.
+    """
+    engine = choose_engine(options.engine)
+    opened = open_image(store, _image_of(store, subject, progress))
+    core = options.core or opened.core
+    if core is None:
+        raise InputError("no-core", "the bundle was made without its core", "give the core: corebox shell -c CORE ...")
+    inside, executable = _executable(opened, options)
+    notices = tuple(_notices(core, inside, executable, options))
+    with store.workplace() as work:
+        mounts = [
+            Mount(opened.toolbox, TOOLBOX),
+            Mount(_readable(core, engine, work) if options.core else core, CORE),
+            Mount(opened.ours / "gdbinit", "/.corebox/gdbinit"),
+            Mount(opened.ours / "manifest.json", "/.corebox/manifest.json"),
+        ]
+        if opened.debug is not None:
+            mounts.append(Mount(opened.debug, "/.corebox/debug"))
+        if options.executable:
+            mounts.append(Mount(_readable(options.executable, engine, work), REPLACED_EXECUTABLE))
+        environment = {**ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb")}
+        sandbox = Sandbox(opened.root, tuple(mounts), environment)
+        yield Session(engine, sandbox, tuple(gdb_command(inside, options.gdb_arguments)), notices)
+
+
+def _image_of(store: Store, subject: Subject, progress: Progress) -> StoredImage:
+    if isinstance(subject, BareCore):
+        raise InputError(
+            "bare-core",
+            f"{subject.path} is a core without the files it was mapped from",
+            f"where it crashed, run: corebox gather {subject.path} -o crash.corebox",
+        )
+    if isinstance(subject, BundleFile):
+        built = build(store, subject.path, BuildOptions(), progress)
+        return store.find(built.image_id)
+    return subject.image
+
+
+def _executable(opened: OpenedImage, options: ShellOptions) -> tuple[str | None, Path | None]:
+    """The executable's path in the sandbox and on this machine."""
+    if options.executable:
+        return REPLACED_EXECUTABLE, options.executable
+    path = opened.manifest.process.executable
+    file = opened.root / path.lstrip("/") if path else None
+    return (path, file) if file is not None and file.is_file() else (None, None)
+
+
+def _notices(core: Path, inside: str | None, executable: Path | None, options: ShellOptions) -> Iterator[str]:
+    """What is not as it should be, in plain words, each with what to do about it."""
+    if executable is None:
+        yield "the bundle has no executable; give it: corebox shell -e EXECUTABLE ..."
+        return
+    facts = read_elf(str(executable))
+    with open_core(str(core)) as opened:
+        if options.executable or options.core:
+            check_executable(opened, str(executable))
+        in_memory = next((module.build_id for module in opened.modules if module.is_executable), None)
+    verdict, detail = compare_build_ids(in_memory, facts.build_id)
+    if verdict == "mismatch":
+        yield f"{executable.name} is not the executable that crashed ({detail}): {in_memory} in the core, " + (
+            f"{facts.build_id} in the file; frames in it will be wrong"
+        )
+    if facts.stripped:
+        yield (
+            f"{executable.name} is stripped: its frames have no names or lines; "
+            f"give the unstripped file of build ID {facts.build_id}: corebox shell -e UNSTRIPPED ..."
+        )
+
+
+def _readable(path: Path, engine: Engine, work: Path) -> Path:
+    """``path``, or a sparse copy if only root could read it and the engine's user is not root.
+
+    Cores are 0600. bubblewrap reads with the caller's rights, a container does not when root calls.
+
+    Raises:
+        InputError: ``no-such-file``, ``cannot-read``.
+    """
+    try:
+        status = path.stat()
+        if engine.name == "bubblewrap" or os.getuid() or status.st_mode & stat.S_IROTH:
+            return path.resolve()
+        copy = work / path.name
+        with path.open("rb") as source, copy.open("xb") as target:
+            _copy_sparse(source.fileno(), target.fileno(), status.st_size)
+        copy.chmod(0o444)
+        work.chmod(0o755)
+        return copy
+    except FileNotFoundError as error:
+        raise InputError("no-such-file", f"{path} does not exist", "check the name: ls -l") from error
+    except OSError as error:
+        raise CoreboxError("cannot-read", f"cannot read {path}: {error.strerror}", "check permissions") from error
+
+
+def _copy_sparse(source: int, target: int, size: int) -> None:
+    os.truncate(target, size)
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(source, end, os.SEEK_DATA)
+        except OSError:  # ENXIO: only a hole is left
+            return
+        end = os.lseek(source, start, os.SEEK_HOLE)
+        while start < end:
+            start += os.copy_file_range(source, target, end - start, start, start)

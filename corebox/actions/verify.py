@@ -1,0 +1,55 @@
+"""Prove that every module is the file that was mapped, believing no verdict that was written down."""
+
+from typing import Any
+
+from corebox.actions.opened import open_image
+from corebox.actions.subject import BareCore, BundleFile, Subject
+from corebox.bundle import VERIFIED, ModuleProof, Verification, prove, verify_bundle
+from corebox.coredump import open_core
+from corebox.errors import InputError
+from corebox.store import Store
+
+
+def verify(store: Store, subject: Subject, root: str = "/") -> Verification:
+    """Prove the modules of ``subject``; those of a bare core against the files beneath ``root``.
+
+    Raises:
+        InputError: ``bundle-damaged``, ``not-a-core``, ``no-core`` for an image without a core.
+    """
+    if isinstance(subject, BundleFile):
+        with store.workplace() as scratch:
+            return verify_bundle(subject.path, str(scratch))
+    if isinstance(subject, BareCore):
+        with open_core(str(subject.path)) as core:
+            return _verification(None, str(subject.path), prove(core, root))
+    opened = open_image(store, subject.image)
+    if opened.core is None:
+        raise InputError("no-core", f"{subject.name} has no core", "verify the bundle: corebox verify x.corebox")
+    with open_core(str(opened.core)) as core:
+        return _verification(opened.identity, subject.name, prove(core, str(opened.root)))
+
+
+def _verification(identity: str | None, name: str, proofs: tuple[ModuleProof, ...]) -> Verification:
+    problems = () if proofs else ("the core names no modules",)
+    ok = not problems and all(proof.verdict == VERIFIED for proof in proofs)
+    return Verification(identity, name, proofs, problems, ok)
+
+
+def verification_json(result: Verification) -> dict[str, Any]:
+    """The document of ``schema/verify-1.schema.json``."""
+    return {
+        "version": 1,
+        "subject": result.subject,
+        "identity": result.identity,
+        "ok": result.ok,
+        "problems": list(result.problems),
+        "modules": [
+            {
+                "path": proof.path,
+                "build_id": {"memory": proof.memory, "file": proof.file},
+                "verdict": proof.verdict,
+                "detail": proof.detail,
+            }
+            for proof in result.modules
+        ],
+    }

@@ -1,0 +1,75 @@
+"""``corebox build``."""
+
+from pathlib import Path
+
+import click
+
+from corebox.actions.build import BuildOptions, Built, build
+from corebox.cli import options, output
+from corebox.resources import shipped
+from corebox.store import Store
+
+
+@click.command("build")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="Name of the image; may be given again.")
+@click.option(
+    "--builder",
+    type=click.Choice(["native", "docker"]),
+    default="native",
+    show_default=True,
+    help="native runs nothing and is reproducible; docker sends the same context to the engine.",
+)
+@click.option(
+    "--load/--no-load",
+    default=True,
+    show_default=True,
+    help="Hand the image to Docker or Podman if one answers, sending only the layers it lacks.",
+)
+@click.option(
+    "--context",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Leave a folder that docker build takes.",
+)
+@click.option(
+    "--template",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Your own Dockerfile.template.",
+)
+@options.as_json
+def command(
+    bundle: Path,
+    tags: tuple[str, ...],
+    builder: str,
+    load: bool,
+    context: Path | None,
+    template: Path | None,
+    as_json: bool,
+) -> int:
+    """Turn a bundle into a container image.
+
+    The image's root is the customer's files at their own paths, with our gdb under /.corebox. The same bundle gives
+    the same image ID, and what has been built is not built again.
+    """
+    chosen = BuildOptions(tags, builder, load, context, template or shipped("Dockerfile.template"))
+    built = build(Store.default(), bundle, chosen, output.progress())
+    if as_json:
+        output.say_json(built.to_json())
+    else:
+        _tell(built)
+    return 0
+
+
+def _tell(built: Built) -> None:
+    output.table(
+        (layer.kind, output.size(layer.size), "reused" if reused else "written", layer.digest[:19])
+        for layer, reused in built.layers
+    )
+    output.say(f"image      {built.image_id}")
+    for tag in built.tags:
+        output.say(f"tag        {tag}")
+    if built.loaded:
+        output.say(f"loaded     into {built.loaded}: {built.loaded} run -it {built.tags[0]}")
+    output.say(f"open it    corebox shell {built.tags[0]}")

@@ -1,0 +1,21 @@
+"""``corebox doctor``."""
+
+import click
+
+from corebox.actions.doctor import doctor
+from corebox.cli import output
+from corebox.errors import HostError
+from corebox.store import Store
+
+
+@click.command("doctor")
+def command() -> int:
+    """Tell what this machine can do, and the command that mends what it cannot."""
+    diagnosis = doctor(Store.default())
+    for finding in diagnosis.findings:
+        output.say(f"{'ok' if finding.ok else 'no':3} {finding.what:11} {finding.detail}")
+        if finding.remedy:
+            output.say(f"{'':15} {finding.remedy}")
+    if not diagnosis.ok:
+        raise HostError("cannot-do", "this machine cannot open crashes", "follow the hints above, at least one engine")
+    return 0

@@ -1,0 +1,35 @@
+"""``corebox info``."""
+
+import click
+
+from corebox.actions.info import info
+from corebox.actions.subject import resolve
+from corebox.cli import options, output
+from corebox.gather.summary import summary_lines
+from corebox.store import Store
+
+
+@click.command("info")
+@options.subject
+@options.root
+@options.as_json
+def command(subject: str, root: str, as_json: bool) -> int:
+    """Tell what crashed, how, and what is known of each module.
+
+    SUBJECT is a bundle, an image in the store, or a bare core.
+    """
+    store = Store.default()
+    found = info(store, resolve(store, subject), root)
+    if as_json:
+        output.say_json(found.to_json())
+        return 0
+    output.say(f"{found.kind}:".ljust(11) + found.name)
+    if found.identity:
+        output.say(f"identity:  {found.identity}")
+    for line in summary_lines(found.manifest, None, 0):
+        output.say(line)
+    output.table(
+        (module.verdict, f"{module.start:#x}", module.memory or "no build ID", module.path)
+        for module in found.manifest.modules
+    )
+    return 0

@@ -1,0 +1,79 @@
+"""The program: its commands, and the one place where an error becomes a message and an exit status."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+import corebox
+from corebox.cli import build, doctor, gather, images, info, output, shell, toolbox, verify
+from corebox.errors import CoreboxError
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+_STORY = """Open a customer's core file with exactly the files it was mapped from.
+
+\b
+Where it crashed:   corebox gather CORE -o crash.corebox
+                    (or the single file corebox-gather.pyz: corebox gather --make-zipapp)
+At your desk:       corebox info crash.corebox      what crashed, how
+                    corebox shell crash.corebox     gdb on it, in a sandbox
+                    corebox build crash.corebox     an image to share
+
+\b
+SUBJECT is a bundle file, the name or ID of an image in the store, or, for info and verify, a bare core.
+Exit status: 0 done; 1 done, but something is not right; 2 wrong usage; 3 bad input; 4 this machine lacks
+something; 5 a bug in corebox.
+"""
+
+
+@click.group(help=_STORY, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(corebox.__version__, prog_name="corebox")
+def program() -> None:
+    """The group of all commands; its help is the story above."""
+
+
+for command in (
+    gather.command,
+    info.command,
+    verify.command,
+    build.command,
+    shell.command,
+    images.images,
+    images.remove,
+    toolbox.command,
+    doctor.command,
+):
+    program.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run corebox with ``arguments`` (the process's if None) and return the exit status."""
+    try:
+        status = program.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except CoreboxError as error:
+        output.complain(error)
+        return error.exit_status
+    except (KeyboardInterrupt, click.Abort):
+        output.note("interrupted; nothing half-made was left")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has seen enough. Nothing may be written to it when Python exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001  # the one place that turns a bug of ours into an exit status
+        if os.environ.get("COREBOX_DEBUG"):
+            traceback.print_exc()
+        output.complain(_bug(error))
+        return CoreboxError.exit_status
+
+
+def _bug(error: Exception) -> CoreboxError:
+    message = f"a bug in corebox: {type(error).__name__}: {error}"
+    return CoreboxError("bug", message, "please report it with the output of the same command under COREBOX_DEBUG=1")

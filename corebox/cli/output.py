@@ -1,0 +1,72 @@
+"""Printing. Whatever comes from a core is data: nothing of it may move the cursor or look like our own words."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+
+from corebox.errors import CoreboxError
+from corebox.gather.summary import printable
+
+# What the parts of a build mean to somebody who waits for them.
+_STEPS = {
+    "toolbox": "preparing gdb",
+    "bundle": "reading the bundle",
+    "system": "writing the system libraries",
+    "program": "writing the program",
+    "symbols": "writing the symbols",
+    "core": "writing the core",
+    "docker": "building with Docker",
+    "engine": "loading into the engine",
+}
+
+
+def say(text: str) -> None:
+    """Print a line of output."""
+    click.echo(printable(text))
+
+
+def say_json(document: Any) -> None:
+    """Print a document for machines."""
+    click.echo(json.dumps(document, sort_keys=True, indent=1))
+
+
+def note(text: str) -> None:
+    """Print a line that is no output."""
+    click.echo(printable(text), err=True)
+
+
+def complain(error: CoreboxError) -> None:
+    """Print an error and what to do about it."""
+    note(f"error: {error.message}")
+    note(f"hint: {error.hint}")
+
+
+def table(rows: Iterable[tuple[str, ...]]) -> None:
+    """Print rows in aligned columns."""
+    escaped = [tuple(printable(cell) for cell in row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*escaped, strict=True)]
+    for row in escaped:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def size(count: int) -> str:
+    """Bytes for people: ``1.2 GB``."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:  # noqa: PLR2004
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def progress() -> Callable[[str], None]:
+    """A callback that tells each step on a terminal and is silent elsewhere."""
+
+    def tell(step: str) -> None:
+        if sys.stderr.isatty():
+            note(f"{_STEPS.get(step, step)} ...")
+
+    return tell

@@ -1,0 +1,40 @@
+"""``corebox shell``."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from corebox.actions.shell import ShellOptions, prepare_session
+from corebox.actions.subject import resolve
+from corebox.cli import options, output
+from corebox.store import Store
+
+
+@click.command("shell")
+@options.subject
+@click.option(
+    "-c", "--core", type=click.Path(path_type=Path), metavar="CORE", help="Another core of the same program."
+)
+@click.option(
+    "-e", "--executable", type=click.Path(path_type=Path), metavar="EXE", help="Another executable, e.g. unstripped."
+)
+@options.engine
+@click.argument("gdb_arguments", nargs=-1, type=click.UNPROCESSED)
+def command(
+    subject: str, core: Path | None, executable: Path | None, engine: str, gdb_arguments: tuple[str, ...]
+) -> int:
+    """Open gdb on a crash, in a sandbox without network, with nothing of this machine in it.
+
+    A bundle is built first if need be. What follows -- goes to gdb:
+
+    \b
+      corebox shell crash.corebox -- -batch -ex bt
+    """
+    store = Store.default()
+    chosen = ShellOptions(core, executable, engine, gdb_arguments)
+    with prepare_session(store, resolve(store, subject), chosen, output.progress()) as session:
+        for notice in session.notices:
+            output.note(f"note: {notice}")
+        tty = sys.stdin.isatty() and sys.stdout.isatty()
+        return session.engine.attach(session.sandbox, session.command, tty)
