@@ -1,9 +1,12 @@
 """From a bundle to an image: the toolbox, the plan of the layers, the Dockerfile, and the native builder."""
 
-from corebox.image.archive import stream_archive, stream_context
-from corebox.image.entries import Entry
+from corebox.image.archive import stream_archive
+from corebox.image.context import stream_context, write_context
 from corebox.image.layers import KINDS
-from corebox.image.native import Assembly, BuiltLayer, Description, assemble, put_native, write_context
+from corebox.image.native import Assembly, BuiltLayer, Description, assemble, put_native
+from corebox.image.opened import OpenedImage, open_image
+from corebox.image.tar import Entry
+from corebox.image.template import default_template
 from corebox.image.toolbox import Toolbox, ensure_toolbox
 
 __all__ = [
@@ -12,9 +15,12 @@ __all__ = [
     "BuiltLayer",
     "Description",
     "Entry",
+    "OpenedImage",
     "Toolbox",
     "assemble",
+    "default_template",
     "ensure_toolbox",
+    "open_image",
     "put_native",
     "stream_archive",
     "stream_context",

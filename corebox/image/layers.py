@@ -1,10 +1,10 @@
 """Which file goes into which layer: a pure function of the manifest, so that crashes of one release share layers."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from corebox.bundle import FileEntry, Manifest
+from corebox.bundle import FileEntry, Manifest, member_of
 from corebox.errors import InputError
 from corebox.image.tar import Entry, complete
 
@@ -14,6 +14,8 @@ PROGRAM = "program"
 SYMBOLS = "symbols"
 CORE = "core"
 ADDED = "added"
+#: In the order of the layers, most shared first.
+KINDS = (TOOLBOX, SYSTEM, PROGRAM, SYMBOLS, CORE, ADDED)
 
 #: Everything of ours is beneath this directory, nothing of the customer's is.
 OURS = ".corebox"
@@ -41,7 +43,7 @@ def plan_layers(manifest: Manifest, root: Path, digests: Mapping[str, str]) -> l
     Args:
         manifest: of the bundle.
         root: where its files are unpacked.
-        digests: hex SHA-256 of each file by its path at the site.
+        digests: hex SHA-256 of each file by the name of its member in the bundle.
 
     Raises:
         InputError: ``reserved-path`` for a path that an image cannot have.
@@ -62,7 +64,7 @@ def _file(entry: FileEntry, root: Path, digests: Mapping[str, str]) -> Entry:
     """The file, readable for gdb's user whoever could read it at the site."""
     source = Path(f"{root}{entry.path}")
     mode = entry.mode & 0o777 | 0o444
-    return Entry(entry.path[1:], mode, entry.mtime, entry.size, None, source, digests[entry.path])
+    return Entry(entry.path[1:], mode, entry.mtime, entry.size, None, source, digests[member_of(entry.path)])
 
 
 def _own_layers(files: Sequence[FileEntry]) -> list[str]:
@@ -78,7 +80,7 @@ def _is_system(path: str, manifest: Manifest) -> bool:
 
 
 def _in_system_folder(path: str) -> bool:
-    return path.split("/")[0] in _SYSTEM_FOLDERS and not path.startswith(_NOT_SYSTEM)
+    return path.partition("/")[0] in _SYSTEM_FOLDERS and not path.startswith(_NOT_SYSTEM)
 
 
 def _require_usable(path: str) -> None:
@@ -89,15 +91,6 @@ def _require_usable(path: str) -> None:
         raise InputError("reserved-path", f"an image cannot have the path {path!r:.200}", hint)
 
 
-def plan_symbols(folder: Path, files: Iterable[tuple[Path, str]]) -> PlannedLayer:
-    """The symbols' layer: the files (path in ``folder``, hex SHA-256), beneath ``/.corebox/debug``."""
-    entries = [
-        Entry(f"{OURS}/debug/{path.relative_to(folder)}", 0o644, 0, path.stat().st_size, None, path, digest)
-        for path, digest in files
-    ]
-    return PlannedLayer(SYMBOLS, tuple(complete(entries)))
-
-
-def kinds(layers: Iterable[PlannedLayer]) -> Iterator[str]:
-    """The kinds of the layers, in order."""
-    return (layer.kind for layer in layers)
+def plan_ours(kind: str, entries: Iterable[Entry]) -> PlannedLayer:
+    """A layer of files of ours, which are all beneath ``/.corebox``."""
+    return PlannedLayer(kind, tuple(complete(entries)))

@@ -3,23 +3,25 @@
 A pure function of bundle, toolbox, symbols and template: nothing of the clock, the machine or the user is in it.
 """
 
-import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from corebox.bundle import Manifest, Unpacked
-from corebox.coredump import CompactionPlan, CoreFile, open_core, plan_compaction
-from corebox.image.dockerfile import Recipe, parse, render
-from corebox.image.entries import Entry, Produced, layer_key, write_layer
-from corebox.image.layers import KINDS, plan_core, plan_rootfs
-from corebox.store import LAYER_KIND, MANIFEST_TYPE, BlobWriter, Descriptor, Layer, Store, StoredImage
+from corebox.image.added import plan_step
+from corebox.image.corelayer import core_layer
+from corebox.image.layers import PlannedLayer, plan_layers, plan_ours
+from corebox.image.recipe import Recipe, parse_recipe
+from corebox.image.tar import Entry, key_of, write_tar
+from corebox.image.template import LayerFile, render_template
+from corebox.store import Descriptor, Layer, Store, StoredImage
+from corebox.store.values import LAYER_KIND, MANIFEST_TYPE, Json
 
 EPOCH = "1970-01-01T00:00:00Z"
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "s390x": "s390x", "riscv64": "riscv64"}
+_LAYER_RECORD = "layer"
+#: uname -m to GOARCH, which OCI uses (OCI image spec, config.md).
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,11 @@ class Description:
 
 @dataclass(frozen=True)
 class BuiltLayer:
-    """One layer of a build; ``reused`` if the store had it, or had all that it is made of."""
+    """One layer of a build; ``reused`` if nothing had to be written for it; ``file`` is its name in a context."""
 
     layer: Layer
     reused: bool
+    file: str
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class Assembly:
 
     layers: tuple[BuiltLayer, ...]
     dockerfile: str
-    recipe: Recipe = field(repr=False)
+    template: Path
+    links: frozenset[str] = field(repr=False)
 
 
 def assemble(
@@ -56,114 +60,93 @@ def assemble(
     manifest: Manifest,
     toolbox: Layer,
     description: Description,
+    *,
     symbols: Sequence[Entry] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> Assembly:
     """Write the layers that the store lacks, and render the Dockerfile.
 
+    Args:
+        store: where the layers go.
+        unpacked: the bundle in a directory; ``manifest`` is the bundle's.
+        manifest: see there.
+        toolbox: the first layer.
+        description: gdb's commands and the image's configuration.
+        symbols: files beneath ``.corebox/debug``.
+        progress: told the kind of each layer before it is written.
+
     Raises:
         InputError: ``reserved-path``, ``not-a-core``.
         UsageError: ``bad-template``.
     """
-    built = {"toolbox": BuiltLayer(toolbox, reused=True)}
-    with ExitStack() as stack:
-        plans = plan_rootfs(unpacked, manifest)
-        plans["symbols"] = list(symbols)
-        core, layout = None, None
-        if unpacked.core is not None:
-            opened = stack.enter_context(open_core(str(unpacked.core)))
-            plan = plan_compaction(opened)
-            core, layout = Produced(plan.size, _writer(opened, plan)), plan.layout()
-        plans["core"] = plan_core(unpacked, manifest, description.gdbinit, core, layout)
-        for kind in KINDS[1:]:
-            if plans[kind]:
-                progress(kind)
-                built[kind] = _build_layer(store, kind, plans[kind])
-    layers = tuple(built[kind] for kind in KINDS if kind in built)
-    text = render(
+    built = [BuiltLayer(toolbox, True, "toolbox.tar")]
+    with core_layer(unpacked, manifest, description.gdbinit) as core:
+        plans = plan_layers(manifest, unpacked.root, unpacked.digests)
+        plans += [plan_ours("symbols", symbols)] if symbols else []
+        for plan in [*plans, core]:
+            progress(plan.kind)
+            before = sum(each.layer.kind == plan.kind for each in built)
+            file = f"{plan.kind}-{before + 1}.tar" if before else f"{plan.kind}.tar"
+            built.append(_build_layer(store, plan, file))
+    text = render_template(
         description.template,
-        [file_name(each.layer) for each in layers],
-        description.environment,
+        [LayerFile(each.layer.kind, each.file) for each in built],
         description.labels,
+        description.environment,
         description.entrypoint,
     )
-    return Assembly(layers, text, parse(text))
+    links = frozenset(link.path[1:] for link in manifest.symlinks)
+    return Assembly(tuple(built), text, description.template, links)
 
 
-
-
-def file_name(layer: Layer) -> str:
-    """The name of a layer in a build context: its kind, so that a Dockerfile reads well."""
-    return f"{layer.kind}.tar"
+def _build_layer(store: Store, plan: PlannedLayer, file: str = "") -> BuiltLayer:
+    """The layer, taken from the store if its inputs are known there."""
+    key = key_of(plan.entries)
+    match store.recall(_LAYER_RECORD, key) if key else None:
+        case {"digest": str(digest), "size": int(size)} if store.has(digest):
+            return BuiltLayer(Layer(digest, size, plan.kind, digest), True, file)
+    with store.writer() as writer:
+        write_tar(plan.entries, writer)
+        blob = writer.commit()
+    if key:
+        store.remember(_LAYER_RECORD, key, {"digest": blob.digest, "size": blob.size})
+    return BuiltLayer(Layer(blob.digest, blob.size, plan.kind, blob.digest), False, file)
 
 
 def put_native(store: Store, assembly: Assembly, tags: Sequence[str]) -> StoredImage:
-    """Put the image that the rendered Dockerfile describes into the store."""
-    by_name = {file_name(each.layer): each.layer for each in assembly.layers}
-    layers = [by_name[name] for name in assembly.recipe.layers]
-    manifest = {
+    """Put the image that the rendered Dockerfile describes into the store.
+
+    Raises:
+        UsageError: ``bad-dockerfile``, ``not-native``.
+    """
+    recipe = parse_recipe(assembly.dockerfile)
+    known = {each.file: each.layer for each in assembly.layers}
+    layers, history = [], []
+    for step in recipe.steps:
+        if step.unpacks and step.sources[0] in known and step.target == "/":
+            layers.append(known[step.sources[0]])
+        else:
+            added = plan_step(step, assembly.template.parent, assembly.links)
+            layers.append(_build_layer(store, added).layer)
+        history.append({"created": EPOCH, "created_by": f"{' '.join(step.sources)} {step.target}"})
+    manifest: Json = {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
-        "layers": [Descriptor(each.media_type, each.digest, each.size, {LAYER_KIND: each.kind}).to_json() for each in layers],
+        "layers": [
+            Descriptor(each.media_type, each.digest, each.size, {LAYER_KIND: each.kind}).to_json() for each in layers
+        ],
     }
-    return store.put_image(manifest, _config(assembly.recipe, layers), tags)
+    return store.put_image(manifest, _config(recipe, layers, history), tags)
 
 
-def _build_layer(store: Store, kind: str, entries: Sequence[Entry]) -> BuiltLayer:
-    key = layer_key(entries)
-    known = store.recall("layer", key) if key else None
-    if known and store.has(str(known["digest"])):
-        return BuiltLayer(Layer(str(known["digest"]), int(str(known["size"])), kind, str(known["digest"])), reused=True)
-    layer = write_layer(store, kind, entries)
-    if key:
-        store.remember("layer", key, {"digest": layer.digest, "size": layer.size})
-    return BuiltLayer(layer, reused=False)
-
-
-def _writer(core: CoreFile, plan: CompactionPlan) -> Callable[[BlobWriter], None]:
-    def write(blob: BlobWriter) -> None:
-        blob.write(plan.head)
-        for run in plan.runs:
-            blob.copy_range(core.fileno(), run.original, run.size)
-        blob.write(plan.tail)
-
-    return write
-
-
-def _config(recipe: Recipe, layers: Sequence[Layer]) -> dict[str, Any]:
+def _config(recipe: Recipe, layers: Sequence[Layer], history: Sequence[Mapping[str, str]]) -> Json:
     """The image configuration (OCI image spec, config.md)."""
-    config: dict[str, Any] = {
-        "Env": list(recipe.environment),
-        "Labels": dict(recipe.labels),
-        "User": recipe.user,
-        "WorkingDir": recipe.working_directory,
-    }
-    if recipe.entrypoint is not None:
-        config["Entrypoint"] = list(recipe.entrypoint)
-    if recipe.command is not None:
-        config["Cmd"] = list(recipe.command)
     machine = platform.machine()
     return {
         "created": EPOCH,
         "architecture": _ARCHITECTURES.get(machine, machine),
         "os": "linux",
-        "config": config,
-        "rootfs": {"type": "layers", "diff_ids": [layer.digest for layer in layers]},
-        "history": [{"created": EPOCH, "created_by": f"ADD {file_name(layer)} /"} for layer in layers],
+        "config": recipe.config(),
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
+        "history": list(history),
     }
-
-
-def write_context(store: Store, assembly: Assembly, folder: Path) -> None:
-    """Leave a folder that ``docker build`` takes: the Dockerfile and the layers as hard links, else copies."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "Dockerfile").write_text(assembly.dockerfile, encoding="utf-8")
-    for each in assembly.layers:
-        target = folder / file_name(each.layer)
-        target.unlink(missing_ok=True)
-        try:
-            os.link(store.blob_path(each.layer.digest), target)
-        except OSError:  # another file system
-            target.write_bytes(b"")
-            with store.blob_path(each.layer.digest).open("rb") as source, target.open("wb") as copy:
-                while os.copy_file_range(source.fileno(), copy.fileno(), 1 << 30):
-                    pass

@@ -54,7 +54,7 @@ def parse_recipe(dockerfile: str) -> Recipe:
     return recipe
 
 
-def _apply(instruction: Instruction, recipe: Recipe) -> None:  # noqa: C901 - one line for each instruction
+def _apply(instruction: Instruction, recipe: Recipe) -> None:
     match instruction.name:
         case "FROM":
             if instruction.rest != "scratch":
@@ -91,3 +91,9 @@ def _step(instruction: Instruction) -> Step:
     if any(source.startswith(("http:", "https:", "git@")) for source in sources):
         raise not_native(instruction, "fetches something")
     return Step(instruction.line, tuple(sources), target, mode, instruction.name == "ADD")
+
+
+def copied_files(dockerfile: str) -> list[str]:
+    """The sources of all COPY and ADD instructions, in a Dockerfile that may have others too."""
+    steps = [_step(each) for each in parse_dockerfile(dockerfile) if each.name in ("ADD", "COPY")]
+    return [source for step in steps for source in step.sources]

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,11 @@ from corebox.store import BlobWriter
 
 _DIRECTORY_MODE = 0o755
 _BLOCK = tarfile.BLOCKSIZE
+_FORMAT = 1  # raise it when the bytes that an entry makes change
+
+
+#: Appends the content of a file to the tar.
+Produce = Callable[[BlobWriter], None]
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Entry:
 
     Attributes:
         path: relative to the root, without a slash at either end.
-        size: bytes of the file; ``source`` is where to read them, or the bytes themselves.
+        size: bytes of the file; ``source`` is where to read them, the bytes themselves, or what appends them.
         digest: hex SHA-256 of the file, if it is known beforehand.
     """
 
@@ -33,7 +38,7 @@ class Entry:
     mtime: int = 0
     size: int = 0
     target: str | None = None
-    source: Path | bytes | None = None
+    source: Path | bytes | Produce | None = None
     digest: str | None = None
 
 
@@ -51,10 +56,12 @@ def complete(entries: Iterable[Entry]) -> list[Entry]:
     return sorted(by_path.values(), key=lambda entry: os.fsencode(entry.path).split(b"/"))
 
 
-def key_of(entries: Sequence[Entry]) -> str:
-    """A text that two layers share only if their tars are equal; every file's digest is known."""
+def key_of(entries: Sequence[Entry]) -> str | None:
+    """A text that two layers share only if their tars are equal; None if a file's digest is not known beforehand."""
+    if any(entry.source is not None and entry.digest is None for entry in entries):
+        return None
     rows = [[e.path, e.mode, e.mtime, e.size, e.target, e.digest] for e in entries]
-    return hashlib.sha256(json.dumps(rows).encode("ascii")).hexdigest()
+    return hashlib.sha256(json.dumps([_FORMAT, rows]).encode("ascii")).hexdigest()
 
 
 def write_tar(entries: Sequence[Entry], writer: BlobWriter) -> None:
@@ -63,6 +70,8 @@ def write_tar(entries: Sequence[Entry], writer: BlobWriter) -> None:
         writer.write(_header(entry))
         if isinstance(entry.source, bytes):
             writer.write(entry.source)
+        elif callable(entry.source):
+            entry.source(writer)
         elif entry.source is not None:
             _write_file(entry.source, entry.size, writer)
         writer.write(bytes(-entry.size % _BLOCK))
@@ -78,11 +87,15 @@ def _write_file(source: Path, size: int, writer: BlobWriter) -> None:
 
 
 def _header(entry: Entry) -> bytes:
-    """The member's headers; Python 3.9 and later agree on every byte."""
     info = tarfile.TarInfo(entry.path)
     info.mode, info.mtime, info.size = entry.mode, entry.mtime, entry.size
     if entry.target is not None:
         info.type, info.linkname = tarfile.SYMTYPE, entry.target
     elif entry.source is None:
         info.type = tarfile.DIRTYPE
+    return header_of(info)
+
+
+def header_of(info: tarfile.TarInfo) -> bytes:
+    """A member's headers; Python 3.9 and later agree on every byte."""
     return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")

@@ -19,38 +19,35 @@ class LayerFile:
     file: str
 
 
-@dataclass(frozen=True)
-class Values:
-    """The variables of the template, named as they are there."""
-
-    layers: Sequence[LayerFile]
-    labels: Mapping[str, str]
-    environment: Mapping[str, str]
-    command: Sequence[str]
-
-
 def default_template() -> Path:
     """The template that corebox ships."""
     return shipped("Dockerfile.template")
 
 
-def render_template(path: Path, values: Values) -> str:
-    """The Dockerfile.
+def render_template(
+    path: Path,
+    layers: Sequence[LayerFile],
+    labels: Mapping[str, str],
+    environment: Mapping[str, str],
+    entrypoint: Sequence[str],
+) -> str:
+    """The Dockerfile; the template knows the arguments under their names here.
 
     Raises:
         UsageError: ``bad-template``.
     """
-    environment = jinja2.Environment(
+    engine = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - a Dockerfile is no HTML; the filters below quote what is not ours
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["quoted"] = quoted
-    environment.filters["exec_form"] = lambda words: json.dumps(list(words))
+    engine.filters["quoted"] = quoted
+    engine.filters["exec_form"] = lambda words: json.dumps(list(words))
     try:
-        return environment.from_string(path.read_text()).render(vars(values))
+        template = engine.from_string(path.read_text(encoding="utf-8"))
+        return template.render(layers=layers, labels=labels, environment=environment, entrypoint=entrypoint)
     except (OSError, UnicodeDecodeError, jinja2.TemplateError) as error:
         hint = f"compare it with the template that corebox ships: {default_template()}"
         raise UsageError("bad-template", f"cannot use the template {path}: {error}", hint) from error

@@ -95,7 +95,7 @@ class Store:
     # Images
 
     def put_image(self, manifest: Json, config: Json, tags: Iterable[str] = ()) -> StoredImage:
-        """Store an image whose layers are there; ``manifest`` is an OCI manifest but for its ``config``, filled in here."""
+        """Store an image whose layers are there; ``config`` of ``manifest`` is filled in here."""
         described = self.put_json(config, CONFIG_TYPE)
         stored = self.put_json({**manifest, "config": described.to_json()}, MANIFEST_TYPE)
         return self.put_manifest(stored, tags)

@@ -1,0 +1,66 @@
+"""The context of a real builder: the rendered Dockerfile, the layers that it adds, and the template's own files."""
+
+import contextlib
+import os
+import shutil
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from corebox.errors import UsageError
+from corebox.image.archive import small, stream_blob
+from corebox.image.native import Assembly
+from corebox.image.recipe import copied_files
+from corebox.image.tar import header_of
+from corebox.store import Store
+
+_DOCKERFILE = "Dockerfile"
+
+
+def stream_context(store: Store, assembly: Assembly) -> Iterator[bytes]:
+    """Yield the context as a tar, for an engine's build call."""
+    yield small(_DOCKERFILE, assembly.dockerfile.encode("utf-8"))
+    for each in assembly.layers:
+        yield from stream_blob(store, each.layer.digest, each.file)
+    for name, path in _extra_files(assembly):
+        info = tarfile.TarInfo(name)
+        status = path.stat()
+        info.mode, info.mtime, info.size = status.st_mode & 0o777, int(status.st_mtime), status.st_size
+        yield header_of(info) + path.read_bytes() + bytes(-info.size % tarfile.BLOCKSIZE)
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def write_context(store: Store, assembly: Assembly, folder: Path) -> None:
+    """Leave a folder that ``docker build`` and buildah take; layers are hard links where possible, else copies.
+
+    Raises:
+        UsageError: ``context-exists`` if the folder has something in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise UsageError("context-exists", f"{folder} is not empty", "give the name of a new folder")
+    (folder / _DOCKERFILE).write_text(assembly.dockerfile, encoding="utf-8")
+    for each in assembly.layers:
+        _link_or_copy(store.blob_path(each.layer.digest), folder / each.file)
+    for name, path in _extra_files(assembly):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, folder / name)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    with contextlib.suppress(OSError):  # another file system
+        os.link(source, target)
+        return
+    shutil.copyfile(source, target)
+
+
+def _extra_files(assembly: Assembly) -> Iterator[tuple[str, Path]]:
+    """The files beside the template that the Dockerfile copies: (name in the context, path)."""
+    known = {each.file for each in assembly.layers}
+    folder = assembly.template.parent
+    for source in copied_files(assembly.dockerfile):
+        if source in known:
+            continue
+        path = folder / source
+        paths = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+        yield from ((str(each.relative_to(folder)), each) for each in paths if each.is_file())

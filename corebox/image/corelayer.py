@@ -1,0 +1,56 @@
+"""The last layer: the compact core, and what is needed to open it and to give the bundle back."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from corebox.bundle import MANIFEST, RUN_SCRIPT, SUMS, Manifest, Unpacked
+from corebox.coredump import CompactionPlan, CoreFile, open_core, plan_compaction
+from corebox.image.layers import CORE, OURS, PlannedLayer, plan_ours
+from corebox.image.tar import Entry, Produce, text_file
+from corebox.store import BlobWriter
+
+CORE_FILE = f"{OURS}/core"
+LAYOUT_FILE = f"{OURS}/core.layout.json"
+MANIFEST_FILE = f"{OURS}/manifest.json"
+GDBINIT_FILE = f"{OURS}/gdbinit"
+SCRATCH = f"{OURS}/tmp"  # noqa: S108 - a directory of the image
+BUNDLE = f"{OURS}/bundle"
+
+
+@contextmanager
+def core_layer(unpacked: Unpacked, manifest: Manifest, gdbinit: str) -> Iterator[PlannedLayer]:
+    """The plan of the layer; the core stays open as long as the plan may be used.
+
+    Raises:
+        InputError: ``not-a-core``.
+    """
+    manifest_bytes = manifest.to_bytes()
+    entries = [
+        text_file(MANIFEST_FILE, manifest_bytes),
+        text_file(f"{BUNDLE}/{RUN_SCRIPT}", unpacked.run_script.read_bytes(), 0o755),
+        text_file(f"{BUNDLE}/{SUMS}", unpacked.sums),
+        text_file(GDBINIT_FILE, gdbinit.encode("utf-8", "surrogateescape")),
+        Entry(SCRATCH, 0o1777),
+    ]
+    if hashlib.sha256(manifest_bytes).hexdigest() != unpacked.digests[MANIFEST]:
+        # Written by a later minor version: the original has keys that we do not know.
+        entries.append(text_file(f"{BUNDLE}/{MANIFEST}", (unpacked.root.parent / MANIFEST).read_bytes()))
+    with ExitStack() as stack:
+        if unpacked.core is not None:
+            core = stack.enter_context(open_core(str(unpacked.core)))
+            plan = plan_compaction(core)
+            entries.append(Entry(CORE_FILE, 0o644, 0, plan.size, None, _producer(core, plan)))
+            entries.append(text_file(LAYOUT_FILE, json.dumps(plan.layout(), sort_keys=True).encode("ascii")))
+        yield plan_ours(CORE, entries)
+
+
+def _producer(core: CoreFile, plan: CompactionPlan) -> Produce:
+    def produce(writer: BlobWriter) -> None:
+        writer.write(plan.head)
+        for run in plan.runs:
+            writer.copy_range(core.fileno(), run.original, run.size)
+        writer.write(plan.tail)
+
+    return produce

@@ -1,0 +1,285 @@
+"""Finds gdb, its Python, its libraries and its data on this machine, and lays them out as the toolbox."""
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from corebox.coredump import read_elf
+from corebox.errors import HostError
+from corebox.image.tar import Entry
+from corebox.resources import shipped
+
+#: Where the toolbox is in the image, as the members of its layer are named.
+HOME = ".corebox/toolbox"
+
+#: Packages of the standard library that no pretty-printer needs; most of its size.
+_LEFT_OUT = re.compile(
+    r"__pycache__|config-.*|ensurepip|distutils|dbm|idlelib|lib2to3|msilib|pydoc_data|site-packages|dist-packages|sqlite3"
+    r"|tests?|tkinter|turtle(demo|\.py)|venv|wsgiref|xmlrpc|(site|user)customize\.py"
+)
+#: Extension modules that are tests, need large libraries, or (readline) would fight with gdb's own.
+_MODULES_LEFT_OUT = re.compile(
+    r"(_test|xx|_xx|_ctypes_test|_tkinter|_dbm|_gdbm|_sqlite3|_ssl|_hashlib|_curses|readline|nis|ossaudio|_crypt|_uuid)"
+)
+_TERMINALS = ("ansi", "dumb", "linux", "rxvt*", "screen*", "tmux*", "vt100", "vt102", "vt220", "xterm*")
+_TERMINFO = ("/etc/terminfo", "/lib/terminfo", "/usr/lib/terminfo", "/usr/share/terminfo")
+#: glibc opens it when a thread ends (pthread_exit(3)); nothing names it as needed.
+_LIBGCC = "libgcc_s.so.1"
+_LISTED = re.compile(r"^\t(\S+) => (/.+) \(0x[0-9a-f]+\)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Debugger:
+    """A gdb of this machine and what belongs to it.
+
+    Attributes:
+        gdb: the program.
+        gdb_version: for people and labels.
+        package: folder of the Python package ``gdb``, or None if this gdb has no Python.
+        data: gdb's data directory.
+        libpython: the shared library that it needs.
+        stdlib: folder of the standard library; ``dynload`` of its extension modules.
+        interpreter: a Python of the very same version, to compile with.
+    """
+
+    gdb: Path
+    gdb_version: str
+    package: Path
+    data: Path
+    libpython: Path | None
+    stdlib: Path
+    dynload: Path
+    python_version: str
+    interpreter: tuple[str, ...]
+
+    def big_files(self) -> list[Path]:
+        """The files whose change makes another toolbox."""
+        libpython = [self.libpython] if self.libpython else []
+        return [self.gdb, *libpython, self.package / "__init__.py", self.stdlib / "os.py"]
+
+
+def find_debugger() -> Debugger:
+    """The gdb of the PyPI package ``gdb-for-pwndbg``, which is built for the Python that runs us.
+
+    Raises:
+        HostError: ``no-gdb`` or ``no-libpython``.
+    """
+    spec = importlib.util.find_spec("gdb_for_pwndbg")
+    package = importlib.util.find_spec("gdb")
+    if spec is None or spec.origin is None or package is None or package.origin is None:
+        raise HostError("no-gdb", "the Python package gdb-for-pwndbg is missing", "pip install gdb-for-pwndbg")
+    vendored = Path(spec.origin).parent / "_vendor"
+    return Debugger(
+        gdb=vendored / "bin/gdb",
+        gdb_version=importlib.metadata.version("gdb-for-pwndbg"),
+        package=Path(package.origin).parent,
+        data=vendored / "share/gdb",
+        libpython=_find_libpython(),
+        stdlib=Path(sysconfig.get_path("stdlib")),
+        dynload=Path(sysconfig.get_config_var("DESTSHARED")),
+        python_version=".".join(map(str, sys.version_info[:3])),
+        interpreter=(sys.executable, "-s", "-S", "-B"),
+    )
+
+
+def _find_libpython() -> Path:
+    name = sysconfig.get_config_var("INSTSONAME") or ""
+    folders = [sysconfig.get_config_var("LIBDIR"), f"{sys.base_exec_prefix}/lib", sysconfig.get_config_var("LIBPL")]
+    multiarch = sysconfig.get_config_var("MULTIARCH")
+    folders += [f"/usr/lib/{multiarch}", f"/lib/{multiarch}", "/usr/lib64", "/usr/lib"]
+    for folder in filter(None, folders):
+        path = Path(folder) / name
+        if ".so" in name and path.exists():
+            return path
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    hint = (
+        f"apt-get install libpython{version}, or dnf install python3-libs, or use a Python built with --enable-shared"
+    )
+    raise HostError("no-libpython", f"gdb needs the shared library of Python {version}, which is missing", hint)
+
+
+def find_gdb(path: Path) -> Debugger:
+    """Another gdb of this machine, which tells itself where its Python and its data are.
+
+    Raises:
+        HostError: ``gdb-unusable``.
+    """
+    facts = _ask(path)
+    version = facts["python_version"]
+    return Debugger(
+        gdb=path.resolve(),
+        gdb_version=facts["gdb_version"],
+        package=Path(facts["package"]),
+        data=Path(facts["data"]),
+        libpython=None,
+        stdlib=Path(facts["stdlib"]),
+        dynload=Path(facts["dynload"]),
+        python_version=version,
+        interpreter=_interpreter(path, version, facts["prefix"]),
+    )
+
+
+_QUESTION = """python
+import gdb, json, sys, sysconfig, os
+print("corebox:" + json.dumps({
+    "gdb_version": gdb.VERSION, "package": os.path.dirname(gdb.__file__), "data": gdb.parameter("data-directory"),
+    "stdlib": os.path.dirname(os.__file__), "dynload": sysconfig.get_config_var("DESTSHARED"),
+    "prefix": sys.base_prefix,
+    "python_version": "%d.%d.%d" % sys.version_info[:3]}))
+end
+"""
+
+
+def _ask(gdb: Path) -> dict[str, str]:
+    try:
+        asked = subprocess.run(
+            [gdb, "-nx", "-nh", "-batch", "-x", "/dev/stdin"],
+            input=_QUESTION,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _unusable(gdb, str(error)) from error
+    for line in asked.stdout.splitlines():
+        if line.startswith("corebox:"):
+            facts: dict[str, str] = json.loads(line.removeprefix("corebox:"))
+            return facts
+    raise _unusable(gdb, "it has no Python")
+
+
+def _interpreter(gdb: Path, version: str, prefix: str) -> tuple[str, ...]:
+    """A Python of this version; pycs of another one would be of no use."""
+    short = version.rpartition(".")[0]
+    for candidate in (f"{prefix}/bin/python{short}", f"/usr/bin/python{short}", sys.executable):
+        if Path(candidate).exists() and (candidate != sys.executable or sys.version.startswith(short + ".")):
+            return (candidate, "-s", "-S", "-B")
+    raise _unusable(gdb, f"there is no python{short} to compile its Python files with")
+
+
+def _unusable(gdb: Path, why: str) -> HostError:
+    return HostError("gdb-unusable", f"cannot make a toolbox from {gdb}: {why}", "leave out --gdb, or give another gdb")
+
+
+def gather_entries(debugger: Debugger, ours: Path, work: Path) -> list[Entry]:
+    """All members of the toolbox's layer but the directories.
+
+    Args:
+        debugger: what to put in.
+        ours: the shipped folder ``images/toolbox``.
+        work: an empty directory for compiled files, which the members then refer to.
+    """
+    version = "python" + debugger.python_version.rpartition(".")[0]
+    modules = [path for path in sorted(debugger.dynload.glob("*.so")) if not _MODULES_LEFT_OUT.match(path.name)]
+    return [
+        _file("bin/gdb", debugger.gdb, 0o755),
+        *_libraries(debugger, modules),
+        *(_file(f"python/lib/{version}/lib-dynload/{path.name}", path) for path in modules),
+        *_compiled(debugger, version, ours / "gdbside", work),
+        *_tree("share/gdb", debugger.data, leave_out=("python", "system-gdbinit", "guile")),
+        *_terminals(),
+        *_tree("share/licenses", ours / "licenses"),
+    ]
+
+
+def _file(name: str, source: Path, mode: int = 0o644) -> Entry:
+    return Entry(f"{HOME}/{name}", mode, 0, source.stat().st_size, None, source)
+
+
+def _tree(name: str, folder: Path, leave_out: Iterable[str] = ()) -> Iterator[Entry]:
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if path.is_file() and relative.parts[0] not in leave_out:
+            yield _file(f"{name}/{relative}", path)
+
+
+def _terminals() -> Iterator[Entry]:
+    """Descriptions of common terminals, for gdb's text interface; the first folder that has one wins (terminfo(5))."""
+    found: dict[str, Path] = {}
+    for folder in map(Path, _TERMINFO):
+        for path in sorted(each for pattern in _TERMINALS for each in folder.glob(f"?/{pattern}")):
+            found.setdefault(str(path.relative_to(folder)), path)
+    yield from (_file(f"share/terminfo/{name}", path) for name, path in found.items())
+
+
+def _libraries(debugger: Debugger, modules: Iterable[Path]) -> Iterator[Entry]:
+    """The loader, and every shared library that gdb and the extension modules need, found by that very loader."""
+    interpreter = read_elf(str(debugger.gdb)).interpreter
+    if interpreter is None:
+        return
+    loader = Path(interpreter)
+    folders = str(debugger.libpython.parent) if debugger.libpython else ""
+    found: dict[str, Path] = {}
+    for program in (debugger.gdb, *modules):
+        listed = subprocess.run(
+            [loader, "--library-path", folders, "--list", program], capture_output=True, text=True, check=False
+        )
+        if "not found" in listed.stdout or (listed.returncode and listed.stderr):
+            raise _unusable(debugger.gdb, f"{program}: {(listed.stderr or listed.stdout).strip()[-200:]}")
+        found.update({name: Path(path) for name, path in _LISTED.findall(listed.stdout) if "/" not in name})
+    libgcc = [path for folder in ("", "/usr/lib64") if (path := found["libc.so.6"].parent / folder / _LIBGCC).exists()]
+    found.update((_LIBGCC, path) for path in libgcc[:1])
+    found[loader.name] = loader
+    for name, path in found.items():
+        yield _file(f"lib/{name}", path, 0o755 if path == loader else 0o644)
+    yield Entry(f"{HOME}/lib/ld.so", 0o777, target=loader.name)
+
+
+def _compiled(debugger: Debugger, version: str, gdbside: Path, work: Path) -> Iterator[Entry]:
+    """The standard library as pycs alone; gdb's package and ours as sources with pycs beside them.
+
+    gdb finds the modules of its package by looking for ``*.py`` (``gdb/__init__.py``, ``auto_load_packages``).
+    """
+    tag = "cpython-" + "".join(debugger.python_version.split(".")[:2])
+    jobs: list[tuple[str, str, str]] = []
+    for folder, name, with_source in (
+        (debugger.stdlib, f"python/lib/{version}", False),
+        (debugger.package, "share/gdb/python/gdb", True),
+        (gdbside, "share/corebox", True),
+    ):
+        for path in _sources(folder):
+            relative = path.relative_to(folder)
+            if with_source:
+                yield _file(f"{name}/{relative}", path)
+                target = f"{name}/{relative.parent}/__pycache__/{path.stem}.{tag}.pyc"
+            else:
+                target = f"{name}/{relative}c"
+            jobs.append((str(path), f"/{HOME}/{name}/{relative}", os.path.normpath(target)))
+    _precompile(debugger, jobs, work)
+    for _, _, target in jobs:
+        yield _file(target, work / target)
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    """The Python files that are wanted beneath ``folder``."""
+    for path in sorted(folder.iterdir()):
+        if _LEFT_OUT.fullmatch(path.name):
+            continue
+        if path.is_dir():
+            yield from _sources(path)
+        elif path.suffix == ".py" and path.is_file():
+            yield path
+
+
+def _precompile(debugger: Debugger, jobs: list[tuple[str, str, str]], work: Path) -> None:
+    wanted = [(source, name, str(work / target)) for source, name, target in jobs]
+    script = shipped("images/toolbox") / "precompile.py"
+    done = subprocess.run(
+        [*debugger.interpreter, str(script)],
+        input=json.dumps(wanted),
+        env={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise _unusable(debugger.gdb, done.stderr.strip()[-300:])
