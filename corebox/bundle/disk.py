@@ -60,14 +60,21 @@ class DiskRoot:
             return Lookup(path, resolution.links, None, "not a regular file")
         if not os.access(disk_path, os.R_OK):
             return Lookup(path, resolution.links, None, "not readable for this user")
-        file = DiskFile(
-            disk_path,
-            status.st_size,
-            status.st_mode & 0o777,
-            max(0, int(status.st_mtime)),
-            (status.st_dev, status.st_ino),
-        )
-        return Lookup(path, resolution.links, file, None)
+        return Lookup(path, resolution.links, _file(disk_path, status), None)
+
+
+def _file(disk_path: str, status: os.stat_result) -> DiskFile:
+    time = max(0, int(status.st_mtime))
+    return DiskFile(disk_path, status.st_size, status.st_mode & 0o777, time, (status.st_dev, status.st_ino))
+
+
+def stat_file(disk_path: str) -> Optional[DiskFile]:
+    """The regular file that opening ``disk_path`` gives (a link of /proc is followed), or None."""
+    try:
+        status = os.stat(disk_path)
+    except OSError:
+        return None
+    return _file(disk_path, status) if stat.S_ISREG(status.st_mode) and os.access(disk_path, os.R_OK) else None
 
 
 def _reason(error: OSError) -> str:

@@ -11,6 +11,7 @@ from typing import BinaryIO, Callable, Deque, Iterator, List, Mapping, NamedTupl
 
 from corebox.bundle import compression, layout
 from corebox.bundle.digests import PagesDigest, format_sums, identity_of
+from corebox.bundle.envelope import Envelope, Filter
 from corebox.bundle.manifest import FileEntry, Manifest
 from corebox.bundle.members import core_member, file_members, plain, symlink_members
 from corebox.bundle.runscript import run_script
@@ -42,6 +43,7 @@ def write_bundle(
     *,
     jobs: int = 1,
     progress: Optional[Progress] = None,
+    envelope: Optional[Envelope] = None,
 ) -> WrittenBundle:
     """Write the bundle ``out``, replacing a file of that name.
 
@@ -52,6 +54,7 @@ def write_bundle(
         core: the core, if ``manifest.core.included``.
         jobs: threads that compress.
         progress: told of the bytes read.
+        envelope: how to encrypt it, if at all; nothing unencrypted touches the disk then.
 
     Raises:
         InputError: ``file-changed`` when a file is no longer as the manifest has it, or the core still grows.
@@ -62,8 +65,12 @@ def write_bundle(
         descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".corebox-")  # mode 0600
         try:
             with open(descriptor, "wb") as file:
-                identity = _write_compressed(file, _Content(manifest, sources, core, progress), jobs)
-                size = file.tell()
+                content = _Content(manifest, sources, core, progress)
+                if envelope is None:
+                    identity = _write_compressed(file, content, jobs)
+                else:
+                    identity = _write_encrypted(file, content, jobs, envelope)
+            size = os.path.getsize(temporary)
             os.replace(temporary, out)
         except BaseException:
             os.unlink(temporary)
@@ -85,6 +92,20 @@ class _Content(NamedTuple):
     sources: Mapping[str, str]
     core: Optional[CoreFile]
     progress: Optional[Progress]
+
+
+def _write_encrypted(file: BinaryIO, content: _Content, jobs: int, envelope: Envelope) -> str:
+    file.write(envelope.head)
+    encryption = Filter(envelope.command, envelope.password, None, file)
+    try:
+        identity = _write_compressed(encryption.stdin, content, jobs)
+    except BrokenPipeError:
+        identity = ""  # the program has ended; it says why
+    except BaseException:
+        encryption.abandon()
+        raise
+    encryption.finish()
+    return identity
 
 
 def _write_compressed(file: BinaryIO, content: _Content, jobs: int) -> str:

@@ -4,6 +4,8 @@ Nothing of the target is run, not even ``ldd``; nothing is sent anywhere. Python
 """
 
 from corebox.gather.collect import Collection, Wishes, collect
+from corebox.gather.request import request_script
+from corebox.gather.tree import unpacked_archive
 from corebox.gather.zipapp import make_zipapp
 
-__all__ = ["Collection", "Wishes", "collect", "make_zipapp"]
+__all__ = ["Collection", "Wishes", "collect", "make_zipapp", "request_script", "unpacked_archive"]

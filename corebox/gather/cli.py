@@ -2,16 +2,14 @@
 
 import argparse
 import os
-import re
 import sys
 import time
 import traceback
 from typing import Optional, Sequence, TextIO
 
-from corebox.bundle import SUFFIX, Manifest, WrittenBundle, write_bundle
-from corebox.coredump import open_core
-from corebox.errors import CoreboxError, UsageError
-from corebox.gather.collect import Wishes, collect
+from corebox.errors import CoreboxError
+from corebox.gather import handler
+from corebox.gather.job import Gathered, gather, input_size
 from corebox.gather.options import make_parser
 from corebox.gather.progress import ProgressLine, format_size
 from corebox.gather.summary import is_exact, list_lines, printable, summary_json, summary_lines
@@ -40,55 +38,37 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Do what the options say."""
+    limits = handler.Limits(options.max_bundles, options.max_bytes)
     if options.make_zipapp:
         size = make_zipapp(options.make_zipapp)
         _say("wrote {}, {}".format(options.make_zipapp, format_size(size)))
         return 0
-    if options.core is None:
-        raise UsageError("no-core-given", "which core?", "give the core file: corebox-gather CORE; see --help")
+    if options.install_handler:
+        line = handler.install_handler(options.install_handler, handler.running_program(), limits)
+        _say("installed; now tell the kernel, as root:\n  echo '{}' > /proc/sys/kernel/core_pattern".format(line))
+        return 0
+    if options.handle:
+        return handler.handle_crash(options.handle, sys.stdin.buffer, tuple(options.crash), limits, options.jobs)
     began = time.monotonic()
-    with open_core(options.core) as core:
-        collection = collect(core, wishes_of(options))
-        if options.list:
-            _say("\n".join(list_lines(collection.manifest)))
-            return _finish(options, collection.manifest, None, began)
-        out = options.output or default_name(collection.manifest)
-        progress = ProgressLine(sys.stderr)
-        try:
-            source = core if collection.manifest.core.included else None
-            written = write_bundle(
-                out, collection.manifest, collection.sources, source, jobs=options.jobs, progress=progress
-            )
-        finally:
-            progress.clear()
-        return _finish(options, collection.manifest, written, began)
+    progress = ProgressLine(sys.stderr)
+    try:
+        gathered = gather(options, progress)
+    finally:
+        progress.clear()
+    _say(_text(options, gathered, time.monotonic() - began))
+    return 0 if is_exact(gathered.manifest) else 1
 
 
-def wishes_of(options: argparse.Namespace) -> Wishes:
-    """The customer's wishes from the options."""
-    return Wishes(
-        executable=options.executable,
-        root=options.root,
-        without_executable=options.no_exe,
-        without_core=options.no_core,
-        consent_hostname=options.consent_hostname,
-    )
-
-
-def default_name(manifest: Manifest) -> str:
-    """The bundle's name from program and process: ``app-1234.corebox``."""
-    process = manifest.process
-    name = os.path.basename(process.executable or process.name or "") or "crash"
-    safe = re.sub(r"[^A-Za-z0-9._+-]", "_", name).lstrip(".-") or "crash"
-    return "{}-{}{}".format(safe, process.pid, SUFFIX) if process.pid else safe + SUFFIX
-
-
-def _finish(options: argparse.Namespace, manifest: Manifest, written: Optional[WrittenBundle], began: float) -> int:
+def _text(options: argparse.Namespace, gathered: Gathered, seconds: float) -> str:
+    manifest = gathered.manifest
+    if options.list:
+        return "\n".join(list_lines(manifest))
     if options.json:
-        _say(summary_json(manifest, written))
-    else:
-        _say("\n".join(summary_lines(manifest, written, time.monotonic() - began)))
-    return 0 if is_exact(manifest) else 1
+        return summary_json(manifest, gathered.written)
+    lines = list(summary_lines(manifest, gathered.written, seconds))
+    if options.dry_run:
+        lines.append("dry run:   {} would be read, nothing was written".format(format_size(input_size(manifest))))
+    return "\n".join(lines)
 
 
 def _say(text: str) -> None:

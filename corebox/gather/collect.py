@@ -6,23 +6,31 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from corebox import __version__
 from corebox.bundle import CrashedProcess, Manifest, ModuleEntry, Remark, Site, StoredCore, TruncatedCore
-from corebox.bundle.disk import DiskRoot, Lookup
+from corebox.bundle.disk import DiskRoot, Lookup, stat_file
 from corebox.bundle.prove import prove_module
 from corebox.bundle.rootfs import is_canonical
-from corebox.coredump import CoreFile, FileMapping, Module, read_elf
+from corebox.coredump import CoreFile, FileMapping, Module, is_elf, read_elf
 from corebox.errors import InputError
 from corebox.gather import extras
 from corebox.gather.files import FileSet
 
+_AT_BASE = 7  # getauxval(3): where the dynamic linker is mapped
+
 
 class Wishes(NamedTuple):
-    """What the customer asked for: the executable to use, root to gather from, what to leave out, consent."""
+    """What the customer asked for: the executable to use, root to gather from, what to leave out, consent.
+
+    ``extra`` are names in the root of more files to take. ``live`` maps start addresses to paths that open the file
+    which is mapped there in the living process; such a file is taken instead of another of its name.
+    """
 
     executable: Optional[str] = None
     root: str = "/"
     without_executable: bool = False
     without_core: bool = False
     consent_hostname: bool = False
+    extra: Tuple[str, ...] = ()
+    live: Dict[int, str] = {}
 
 
 class Collection(NamedTuple):
@@ -56,7 +64,11 @@ def collect(core: CoreFile, wishes: Wishes) -> Collection:
             not_taken.append(Remark(path, "left out on request; give it with -e EXECUTABLE"))
         else:
             _take_module(files, module, found)
+    _take_interpreter(files, core, proven)
     _take_extras(files, proven)
+    for name in wishes.extra:
+        if not files.want(name, "extra"):
+            files.miss(name, files.root.find(name).why or "not found")
     files.drop_conflicts()
     not_taken += [Remark(mapping.path, _why_not(mapping)) for mapping in _once(core.other_files)]
     manifest = Manifest(
@@ -80,7 +92,11 @@ def _find(files: FileSet, module: Module, wishes: Wishes) -> Lookup:
         return named._replace(path=files.root.find(module.path).path, links=())
     if not module.path.startswith("/"):
         return Lookup(module.path, (), None, "the core knows it by a relative name only")
-    return files.root.find(module.path)
+    found = files.root.find(module.path)
+    live = stat_file(wishes.live[module.start]) if module.start in wishes.live else None
+    if live and (found.file is None or found.file.inode != live.inode):
+        return found._replace(file=live)
+    return found
 
 
 def check_executable(core: CoreFile, executable: str) -> None:
@@ -108,6 +124,21 @@ def _take_module(files: FileSet, module: Module, found: Lookup) -> None:
     for name in module.opened_as:
         if name.startswith("/"):
             files.name(name, found.path)
+
+
+def _take_interpreter(files: FileSet, core: CoreFile, proven: List[Tuple[Module, Lookup]]) -> None:
+    """The dynamic linker under the name that the executable has for it, which not every core holds (PT_INTERP)."""
+    for module, found in proven:
+        if module.is_executable and found.file and is_elf(found.file.disk_path):
+            name = read_elf(found.file.disk_path).interpreter
+            if name and name.startswith("/"):
+                loaded = [
+                    other.path for other, there in proven if other.start == core.auxv.get(_AT_BASE) and there.file
+                ]
+                if loaded:
+                    files.name(name, files.root.find(loaded[0]).path)
+                else:
+                    files.want(name, "module")
 
 
 def _take_extras(files: FileSet, proven: List[Tuple[Module, Lookup]]) -> None:

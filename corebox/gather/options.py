@@ -4,6 +4,7 @@ import argparse
 import os
 
 from corebox import __version__
+from corebox.gather.systemd import DIRECTORY
 
 _DESCRIPTION = """\
 Puts a core file, and every file that the crashed process had mapped, into one archive, and proves that the files are
@@ -16,7 +17,9 @@ exit status: 0 done, every file proved; 1 done, but something is not exact (see 
 examples:
   corebox-gather core.1234                       writes app-1234.corebox
   corebox-gather core.1234 --list                only shows what would be taken
-  corebox-gather core --root /proc/4711/root     the crash was in the container of process 4711"""
+  corebox-gather core --container web            the crash was in this container
+  corebox-gather --coredumpctl nginx             the newest crash of nginx that systemd has kept
+  corebox-gather --pid 4711                      process 4711 hangs"""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -26,35 +29,81 @@ def make_parser() -> argparse.ArgumentParser:
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    parser.add_argument("core", nargs="?", metavar="CORE", help="the core file")
-    _add_output(parser)
-    _add_input(parser)
+    parser.add_argument("core", nargs="?", metavar="CORE", help="the core file, also compressed: .zst .lz4 .gz .xz")
+    parser.add_argument("--version", action="version", version="corebox-gather " + __version__)
+    _add_source(parser.add_argument_group("where the crash is, if not in the file CORE"))
+    _add_content(parser.add_argument_group("what is taken"))
+    _add_output(parser.add_argument_group("output"))
+    _add_program(parser.add_argument_group("instead of gathering"))
     return parser
 
 
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    output = parser.add_argument_group("output")
-    output.add_argument("-o", "--output", metavar="FILE", help="the bundle to write (default: NAME-PID.corebox here)")
-    output.add_argument("--list", action="store_true", help="show what would be taken, write nothing")
-    output.add_argument("--json", action="store_true", help="print the summary as JSON on standard output")
+def _add_source(group: "argparse._ArgumentGroup") -> None:
+    add = group.add_argument
+    add(
+        "--coredumpctl",
+        nargs="?",
+        const="newest",
+        metavar="WHICH",
+        help="a crash kept by systemd: PID, program or newest (default)",
+    )
+    add("--coredump-dir", default=DIRECTORY, metavar="DIR", help="where systemd keeps them (%(default)s)")
+    add("--pid", type=_positive, metavar="PID", help="a running process, which goes on running; needs gdb's gcore")
+    add(
+        "--root",
+        default="/",
+        metavar="DIR",
+        help="take files from below DIR: a mounted system, /proc/PID/root, or a tar archive of one",
+    )
+    add("--container", metavar="NAME", help="take files from this Docker or Podman container")  # fmt: skip
+
+
+def _add_content(group: "argparse._ArgumentGroup") -> None:
+    add = group.add_argument
+    add("-e", "--executable", metavar="EXE", help="the executable, if it is not where the core says")
+    add(
+        "--with",
+        action="append",
+        default=[],
+        dest="extra",
+        metavar="FILE",
+        help="take this file too (log, configuration)",
+    )
+    add("--no-exe", action="store_true", help="leave the executable out")
+    add("--no-core", action="store_true", help="leave the core out")
+    add("--consent-hostname", action="store_true", help="record the name of this host in the bundle")
+
+
+def _add_output(group: "argparse._ArgumentGroup") -> None:
+    add = group.add_argument
+    add("-o", "--output", metavar="FILE", help="the bundle to write (default: NAME-PID.corebox here)")
+    add(
+        "--encrypt-to",
+        metavar="KEY",
+        help="encrypt: age1... or ssh key, file of age keys (needs age), PEM certificate or public key (needs openssl)",
+    )
+    add("--list", action="store_true", help="show what would be taken, write nothing")
+    add("--dry-run", action="store_true", help="show the summary and the sizes, write nothing")
+    add("--json", action="store_true", help="print the summary as JSON on standard output")
     jobs = len(os.sched_getaffinity(0))
-    output.add_argument("--jobs", type=_positive, default=jobs, metavar="N", help="compressing threads (default: all)")
-    output.add_argument(
-        "--make-zipapp", metavar="FILE", help="write this program as one file for the customer, and stop"
-    )
-    output.add_argument("--version", action="version", version="corebox-gather " + __version__)
+    add("--jobs", type=_positive, default=jobs, metavar="N", help="compressing threads (default: all processors)")
+    add("--no-nice", action="store_true", help="compress with ordinary priority instead of lowest")  # fmt: skip
 
 
-def _add_input(parser: argparse.ArgumentParser) -> None:
-    what = parser.add_argument_group("what is taken")
-    what.add_argument("-e", "--executable", metavar="EXE", help="the executable, if it is not where the core says")
-    what.add_argument(
-        "--root", default="/", metavar="DIR", help="take files from below DIR (mounted system, container)"
+def _add_program(group: "argparse._ArgumentGroup") -> None:
+    add = group.add_argument
+    add("--make-zipapp", metavar="FILE", help="write this program as one file for the customer, and stop")
+    add(
+        "--install-handler",
+        metavar="DIR",
+        help="write a handler for the kernel that bundles each crash into DIR, and stop",
     )
-    what.add_argument("--no-exe", action="store_true", help="leave the executable out")
-    what.add_argument("--no-core", action="store_true", help="leave the core out")
-    what.add_argument("--consent-hostname", action="store_true", help="record the name of this host in the bundle")
+    add("--max-bundles", type=_positive, default=20, metavar="N", help="the handler keeps the N newest (%(default)s)")
+    add("--max-bytes", type=_positive, default=20 << 30, metavar="N", help="and at most N bytes (%(default)s)")
+    add("--handle", metavar="DIR", help=argparse.SUPPRESS)
+    add("--crash", nargs=3, help=argparse.SUPPRESS)
 
 
 def _positive(text: str) -> int:

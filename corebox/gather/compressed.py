@@ -1,0 +1,159 @@
+"""Compressed cores (``.zst .lz4 .gz .xz``): decompressed into a sparse temporary file, which nobody else can read."""
+
+import contextlib
+import errno
+import lzma
+import os
+import tempfile
+import zlib
+from typing import BinaryIO, Callable, Dict, Iterator, Optional, Tuple
+
+from corebox.bundle import zstd
+from corebox.bundle.compression import GZIP_MAGIC
+from corebox.errors import HostError, InputError
+from corebox.gather import lz4
+
+_XZ_MAGIC = b"\xfd7zXZ\0"
+_CHUNK = 1 << 20
+_PAGE = 4096
+
+
+def compression_of(path: str) -> Optional[str]:
+    """How the file is compressed: "zst", "lz4", "gz", "xz" or None."""
+    try:
+        with open(path, "rb") as file:
+            magic = file.read(6)
+    except OSError:
+        return None  # whoever opens it as a core says what is wrong
+    for name, begin in (("zst", zstd.MAGIC), ("lz4", lz4.MAGIC), ("gz", GZIP_MAGIC), ("xz", _XZ_MAGIC)):
+        if magic.startswith(begin):
+            return name
+    return None
+
+
+@contextlib.contextmanager
+def decompressed_core(path: str, directory: str) -> Iterator[str]:
+    """The path of a readable core: ``path`` itself, or a temporary file in ``directory`` with its content.
+
+    A compressed core that ends early gives what there is of it; the core's headers then tell what is missing.
+
+    Raises:
+        InputError: ``core-damaged``.
+        HostError: ``no-space``, ``no-libzstd`` or ``no-liblz4``.
+    """
+    kind = compression_of(path)
+    if kind is None:
+        yield path
+        return
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(open(path, "rb"))
+        target, name = stack.enter_context(private_file(directory))
+        write_sparse(_READERS[kind](source), target)
+        status = os.stat(path)
+        os.utime(target.fileno(), ns=(status.st_mtime_ns, status.st_mtime_ns))
+        yield name
+
+
+@contextlib.contextmanager
+def private_file(directory: str) -> Iterator[Tuple[BinaryIO, str]]:
+    """A temporary file, mode 0600, and its path; it is removed in the end."""
+    descriptor, path = tempfile.mkstemp(dir=directory, prefix=".corebox-core-")
+    try:
+        with open(descriptor, "w+b") as file:
+            yield file, path
+    finally:
+        os.unlink(path)
+
+
+def write_sparse(pieces: Iterator[bytes], file: BinaryIO) -> None:
+    """Write the pieces with a hole for every page of zeros.
+
+    Raises:
+        HostError: ``no-space``.
+    """
+    descriptor = file.fileno()
+    offset = 0
+    rest = b""
+    try:
+        for piece in pieces:
+            data = rest + piece
+            whole = len(data) - len(data) % _PAGE
+            _write_pages(descriptor, data[:whole], offset)
+            offset += whole
+            rest = data[whole:]
+        _write_pages(descriptor, rest, offset)
+        os.ftruncate(descriptor, offset + len(rest))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise HostError(
+            "no-space", "no space to decompress the core", "set TMPDIR to a directory on a larger disk"
+        ) from error
+
+
+def _write_pages(descriptor: int, data: bytes, offset: int) -> None:
+    """Write runs of pages that are not zero."""
+    begin: Optional[int] = None
+    for at in range(0, len(data) + 1, _PAGE):
+        page = data[at : at + _PAGE]
+        if page.strip(b"\0") if page[:1] == b"\0" else page:
+            begin = at if begin is None else begin
+        elif begin is not None:
+            _pwrite_all(descriptor, data[begin:at], offset + begin)
+            begin = None
+    if begin is not None:
+        _pwrite_all(descriptor, data[begin:], offset + begin)
+
+
+def _pwrite_all(descriptor: int, data: bytes, offset: int) -> None:
+    while data:
+        written = os.pwrite(descriptor, data, offset)
+        data, offset = data[written:], offset + written
+
+
+def _unzstd(source: BinaryIO) -> Iterator[bytes]:
+    library = zstd.load_library()
+    if library is None:
+        raise HostError("no-libzstd", "this machine has no libzstd 1.4 or later", "decompress the core first: zstd -d")
+    try:
+        yield from zstd.decompressed(library, source)
+    except InputError:
+        return  # cut short: what is there is used, and the core's headers tell what is missing
+
+
+def _gunzip(source: BinaryIO) -> Iterator[bytes]:
+    member = zlib.decompressobj(31)
+    data = source.read(_CHUNK)
+    while data:
+        try:
+            piece = member.decompress(data, _CHUNK)
+        except zlib.error:
+            return
+        if piece:
+            yield piece
+        data = member.unconsumed_tail
+        if member.eof:
+            data, member = member.unused_data, zlib.decompressobj(31)
+        data = data or source.read(_CHUNK)
+
+
+def _unxz(source: BinaryIO) -> Iterator[bytes]:
+    decompressor = lzma.LZMADecompressor(memlimit=1 << 30)
+    while not decompressor.eof:
+        data = source.read(_CHUNK) if decompressor.needs_input else b""
+        if not data and decompressor.needs_input:
+            return
+        try:
+            piece = decompressor.decompress(data, _CHUNK)
+        except lzma.LZMAError:
+            return
+        if piece:
+            yield piece
+
+
+_READERS: Dict[str, Callable[[BinaryIO], Iterator[bytes]]] = {
+    "zst": _unzstd,
+    "lz4": lz4.decompressed,
+    "gz": _gunzip,
+    "xz": _unxz,
+}

@@ -1,0 +1,53 @@
+"""The root of a Docker or Podman container, whether it still runs or has gone down with its crash."""
+
+import contextlib
+import shutil
+import subprocess
+from typing import Iterator, Optional
+
+from corebox.errors import HostError, InputError
+from corebox.gather.live import root_of
+from corebox.gather.tree import unpacked_output
+
+_ENGINES = ("docker", "podman")
+
+
+@contextlib.contextmanager
+def container_root(name: str, directory: str) -> Iterator[str]:
+    """A directory that is the root of the container: that of its process, or a temporary copy if it has none.
+
+    Raises:
+        HostError: ``no-container-engine``, ``engine-failed``.
+        InputError: ``no-such-container``, ``no-such-process``.
+    """
+    engines = [engine for engine in _ENGINES if shutil.which(engine)]
+    if not engines:
+        raise HostError(
+            "no-container-engine",
+            "there is neither docker nor podman on this machine",
+            "give the root of the container instead: --root /proc/PID/root",
+        )
+    for engine in engines:
+        pid = _process_of(engine, name)
+        if pid:
+            yield root_of(pid)
+            return
+        if pid == 0:
+            with unpacked_output([engine, "export", name], directory) as root:
+                yield root
+            return
+    raise InputError(
+        "no-such-container",
+        "{} knows no container {}".format(" nor ".join(engines), name),
+        "see `{} ps --all`; a removed container is gone, an image can be made one: docker create".format(engines[0]),
+    )
+
+
+def _process_of(engine: str, name: str) -> Optional[int]:
+    """Process ID of the container's first process, 0 if it has stopped, None if there is no such container."""
+    command = [engine, "container", "inspect", "--format", "{{.State.Pid}}", name]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+    )
+    text = done.stdout.strip()
+    return int(text) if done.returncode == 0 and text.isdigit() else None

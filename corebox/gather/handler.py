@@ -1,0 +1,149 @@
+"""The kernel's crash handler: turns each crash into a bundle at once, while the process and its files are still there.
+
+core(5): with ``|program`` in ``/proc/sys/kernel/core_pattern`` the kernel writes the core to the standard input of the
+program and keeps ``/proc/PID`` until all of it has been read.
+"""
+
+import contextlib
+import os
+import stat
+import sys
+import time
+from typing import BinaryIO, Dict, Iterator, List, NamedTuple, Tuple
+
+from corebox.bundle import SUFFIX, write_bundle
+from corebox.coredump import open_core
+from corebox.errors import CoreboxError
+from corebox.gather.collect import Wishes, collect
+from corebox.gather.compressed import write_sparse
+from corebox.gather.live import mapped_files
+from corebox.gather.request import quote
+from corebox.gather.zipapp import make_zipapp
+
+PROGRAM = "corebox-gather.pyz"
+SCRIPT = "corebox-handler"
+LOG = "handler.log"
+
+_SCRIPT = """\
+#!/bin/sh
+# Called by the kernel for each crash: the core on standard input, process ID, name and time as arguments.
+# Turn it on:  echo '|@DIR@/corebox-handler %P %e %t' > /proc/sys/kernel/core_pattern
+# Turn it off: echo core > /proc/sys/kernel/core_pattern
+umask 077
+python3=$(command -v python3) || exec cat > @DIR@/"core.$1"
+exec "$python3" -S @DIR@/corebox-gather.pyz --handle @DIR@ --max-bundles @COUNT@ --max-bytes @BYTES@ \\
+    --crash "$1" "$2" "$3"
+"""
+
+
+class Limits(NamedTuple):
+    """How many bundles the directory may hold, and how many bytes they may have together."""
+
+    bundles: int
+    size: int
+
+
+def install_handler(directory: str, program: str, limits: Limits) -> str:
+    """Put the program and its script into ``directory`` and return the line for core_pattern.
+
+    ``program`` is the one-file program that runs now, or "" to make one of the installed corebox.
+
+    Raises:
+        HostError: ``cannot-write``.
+    """
+    directory = os.path.abspath(directory)
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    target = os.path.join(directory, PROGRAM)
+    if program:
+        with open(program, "rb") as source, open(target, "wb") as copy:
+            copy.write(source.read())
+    else:
+        make_zipapp(target)
+    script = os.path.join(directory, SCRIPT)
+    text = _SCRIPT.replace("@COUNT@", str(limits.bundles)).replace("@BYTES@", str(limits.size))
+    with open(script, "w") as file:
+        file.write(text.replace("@DIR@", quote(directory)))
+    os.chmod(script, 0o700)
+    return "|{} %P %e %t".format(script)
+
+
+def handle_crash(directory: str, core: BinaryIO, crash: Tuple[str, str, str], limits: Limits, jobs: int) -> int:
+    """Make a bundle of the crash whose core is being written to us; keep the raw core when that fails.
+
+    ``crash`` is process ID, name and time (seconds) as the kernel gives them. Returns an exit status.
+    """
+    pid, name, when = crash
+    base = "{}-{}-{}".format(
+        "".join(c if c.isalnum() or c in "._+-" else "_" for c in name).lstrip(".") or "crash", pid, when
+    )
+    raw = os.path.join(directory, base + ".core")
+    with _held_process(int(pid)) as (root, live):
+        descriptor = os.open(raw, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with open(descriptor, "wb") as file:
+            write_sparse(iter(lambda: core.read(1 << 20), b""), file)
+        try:
+            _bundle(raw, os.path.join(directory, base + SUFFIX), Wishes(root=root, live=live), jobs)
+        except (CoreboxError, OSError) as error:
+            _log(directory, "{}: kept the raw core: {}".format(raw, error))
+            return 1
+    os.unlink(raw)
+    for old in surplus(read_bundles(directory), limits):
+        os.unlink(old)
+        _log(directory, "removed {}: over the limit".format(old))
+    return 0
+
+
+def _bundle(raw: str, out: str, wishes: Wishes, jobs: int) -> None:
+    with open_core(raw) as core:
+        collection = collect(core, wishes)
+        write_bundle(out, collection.manifest, collection.sources, core, jobs=jobs)
+
+
+@contextlib.contextmanager
+def _held_process(pid: int) -> Iterator[Tuple[str, Dict[int, str]]]:
+    """Root and mapped files of the process, held open so that they outlive it."""
+    with contextlib.ExitStack() as stack:
+
+        def hold(path: str, flags: int) -> str:
+            descriptor = os.open(path, flags)
+            stack.callback(os.close, descriptor)
+            return "/proc/self/fd/{}".format(descriptor)
+
+        try:
+            root = hold("/proc/{}/root".format(pid), os.O_PATH | os.O_DIRECTORY)
+        except OSError:
+            root = "/"
+        live = {}
+        for start, path in mapped_files(pid).items():
+            with contextlib.suppress(OSError):  # not ours to open, or gone already: the root has a file of that name
+                if stat.S_ISREG(os.stat(path).st_mode):
+                    live[start] = hold(path, os.O_RDONLY)
+        yield root, live
+
+
+def read_bundles(directory: str) -> List[Tuple[float, int, str]]:
+    """Time, size and path of each bundle in the directory, the newest first."""
+    paths = [os.path.join(directory, name) for name in os.listdir(directory) if name.endswith(SUFFIX)]
+    return sorted(((os.path.getmtime(path), os.path.getsize(path), path) for path in paths), reverse=True)
+
+
+def surplus(bundles: List[Tuple[float, int, str]], limits: Limits) -> List[str]:
+    """The bundles, oldest last, that are over the limits; the newest one always stays."""
+    total = 0
+    over = []
+    for number, (_, size, path) in enumerate(bundles):
+        total += size
+        if number and (number >= limits.bundles or total > limits.size):
+            over.append(path)
+    return over
+
+
+def _log(directory: str, text: str) -> None:
+    line = "{} {}\n".format(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text.replace("\n", " "))
+    with open(os.path.join(directory, LOG), "a", errors="surrogateescape") as file:
+        file.write(line)
+
+
+def running_program() -> str:
+    """Path of the one-file program that runs now, or "" when corebox is installed."""
+    return sys.argv[0] if os.path.isfile(sys.argv[0]) and sys.argv[0].endswith(".pyz") else ""

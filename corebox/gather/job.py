@@ -1,0 +1,153 @@
+"""One run of the gatherer: where the core and the root come from, what is written, and that there is room for it."""
+
+import argparse
+import contextlib
+import os
+import re
+from typing import ContextManager, Dict, Iterator, NamedTuple, Optional
+
+from corebox.bundle import SUFFIX, Manifest, WrittenBundle, write_bundle
+from corebox.bundle.envelope import Envelope, envelope_for
+from corebox.bundle.write import Progress
+from corebox.coredump import CoreFile, open_core
+from corebox.errors import HostError, UsageError
+from corebox.gather.collect import Collection, Wishes, collect
+from corebox.gather.compressed import decompressed_core
+from corebox.gather.container import container_root
+from corebox.gather.live import core_of_process, mapped_files, root_of
+from corebox.gather.progress import format_size
+from corebox.gather.systemd import find_crash
+from corebox.gather.tree import unpacked_archive
+
+
+class Gathered(NamedTuple):
+    """A collection, and the bundle if one was written."""
+
+    manifest: Manifest
+    written: Optional[WrittenBundle]
+
+
+def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
+    """Do what the options say: collect, and write unless only a look is wanted."""
+    envelope = envelope_for(options.encrypt_to) if options.encrypt_to else None
+    with contextlib.ExitStack() as stack:
+        path = stack.enter_context(find_core(options))
+        root = stack.enter_context(find_root(options))
+        core = stack.enter_context(open_core(path))
+        collection = collect(core, wishes_of(options, root))
+        if options.list or options.dry_run:
+            return Gathered(collection.manifest, None)
+        return Gathered(collection.manifest, _write(options, collection, core, envelope, progress))
+
+
+def _write(
+    options: argparse.Namespace,
+    collection: Collection,
+    core: CoreFile,
+    envelope: Optional[Envelope],
+    progress: Progress,
+) -> WrittenBundle:
+    out = options.output or default_name(collection.manifest) + (envelope.suffix if envelope else "")
+    require_space(out, collection.manifest)
+    if not options.no_nice:
+        os.nice(19)  # the site's own work comes first
+    source = core if collection.manifest.core.included else None
+    return write_bundle(
+        out,
+        collection.manifest,
+        collection.sources,
+        source,
+        jobs=options.jobs,
+        progress=progress,
+        envelope=envelope,
+    )
+
+
+def find_core(options: argparse.Namespace) -> ContextManager[str]:
+    """The core, readable as a file for as long as the context lasts.
+
+    Raises:
+        UsageError: ``no-core-given``, ``two-cores-given``.
+    """
+    given = [item for item in (options.core, options.coredumpctl, options.pid) if item is not None]
+    if not given:
+        raise UsageError("no-core-given", "which core?", "give the core file, --coredumpctl or --pid; see --help")
+    if len(given) > 1:
+        raise UsageError("two-cores-given", "more than one core is given", "give one of CORE, --coredumpctl and --pid")
+    place = scratch_directory(options)
+    if options.pid:
+        return core_of_process(options.pid, place)
+    path = options.core or find_crash(options.coredump_dir, options.coredumpctl).path
+    return decompressed_core(path, place)
+
+
+def scratch_directory(options: argparse.Namespace) -> str:
+    """Where temporary files of the size of a core go: TMPDIR if set, else beside the bundle."""
+    return os.environ.get("TMPDIR") or os.path.dirname(os.path.abspath(options.output or "."))
+
+
+@contextlib.contextmanager
+def find_root(options: argparse.Namespace) -> Iterator[str]:
+    """The directory that is the root of the crashed process's file system, for as long as the context lasts."""
+    if options.container:
+        with container_root(options.container, scratch_directory(options)) as root:
+            yield root
+    elif os.path.isfile(options.root):
+        with unpacked_archive(options.root, scratch_directory(options)) as root:
+            yield root
+    elif options.pid and options.root == "/":
+        yield root_of(options.pid)
+    else:
+        yield options.root
+
+
+def wishes_of(options: argparse.Namespace, root: str) -> Wishes:
+    """The customer's wishes from the options."""
+    live: Dict[int, str] = mapped_files(options.pid) if options.pid else {}
+    return Wishes(
+        executable=options.executable,
+        root=root,
+        without_executable=options.no_exe,
+        without_core=options.no_core,
+        consent_hostname=options.consent_hostname,
+        extra=tuple(os.path.abspath(name) for name in options.extra),
+        live=live,
+    )
+
+
+def default_name(manifest: Manifest) -> str:
+    """The bundle's name from program and process: ``app-1234.corebox``."""
+    process = manifest.process
+    name = os.path.basename(process.executable or process.name or "") or "crash"
+    safe = re.sub(r"[^A-Za-z0-9._+-]", "_", name).lstrip(".-") or "crash"
+    return "{}-{}{}".format(safe, process.pid, SUFFIX) if process.pid else safe + SUFFIX
+
+
+def input_size(manifest: Manifest) -> int:
+    """Bytes that go into the bundle before compression."""
+    stored = manifest.core.stored if manifest.core.included else 0
+    return stored + sum(entry.size for entry in manifest.files)
+
+
+def require_space(out: str, manifest: Manifest) -> None:
+    """Check that the bundle would fit even if nothing could be compressed.
+
+    Raises:
+        HostError: ``no-space``, ``cannot-write`` when the directory is not there.
+    """
+    directory = os.path.dirname(os.path.abspath(out))
+    try:
+        status = os.statvfs(directory)
+    except OSError as error:
+        raise HostError(
+            "cannot-write", "cannot write into {}: {}".format(directory, error.strerror), "choose another place with -o"
+        ) from error
+    free, needed = status.f_bavail * status.f_frsize, input_size(manifest)
+    if free < needed:
+        raise HostError(
+            "no-space",
+            "{} has {} free, the bundle may need {}".format(directory, format_size(free), format_size(needed)),
+            "write it to another disk with -o",
+            free=free,
+            needed=needed,
+        )

@@ -1,0 +1,85 @@
+"""The store of systemd-coredump: ``/var/lib/systemd/coredump``, one file for each crash.
+
+A file is named ``core.COMM.UID.BOOTID.PID.USEC[.zst|.lz4|.xz]``; the program's path is in the attribute
+``user.coredump.exe`` (systemd, ``src/coredump/coredump.c``). Neither journal nor ``coredumpctl`` is asked, so it works
+on a mounted disk too.
+"""
+
+import os
+import re
+from typing import List, NamedTuple, Optional
+
+from corebox.errors import InputError
+
+DIRECTORY = "/var/lib/systemd/coredump"
+
+_NAME = re.compile(
+    r"core\.(?P<comm>.*)\.(?P<uid>\d+)\.[0-9a-f]{32}\.(?P<pid>\d+)\.(?P<usec>\d+)(\.(zst|lz4|xz))?\Z", re.DOTALL
+)
+_ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
+
+
+class StoredCrash(NamedTuple):
+    """One core of the store; ``time`` in microseconds since 1970, ``executable`` None where the attribute is lost."""
+
+    path: str
+    name: str
+    uid: int
+    pid: int
+    time: int
+    executable: Optional[str]
+
+
+def parse_name(path: str) -> Optional[StoredCrash]:
+    """What the name of a file in the store says, or None if it is not named so."""
+    match = _NAME.match(os.path.basename(path))
+    if match is None:
+        return None
+    name = _ESCAPE.sub(lambda escape: chr(int(escape.group(1), 16)), match.group("comm"))
+    return StoredCrash(path, name, int(match.group("uid")), int(match.group("pid")), int(match.group("usec")), None)
+
+
+def read_store(directory: str) -> List[StoredCrash]:
+    """All crashes in the store, the newest first.
+
+    Raises:
+        InputError: ``no-coredump-store`` when the directory is not there or may not be read.
+    """
+    try:
+        names = os.listdir(directory)
+    except OSError as error:
+        raise InputError(
+            "no-coredump-store",
+            "cannot read {}: {}".format(directory, error.strerror),
+            "is systemd-coredump installed? Else give the core file itself: corebox-gather CORE",
+        ) from error
+    crashes = [parse_name(os.path.join(directory, name)) for name in names]
+    known = [crash._replace(executable=_attribute(crash.path, "exe")) for crash in crashes if crash]
+    return sorted(known, key=lambda crash: -crash.time)
+
+
+def find_crash(directory: str, which: str) -> StoredCrash:
+    """The newest crash that ``which`` means: "newest", a process ID, a program's path or its name.
+
+    Raises:
+        InputError: ``no-such-crash``, and those of ``read_store``.
+    """
+    crashes = read_store(directory)
+    for crash in crashes:
+        if which in ("newest", str(crash.pid), crash.name, crash.executable):
+            return crash
+        if crash.executable and os.path.basename(crash.executable) == which:
+            return crash
+    known = ", ".join("{} ({})".format(crash.pid, crash.name) for crash in crashes[:5]) or "none"
+    raise InputError(
+        "no-such-crash",
+        "{} has no crash of {}".format(directory, which),
+        "the newest are: {}; old ones are deleted after some days".format(known),
+    )
+
+
+def _attribute(path: str, name: str) -> Optional[str]:
+    try:
+        return os.fsdecode(os.getxattr(path, "user.coredump." + name))
+    except OSError:
+        return None

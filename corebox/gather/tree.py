@@ -1,0 +1,105 @@
+"""Archives as roots: what ``docker export`` gives of a stopped container, or the answer to a request script."""
+
+import contextlib
+import os
+import subprocess
+import tarfile
+import tempfile
+from typing import BinaryIO, Dict, Iterator, List, Optional, cast
+
+from corebox.bundle.rootfs import is_canonical, resolve
+from corebox.errors import CoreboxError, HostError, InputError
+
+
+@contextlib.contextmanager
+def unpacked_archive(path: str, directory: str) -> Iterator[str]:
+    """A temporary directory with the files of a tar archive, compressed or not.
+
+    Raises:
+        InputError: ``not-an-archive``.
+    """
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".corebox-root-") as into, open(path, "rb") as file:
+        unpack_tree(file, into, path)
+        yield into
+
+
+@contextlib.contextmanager
+def unpacked_output(command: List[str], directory: str) -> Iterator[str]:
+    """A temporary directory with the files of the tar archive that the command writes to its output.
+
+    Raises:
+        HostError: ``engine-failed`` when the command fails.
+    """
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".corebox-root-") as into:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+            assert child.stdout
+            assert child.stderr
+            failure = None
+            try:
+                unpack_tree(cast(BinaryIO, child.stdout), into, command[0])
+            except CoreboxError as error:
+                failure = error
+            message = child.stderr.read().decode("utf-8", "replace").strip()
+        if child.returncode:
+            raise HostError(
+                "engine-failed", "{}: {}".format(" ".join(command), message), "check the name of the container"
+            )
+        if failure:
+            raise failure
+        yield into
+
+
+def unpack_tree(file: BinaryIO, into: str, name: str) -> None:
+    """Unpack regular files and links of the tar archive into the directory, never outside; devices are passed over.
+
+    Raises:
+        InputError: ``not-an-archive``.
+    """
+    links: Dict[str, str] = {}
+    try:
+        with tarfile.open(fileobj=file, mode="r|*") as archive:
+            for member in archive:
+                _unpack(archive, member, into, links)
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        raise InputError(
+            "not-an-archive", "{} is no tar archive: {}".format(name, error), "give a .tar or .tar.gz, or a directory"
+        ) from error
+
+
+def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, into: str, links: Dict[str, str]) -> None:
+    """A name is read as a process inside would read it: beneath links that came before, ".." stops at the root."""
+    path = _place(member.name, links)
+    if path is None:
+        return
+    os.makedirs(os.path.dirname(into + path), exist_ok=True)
+    if os.path.lexists(into + path) and not os.path.isdir(into + path):
+        os.unlink(into + path)
+        links.pop(path, None)
+    if member.issym():
+        links[path] = member.linkname
+        os.symlink(member.linkname, into + path)
+    elif member.islnk():
+        target = _place(member.linkname, links)
+        if target and os.path.isfile(into + target) and not os.path.islink(into + target):
+            os.link(into + target, into + path)
+    elif member.isreg():
+        _write_file(archive, member, into + path)
+
+
+def _place(name: str, links: Dict[str, str]) -> Optional[str]:
+    head, _, last = name.rstrip("/").rpartition("/")
+    parent = resolve("/" + head, links.get)
+    if parent is None or last in ("", ".", ".."):
+        return None
+    path = parent.path.rstrip("/") + "/" + last
+    return path if is_canonical(path) else None
+
+
+def _write_file(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
+    source = archive.extractfile(member)
+    assert source
+    with source, open(path, "xb") as file:
+        for piece in iter(lambda: source.read(1 << 20), b""):
+            file.write(piece)
+        os.fchmod(file.fileno(), member.mode & 0o777 | 0o600)
+    os.utime(path, (member.mtime, member.mtime))
