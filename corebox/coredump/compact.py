@@ -2,15 +2,16 @@
 
 Long holes become PT_LOADs of their own without bytes in the file (``p_filesz`` 0, ``p_memsz`` the hole), which gdb
 reads as zeros. Holes in the memory of modules stay as they are: there gdb would read the mapped file instead
-(gdb/corelow.c). All else is copied in order, so that the original comes back bit for bit, holes included, from the
-compact core and its layout.
+(gdb/corelow.c). All else is copied in order, so that the original comes back bit for bit, from the compact core and
+its layout. A hole is what is zero: the compact core depends on the core's content, not on the file system it was on.
 """
 
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Tuple
 
 from corebox.coredump.core import CoreFile
+from corebox.coredump.disk import PAGE, data_extents
 from corebox.coredump.layout import Layout, Run, describe_layout
-from corebox.coredump.rewrite import PAGE, Rewrite, plan_rewrite
+from corebox.coredump.rewrite import Rewrite, plan_rewrite
 from corebox.coredump.sending import copy_range, write_all
 from corebox.coredump.values import Extent
 
@@ -23,7 +24,6 @@ class CompactionPlan(NamedTuple):
 
     original_size: int
     original_head: bytes
-    extents: Tuple[Extent, ...]
     head: bytes
     runs: Tuple[Run, ...]
     tail: bytes
@@ -31,18 +31,16 @@ class CompactionPlan(NamedTuple):
 
     def layout(self) -> Dict[str, object]:
         """The JSON object from which ``restore`` makes the original again."""
-        return describe_layout(Layout(self.original_size, self.original_head, self.extents, self.runs))
+        return describe_layout(Layout(self.original_size, self.original_head, self.runs))
 
 
 def plan_compaction(core: CoreFile) -> CompactionPlan:
     """Plan the compact core. A core whose parts overlap, or that is cut within its headers, stays as it is."""
-    extents = tuple(core.extents())
-    holes = _holes(extents, core.size)
-    rewrite = plan_rewrite(core, [hole for hole in holes if hole.size >= SHORTEST_HOLE], _protected(core))
-    return make_plan(core, extents, rewrite)
+    holes = _holes(data_extents(core.fileno(), core.size), core.size)
+    return make_plan(core, plan_rewrite(core, holes, _protected(core)))
 
 
-def make_plan(core: CoreFile, extents: Tuple[Extent, ...], rewrite: Rewrite) -> CompactionPlan:
+def make_plan(core: CoreFile, rewrite: Rewrite) -> CompactionPlan:
     """The plan that a rewrite of the program headers amounts to."""
     runs: List[Run] = []
     position = len(rewrite.head)
@@ -51,7 +49,7 @@ def make_plan(core: CoreFile, extents: Tuple[Extent, ...], rewrite: Rewrite) -> 
         position += kept.size
     size = position + len(rewrite.tail)
     original = core.read_file(0, rewrite.body_start)
-    return CompactionPlan(core.size, original, extents, rewrite.head, tuple(runs), rewrite.tail, size)
+    return CompactionPlan(core.size, original, rewrite.head, tuple(runs), rewrite.tail, size)
 
 
 def write_compact(core: CoreFile, plan: CompactionPlan, out_fd: int) -> None:
@@ -62,13 +60,13 @@ def write_compact(core: CoreFile, plan: CompactionPlan, out_fd: int) -> None:
     write_all(out_fd, plan.tail)
 
 
-def _holes(extents: Sequence[Extent], size: int) -> List[Extent]:
+def _holes(data: Iterable[Extent], size: int) -> List[Extent]:
     holes, position = [], 0
-    for extent in extents:
-        if extent.offset > position:
+    for extent in data:
+        if extent.offset - position >= SHORTEST_HOLE:
             holes.append(Extent(position, extent.offset - position))
         position = extent.offset + extent.size
-    if size > position:
+    if size - position >= SHORTEST_HOLE:
         holes.append(Extent(position, size - position))
     return holes
 

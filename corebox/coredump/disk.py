@@ -8,6 +8,10 @@ from typing import Iterator
 from corebox.coredump import faults
 from corebox.coredump.values import Extent
 
+PAGE = 4096
+CHUNK = 1 << 20
+_ZEROS = bytes(CHUNK)
+
 
 def open_regular(path: str) -> int:
     """A descriptor of the regular file at ``path``.
@@ -43,9 +47,11 @@ def read_at(descriptor: int, offset: int, size: int) -> bytes:
     return b"".join(pieces)
 
 
-def stored_extents(descriptor: int, size: int) -> Iterator[Extent]:
-    """The runs of stored bytes (lseek(2), SEEK_DATA); the whole file where the file system cannot tell."""
-    position = 0
+def stored_extents(descriptor: int, size: int, position: int = 0) -> Iterator[Extent]:
+    """The runs of stored bytes from ``position`` to ``size`` (lseek(2), SEEK_DATA).
+
+    All of it is one run where the file system cannot tell.
+    """
     while position < size:
         try:
             start = os.lseek(descriptor, position, os.SEEK_DATA)
@@ -58,3 +64,31 @@ def stored_extents(descriptor: int, size: int) -> Iterator[Extent]:
             start, end = position, size
         yield Extent(start, min(end, size) - start)
         position = end
+
+
+def data_extents(descriptor: int, size: int, start: int = 0) -> Iterator[Extent]:
+    """The runs of pages that are not all zero, from ``start`` to ``size``: the same wherever the file is stored."""
+    begin, end, position = start, start, start // PAGE * PAGE
+    for extent in stored_extents(descriptor, size, start):
+        position = max(position, extent.offset // PAGE * PAGE)
+        while position < min(extent.offset + extent.size, size):
+            data = read_at(descriptor, position, min(CHUNK, size - position))
+            if not data:
+                break
+            for at in _data_pages(data):
+                if position + at > end:
+                    if end > begin:
+                        yield Extent(begin, end - begin)
+                    begin = position + at
+                end = position + min(at + PAGE, len(data))
+            position += len(data)
+    if end > begin:
+        yield Extent(begin, end - begin)
+
+
+def _data_pages(data: bytes) -> Iterator[int]:
+    if data == _ZEROS[: len(data)]:
+        return
+    for at in range(0, len(data), PAGE):
+        if data[at : at + PAGE] != _ZEROS[: min(PAGE, len(data) - at)]:
+            yield at

@@ -4,16 +4,16 @@ import base64
 import binascii
 import os
 import zlib
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Dict, NamedTuple, Tuple
 
 from corebox.coredump import faults
-from corebox.coredump.disk import open_regular
+from corebox.coredump.disk import data_extents, open_regular
 from corebox.coredump.sending import copy_range, write_all
-from corebox.coredump.values import Extent
 from corebox.errors import HostError
 
 VERSION = 1
 LONGEST_HEAD = 256 << 20
+LONGEST_TAIL = 64
 
 
 class Run(NamedTuple):
@@ -25,21 +25,19 @@ class Run(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """What the compact core lost: the original's first bytes, its size, and where its bytes were stored."""
+    """What the compact core lost: the original's size, its first bytes, and where the others were."""
 
     size: int
     head: bytes
-    extents: Tuple[Extent, ...]
     runs: Tuple[Run, ...]
 
 
 def describe_layout(layout: Layout) -> Dict[str, object]:
-    """The JSON object of a layout; extents and runs are flat lists of numbers."""
+    """The JSON object of a layout; ``runs`` is a flat list of numbers, three for each."""
     return {
         "version": VERSION,
         "size": layout.size,
         "head": base64.b64encode(zlib.compress(layout.head, 6)).decode("ascii"),
-        "extents": [number for extent in layout.extents for number in extent],
         "runs": [number for run in layout.runs for number in run],
     }
 
@@ -48,19 +46,20 @@ def parse_layout(data: Dict[str, object]) -> Layout:
     """The layout of a JSON object; raises InputError layout-damaged."""
     if data.get("version") != VERSION:
         raise faults.damaged_layout("its version is {!r}".format(data.get("version")))
-    extents = _rows(data, "extents", 2)
-    runs = [Run(*row) for row in _rows(data, "runs", 3)]
-    size = data.get("size")
+    size, runs = data.get("size"), _parse_runs(data.get("runs"))
     if not isinstance(size, int) or not 0 <= size < 1 << 63:
         raise faults.damaged_layout("the size of the original makes no sense")
-    layout = Layout(size, _head(data.get("head")), tuple(Extent(*row) for row in extents), tuple(runs))
-    _check_order([(e.offset, e.size) for e in layout.extents], size)
-    _check_order([(r.original, r.size) for r in layout.runs], size)
-    return layout
+    head = _parse_head(data.get("head"))
+    position = len(head)
+    for run in runs:
+        if run.original < position or run.original + run.size > size:
+            raise faults.damaged_layout("its runs overlap or leave the file")
+        position = run.original + run.size
+    return Layout(size, head, runs)
 
 
 def restore(compact_path: str, layout: Dict[str, object], out_path: str) -> None:
-    """Write the original core to ``out_path``, a new file: the same bytes, and holes where the original had them.
+    """Write the original core to ``out_path``, a new file: the same bytes, with holes for pages of zeros.
 
     Raises:
         InputError: ``layout-damaged``, ``no-such-file``, ``not-a-file``.
@@ -69,8 +68,7 @@ def restore(compact_path: str, layout: Dict[str, object], out_path: str) -> None
     wanted = parse_layout(layout)
     source = open_regular(compact_path)
     try:
-        if any(run.compact + run.size > os.fstat(source).st_size for run in wanted.runs):
-            raise faults.damaged_layout("the compact core is too short")
+        _check_compact(wanted, os.fstat(source).st_size)
         target = os.open(out_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             _fill(source, wanted, target)
@@ -88,36 +86,33 @@ def restore(compact_path: str, layout: Dict[str, object], out_path: str) -> None
 
 def _fill(source: int, wanted: Layout, target: int) -> None:
     os.ftruncate(target, wanted.size)
-    runs = iter(wanted.runs)
-    run = next(runs, None)
-    for extent in wanted.extents:
-        position, end = extent.offset, extent.offset + extent.size
-        while position < end:
-            os.lseek(target, position, os.SEEK_SET)
-            if position < len(wanted.head):
-                stop = min(end, len(wanted.head))
-                write_all(target, wanted.head[position:stop])
-                position = stop
-                continue
-            while run is not None and run.original + run.size <= position:
-                run = next(runs, None)
-            if run is None or run.original > position:
-                raise faults.damaged_layout("byte {} of the original is nowhere".format(position))
-            stop = min(end, run.original + run.size)
-            copy_range(source, run.compact + position - run.original, stop - position, target)
-            position = stop
+    write_all(target, wanted.head)
+    for run in wanted.runs:
+        for extent in data_extents(source, run.compact + run.size, run.compact):
+            os.lseek(target, run.original + extent.offset - run.compact, os.SEEK_SET)
+            copy_range(source, extent.offset, extent.size, target)
 
 
-def _rows(data: Dict[str, object], key: str, width: int) -> List[Sequence[int]]:
-    numbers = data.get(key)
-    if not isinstance(numbers, list) or len(numbers) % width:
-        raise faults.damaged_layout("{} is no list of rows".format(key))
+def _check_compact(wanted: Layout, size: int) -> None:
+    """The runs follow each other to the end of the compact core, or to the section header that counts segments."""
+    end = wanted.runs[0].compact if wanted.runs else size
+    for run in wanted.runs:
+        if run.compact != end:
+            raise faults.damaged_layout("its runs do not follow each other")
+        end += run.size
+    if not 0 <= size - end <= LONGEST_TAIL or (not wanted.runs and wanted.size > len(wanted.head)):
+        raise faults.damaged_layout("its runs do not fit the compact core")
+
+
+def _parse_runs(numbers: object) -> Tuple[Run, ...]:
+    if not isinstance(numbers, list) or len(numbers) % 3:
+        raise faults.damaged_layout("it has no list of runs")
     if not all(type(number) is int and number >= 0 for number in numbers):
-        raise faults.damaged_layout("{} holds something else than numbers".format(key))
-    return [numbers[at : at + width] for at in range(0, len(numbers), width)]
+        raise faults.damaged_layout("its runs are something else than numbers")
+    return tuple(Run(*numbers[at : at + 3]) for at in range(0, len(numbers), 3))
 
 
-def _head(text: object) -> bytes:
+def _parse_head(text: object) -> bytes:
     try:
         packed = base64.b64decode(text if isinstance(text, str) else "", validate=True)
         unpacker = zlib.decompressobj()
@@ -127,11 +122,3 @@ def _head(text: object) -> bytes:
     if not unpacker.eof:
         raise faults.damaged_layout("the original's headers are cut or too long")
     return head
-
-
-def _check_order(ranges: Sequence[Tuple[int, int]], size: int) -> None:
-    end = 0
-    for start, length in ranges:
-        if start < end or start + length > size:
-            raise faults.damaged_layout("its ranges overlap or leave the file")
-        end = start + length

@@ -8,12 +8,10 @@ from bisect import bisect_right
 from typing import Iterable, List, NamedTuple, Sequence, Tuple
 
 from corebox.coredump.core import CoreFile
+from corebox.coredump.disk import PAGE
 from corebox.coredump.header import PN_XNUM, PT_LOAD, Header, pack_segment
 from corebox.coredump.table import section_size
 from corebox.coredump.values import Extent, Segment
-
-# Cores are aligned to the page size of their machine; 4 KiB divides them all.
-PAGE = 4096
 
 
 class Rewrite(NamedTuple):
