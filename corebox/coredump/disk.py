@@ -71,8 +71,9 @@ def data_extents(descriptor: int, size: int, start: int = 0) -> Iterator[Extent]
     begin, end, position = start, start, start // PAGE * PAGE
     for extent in stored_extents(descriptor, size, start):
         position = max(position, extent.offset // PAGE * PAGE)
-        while position < min(extent.offset + extent.size, size):
-            data = read_at(descriptor, position, min(CHUNK, size - position))
+        stop = min(-(-(extent.offset + extent.size) // PAGE) * PAGE, size)
+        while position < stop:
+            data = read_at(descriptor, position, min(CHUNK, stop - position))
             if not data:
                 break
             for at in _data_pages(data):
