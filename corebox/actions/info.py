@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from corebox.actions.opened import open_image
 from corebox.actions.subject import BareCore, BundleFile, Subject
 from corebox.bundle import Manifest, read_manifest
 from corebox.coredump import open_core
 from corebox.gather.collect import Wishes, collect
+from corebox.image import open_image
 from corebox.store import Store
 
 

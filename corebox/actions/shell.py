@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corebox.actions.build import BuildOptions, build
-from corebox.actions.opened import OpenedImage, open_image
 from corebox.actions.subject import BareCore, BundleFile, Subject
 from corebox.bundle.prove import compare_build_ids
 from corebox.coredump import open_core, read_elf
@@ -16,6 +15,7 @@ from corebox.debugger import CORE, ENVIRONMENT, REPLACED_EXECUTABLE, TOOLBOX, gd
 from corebox.engine import Engine, Mount, Sandbox, choose_engine
 from corebox.errors import CoreboxError, InputError
 from corebox.gather.collect import check_executable
+from corebox.image import OpenedImage, open_image
 from corebox.store import Store, StoredImage
 
 Progress = Callable[[str], None]

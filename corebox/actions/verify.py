@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from corebox.actions.opened import open_image
 from corebox.actions.subject import BareCore, BundleFile, Subject
 from corebox.bundle import VERIFIED, ModuleProof, Verification, prove, verify_bundle
 from corebox.coredump import open_core
 from corebox.errors import InputError
+from corebox.image import open_image
 from corebox.store import Store
 
 

@@ -1,9 +1,11 @@
 """``corebox toolbox``."""
 
+from pathlib import Path
+
 import click
 
 from corebox.cli import output
-from corebox.image import ensure_toolbox
+from corebox.image import Toolbox, ensure_toolbox, export_toolbox, import_toolbox, list_toolboxes, make_toolbox
 from corebox.store import Store
 
 
@@ -13,8 +15,41 @@ def command() -> None:
 
 
 @command.command("build")
-def build() -> int:
-    """Make the toolbox for this machine, if the store does not have it yet."""
-    toolbox = ensure_toolbox(Store.default())
-    output.say(f"{toolbox.layer.digest}  {output.size(toolbox.layer.size)}  {toolbox.summary}")
+@click.option("--gdb", type=click.Path(path_type=Path), help="Make it from this gdb, which must have Python.")
+def build(gdb: Path | None) -> int:
+    """Make the toolbox of this machine, and use it from now on."""
+    _say(make_toolbox(Store.default(), gdb))
     return 0
+
+
+@command.command("list")
+def show() -> int:
+    """List the toolboxes in the store; the one in use has a star."""
+    store = Store.default()
+    used = ensure_toolbox(store)
+    for toolbox in list_toolboxes(store):
+        _say(toolbox, "* " if toolbox == used else "  ")
+    return 0
+
+
+@command.command("export")
+@click.argument("file", type=click.Path(path_type=Path))
+def export(file: Path) -> int:
+    """Write the toolbox in use to FILE: with it, another machine builds the very same images."""
+    store = Store.default()
+    toolbox = ensure_toolbox(store)
+    export_toolbox(store, toolbox, file)
+    _say(toolbox)
+    return 0
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+def take(file: Path) -> int:
+    """Take a toolbox that another machine exported, and use it from now on."""
+    _say(import_toolbox(Store.default(), file))
+    return 0
+
+
+def _say(toolbox: Toolbox, mark: str = "") -> None:
+    output.say(f"{mark}{toolbox.layer.digest}  {output.size(toolbox.layer.size)}  {toolbox.summary}")

@@ -19,6 +19,8 @@ ENVIRONMENT = {
     "HOME": SCRATCH,
     "TMPDIR": SCRATCH,
     "LC_ALL": "C.UTF-8",
+    "LOCPATH": TOOLBOX + "/lib/locale",
+    "GCONV_PATH": TOOLBOX + "/lib/gconv",
     "PYTHONHOME": TOOLBOX + "/python",
     "PYTHONNOUSERSITE": "1",
     "PYTHONDONTWRITEBYTECODE": "1",

@@ -7,7 +7,14 @@ from corebox.image.native import Assembly, BuiltLayer, Description, assemble, pu
 from corebox.image.opened import OpenedImage, open_image
 from corebox.image.tar import Entry
 from corebox.image.template import default_template
-from corebox.image.toolbox import Toolbox, ensure_toolbox
+from corebox.image.toolbox import (
+    Toolbox,
+    ensure_toolbox,
+    export_toolbox,
+    import_toolbox,
+    list_toolboxes,
+    make_toolbox,
+)
 
 __all__ = [
     "KINDS",
@@ -20,6 +27,10 @@ __all__ = [
     "assemble",
     "default_template",
     "ensure_toolbox",
+    "export_toolbox",
+    "import_toolbox",
+    "list_toolboxes",
+    "make_toolbox",
     "open_image",
     "put_native",
     "stream_archive",

@@ -1,55 +1,65 @@
-"""An image's layers as directories for an engine to mount; nothing is copied into the engine."""
+"""An image's content as directories and values, unpacked once and mounted from there; nothing goes into an engine."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from corebox.bundle import SUMS, Manifest, identity_of, parse_manifest
 from corebox.errors import InputError
-from corebox.image.corelayer import CORE_FILE, GDBINIT_FILE, MANIFEST_FILE
+from corebox.image.corelayer import BUNDLE, CORE_FILE, MANIFEST_FILE
 from corebox.image.layers import ADDED, CORE, OURS, PROGRAM, SYMBOLS, SYSTEM, TOOLBOX
 from corebox.store import Store, StoredImage
 
 
 @dataclass(frozen=True)
 class OpenedImage:
-    """Where the parts of an image lie on this machine, all read-only for whoever uses them.
+    """Where an image's parts lie on this machine; they must not be changed.
 
     Attributes:
+        image: the image.
+        manifest: of the bundle that it was made from, whose identity is ``identity``.
+        identity: see there.
         root: the customer's files.
         toolbox: what belongs at ``/.corebox/toolbox``.
-        debug: what belongs at ``/.corebox/debug``, if there are symbols.
+        ours: what belongs at ``/.corebox``: gdbinit, manifest.json and the core.
         core: the compact core, if the bundle had one.
-        gdbinit: what gdb reads first.
-        manifest: the bundle's manifest.
+        debug: what belongs at ``/.corebox/debug``, if there are symbols.
     """
 
+    image: StoredImage
+    manifest: Manifest
+    identity: str
     root: Path
     toolbox: Path
-    debug: Path | None
+    ours: Path
     core: Path | None
-    gdbinit: Path
-    manifest: Path
+    debug: Path | None
 
 
 def open_image(store: Store, image: StoredImage) -> OpenedImage:
     """Unpack those layers of the image that are not unpacked yet.
 
     Raises:
-        InputError: ``not-corebox-image`` for an image that something else made, ``image-damaged``, ``missing-blob``.
+        InputError: ``not-a-crash`` for an image that corebox did not build, ``image-damaged``, ``missing-blob``.
     """
     kinds = {layer.kind for layer in image.layers}
-    if not {TOOLBOX, CORE} <= kinds:
-        hint = "give an image that `corebox build` made with the native builder"
-        raise InputError("not-corebox-image", "the image has no toolbox or no core of corebox's", hint)
 
     def unpacked(*wanted: str) -> Path:
         return store.unpacked([layer for layer in image.layers if layer.kind in wanted])
 
-    ours = unpacked(CORE)
+    core = unpacked(CORE)
+    try:
+        manifest = parse_manifest((core / MANIFEST_FILE).read_bytes())
+        identity = identity_of((core / BUNDLE / SUMS).read_bytes())
+    except FileNotFoundError as error:
+        message, hint = f"the image {image.image_id} holds no crash", "build one: corebox build x.corebox"
+        raise InputError("not-a-crash", message, hint) from error
     return OpenedImage(
+        image=image,
+        manifest=manifest,
+        identity=identity,
         root=unpacked(SYSTEM, PROGRAM, ADDED),
         toolbox=unpacked(TOOLBOX) / OURS / "toolbox",
+        ours=core / OURS,
+        core=core / CORE_FILE if (core / CORE_FILE).exists() else None,
         debug=unpacked(SYMBOLS) / OURS / "debug" if SYMBOLS in kinds else None,
-        core=ours / CORE_FILE if (ours / CORE_FILE).exists() else None,
-        gdbinit=ours / GDBINIT_FILE,
-        manifest=ours / MANIFEST_FILE,
     )

@@ -2,19 +2,21 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from corebox import __version__
+from corebox.errors import HostError, InputError
 from corebox.image.layers import TOOLBOX
-from corebox.image.tar import Entry, complete, write_tar
-from corebox.image.toolboxparts import Debugger, find_debugger, find_gdb, gather_entries
+from corebox.image.tar import complete, write_tar
+from corebox.image.toolboxparts import HOME, VERSIONS, Debugger, find_debugger, find_gdb, gather_entries
 from corebox.resources import shipped
-from corebox.store import Layer, Store
+from corebox.store import Json, Layer, Store
 from corebox.store.values import is_digest
 
 _RECORD = "toolbox"
+_CHOICE = "toolbox-choice"
 
 
 @dataclass(frozen=True)
@@ -30,24 +32,97 @@ class Toolbox:
         return ", ".join(f"{name} {version}" for name, version in sorted(self.versions.items()))
 
 
-def ensure_toolbox(store: Store, gdb: Path | None = None) -> Toolbox:
-    """The toolbox of this corebox, gdb and Python; made if the store does not have it.
+def ensure_toolbox(store: Store) -> Toolbox:
+    """The toolbox that was imported or made on purpose last, else this machine's own, made if need be.
+
+    Raises:
+        HostError: ``no-libpython`` or ``no-gdb``.
+    """
+    return _toolbox(store, store.recall(_CHOICE, "")) or _make(store, find_debugger())
+
+
+def make_toolbox(store: Store, gdb: Path | None = None) -> Toolbox:
+    """Make this machine's toolbox, if it is not there, and use it from now on.
 
     Args:
-        store: where its layer is, or goes.
+        store: where its layer goes.
         gdb: a gdb of this machine to make it from, instead of the one that corebox depends on.
 
     Raises:
         HostError: ``no-libpython``, ``no-gdb`` or ``gdb-unusable``.
     """
-    debugger = find_gdb(gdb) if gdb else find_debugger()
+    toolbox = _make(store, find_gdb(gdb) if gdb else find_debugger())
+    store.remember(_CHOICE, "", _note(toolbox))
+    return toolbox
+
+
+def list_toolboxes(store: Store) -> list[Toolbox]:
+    """All toolboxes in the store."""
+    found = {toolbox.layer.digest: toolbox for note in store.notes(_RECORD) if (toolbox := _toolbox(store, note))}
+    return list(found.values())
+
+
+def export_toolbox(store: Store, toolbox: Toolbox, out: Path) -> None:
+    """Write the toolbox into a file, for ``import_toolbox`` on another machine: builds there give the same images.
+
+    Raises:
+        HostError: ``cannot-write``.
+    """
+    try:
+        shutil.copyfile(store.blob_path(toolbox.layer.digest), out)
+    except OSError as error:
+        raise HostError("cannot-write", f"cannot write {out}: {error}", "give another file") from error
+
+
+def import_toolbox(store: Store, path: Path) -> Toolbox:
+    """Take a toolbox that ``export_toolbox`` wrote, and use it from now on.
+
+    Raises:
+        InputError: ``not-a-toolbox`` or ``cannot-read``.
+    """
+    with store.adding():
+        try:
+            with store.writer() as writer, path.open("rb") as file:
+                writer.copy_range(file.fileno(), 0, path.stat().st_size)
+                blob = writer.commit()
+        except HostError as error:
+            if path.is_file():
+                raise
+            raise InputError("cannot-read", f"cannot read {path}", "check the name and its permissions") from error
+        layer = Layer(blob.digest, blob.size, TOOLBOX, blob.digest)
+        toolbox = Toolbox(layer, _read_versions(store, layer, path))
+        store.remember(_RECORD, blob.digest, _note(toolbox))
+        store.remember(_CHOICE, "", _note(toolbox))
+    return toolbox
+
+
+def _read_versions(store: Store, layer: Layer, path: Path) -> dict[str, str]:
+    """The versions in a toolbox; an InputError if it is something else, or has anything else in it."""
+    wrong = InputError("not-a-toolbox", f"{path} is not a toolbox", "give a file that `corebox toolbox export` wrote")
+    try:
+        home = store.unpacked([layer]) / HOME
+        versions = json.loads((home / VERSIONS).read_bytes())
+    except (InputError, OSError, ValueError) as error:
+        raise wrong from error
+    ours = home.parent
+    if not isinstance(versions, dict) or list(ours.parent.iterdir()) != [ours] or list(ours.iterdir()) != [home]:
+        raise wrong
+    return {str(name): str(version) for name, version in versions.items()}
+
+
+def _make(store: Store, debugger: Debugger) -> Toolbox:
     key = _key(debugger)
-    known = _recall(store, key)
+    known = _toolbox(store, store.recall(_RECORD, key))
     if known is not None:
         return known
     with store.adding(), store.workplace() as work:
         entries = complete(gather_entries(debugger, shipped("images/toolbox"), work))
-        return _write(store, key, debugger, entries)
+        with store.writer() as writer:
+            write_tar(entries, writer)
+            blob = writer.commit()
+        toolbox = Toolbox(Layer(blob.digest, blob.size, TOOLBOX, blob.digest), debugger.versions())
+        store.remember(_RECORD, key, _note(toolbox))
+    return toolbox
 
 
 def _key(debugger: Debugger) -> str:
@@ -59,21 +134,22 @@ def _key(debugger: Debugger) -> str:
         for path in sorted(ours.rglob("*"))
         if path.is_file() and path.parent.name != "__pycache__"
     ]
-    return json.dumps([__version__, debugger.gdb_version, debugger.python_version, big, small])
+    return json.dumps([_source_digest(), debugger.versions(), big, small])
 
 
-def _recall(store: Store, key: str) -> Toolbox | None:
-    match store.recall(_RECORD, key):
+def _source_digest() -> str:
+    """The code that decides what is in the toolbox, so that a changed corebox does not take an old one for its own."""
+    return hashlib.sha256(Path(find_debugger.__code__.co_filename).read_bytes()).hexdigest()
+
+
+def _note(toolbox: Toolbox) -> Json:
+    return {"digest": toolbox.layer.digest, "size": toolbox.layer.size, "versions": dict(toolbox.versions)}
+
+
+def _toolbox(store: Store, note: Json | None) -> Toolbox | None:
+    """The toolbox that a note tells of, if the store has it still."""
+    match note:
         case {"digest": str(digest), "size": int(size), "versions": dict(versions)} if is_digest(digest):
-            known = Toolbox(Layer(digest, size, TOOLBOX, digest), {str(k): str(v) for k, v in versions.items()})
-            return known if store.has(digest) else None
+            toolbox = Toolbox(Layer(digest, size, TOOLBOX, digest), {str(k): str(v) for k, v in versions.items()})
+            return toolbox if store.has(digest) else None
     return None
-
-
-def _write(store: Store, key: str, debugger: Debugger, entries: list[Entry]) -> Toolbox:
-    with store.writer() as writer:
-        write_tar(entries, writer)
-        blob = writer.commit()
-    versions = {"corebox": __version__, "gdb": debugger.gdb_version, "python": debugger.python_version}
-    store.remember(_RECORD, key, {"digest": blob.digest, "size": blob.size, "versions": versions})
-    return Toolbox(Layer(blob.digest, blob.size, TOOLBOX, blob.digest), versions)

@@ -12,13 +12,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from corebox import __version__
 from corebox.coredump import read_elf
 from corebox.errors import HostError
-from corebox.image.tar import Entry
+from corebox.image.tar import Entry, text_file
 from corebox.resources import shipped
 
 #: Where the toolbox is in the image, as the members of its layer are named.
 HOME = ".corebox/toolbox"
+#: The file in it that names the versions.
+VERSIONS = "versions.json"
 
 #: Packages of the standard library that no pretty-printer needs; most of its size.
 _LEFT_OUT = re.compile(
@@ -31,8 +34,18 @@ _MODULES_LEFT_OUT = re.compile(
 )
 _TERMINALS = ("ansi", "dumb", "linux", "rxvt*", "screen*", "tmux*", "vt100", "vt102", "vt220", "xterm*")
 _TERMINFO = ("/etc/terminfo", "/lib/terminfo", "/usr/lib/terminfo", "/usr/share/terminfo")
+#: Without it gdb takes the terminal for an ASCII one; found through LOCPATH (locale(7)).
+_LOCALE = Path("/usr/lib/locale/C.utf8")
 #: glibc opens it when a thread ends (pthread_exit(3)); nothing names it as needed.
 _LIBGCC = "libgcc_s.so.1"
+#: Modules of glibc's gconv and the names that they convert (gconv-modules of glibc).
+_CHARSETS = {
+    "UTF-16": ("UTF-16", "UTF-16LE", "UTF-16BE"),
+    "UTF-32": ("UTF-32", "UTF-32LE", "UTF-32BE"),
+    "ISO8859-1": ("ISO-8859-1",),
+    "ISO8859-15": ("ISO-8859-15",),
+    "CP1252": ("CP1252",),
+}
 _LISTED = re.compile(r"^\t(\S+) => (/.+) \(0x[0-9a-f]+\)$", re.MULTILINE)
 
 
@@ -59,6 +72,10 @@ class Debugger:
     dynload: Path
     python_version: str
     interpreter: tuple[str, ...]
+
+    def versions(self) -> dict[str, str]:
+        """What the toolbox will say of itself."""
+        return {"corebox": __version__, "gdb": self.gdb_version, "python": self.python_version}
 
     def big_files(self) -> list[Path]:
         """The files whose change makes another toolbox."""
@@ -127,26 +144,18 @@ def find_gdb(path: Path) -> Debugger:
     )
 
 
-_QUESTION = """python
-import gdb, json, sys, sysconfig, os
-print("corebox:" + json.dumps({
-    "gdb_version": gdb.VERSION, "package": os.path.dirname(gdb.__file__), "data": gdb.parameter("data-directory"),
-    "stdlib": os.path.dirname(os.__file__), "dynload": sysconfig.get_config_var("DESTSHARED"),
-    "prefix": sys.base_prefix,
-    "python_version": "%d.%d.%d" % sys.version_info[:3]}))
-end
-"""
+_QUESTION = (
+    "python import gdb, json, os, sys, sysconfig; print('corebox:' + json.dumps({"
+    "'gdb_version': gdb.VERSION, 'package': os.path.dirname(gdb.__file__), 'data': gdb.parameter('data-directory'), "
+    "'stdlib': os.path.dirname(os.__file__), 'dynload': sysconfig.get_config_var('DESTSHARED'), "
+    "'prefix': sys.base_prefix, 'python_version': '%d.%d.%d' % sys.version_info[:3]}))"
+)
 
 
 def _ask(gdb: Path) -> dict[str, str]:
     try:
         asked = subprocess.run(
-            [gdb, "-nx", "-nh", "-batch", "-x", "/dev/stdin"],
-            input=_QUESTION,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+            [gdb, "-nx", "-nh", "-batch", "-ex", _QUESTION], capture_output=True, text=True, timeout=60, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _unusable(gdb, str(error)) from error
@@ -185,9 +194,11 @@ def gather_entries(debugger: Debugger, ours: Path, work: Path) -> list[Entry]:
         *_libraries(debugger, modules),
         *(_file(f"python/lib/{version}/lib-dynload/{path.name}", path) for path in modules),
         *_compiled(debugger, version, ours / "gdbside", work),
-        *_tree("share/gdb", debugger.data, leave_out=("python", "system-gdbinit", "guile")),
+        *_tree("share/gdb", debugger.data, leave_out=("auto-load", "guile", "python", "system-gdbinit")),
         *_terminals(),
+        *_tree("lib/locale/C.utf8", _LOCALE),
         *_tree("share/licenses", ours / "licenses"),
+        text_file(f"{HOME}/{VERSIONS}", json.dumps(debugger.versions(), sort_keys=True, indent=1).encode("ascii")),
     ]
 
 
@@ -232,6 +243,19 @@ def _libraries(debugger: Debugger, modules: Iterable[Path]) -> Iterator[Entry]:
     for name, path in found.items():
         yield _file(f"lib/{name}", path, 0o755 if path == loader else 0o644)
     yield Entry(f"{HOME}/lib/ld.so", 0o777, target=loader.name)
+    yield from _charsets(found["libc.so.6"].parent / "gconv")
+
+
+def _charsets(folder: Path) -> Iterator[Entry]:
+    """The converters that gdb needs to print wide characters; all others are built into glibc or rare (iconv(3))."""
+    lines = []
+    for module, names in _CHARSETS.items():
+        path = folder / f"{module}.so"
+        if path.exists():
+            yield _file(f"lib/gconv/{path.name}", path)
+            for name in names:
+                lines += [f"module {name}// INTERNAL {module} 1", f"module INTERNAL {name}// {module} 1"]
+    yield text_file(f"{HOME}/lib/gconv/gconv-modules", "".join(f"{line}\n" for line in lines).encode("ascii"))
 
 
 def _compiled(debugger: Debugger, version: str, gdbside: Path, work: Path) -> Iterator[Entry]:

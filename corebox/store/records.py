@@ -21,8 +21,18 @@ def remember(directory: Path, kind: str, key: str, value: Json) -> None:
 
 def recall(directory: Path, kind: str, key: str) -> Json | None:
     """The note, or None if there is none that can be read."""
+    return _read(_path_of(directory, kind, key))
+
+
+def all_notes(directory: Path, kind: str) -> list[Json]:
+    """All notes of a kind that can be read."""
+    paths = sorted((directory / kind).glob("*.json"))
+    return [note for path in paths if (note := _read(path)) is not None]
+
+
+def _read(path: Path) -> Json | None:
     try:
-        value = json.loads(_path_of(directory, kind, key).read_bytes())
+        value = json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):
         return None
     return value if isinstance(value, dict) else None

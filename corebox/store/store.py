@@ -184,6 +184,10 @@ class Store:
         """What was noted, or None."""
         return records.recall(self._records, kind, key)
 
+    def notes(self, kind: str) -> list[Json]:
+        """All that was noted under ``kind``."""
+        return records.all_notes(self._records, kind)
+
     # Keeping house
 
     def prune(self, older_than: float | None = None, size_limit: int | None = None) -> Pruned:
@@ -228,8 +232,8 @@ class Store:
 
     def _pinned(self) -> Iterator[str]:
         """Layers that are kept although no image may need them: the toolbox costs time to make again."""
-        for note in (self._records / "toolbox").glob("*.json"):
-            digest = json.loads(note.read_bytes()).get("digest")
+        for note in self.notes("toolbox"):
+            digest = note.get("digest")
             if isinstance(digest, str) and is_digest(digest):
                 yield digest
 
