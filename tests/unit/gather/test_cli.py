@@ -1,0 +1,187 @@
+"""The gatherer as a program: what it says, what it leaves, how it ends."""
+
+import gzip
+import json
+import lzma
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from corebox.bundle import BundleReader, read_manifest
+from corebox.gather import make_zipapp
+from corebox.gather.cli import main
+from corebox.gather.job import default_name
+from tests.unit.gather.sites import LIBC, OTHER_ID, put, put_elf
+
+
+def run(core: Path, root: Path, *more: str) -> int:
+    return main([str(core), "--root", str(root), "--no-nice", *more])
+
+
+def test_everything_proved_is_status_0_and_a_summary_for_the_phone(
+    core_path: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "x.corebox"
+    assert run(core_path, root, "-o", str(out)) == 0
+    lines = dict(line.split(":", 1) for line in capsys.readouterr().out.splitlines())
+    assert lines["crash"].startswith("     /opt/corebox-cores/dynamic (pid ")
+    assert lines["crash"].endswith("): SIGSEGV at address 0xdead0, 2 threads")
+    assert lines["system"] == "    Debian 12 (bookworm), x86_64"
+    assert lines["modules"] == "   3 verified"
+    assert lines["result"] == "    exact: every file is the one that crashed"
+    with BundleReader(out) as reader:
+        identity = reader.unpack(tmp_path / "out").identity
+    assert lines["identity"] == "  " + identity
+
+
+def test_mismatch_is_status_1_and_named(
+    core_path: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_elf(root, LIBC, OTHER_ID)
+    assert run(core_path, root, "-o", str(tmp_path / "x.corebox")) == 1
+    printed = capsys.readouterr().out
+    assert f"MISMATCH: {LIBC}" in printed
+    assert f"in the crashed process 93ac61ec5a8eb1396f9fbd350e3169a558528a40, in the file {OTHER_ID}" in printed
+    assert "result:    NOT EXACT" in printed
+
+
+def test_json_carries_counts_bundle_and_manifest(
+    core_path: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "x.corebox"
+    assert run(core_path, root, "-o", str(out), "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["version"], printed["exact"]) == (1, True)
+    assert printed["verdicts"] == {"verified": 3, "mismatch": 0, "cannot-verify": 0, "missing": 0}
+    assert printed["bundle"]["size"] == out.stat().st_size
+    assert printed["manifest"] == read_manifest(out).to_json()
+
+
+@pytest.mark.parametrize("option", ["--list", "--dry-run"])
+def test_a_look_writes_nothing(
+    core_path: Path, root: Path, tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(tmp_path.iterdir())
+    assert run(core_path, root, option, "-o", str(tmp_path / "x.corebox")) == 0
+    assert sorted(tmp_path.iterdir()) == before
+    assert ("libc.so.6" in capsys.readouterr().out) == (option == "--list")
+
+
+def test_name_of_the_bundle_comes_from_program_and_process(
+    core_path: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(core_path, root) == 0
+    (bundle,) = tmp_path.glob("*.corebox")
+    manifest = read_manifest(bundle)
+    assert bundle.name == f"dynamic-{manifest.process.pid}.corebox" == default_name(manifest)
+
+
+def test_hostile_program_name_stays_in_the_directory(core_path: Path, root: Path, tmp_path: Path) -> None:
+    run(core_path, root, "-o", str(tmp_path / "x.corebox"))
+    manifest = read_manifest(tmp_path / "x.corebox")
+    hostile = manifest.process._replace(executable=None, name="../\x1b[2J-x")
+    assert default_name(manifest._replace(process=hostile)).startswith("_2J-x-") is False
+    assert "/" not in default_name(manifest._replace(process=hostile))
+
+
+def test_core_can_stay_at_the_site(core_path: Path, root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.corebox"
+    assert run(core_path, root, "-o", str(out), "--no-core") == 0
+    with BundleReader(out) as reader:
+        assert not reader.manifest.core.included
+        assert reader.unpack(tmp_path / "out").core is None
+
+
+@pytest.mark.parametrize("suffix", ["gz", "xz"])
+def test_compressed_core_gives_the_same_bundle(core_path: Path, root: Path, tmp_path: Path, suffix: str) -> None:
+    packed = tmp_path / ("core." + suffix)
+    packed.write_bytes({"gz": gzip.compress, "xz": lzma.compress}[suffix](core_path.read_bytes()))
+    os.utime(packed, ns=(core_path.stat().st_mtime_ns, core_path.stat().st_mtime_ns))
+    identities = []
+    for number, core in enumerate((core_path, packed)):
+        out = tmp_path / f"{number}.corebox"
+        assert run(core, root, "-o", str(out)) == 0
+        with BundleReader(out) as reader:
+            identities.append(reader.unpack(tmp_path / str(number)).digests["core"])
+    assert identities[0] == identities[1]
+    assert not list(tmp_path.glob(".corebox*"))
+
+
+ERRORS = [
+    ([], 2, "error: which core?"),
+    (["CORE", "--pid", "1"], 2, "error: more than one core is given"),
+    (["TEXT"], 3, "is not a core"),
+    (["/none/core"], 3, "/none/core"),
+    (["CORE", "-e", "/none"], 3, "there is no file /none"),
+    (["CORE", "-o", "/none/x.corebox"], 4, "cannot write into /none"),
+    (["CORE", "--root", "/none"], 3, "/none is not a directory"),
+    (["CORE", "--encrypt-to", "/none"], 2, "/none is neither an age key"),
+    (["--coredumpctl", "--coredump-dir", "/none"], 3, "cannot read /none"),
+    (["--pid", "999999999"], 3, "there is no process 999999999"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "status", "message"), ERRORS, ids=lambda item: str(item)[:40])
+def test_each_failure_has_a_message_a_hint_and_a_status(
+    core_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    status: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "TEXT").write_text("no core at all")
+    words = [str(core_path) if word == "CORE" else word for word in arguments]
+    assert main(words) == status
+    error, hint = capsys.readouterr().err.splitlines()
+    assert message in error
+    assert hint.startswith("hint: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["TEXT"]
+
+
+def test_full_disk_is_noticed_before_writing(
+    core_path: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = os.statvfs(tmp_path)
+    full = os.statvfs_result((*real[:4], 1, *real[5:]))  # f_bavail: one free block
+    monkeypatch.setattr(os, "statvfs", lambda path: full)
+    assert run(core_path, root, "-o", str(tmp_path / "x.corebox")) == 4
+    assert "free, the bundle may need" in capsys.readouterr().err
+    assert not (tmp_path / "x.corebox").exists()
+
+
+def test_archive_of_a_root_is_as_good_as_a_directory(core_path: Path, root: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "root.tar.gz"
+    subprocess.run(["tar", "-czf", str(archive), "-C", str(root), "."], check=True)
+    assert run(core_path, archive, "-o", str(tmp_path / "x.corebox")) == 0
+    assert not list(tmp_path.glob(".corebox*"))
+
+
+def test_hostile_archive_stays_in_its_directory(core_path: Path, root: Path, tmp_path: Path) -> None:
+    put(root, "/../victim", b"precious")
+    archive = tmp_path / "root.tar"
+    (root / "out").symlink_to("/")
+    subprocess.run(["tar", "-cPf", str(archive), "-C", str(root), "../victim", "out", "lib", "usr", "opt"], check=True)
+    (tmp_path / "victim").write_bytes(b"untouched")
+    assert run(core_path, archive, "--list") == 0
+    assert (tmp_path / "victim").read_bytes() == b"untouched"
+
+
+def test_zipapp_is_made_the_same_twice_and_runs_alone(tmp_path: Path, core_path: Path, root: Path) -> None:
+    one, two = tmp_path / "one.pyz", tmp_path / "two.pyz"
+    make_zipapp(str(one))
+    old = os.umask(0o077)
+    try:
+        make_zipapp(str(two))
+    finally:
+        os.umask(old)
+    assert one.read_bytes() == two.read_bytes()
+    command = [sys.executable, "-I", "-S", str(one), str(core_path), "--root", str(root), "--dry-run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "modules:   3 verified" in done.stdout

@@ -1,0 +1,62 @@
+"""The request script: read by people, run by dash and busybox, answered with just what the core needs."""
+
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from corebox.coredump import open_core
+from corebox.gather import request_script
+from corebox.gather.cli import main
+from tests.unit.gather.sites import EXECUTABLE, LIBC, put
+
+SHELLS = [["dash"], ["busybox", "sh"]]
+
+
+@pytest.fixture
+def script(core_path: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "request.sh"
+    with open_core(str(core_path)) as core:
+        path.write_text(request_script(core))
+    return path
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
+def test_answer_makes_an_exact_bundle(
+    script: Path, core_path: Path, root: Path, tmp_path: Path, shell: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert shutil.which(shell[0]), f"apt-get install {shell[0]}"
+    put(root, "/etc/shadow", b"secret")
+    answer = tmp_path / "libs.tar.gz"
+    done = subprocess.run(
+        [*shell, str(script), "-r", str(root), str(answer)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == f"6 files are in {answer}, 0 are missing"
+    with tarfile.open(answer) as archive:
+        names = set(archive.getnames())
+    assert {"." + EXECUTABLE, "." + LIBC, "./etc/os-release"} <= names
+    assert "./etc/shadow" not in names
+    assert main([str(core_path), "--root", str(answer), "-o", str(tmp_path / "x.corebox"), "--no-nice"]) == 0
+    assert "3 verified" in capsys.readouterr().out
+
+
+def test_missing_file_is_said_and_the_rest_is_packed(script: Path, root: Path, tmp_path: Path) -> None:
+    Path(str(root) + LIBC).unlink()
+    done = subprocess.run(
+        ["dash", str(script), "-r", str(root), str(tmp_path / "a.tar.gz")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [f"missing: {LIBC}"]
+    assert (tmp_path / "a.tar.gz").stat().st_mode & 0o777 == 0o600
+
+
+def test_script_takes_no_command_from_a_hostile_name(core_path: Path, root: Path, tmp_path: Path) -> None:
+    from corebox.gather.request import quote
+
+    hostile = "/a'; touch " + str(tmp_path / "pwned") + "; '\n`id`$(id)"
+    done = subprocess.run(["dash", "-c", "printf %s " + quote(hostile)], capture_output=True, text=True, check=True)
+    assert done.stdout == hostile
+    assert not (tmp_path / "pwned").exists()
