@@ -1,0 +1,67 @@
+# corebox: `make help` lists what can be made. Every target sets up what it needs, on a Debian machine as root or
+# with sudo.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+# At the vendor's: a sandbox, and the library that bundles are compressed with.
+APT_DEMO := bubblewrap gcc libc6-dev libzstd1
+# For the tests: customers' sites, a real engine, gdbs, registries, and what makes cores of every kind.
+APT_TEST := $(APT_DEMO) bubblewrap busybox docker.io docker-registry g++ gdb mmdebstrap podman skopeo zstd age lz4 \
+	systemd-coredump xz-utils openssl
+
+.PHONY: help demo test unit integration lint format docs bench setup setup-demo clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: setup-demo  ## crash a small program, gather, build, and show the backtrace from inside the container
+	@PATH="$(abspath $(BIN)):$$PATH" tools/demo
+
+test: lint unit integration  ## every test; sets up all it needs, Docker Engine included
+
+unit: setup  ## the tests without docker, gdb and network; less than a minute
+	$(BIN)/python -m pytest tests/unit
+
+integration: setup  ## real crashes, engines and registries
+	$(SUDO) $(BIN)/python -m pytest tests/integration
+
+lint: setup  ## ruff, mypy, vermin for the customer's side, import-linter
+	$(BIN)/ruff check || { echo "repair: make format" >&2; exit 1; }
+	$(BIN)/ruff format --check || { echo "repair: make format" >&2; exit 1; }
+	$(BIN)/mypy
+	$(BIN)/vermin -t=3.6- --no-tips --violations corebox/__init__.py corebox/errors.py \
+		corebox/coredump corebox/bundle corebox/gather
+	$(BIN)/lint-imports
+
+format: setup  ## let ruff repair what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: setup  ## write the generated part of docs/reference
+	$(BIN)/python docs/generate.py
+
+bench: setup  ## compare speed with what a user would do instead
+	$(SUDO) $(BIN)/python -m benchmarks
+
+setup: $(VENV)/dev.stamp  ## packages, and a virtual environment for development
+
+setup-demo: $(VENV)/demo.stamp  ## the little that the demo needs
+
+$(VENV)/demo.stamp: pyproject.toml
+	@tools/install-packages $(APT_DEMO)
+	@tools/make-venv $(PYTHON) $(VENV)
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml
+	@tools/install-packages $(APT_TEST)
+	@tools/make-venv $(PYTHON) $(VENV)
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@
+
+clean:  ## remove what was made here
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

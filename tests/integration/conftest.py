@@ -1,0 +1,93 @@
+"""What the integration tests share: an engine, two customer sites, and their bundles, each made once."""
+
+import os
+import resource
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from corebox.gather import make_zipapp
+from tests.support.docker import running_engine
+from tests.support.lab import Lab
+from tests.support.programs import python36
+from tests.support.site import Crash, Site, gather_with
+
+SUITES = ("bullseye", "trixie")  # glibc 2.31 and 2.41; the machine's own is between them
+ENGINES = ("bubblewrap", "docker")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def machine() -> None:
+    """Stop early, with the command that repairs the machine."""
+    pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()
+    assert pattern == "core", f"cores go to {pattern!r} here; run: sysctl kernel.core_pattern=core"
+    assert os.geteuid() == 0, "the integration tests crash programs in chroots: run them as root"
+    for program in ("bwrap", "mmdebstrap", "docker", "gdb", "zstd"):
+        assert shutil.which(program), f"{program} is missing; run: make setup"
+    resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+@pytest.fixture(scope="session")
+def docker(tmp_path_factory: pytest.TempPathFactory, machine: None) -> Iterator[None]:
+    """A running Docker Engine."""
+    with running_engine(tmp_path_factory.mktemp("docker") / "dockerd.log"):
+        yield
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each engine in turn."""
+    if request.param == "docker":
+        request.getfixturevalue("docker")
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session", params=SUITES)
+def site(request: pytest.FixtureRequest, machine: None) -> Site:
+    """Each customer's site in turn."""
+    return Site(request.param)
+
+
+@pytest.fixture(scope="session")
+def zipapp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The gatherer as one file."""
+    path = tmp_path_factory.mktemp("zipapp") / "corebox-gather.pyz"
+    make_zipapp(str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def crash(site: Site) -> Crash:
+    """The C++ program, crashed in the site."""
+    return site.crash_pipeline()
+
+
+@pytest.fixture(scope="session")
+def bundle(site: Site, crash: Crash, zipapp: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of that crash, gathered inside the site with the site's own Python."""
+    out = tmp_path_factory.mktemp(site.suite) / "pipeline.corebox"
+    assert site.gather_inside(crash, zipapp, out) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def bundle36(site: Site, crash: Crash, zipapp: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same crash, gathered from outside with Python 3.6."""
+    out = tmp_path_factory.mktemp(site.suite) / "pipeline36.corebox"
+    assert gather_with(python36(), zipapp, crash, site, out) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """The vendor's desk, shared by all tests that only look."""
+    return Lab(tmp_path_factory.mktemp("lab") / "home")
+
+
+@pytest.fixture
+def fresh_lab(tmp_path: Path) -> Lab:
+    """A desk with an empty store."""
+    return Lab(tmp_path / "home")

@@ -1,0 +1,131 @@
+"""A customer's site: a Debian root with another C library than ours, in which real programs crash.
+
+Roots are made once with mmdebstrap and kept in a cache (COREBOX_TEST_CACHE, default ~/.cache/corebox-tests).
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support import programs
+
+PACKAGES = ("g++", "python3", "python3-numpy")
+CACHE = Path(os.environ.get("COREBOX_TEST_CACHE", Path.home() / ".cache" / "corebox-tests"))
+UNLIMITED = "ulimit -c unlimited; "
+# $ORIGIN in an rpath needs /proc; the mount is gone with its namespace.
+_ENTER = 'mount -t proc proc "$0/proc" && exec chroot "$0" sh -c "$1"'
+
+
+@dataclass(frozen=True)
+class Crash:
+    """A core inside a site, and the path of the program that left it, as the site sees it."""
+
+    core: Path
+    executable: str
+
+
+class Site:
+    """The root of one distribution release; ``suite`` is Debian's name for it."""
+
+    def __init__(self, suite: str) -> None:
+        self.suite = suite
+        self.root = _cached_root(suite)
+
+    def run(self, command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a shell command inside the site."""
+        environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
+        return subprocess.run(
+            ["unshare", "--mount", "sh", "-c", _ENTER, str(self.root), command],
+            env=environment,
+            check=check,
+            capture_output=True,
+            text=True,
+        )
+
+    def put(self, source: Path, target: str) -> None:
+        """Copy a file or folder of ours into the site."""
+        place = self.root / target.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, place, dirs_exist_ok=True)
+        else:
+            shutil.copy(source, place)
+
+    def crash(self, command: str, executable: str, folder: str) -> Crash:
+        """Run ``command`` in ``folder`` until it dies, and return its core."""
+        place = self.root / folder.lstrip("/")
+        place.mkdir(parents=True, exist_ok=True)
+        for old in place.glob("core*"):
+            old.unlink()
+        result = self.run(f"cd {folder}; {UNLIMITED}exec {command}", check=False)
+        cores = list(place.glob("core*"))
+        assert len(cores) == 1, f"{command} left {cores}: {result.stderr}"
+        return Crash(cores[0], executable)
+
+    def crash_pipeline(self) -> Crash:
+        """Build and crash the C++ program of tests/programs/pipeline."""
+        self.put(programs.FOLDER / "pipeline", "/usr/src/pipeline")
+        self.run("/usr/src/pipeline/build.sh /opt/acme")
+        return self.crash("/opt/acme/bin/pipeline", "/opt/acme/bin/pipeline", "/var/crash/pipeline")
+
+    def crash_numpy(self) -> Crash:
+        """Crash a Python with numpy."""
+        self.put(programs.FOLDER / "arrays", "/usr/src/arrays")
+        return self.crash("python3 /usr/src/arrays/crash.py", "/usr/bin/python3", "/var/crash/arrays")
+
+    def gather_inside(self, crash: Crash, zipapp: Path, out: Path, arguments: Sequence[str] = ()) -> int:
+        """Gather with the site's own Python and carry the bundle out; return the exit status."""
+        self.put(zipapp, "/tmp/corebox-gather.pyz")
+        core = "/" + str(crash.core.relative_to(self.root))
+        words = ["python3", "/tmp/corebox-gather.pyz", core, "-o", "/tmp/out.corebox", *arguments]
+        result = self.run(" ".join(words), check=False)
+        assert result.returncode in (0, 1), result.stdout + result.stderr
+        shutil.move(self.root / "tmp" / "out.corebox", out)
+        return result.returncode
+
+
+def gather_with(python: str, zipapp: Path, crash: Crash, site: Site, out: Path) -> int:
+    """Gather from outside, through ``--root``, with another Python; return the exit status."""
+    command = [python, str(zipapp), str(crash.core), "--root", str(site.root), "-o", str(out)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode in (0, 1), result.stdout + result.stderr
+    return result.returncode
+
+
+def _cached_root(suite: str) -> Path:
+    key = hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:8]
+    root = CACHE / f"{suite}-{key}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{suite}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not root.exists():
+            unfinished = CACHE / f"{suite}-unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            _make_root(suite, unfinished)
+            unfinished.rename(root)
+    return root
+
+
+def _make_root(suite: str, root: Path) -> None:
+    log = root.with_suffix(".log")
+    with log.open("w") as stream:
+        result = subprocess.run(
+            ["mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", suite, str(root), _mirror()],
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    assert result.returncode == 0, f"mmdebstrap {suite} failed, see {log}; try: apt-get install mmdebstrap"
+
+
+def _mirror() -> str:
+    """The mirror that this machine installs from."""
+    targets = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)"], capture_output=True, text=True, check=True
+    )
+    return next(line for line in targets.stdout.splitlines() if line.rstrip("/").endswith("/debian"))
