@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,13 @@ from corebox.image import (
     Description,
     Toolbox,
     assemble,
+    default_template,
     ensure_toolbox,
+    lend_toolbox,
     put_native,
     stream_context,
     write_context,
 )
-from corebox.resources import shipped
 from corebox.store import Layer, Store, StoredImage
 
 Progress = Callable[[str], None]
@@ -45,7 +46,7 @@ class BuildOptions:
     builder: str = "native"
     load: bool = False
     context: Path | None = None
-    template: Path = field(default_factory=lambda: shipped("Dockerfile.template"))
+    template: Path = field(default_factory=default_template)
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,18 @@ def build(store: Store, bundle: Path, options: BuildOptions, progress: Progress 
         progress("engine")
         return Built(**{**vars(built), "loaded": load(store, built.image)})
     return built
+
+
+def rebuild(store: Store, bundle: Path, options: BuildOptions, progress: Progress = lambda _: None) -> Built:
+    """Build the image from nothing but the bundle and the toolbox, in a store that is thrown away.
+
+    Raises:
+        The errors of ``build``.
+    """
+    with store.workplace() as work:
+        empty = Store(work / "store")
+        lend_toolbox(ensure_toolbox(store), store, empty)
+        return build(empty, bundle, replace(options, builder="native", load=False, context=None), progress)
 
 
 def _build(

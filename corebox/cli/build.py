@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from corebox.actions.build import BuildOptions, Built, build
+from corebox.actions.build import BuildOptions, Built, build, rebuild
 from corebox.cli import options, output
-from corebox.resources import shipped
+from corebox.image import default_template
 from corebox.store import Store
 
 
@@ -38,6 +38,7 @@ from corebox.store import Store
     metavar="FILE",
     help="Your own Dockerfile.template.",
 )
+@click.option("--check", is_flag=True, help="Build again from nothing and compare the image IDs.")
 @options.as_json
 def command(
     bundle: Path,
@@ -46,6 +47,7 @@ def command(
     load: bool,
     context: Path | None,
     template: Path | None,
+    check: bool,
     as_json: bool,
 ) -> int:
     """Turn a bundle into a container image.
@@ -53,13 +55,20 @@ def command(
     The image's root is the customer's files at their own paths, with our gdb under /.corebox. The same bundle gives
     the same image ID, and what has been built is not built again.
     """
-    chosen = BuildOptions(tags, builder, load, context, template or shipped("Dockerfile.template"))
+    chosen = BuildOptions(tags, builder, load, context, template or default_template())
     built = build(Store.default(), bundle, chosen, output.progress())
     if as_json:
         output.say_json(built.to_json())
     else:
         _tell(built)
-    return 0
+    return _check(bundle, chosen, built) if check else 0
+
+
+def _check(bundle: Path, chosen: BuildOptions, built: Built) -> int:
+    again = rebuild(Store.default(), bundle, chosen, output.progress())
+    same = again.image_id == built.image_id
+    output.note(f"built again: {again.image_id}, {'the same' if same else 'ANOTHER image'}")
+    return 0 if same else 1
 
 
 def _tell(built: Built) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 import corebox
-from corebox.cli import build, doctor, gather, images, info, output, shell, toolbox, verify
+from corebox.cli import build, doctor, export, gather, images, info, output, shell, toolbox, verify
 from corebox.errors import CoreboxError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -43,6 +43,8 @@ for command in (
     shell.command,
     images.images,
     images.remove,
+    images.prune,
+    export.command,
     toolbox.command,
     doctor.command,
 ):

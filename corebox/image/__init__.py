@@ -2,6 +2,7 @@
 
 from corebox.image.archive import stream_archive
 from corebox.image.context import stream_context, write_context
+from corebox.image.export import export_bundle, export_core
 from corebox.image.layers import KINDS
 from corebox.image.native import Assembly, BuiltLayer, Description, assemble, put_native
 from corebox.image.opened import OpenedImage, open_image
@@ -12,6 +13,7 @@ from corebox.image.toolbox import (
     ensure_toolbox,
     export_toolbox,
     import_toolbox,
+    lend_toolbox,
     list_toolboxes,
     make_toolbox,
 )
@@ -27,8 +29,11 @@ __all__ = [
     "assemble",
     "default_template",
     "ensure_toolbox",
+    "export_bundle",
+    "export_core",
     "export_toolbox",
     "import_toolbox",
+    "lend_toolbox",
     "list_toolboxes",
     "make_toolbox",
     "open_image",

@@ -1,11 +1,12 @@
 """The last layer: the compact core, and what is needed to open it and to give the bundle back."""
 
-import hashlib
+import calendar
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 
-from corebox.bundle import MANIFEST, RUN_SCRIPT, SUMS, Manifest, Unpacked
+from corebox.bundle import RUN_SCRIPT, SUMS, Manifest, Unpacked
 from corebox.coredump import CompactionPlan, CoreFile, open_core, plan_compaction
 from corebox.image.layers import CORE, OURS, PlannedLayer, plan_ours
 from corebox.image.tar import Entry, Produce, text_file
@@ -17,6 +18,7 @@ MANIFEST_FILE = f"{OURS}/manifest.json"
 GDBINIT_FILE = f"{OURS}/gdbinit"
 SCRATCH = f"{OURS}/tmp"  # noqa: S108 - a directory of the image
 BUNDLE = f"{OURS}/bundle"
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @contextmanager
@@ -26,22 +28,19 @@ def core_layer(unpacked: Unpacked, manifest: Manifest, gdbinit: str) -> Iterator
     Raises:
         InputError: ``not-a-core``.
     """
-    manifest_bytes = manifest.to_bytes()
+    time = calendar.timegm(datetime.strptime(manifest.process.time, _TIME).timetuple())
     entries = [
-        text_file(MANIFEST_FILE, manifest_bytes),
+        text_file(MANIFEST_FILE, manifest.to_bytes()),
         text_file(f"{BUNDLE}/{RUN_SCRIPT}", unpacked.run_script.read_bytes(), 0o755),
         text_file(f"{BUNDLE}/{SUMS}", unpacked.sums),
         text_file(GDBINIT_FILE, gdbinit.encode("utf-8", "surrogateescape")),
         Entry(SCRATCH, 0o1777),
     ]
-    if hashlib.sha256(manifest_bytes).hexdigest() != unpacked.digests[MANIFEST]:
-        # Written by a later minor version: the original has keys that we do not know.
-        entries.append(text_file(f"{BUNDLE}/{MANIFEST}", (unpacked.root.parent / MANIFEST).read_bytes()))
     with ExitStack() as stack:
         if unpacked.core is not None:
             core = stack.enter_context(open_core(str(unpacked.core)))
             plan = plan_compaction(core)
-            entries.append(Entry(CORE_FILE, 0o644, 0, plan.size, None, _producer(core, plan)))
+            entries.append(Entry(CORE_FILE, 0o644, time, plan.size, None, _producer(core, plan)))
             entries.append(text_file(LAYOUT_FILE, json.dumps(plan.layout(), sort_keys=True).encode("ascii")))
         yield plan_ours(CORE, entries)
 

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
+import platformdirs
 
 from corebox.errors import UsageError
 from corebox.resources import shipped
+
+_NAME = "Dockerfile.template"
 
 
 @dataclass(frozen=True)
@@ -20,8 +23,9 @@ class LayerFile:
 
 
 def default_template() -> Path:
-    """The template that corebox ships."""
-    return shipped("Dockerfile.template")
+    """The user's own template, ``Dockerfile.template`` in the configuration directory, else the one that is shipped."""
+    own = platformdirs.user_config_path("corebox") / _NAME
+    return own if own.is_file() else shipped(_NAME)
 
 
 def render_template(
@@ -49,7 +53,7 @@ def render_template(
         template = engine.from_string(path.read_text(encoding="utf-8"))
         return template.render(layers=layers, labels=labels, environment=environment, entrypoint=entrypoint)
     except (OSError, UnicodeDecodeError, jinja2.TemplateError) as error:
-        hint = f"compare it with the template that corebox ships: {default_template()}"
+        hint = f"compare it with the template that corebox ships: {shipped(_NAME)}"
         raise UsageError("bad-template", f"cannot use the template {path}: {error}", hint) from error
 
 

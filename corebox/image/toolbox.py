@@ -96,6 +96,16 @@ def import_toolbox(store: Store, path: Path) -> Toolbox:
     return toolbox
 
 
+def lend_toolbox(toolbox: Toolbox, store: Store, other: Store) -> None:
+    """Let the store ``other`` use a toolbox of ``store``, on the same disk if possible without a copy."""
+    source, target = store.blob_path(toolbox.layer.digest), other.blob_path(toolbox.layer.digest)
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
+    other.remember(_CHOICE, "", _note(toolbox))
+
+
 def _read_versions(store: Store, layer: Layer, path: Path) -> dict[str, str]:
     """The versions in a toolbox; an InputError if it is something else, or has anything else in it."""
     wrong = InputError("not-a-toolbox", f"{path} is not a toolbox", "give a file that `corebox toolbox export` wrote")

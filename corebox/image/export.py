@@ -1,0 +1,63 @@
+"""The way back: the original core and the bundle, bit for bit, out of an image."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from corebox.bundle import WrittenBundle, write_bundle
+from corebox.coredump import open_core, restore
+from corebox.errors import HostError, InputError
+from corebox.image.corelayer import LAYOUT_FILE
+from corebox.image.layers import OURS
+from corebox.image.opened import OpenedImage
+
+
+def export_core(opened: OpenedImage, out: Path) -> None:
+    """Write the original core to ``out``, replacing a file of that name; its holes come back.
+
+    Raises:
+        InputError: ``no-core`` if the bundle had none, ``layout-damaged``.
+        HostError: ``cannot-write``.
+    """
+    if opened.core is None:
+        raise InputError("no-core", "the bundle was made without its core", "ask the customer for the core")
+    layout = json.loads((opened.ours / Path(LAYOUT_FILE).relative_to(OURS)).read_bytes())
+    with _new_name(out) as temporary:
+        restore(str(opened.core), layout, str(temporary))
+        temporary.replace(out)
+
+
+def export_bundle(opened: OpenedImage, out: Path) -> WrittenBundle:
+    """Write the bundle that the image was built from; its identity is the same.
+
+    Raises:
+        InputError: ``image-damaged``, ``layout-damaged``.
+        HostError: ``cannot-write``, ``no-space``.
+    """
+    sources = {entry.path: f"{opened.root}{entry.path}" for entry in opened.manifest.files}
+    jobs = os.cpu_count() or 1
+    with _new_name(out) as temporary, _new_name(out) as finished:
+        if opened.core is None:
+            written = write_bundle(str(finished), opened.manifest, sources, None, jobs=jobs)
+        else:
+            export_core(opened, temporary)
+            with open_core(str(temporary)) as core:
+                written = write_bundle(str(finished), opened.manifest, sources, core, jobs=jobs)
+        if written.identity != opened.identity:
+            hint = "if a newer corebox gathered it, export with that one; else build or pull the image again"
+            raise InputError("image-damaged", "the image does not give its bundle back", hint)
+        finished.replace(out)
+    return written._replace(path=str(out))
+
+
+@contextmanager
+def _new_name(out: Path) -> Iterator[Path]:
+    """A name beside ``out`` that nothing has; a file of that name is removed at the end."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=".corebox-", dir=out.parent) as folder:
+            yield Path(folder) / out.name
+    except OSError as error:
+        raise HostError("cannot-write", f"cannot write {out}: {error}", "give another file") from error
