@@ -40,7 +40,7 @@ def _extract(member: tarfile.TarInfo, source: int, into: Path, made: set[str]) -
         raise image_damaged(f"{name!r:.200} is there twice")
     elif member.issym():
         (into / name).symlink_to(member.linkname)
-    elif member.isreg() and not member.sparse:
+    elif member.isreg() and not member.issparse():
         _copy_file(member, source, path)
     else:
         raise image_damaged(f"{name!r:.200} is neither a file nor a directory nor a symbolic link")

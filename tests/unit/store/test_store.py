@@ -1,0 +1,187 @@
+"""The store: blobs, images and their names, notes, and what prune takes."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from corebox.errors import HostError, InputError
+from corebox.store import Descriptor, Layer, Store, StoredImage
+from corebox.store.images import find_image
+from corebox.store.values import LAYER_KIND, MANIFEST_TYPE
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "home")
+
+
+def put_layer(store: Store, data: bytes) -> Descriptor:
+    with store.writer() as writer:
+        writer.write(data)
+        return writer.commit()
+
+
+def put_image(store: Store, *layers: bytes, tags: tuple[str, ...] = ()) -> StoredImage:
+    blobs = [put_layer(store, data) for data in layers]
+    parts = [Descriptor(blob.media_type, blob.digest, blob.size, {LAYER_KIND: "core"}).to_json() for blob in blobs]
+    config = {"rootfs": {"type": "layers", "diff_ids": [blob.digest for blob in blobs]}}
+    return store.put_image({"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "layers": parts}, config, tags)
+
+
+def test_a_new_store_is_an_oci_layout_that_only_its_owner_enters(store: Store) -> None:
+    assert (store.oci / "oci-layout").read_bytes() == b'{"imageLayoutVersion":"1.0.0"}'
+    assert store.home.stat().st_mode & 0o777 == 0o700
+    assert store.images() == []
+
+
+def test_a_blob_is_named_by_its_digest(store: Store) -> None:
+    data = os.urandom(3 << 20)
+    blob = put_layer(store, data)
+    assert blob.digest == "sha256:" + hashlib.sha256(data).hexdigest()
+    assert blob.size == len(data)
+    assert store.blob_path(blob.digest).read_bytes() == data
+
+
+def test_a_range_of_a_file_is_appended(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"0123456789")
+    with (tmp_path / "source").open("rb") as source, store.writer() as writer:
+        writer.copy_range(source.fileno(), 2, 5)
+        blob = writer.commit()
+    assert store.blob_path(blob.digest).read_bytes() == b"23456"
+
+
+def test_a_blob_that_is_not_committed_leaves_nothing(store: Store) -> None:
+    with store.writer() as writer:
+        writer.write(b"half")
+    assert list((store.oci / "blobs" / "sha256").iterdir()) == []
+    assert list((store.home / "tmp").iterdir()) == []
+
+
+def test_what_is_no_digest_is_no_path(store: Store) -> None:
+    with pytest.raises(InputError) as caught:
+        store.blob_path("sha256:../../../etc/passwd")
+    assert caught.value.code == "image-damaged"
+
+
+def test_an_image_is_found_by_name_and_by_the_beginning_of_its_id(store: Store) -> None:
+    image = put_image(store, b"one", tags=("app:1", "tool:latest"))
+    for reference in (
+        "app:1",
+        "tool",
+        image.image_id,
+        image.image_id[:19],
+        image.image_id[7:19],
+        image.manifest_digest,
+    ):
+        assert store.find(reference) == image
+    assert image.tags == ("app:1", "tool:latest")
+    assert [layer.kind for layer in image.layers] == ["core"]
+
+
+def test_a_name_moves_to_the_newer_image(store: Store) -> None:
+    older = put_image(store, b"one", tags=("app:1",))
+    newer = put_image(store, b"two", tags=("app:1",))
+    assert store.find("app:1") == newer
+    assert store.find(older.image_id).tags == ()
+
+
+def test_the_same_image_twice_is_one_image_with_both_names(store: Store) -> None:
+    put_image(store, b"one", tags=("app:1",))
+    put_image(store, b"one", tags=("app:2",))
+    assert [image.tags for image in store.images()] == [("app:1", "app:2")]
+
+
+def test_tag_and_untag(store: Store) -> None:
+    image = put_image(store, b"one", tags=("app:1",))
+    store.tag(image, "app:best")
+    assert store.find("app:best").tags == ("app:1", "app:best")
+    store.untag("app:1")
+    store.untag("app:best")
+    assert [found.tags for found in store.images()] == [()]
+
+
+def test_an_unknown_and_an_ambiguous_name_are_told_apart(store: Store) -> None:
+    with pytest.raises(InputError) as unknown:
+        store.find("app:1")
+    assert unknown.value.code == "no-such-image"
+    images = [StoredImage(f"sha256:abcd{number:060}", f"sha256:{number:064}", (), (), {}) for number in range(2)]
+    with pytest.raises(InputError) as ambiguous:
+        find_image(images, "abcd")
+    assert ambiguous.value.code == "ambiguous-image"
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b'{"layers":1}', b'{"layers":[{}],"config":{}}', b"\xff"])
+def test_a_damaged_manifest_is_an_input_error(store: Store, damage: bytes) -> None:
+    image = put_image(store, b"one")
+    store.blob_path(image.manifest_digest).write_bytes(damage)
+    with pytest.raises(InputError) as caught:
+        store.images()
+    assert caught.value.code == "image-damaged"
+
+
+def test_notes_are_kept_by_kind_and_key(store: Store) -> None:
+    store.remember("layer", "key/with:anything\n", {"digest": "x"})
+    assert store.recall("layer", "key/with:anything\n") == {"digest": "x"}
+    assert store.recall("layer", "other") is None
+    assert store.recall("toolbox", "key/with:anything\n") is None
+    assert store.notes("layer") == [{"digest": "x"}]
+
+
+def test_prune_takes_what_no_named_image_needs(store: Store) -> None:
+    kept = put_image(store, b"shared", b"mine", tags=("app:1",))
+    gone = put_image(store, b"shared", b"only of the nameless one")
+    orphan = put_layer(store, b"orphan")
+    pruned = store.prune()
+    assert [image.image_id for image in pruned.images] == [gone.image_id]
+    assert not store.has(orphan.digest)
+    assert not store.has(gone.layers[1].digest)
+    assert all(store.has(layer.digest) for layer in kept.layers)
+    assert pruned.freed >= len(b"orphan") + len(b"only of the nameless one")
+
+
+def test_prune_takes_images_that_were_not_used_lately(store: Store) -> None:
+    old = put_image(store, b"old", tags=("app:old",))
+    put_image(store, b"new", tags=("app:new",))
+    os.utime(store.blob_path(old.manifest_digest), (1, 1))
+    assert [image.tags for image in store.prune(older_than=3600).images] == [("app:old",)]
+    assert [image.tags for image in store.images()] == [("app:new",)]
+
+
+def test_using_an_image_keeps_it(store: Store) -> None:
+    old = put_image(store, b"old", tags=("app:old",))
+    os.utime(store.blob_path(old.manifest_digest), (1, 1))
+    store.find("app:old")
+    assert store.prune(older_than=3600).images == ()
+
+
+def test_the_size_limit_takes_the_least_recently_used_first(store: Store) -> None:
+    images = [put_image(store, b"s" * 100, bytes([number]) * 100, tags=(f"app:{number}",)) for number in range(4)]
+    for number, image in enumerate(images):
+        os.utime(store.blob_path(image.manifest_digest), (number, number))
+    pruned = store.prune(size_limit=300)
+    assert [image.tags for image in pruned.images] == [("app:0",), ("app:1",)]
+
+
+def test_prune_keeps_the_toolbox(store: Store) -> None:
+    toolbox = put_layer(store, b"toolbox")
+    store.remember("toolbox", "any", {"digest": toolbox.digest})
+    store.prune()
+    assert store.has(toolbox.digest)
+
+
+def test_a_missing_layer_is_named(store: Store) -> None:
+    digest = "sha256:" + 64 * "0"
+    with pytest.raises(InputError) as caught:
+        store.unpacked([Layer(digest, 1, "core", digest)])
+    assert caught.value.code == "missing-blob"
+    assert digest in caught.value.message
+
+
+def test_a_store_that_cannot_be_made_is_a_host_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HostError) as caught:
+        Store(tmp_path / "file" / "home")
+    assert caught.value.code == "store-unusable"
+    assert caught.value.hint

@@ -1,0 +1,124 @@
+"""Unpacked roots: what is in them, that they are made once, and what a hostile layer cannot do."""
+
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from corebox.errors import InputError
+from corebox.store import Layer, Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "home")
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, data: bytes = b"", link: str = "", mode: int = 0o644) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.mode, info.mtime, info.size = kind, link, mode, 1700000000, len(data)
+    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape") + data + bytes(-len(data) % 512)
+
+
+def put_layer(store: Store, *members: bytes) -> Layer:
+    with store.writer() as writer:
+        writer.write(b"".join(members) + bytes(1024))
+        blob = writer.commit()
+    return Layer(blob.digest, blob.size, "core", blob.digest)
+
+
+def test_layers_make_one_tree_with_modes_and_times(store: Store) -> None:
+    first = put_layer(store, member("opt", tarfile.DIRTYPE), member("opt/a", data=b"A", mode=0o755))
+    second = put_layer(store, member("opt", tarfile.DIRTYPE), member("opt/link", tarfile.SYMTYPE, link="a"))
+    tree = store.unpacked([first, second])
+    assert (tree / "opt" / "link").read_bytes() == b"A"
+    status = (tree / "opt" / "a").stat()
+    assert (status.st_mode & 0o7777, status.st_mtime) == (0o755, 1700000000)
+
+
+def test_names_may_be_any_bytes(store: Store) -> None:
+    name = os.fsdecode(b"caf\xe9 \xff" + b"x" * 120)
+    tree = store.unpacked([put_layer(store, member(name, data=b"odd"))])
+    assert (tree / name).read_bytes() == b"odd"
+
+
+def test_a_tree_is_made_once(store: Store) -> None:
+    layer = put_layer(store, member("a", data=b"A"))
+    first = store.unpacked([layer])
+    inode = (first / "a").stat().st_ino
+    assert store.unpacked([layer]) == first
+    assert (first / "a").stat().st_ino == inode
+
+
+def test_a_finished_directory_can_be_taken_over(store: Store) -> None:
+    layer = put_layer(store, member("a", data=b"A"))
+    with store.workplace() as work:
+        (work / "tree").mkdir()
+        (work / "tree" / "a").write_bytes(b"A")
+        store.adopt([layer], work / "tree")
+    assert (store.unpacked([layer]) / "a").read_bytes() == b"A"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        (member("../evil", data=b"x"),),
+        (member("/etc/evil", data=b"x"),),
+        (member("a/../../evil", data=b"x"),),
+        (member("link", tarfile.SYMTYPE, link="/tmp"), member("link/evil", data=b"x")),
+        (member("link", tarfile.SYMTYPE, link=".."), member("link", tarfile.DIRTYPE), member("link/evil", data=b"x")),
+        (member("file", data=b"x"), member("file/evil", data=b"x")),
+        (member("twice", data=b"x"), member("twice", data=b"y")),
+        (member("hard", tarfile.LNKTYPE, link="/etc/passwd"),),
+        (member("device", tarfile.CHRTYPE),),
+        (member("pipe", tarfile.FIFOTYPE),),
+        (b"this is no tar" * 100,),
+    ],
+)
+def test_a_hostile_layer_is_refused_and_leaves_nothing(
+    store: Store, members: tuple[bytes, ...], tmp_path: Path
+) -> None:
+    layer = put_layer(store, *members)
+    with pytest.raises(InputError) as caught:
+        store.unpacked([layer])
+    assert caught.value.code == "image-damaged"
+    assert list((store.home / "tmp").iterdir()) == []
+    assert not list(tmp_path.rglob("evil"))
+    assert not list((store.home / "roots").rglob("tree"))
+
+
+def test_a_cut_layer_is_refused(store: Store) -> None:
+    with store.writer() as writer:
+        writer.write(member("a", data=b"x" * 5000)[:2000])
+        blob = writer.commit()
+    with pytest.raises(InputError) as caught:
+        store.unpacked([Layer(blob.digest, blob.size, "core", blob.digest)])
+    assert caught.value.code == "image-damaged"
+
+
+def test_a_sparse_member_is_refused(store: Store) -> None:
+    info = tarfile.TarInfo("core")
+    info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "4096"}
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        content = b"0\n".ljust(512, b"\0")
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+    with store.writer() as writer:
+        writer.write(data.getvalue())
+        blob = writer.commit()
+    with pytest.raises(InputError) as caught:
+        store.unpacked([Layer(blob.digest, blob.size, "core", blob.digest)])
+    assert caught.value.code == "image-damaged"
+
+
+def test_prune_removes_roots_of_layers_that_are_gone(store: Store) -> None:
+    layer = put_layer(store, member("a", data=b"A"))
+    with store.workplace() as work:
+        (work / "tree").mkdir()
+        store.adopt([layer], work / "tree")
+    tree = store.unpacked([layer])
+    store.prune()
+    assert tree.exists(), "this process uses it"
