@@ -90,13 +90,35 @@ def _find(files: FileSet, module: Module, wishes: Wishes) -> Lookup:
     if module.is_executable and wishes.executable:
         named = DiskRoot("/").find(os.path.abspath(wishes.executable))
         return named._replace(path=files.root.find(module.path).path, links=())
-    if not module.path.startswith("/"):
-        return Lookup(module.path, (), None, "the core knows it by a relative name only")
-    found = files.root.find(module.path)
+    found = _best(files, module)
     live = stat_file(wishes.live[module.start]) if module.start in wishes.live else None
     if live and (found.file is None or found.file.inode != live.inode):
         return found._replace(file=live)
     return found
+
+
+def _best(files: FileSet, module: Module) -> Lookup:
+    """The module's file by its own path, else by a name under which it was opened.
+
+    On overlayfs some kernels write the path inside a layer into NT_FILE (seen with 6.18): then only the names of the
+    link map lead to the file.
+    """
+    names = [name for name in dict.fromkeys((module.path, *module.opened_as)) if name.startswith("/")]
+    if not names:
+        return Lookup(module.path, (), None, "the core knows it by a relative name only")
+    lookups = [files.root.find(name) for name in names]
+    there = [found for found in lookups if found.file and is_elf(found.file.disk_path)]
+    exact = [found for found in there if module.build_id and _build_id(found) == module.build_id]
+    present = [found for found in lookups if found.file]
+    return (exact or there or present or lookups)[0]
+
+
+def _build_id(found: Lookup) -> Optional[str]:
+    assert found.file
+    try:
+        return read_elf(found.file.disk_path).build_id
+    except InputError:
+        return None
 
 
 def check_executable(core: CoreFile, executable: str) -> None:
@@ -121,7 +143,7 @@ def _take_module(files: FileSet, module: Module, found: Lookup) -> None:
         files.miss(module.path, found.why or "not found")
         return
     files.take(found, "executable" if module.is_executable else "module")
-    for name in module.opened_as:
+    for name in (module.path, *module.opened_as):
         if name.startswith("/"):
             files.name(name, found.path)
 

@@ -6,7 +6,7 @@ import lzma
 import os
 import tempfile
 import zlib
-from typing import BinaryIO, Callable, Dict, Iterator, Optional, Tuple
+from typing import BinaryIO, Callable, Dict, Iterator, Optional
 
 from corebox.bundle import zstd
 from corebox.bundle.compression import GZIP_MAGIC
@@ -47,22 +47,13 @@ def decompressed_core(path: str, directory: str) -> Iterator[str]:
         return
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(open(path, "rb"))
-        target, name = stack.enter_context(private_file(directory))
-        write_sparse(_READERS[kind](source), target)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=directory, prefix=".corebox-core-"))  # mode 0700
+        name = os.path.join(folder, os.path.basename(path))
+        with open(name, "wb") as target:
+            write_sparse(_READERS[kind](source), target)
         status = os.stat(path)
-        os.utime(target.fileno(), ns=(status.st_mtime_ns, status.st_mtime_ns))
+        os.utime(name, ns=(status.st_mtime_ns, status.st_mtime_ns))
         yield name
-
-
-@contextlib.contextmanager
-def private_file(directory: str) -> Iterator[Tuple[BinaryIO, str]]:
-    """A temporary file, mode 0600, and its path; it is removed in the end."""
-    descriptor, path = tempfile.mkstemp(dir=directory, prefix=".corebox-core-")
-    try:
-        with open(descriptor, "w+b") as file:
-            yield file, path
-    finally:
-        os.unlink(path)
 
 
 def write_sparse(pieces: Iterator[bytes], file: BinaryIO) -> None:

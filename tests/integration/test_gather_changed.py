@@ -1,0 +1,146 @@
+"""The site has changed since the crash, or has odd names: what the gatherer says is true, and proved anew."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from corebox.bundle import Manifest, read_manifest, verify_bundle
+from corebox.gather.cli import main
+from tests.support.crashes import Program, build_library, build_program
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """A program that crashes in a library."""
+    return build_program(tmp_path / "app")
+
+
+def gather(core: Path, out: Path, *more: str) -> tuple[int, Manifest]:
+    status = main([str(core), "-o", str(out), "--no-nice", *more])
+    return status, read_manifest(out)
+
+
+def verdict(manifest: Manifest, path: Path) -> str:
+    return next(module.verdict for module in manifest.modules if module.path == str(path))
+
+
+def test_untouched_site_is_exact(program: Program, tmp_path: Path) -> None:
+    status, manifest = gather(program.crash(), tmp_path / "x.corebox")
+    assert status == 0
+    assert verdict(manifest, program.library) == "verified"
+    assert verify_bundle(tmp_path / "x.corebox").ok
+
+
+def test_library_upgraded_since(program: Program, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    core = program.crash()
+    build_library(program.library, 2)
+    status, manifest = gather(core, tmp_path / "x.corebox")
+    assert status == 1
+    assert verdict(manifest, program.library) == "mismatch"
+    module = next(module for module in manifest.modules if module.path == str(program.library))
+    assert f"in the crashed process {module.memory}, in the file {module.file}" in capsys.readouterr().out
+    verification = verify_bundle(tmp_path / "x.corebox")
+    assert not verification.ok
+    assert [proof.path for proof in verification.modules if proof.verdict != "verified"] == [str(program.library)]
+
+
+def test_library_deleted_while_the_process_ran(program: Program, tmp_path: Path) -> None:
+    status, manifest = gather(program.crash("unlink"), tmp_path / "x.corebox")
+    assert status == 1
+    assert verdict(manifest, program.library) == "missing"
+
+
+def test_deleted_library_that_came_back_the_same_is_verified(program: Program, tmp_path: Path) -> None:
+    content = program.library.read_bytes()
+    core = program.crash("unlink")
+    program.library.write_bytes(content)
+    status, manifest = gather(core, tmp_path / "x.corebox")
+    assert status == 0
+    assert verdict(manifest, program.library) == "verified"
+
+
+def test_deleted_library_with_another_in_its_place(program: Program, tmp_path: Path) -> None:
+    core = program.crash("unlink")
+    build_library(program.library, 3)
+    status, manifest = gather(core, tmp_path / "x.corebox")
+    assert status == 1
+    module = next(module for module in manifest.modules if module.path == str(program.library))
+    assert (module.verdict, module.detail) == (
+        "mismatch",
+        "the file was deleted while the process ran, and another is in its place",
+    )
+
+
+def test_executable_replaced_since_and_the_old_one_given(program: Program, tmp_path: Path) -> None:
+    core = program.crash()
+    old = program.executable.rename(tmp_path / "old")
+    subprocess.run(
+        ["gcc", "-x", "c", "-", "-o", str(program.executable)], input="int main(){return 0;}", text=True, check=True
+    )
+    status, manifest = gather(core, tmp_path / "x.corebox")
+    assert (status, verdict(manifest, program.executable)) == (1, "mismatch")
+    status, manifest = gather(core, tmp_path / "y.corebox", "-e", str(old))
+    assert (status, verdict(manifest, program.executable)) == (0, "verified")
+
+
+@pytest.mark.parametrize(
+    "name", [b"lib with spaces.so", b"lib\nnewline.so", b"lib\xff\xfe.so", b"lib'quote\\.so", b"-lib.so"], ids=repr
+)
+def test_odd_names(tmp_path: Path, name: bytes) -> None:
+    program = build_program(tmp_path / "app", os.fsdecode(name))
+    status, manifest = gather(program.crash(), tmp_path / "x.corebox")
+    assert status == 0
+    assert verdict(manifest, program.library) == "verified"
+    assert verify_bundle(tmp_path / "x.corebox").ok
+    out = tmp_path / "out"
+    out.mkdir()
+    subprocess.run(["tar", "--zstd", "-xf", str(tmp_path / "x.corebox"), "-C", str(out)], check=True)
+    subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=out, check=True)
+
+
+def test_library_opened_through_a_link_that_moved_on(tmp_path: Path) -> None:
+    program = build_program(tmp_path / "app", "libfail.so.1.1")
+    link = program.folder / "libfail.so.1"
+    link.symlink_to("libfail.so.1.1")
+    core = Program(program.folder, program.executable, link).crash()
+    build_library(program.folder / "libfail.so.1.2", 4)
+    link.unlink()
+    link.symlink_to("libfail.so.1.2")
+    status, manifest = gather(core, tmp_path / "x.corebox")
+    assert status == 0
+    assert {entry.path: entry.target for entry in manifest.symlinks}[str(link)] == "libfail.so.1.1"
+
+
+@pytest.fixture
+def mounted(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A folder that a bind mount or an overlay shows, with what the test puts below ``lower``."""
+    lower, shown = tmp_path / "lower", tmp_path / "shown"
+    lower.mkdir()
+    shown.mkdir()
+    if request.param == "bind":
+        command = ["mount", "--bind", str(lower), str(shown)]
+    else:
+        # A file system of its own: overlayfs does not stack on every kind.
+        subprocess.run(["mount", "-t", "tmpfs", "none", str(lower)], check=True)
+        for name in ("base", "upper", "work"):
+            (lower / name).mkdir()
+        options = f"lowerdir={lower}/base,upperdir={lower}/upper,workdir={lower}/work"
+        command = ["mount", "-t", "overlay", "none", "-o", options, str(shown)]
+    subprocess.run(command, check=True)
+    try:
+        yield shown
+    finally:
+        subprocess.run(["umount", str(shown)], check=True)
+        if request.param == "overlay":
+            subprocess.run(["umount", str(lower)], check=True)
+
+
+@pytest.mark.parametrize("mounted", ["bind", "overlay"], indirect=True)
+def test_mounts_are_seen_as_the_process_saw_them(mounted: Path, tmp_path: Path) -> None:
+    program = build_program(mounted / "app")
+    status, manifest = gather(program.crash(), tmp_path / "x.corebox")
+    assert status == 0
+    assert verdict(manifest, program.library) == "verified"

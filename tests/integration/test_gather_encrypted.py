@@ -1,0 +1,83 @@
+"""Encrypted while it is written, by the programs of the site; opened with the private key only."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from corebox.bundle import verify_bundle
+from corebox.bundle.envelope import decrypt, is_encrypted
+from corebox.errors import CoreboxError, HostError
+from corebox.gather.cli import main
+from tests.support.crashes import build_program
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> dict[str, tuple[str, Path]]:
+    """Recipient and identity of each kind."""
+    key, certificate, public = tmp_path / "key.pem", tmp_path / "cert.pem", tmp_path / "public.pem"
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=vendor"]
+    subprocess.run([*make, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    subprocess.run(
+        ["openssl", "pkey", "-in", str(key), "-pubout", "-out", str(public)], check=True, capture_output=True
+    )
+    identity, recipients = tmp_path / "age.key", tmp_path / "age.pub"
+    made = subprocess.run(["age-keygen", "-o", str(identity)], check=True, capture_output=True, text=True)
+    recipient = made.stderr.split()[-1]
+    recipients.write_text(recipient + "\n")
+    return {
+        "certificate": (str(certificate), key),
+        "public key": (str(public), key),
+        "age": (recipient, identity),
+        "age file": (str(recipients), identity),
+    }
+
+
+@pytest.mark.parametrize("kind", ["certificate", "public key", "age", "age file"])
+def test_comes_back_with_the_private_key_only(
+    keys: dict[str, tuple[str, Path]], tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipient, identity = keys[kind]
+    core = build_program(tmp_path / "app").crash()
+    out = tmp_path / "x.corebox.enc"
+    assert main([str(core), "-o", str(out), "--encrypt-to", recipient, "--no-nice"]) == 0
+    assert is_encrypted(str(out))
+    assert b"libfail" not in out.read_bytes()
+    plain = tmp_path / "plain.corebox"
+    with plain.open("wb") as file:
+        decrypt(str(out), str(identity), file)
+    verification = verify_bundle(plain)
+    assert verification.ok
+    assert f"identity:  {verification.identity}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["certificate", "age"])
+def test_another_key_opens_nothing(keys: dict[str, tuple[str, Path]], tmp_path: Path, kind: str) -> None:
+    core = build_program(tmp_path / "app").crash()
+    out = tmp_path / "x.corebox.enc"
+    assert main([str(core), "-o", str(out), "--encrypt-to", keys[kind][0], "--no-nice"]) == 0
+    wrong = tmp_path / "wrong"
+    make = (
+        ["openssl", "genrsa", "-out", str(wrong), "2048"] if kind == "certificate" else ["age-keygen", "-o", str(wrong)]
+    )
+    subprocess.run(make, check=True, capture_output=True)
+    with (tmp_path / "plain").open("wb") as file, pytest.raises(HostError) as caught:
+        decrypt(str(out), str(wrong), file)
+    assert caught.value.code == "encryption-failed"
+
+
+def test_private_key_is_not_taken_for_a_recipient(
+    keys: dict[str, tuple[str, Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    core = build_program(tmp_path / "app").crash()
+    assert main([str(core), "-o", str(tmp_path / "x"), "--encrypt-to", str(keys["certificate"][1])]) == 2
+    assert "holds no public key" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
+def test_plain_bundle_is_not_decrypted(tmp_path: Path) -> None:
+    plain = tmp_path / "x"
+    plain.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(100))
+    with (tmp_path / "out").open("wb") as file, pytest.raises(CoreboxError) as caught:
+        decrypt(str(plain), "none", file)
+    assert caught.value.code == "not-encrypted"

@@ -1,0 +1,69 @@
+"""Small crashes on this machine, for what the gatherer finds when it comes too late."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+PROGRAM = r"""
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+int main(int count, char **words) {
+    void *library = dlopen(words[1], RTLD_NOW);
+    if (!library) { puts(dlerror()); return 1; }
+    if (count > 2 && !strcmp(words[2], "unlink")) unlink(words[1]);
+    puts("ready"); fflush(stdout);
+    if (count > 2 && !strcmp(words[2], "wait")) for (;;) pause();
+    if (count > 2 && !strcmp(words[2], "stay")) if (fork()) for (;;) pause();
+    ((int (*)(void))dlsym(library, "fail"))();
+    return 0;
+}
+"""
+LIBRARY = "int fail(void) { return *(volatile int *)%d; }\n"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program and the library that it opens; ``core`` appears in ``folder`` when it has crashed."""
+
+    folder: Path
+    executable: Path
+    library: Path
+
+    def crash(self, *words: str) -> Path:
+        """Run until it dies, and return its core."""
+        subprocess.run(
+            [str(self.executable), str(self.library), *words], cwd=self.folder, check=False, capture_output=True
+        )
+        (core,) = self.folder.glob("core*")
+        return core
+
+    def wait(self) -> "subprocess.Popen[str]":
+        """Start it; it hangs with its library mapped."""
+        child = subprocess.Popen(
+            [str(self.executable), str(self.library), "wait"], cwd=self.folder, stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout
+        assert child.stdout.readline() == "ready\n"
+        return child
+
+
+def build_program(folder: Path, name: str = "libfail.so") -> Program:
+    """Compile program and library, the latter under ``name``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    program = Program(folder, folder / "app", folder / name)
+    _compile(PROGRAM, program.executable, "-ldl")
+    build_library(program.library, 1)
+    return program
+
+
+def build_library(path: Path, version: int) -> None:
+    """Compile the library in another version and put it there by rename, as package managers do."""
+    new = path.parent / "new.so"
+    _compile(LIBRARY % version, new, "-shared", "-fPIC")
+    new.rename(path)
+
+
+def _compile(source: str, out: Path, *flags: str) -> None:
+    subprocess.run(["gcc", "-x", "c", "-", "-o", str(out), *flags], input=source, text=True, check=True)
