@@ -10,7 +10,7 @@ from typing import Any
 
 import corebox
 from corebox.actions.load import load
-from corebox.bundle import BundleReader, Manifest, Unpacked
+from corebox.bundle import BundleReader, Manifest, Unpacked, read_manifest
 from corebox.debugger import ENVIRONMENT, gdb_command, gdbinit
 from corebox.engine import connect
 from corebox.image import (
@@ -84,9 +84,10 @@ def build(store: Store, bundle: Path, options: BuildOptions, progress: Progress 
         UsageError: ``bad-template``, ``needs-docker-builder``.
         HostError: ``no-gdb``, ``no-libpython``, ``no-space``, ``no-engine``.
     """
+    noted = _identity(store, bundle)
     progress("toolbox")
     toolbox = ensure_toolbox(store)
-    known = _recall(store, bundle, toolbox, options)
+    known = _recall(store, noted, toolbox, options) if noted else None
     if known is not None and options.builder == "native" and options.context is None:
         built = known
     else:
@@ -136,12 +137,17 @@ def _context(store: Store, assembly: Assembly) -> Iterator[bytes]:
     return stream_context(store, assembly)
 
 
-def _recall(store: Store, bundle: Path, toolbox: Toolbox, options: BuildOptions) -> Built | None:
-    """The image of this very file, if it was built with the same toolbox and template and is still there."""
+def _identity(store: Store, bundle: Path) -> str | None:
+    """The identity of this very file if it was built before; else only look whether it begins as a bundle."""
     noted = store.recall("bundle", _stat_key(bundle)) if bundle.exists() else None
     if noted is None:
+        read_manifest(bundle)
         return None
-    identity = str(noted["identity"])
+    return str(noted["identity"])
+
+
+def _recall(store: Store, identity: str, toolbox: Toolbox, options: BuildOptions) -> Built | None:
+    """The image of the bundle, if it was built with the same toolbox and template and is still there."""
     made = store.recall("image", _image_key(identity, toolbox, options))
     if made is None:
         return None
