@@ -9,6 +9,7 @@ from corebox.coredump.compare import compare_with_file
 from corebox.coredump.core import CoreFile, open_core
 from corebox.coredump.elffile import is_elf, read_elf
 from corebox.coredump.layout import restore
+from corebox.coredump.slim import SlimPlan, plan_slim, write_slim
 from corebox.coredump.values import (
     ElfFile,
     Extent,
@@ -33,13 +34,16 @@ __all__ = [
     "PageComparison",
     "Process",
     "Segment",
+    "SlimPlan",
     "Thread",
     "Truncation",
     "compare_with_file",
     "is_elf",
     "open_core",
     "plan_compaction",
+    "plan_slim",
     "read_elf",
     "restore",
     "write_compact",
+    "write_slim",
 ]

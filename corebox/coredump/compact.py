@@ -10,9 +10,9 @@ from typing import Dict, Iterable, List, NamedTuple, Tuple
 
 from corebox.coredump.core import CoreFile
 from corebox.coredump.disk import PAGE, data_extents
-from corebox.coredump.layout import Layout, Run, describe_layout
-from corebox.coredump.rewrite import Rewrite, plan_rewrite
-from corebox.coredump.sending import copy_range, write_all
+from corebox.coredump.layout import Layout, describe_layout
+from corebox.coredump.rewrite import Run, place_runs, plan_rewrite
+from corebox.coredump.sending import write_pieces
 from corebox.coredump.values import Extent
 
 # Below this a hole costs less as zeros than as a program header in every reader.
@@ -37,27 +37,15 @@ class CompactionPlan(NamedTuple):
 def plan_compaction(core: CoreFile) -> CompactionPlan:
     """Plan the compact core. A core whose parts overlap, or that is cut within its headers, stays as it is."""
     holes = _holes(data_extents(core.fileno(), core.size), core.size)
-    return make_plan(core, plan_rewrite(core, holes, _protected(core)))
-
-
-def make_plan(core: CoreFile, rewrite: Rewrite) -> CompactionPlan:
-    """The plan that a rewrite of the program headers amounts to."""
-    runs: List[Run] = []
-    position = len(rewrite.head)
-    for kept in rewrite.kept:
-        runs.append(Run(kept.offset, position, kept.size))
-        position += kept.size
-    size = position + len(rewrite.tail)
+    rewrite = plan_rewrite(core, holes, _protected(core), remembered=True)
+    runs, size = place_runs(rewrite)
     original = core.read_file(0, rewrite.body_start)
-    return CompactionPlan(core.size, original, rewrite.head, tuple(runs), rewrite.tail, size)
+    return CompactionPlan(core.size, original, rewrite.head, runs, rewrite.tail, size)
 
 
 def write_compact(core: CoreFile, plan: CompactionPlan, out_fd: int) -> None:
     """Write ``plan.size`` bytes to ``out_fd``, a file or pipe, at its current position; holes are written as zeros."""
-    write_all(out_fd, plan.head)
-    for run in plan.runs:
-        copy_range(core.fileno(), run.original, run.size, out_fd)
-    write_all(out_fd, plan.tail)
+    write_pieces(core.fileno(), plan.head, plan.runs, plan.tail, out_fd)
 
 
 def _holes(data: Iterable[Extent], size: int) -> List[Extent]:

@@ -8,20 +8,13 @@ from typing import Dict, NamedTuple, Tuple
 
 from corebox.coredump import faults
 from corebox.coredump.disk import data_extents, open_regular
+from corebox.coredump.rewrite import Run
 from corebox.coredump.sending import copy_range, write_all
 from corebox.errors import HostError
 
 VERSION = 1
 LONGEST_HEAD = 256 << 20
 LONGEST_TAIL = 64
-
-
-class Run(NamedTuple):
-    """``size`` bytes that are at ``original`` in the original core and at ``compact`` in the compact one."""
-
-    original: int
-    compact: int
-    size: int
 
 
 class Layout(NamedTuple):

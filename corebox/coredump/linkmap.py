@@ -5,7 +5,7 @@ AT_PHDR → PT_DYNAMIC → DT_DEBUG → ``struct r_debug`` → ``struct link_map
 
 import os
 import struct
-from typing import Dict, List, Tuple
+from typing import Dict, List, NamedTuple, Tuple
 
 from corebox.coredump.header import PT_DYNAMIC, PT_PHDR, Header, entry_struct, parse_segments
 from corebox.coredump.memory import Memory
@@ -38,20 +38,38 @@ def executable_bias(segments: Tuple[Segment, ...], table: int) -> int:
     return (table & ~0xFFF) - (lowest & ~0xFFF) if lowest == 0 else 0
 
 
-def walk_link_map(memory: Memory, header: Header, auxv: Dict[int, int]) -> Tuple[LinkMapEntry, ...]:
+class RawEntry(NamedTuple):
+    """One ``struct link_map`` as it stands in memory at ``address``; ``name`` is the address of its path."""
+
+    address: int
+    base: int
+    name: int
+    dynamic: int
+
+
+def walk_entries(memory: Memory, header: Header, auxv: Dict[int, int]) -> Tuple[RawEntry, ...]:
     """The entries in load order; as many as the core has, none for a static executable."""
-    head = _first_entry(memory, header, auxv)
-    found: List[LinkMapEntry] = []
+    address = _first_entry(memory, header, auxv)
+    found: List[RawEntry] = []
     seen = set()
     entry = struct.Struct(header.order + 4 * header.word)
-    while head and head not in seen and len(found) < MOST_ENTRIES:
-        seen.add(head)
-        data = memory.read_available(head, entry.size)
+    while address and address not in seen and len(found) < MOST_ENTRIES:
+        seen.add(address)
+        data = memory.read_available(address, entry.size)
         if len(data) < entry.size:
             break
-        base, name, dynamic, head = entry.unpack(data)
-        found.append(LinkMapEntry(os.fsdecode(memory.read_string(name)) if name else "", base, dynamic))
+        base, name, dynamic, following = entry.unpack(data)
+        found.append(RawEntry(address, base, name, dynamic))
+        address = following
     return tuple(found)
+
+
+def walk_link_map(memory: Memory, header: Header, auxv: Dict[int, int]) -> Tuple[LinkMapEntry, ...]:
+    """The entries in load order, with their names; a name that is not in the core is empty."""
+    return tuple(
+        LinkMapEntry(os.fsdecode(memory.read_string(raw.name)) if raw.name else "", raw.base, raw.dynamic)
+        for raw in walk_entries(memory, header, auxv)
+    )
 
 
 def _first_entry(memory: Memory, header: Header, auxv: Dict[int, int]) -> int:

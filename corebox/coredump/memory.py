@@ -1,7 +1,7 @@
 """The memory of the process, as far as the core has it."""
 
 import bisect
-from typing import Iterator, List, Sequence, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 from corebox.coredump import faults
 from corebox.coredump.disk import read_at
@@ -41,6 +41,13 @@ class Memory:
             address += len(piece)
             size -= len(piece)
         return b"".join(pieces)
+
+    def segment_at(self, address: int) -> Optional[Segment]:
+        """The segment that has the byte at ``address`` in the file, or None."""
+        index = bisect.bisect_right(self._starts, address) - 1
+        if index < 0 or address >= self._segments[index].address + self._segments[index].file_size:
+            return None
+        return self._segments[index]
 
     def pieces(self, start: int, end: int, most: int = 1 << 20) -> Iterator[Tuple[int, bytes]]:
         """What the core has of the memory from ``start`` to ``end``: address and at most ``most`` bytes each."""

@@ -26,6 +26,7 @@ from corebox.coredump.values import FileMapping, LinkMapEntry, Module, Segment
 AT_ENTRY, AT_SYSINFO_EHDR = 9, 33
 LONGEST_NOTES = 1 << 16
 FURTHEST_HEADER = 64
+LONGEST_IMAGE = 1 << 30
 _NEVER_MODULES = ("/dev/", "/memfd:", "/SYSV")
 
 
@@ -63,6 +64,8 @@ class Facts(NamedTuple):
 def find_modules(facts: Facts) -> Tuple[Tuple[Module, ...], Tuple[FileMapping, ...]]:
     """The modules, the executable first, and the mappings of files that are no modules."""
     groups = group_mappings(facts.memory, facts.mappings)
+    whole = {group.mappings[0].path for group in groups if group.elf}
+    groups = [group for group in groups if group.elf is not None or group.mappings[0].path not in whole]
     known = [group for group in groups if _is_module(group, facts)]
     taken = {id(group) for group in known}
     others = tuple(group.mappings[0] for group in groups if id(group) not in taken)
@@ -74,23 +77,27 @@ def find_modules(facts: Facts) -> Tuple[Tuple[Module, ...], Tuple[FileMapping, .
 
 
 def group_mappings(memory: Memory, mappings: Iterable[FileMapping]) -> List[Group]:
-    """The mappings in runs of one path; an ELF header at offset 0 begins a new run."""
+    """The mappings in runs of one path, each no longer than the ELF file is in memory.
+
+    An ELF header at offset 0 begins a new run; so does what lies apart, as where node maps its code a second time.
+    """
     groups: List[Group] = []
+    limit = 0
     for mapping in sorted(mappings, key=lambda m: m.start):
-        first = memory.read_available(mapping.start, len(MAGIC)) if mapping.file_offset == 0 else b""
-        elf = first == MAGIC if len(first) == len(MAGIC) else None
         last = groups[-1].mappings[-1] if groups else None
         joins = last is not None and (last.path, last.deleted) == (mapping.path, mapping.deleted)
-        if joins and mapping.file_offset > 0:
+        if joins and mapping.file_offset > 0 and mapping.start < limit:
             groups[-1] = Group((*groups[-1].mappings, mapping), groups[-1].elf)
-        else:
-            groups.append(Group((mapping,), elf))
+            continue
+        first = memory.read_available(mapping.start, len(MAGIC)) if mapping.file_offset == 0 else b""
+        groups.append(Group((mapping,), first == MAGIC if len(first) == len(MAGIC) else None))
+        limit = image_end(memory, mapping.start) or mapping.end + LONGEST_IMAGE
     return groups
 
 
 def read_build_id(memory: Memory, base: int) -> Optional[str]:
     """The build ID of the module whose ELF header is at ``base`` in memory, lower-case hex."""
-    segments = _headers_at(memory, base)
+    segments = read_headers(memory, base)
     return _build_id_of(memory, segments, load_bias(segments, base))
 
 
@@ -177,7 +184,7 @@ def _start_of(facts: Facts, address: int, kind: int) -> Optional[int]:
     """Start of the module that has a ``kind`` of program header at ``address``; None if its headers are not here."""
     index = bisect.bisect_right(facts.starts, address)
     for start in reversed(facts.starts[max(0, index - FURTHEST_HEADER) : index]):
-        segments = _headers_at(facts.memory, start)
+        segments = read_headers(facts.memory, start)
         bias = load_bias(segments, start)
         if any(segment.kind == kind and segment.address + bias == address for segment in segments):
             return start
@@ -186,7 +193,7 @@ def _start_of(facts: Facts, address: int, kind: int) -> Optional[int]:
     return None
 
 
-def _headers_at(memory: Memory, start: int) -> Tuple[Segment, ...]:
+def read_headers(memory: Memory, start: int) -> Tuple[Segment, ...]:
     """The program headers of the module whose ELF header is at ``start``, none if there is none."""
     header = parse_header(memory.read_available(start, HEADER_SIZE))
     if header is None or header.entry_size != entry_struct(header).size:
@@ -194,13 +201,16 @@ def _headers_at(memory: Memory, start: int) -> Tuple[Segment, ...]:
     return program_headers(memory, header, start + header.table_offset, header.entries)
 
 
+def image_end(memory: Memory, start: int) -> Optional[int]:
+    """Where the module at ``start`` ends as its program headers say, zero-initialised data included; None without."""
+    loads = [s for s in read_headers(memory, start) if s.kind == PT_LOAD]
+    return load_bias(loads, start) + max(s.address + s.memory_size for s in loads) if loads else None
+
+
 def _end_of(facts: Facts, start: int, inside: int) -> int:
     """As the program headers say; without them, the end of the memory about ``inside``, an address in the data."""
-    loads = [s for s in _headers_at(facts.memory, start) if s.kind == PT_LOAD]
-    if loads:
-        return load_bias(loads, start) + max(s.address + s.memory_size for s in loads)
     index = bisect.bisect_right(facts.starts, inside) - 1
-    return max(start, inside, facts.ends[index] if index >= 0 else 0)
+    return image_end(facts.memory, start) or max(start, inside, facts.ends[index] if index >= 0 else 0)
 
 
 def _without_repeats(modules: Iterable[Module]) -> Tuple[Module, ...]:

@@ -85,6 +85,13 @@ def parse_thread(header: Header, data: bytes) -> Optional[Thread]:
     return Thread(tid, signal, values[0], values[1])
 
 
+def parse_registers(header: Header, data: bytes) -> Tuple[int, ...]:
+    """All words of ``pr_reg`` in NT_PRSTATUS, and what follows it."""
+    start = 112 if header.bits == 64 else 72
+    words = data[start : start + (len(data) - start) // header.word_size * header.word_size]
+    return struct.unpack("{}{}{}".format(header.order, len(words) // header.word_size, header.word), words)
+
+
 def parse_psinfo(header: Header, data: bytes) -> Optional[PsInfo]:
     """NT_PRPSINFO: ``struct elf_prpsinfo``; machines with 16-bit uid_t have it 4 bytes shorter."""
     if header.bits == 64 and len(data) >= 136:

@@ -1,6 +1,6 @@
 """New program headers for a core that leaves some of its file ranges out.
 
-Shared by the compact core (leaves holes out) and the slim core (leaves memory out).
+Shared by the compact core, whose holes still are memory, and the slim core, which knows nothing of what it drops.
 """
 
 import struct
@@ -23,21 +23,45 @@ class Rewrite(NamedTuple):
     tail: bytes
 
 
-def plan_rewrite(core: CoreFile, holes: Sequence[Extent], protected: Sequence[Tuple[int, int]]) -> Rewrite:
-    """Leave the ``holes`` (file ranges, ascending) out of the PT_LOADs, but for ``protected`` address ranges."""
+class Run(NamedTuple):
+    """``size`` bytes that are at ``original`` in the original core and at ``compact`` in the new one."""
+
+    original: int
+    compact: int
+    size: int
+
+
+def place_runs(rewrite: Rewrite) -> Tuple[Tuple[Run, ...], int]:
+    """Where the kept ranges go, and the size of the new core."""
+    runs: List[Run] = []
+    position = len(rewrite.head)
+    for kept in rewrite.kept:
+        runs.append(Run(kept.offset, position, kept.size))
+        position += kept.size
+    return tuple(runs), position + len(rewrite.tail)
+
+
+def plan_rewrite(
+    core: CoreFile, holes: Sequence[Extent], protected: Sequence[Tuple[int, int]], remembered: bool
+) -> Rewrite:
+    """Leave the ``holes`` (file ranges, ascending) out of the PT_LOADs, but for ``protected`` address ranges.
+
+    If they are ``remembered``, they become PT_LOADs without bytes, which debuggers read as zeros; else debuggers say
+    that there is no such memory. A core whose parts overlap, or that is cut within its headers, stays as it is.
+    """
     if not _is_regular(core):
         return Rewrite(b"", 0, (Extent(0, core.size),) if core.size else (), b"")
     body = core.table.end
     pieces: List[Segment] = []
     dropped: List[Extent] = []
-    guard = _Ranges(protected)
+    guard = Ranges(protected)
     ahead = _Holes(holes)
     for segment in core.table.headers:
         if segment.kind != PT_LOAD:
             pieces.append(segment)
             continue
         cuts = [cut for hole in ahead.within(segment) for cut in guard.without(segment, hole)]
-        pieces.extend(_split(segment, cuts))
+        pieces.extend(_split(segment, cuts, remembered))
         dropped.extend(cuts)
     dropped.sort()
     kept = _complement(dropped, body, core.size)
@@ -54,8 +78,8 @@ def _is_regular(core: CoreFile) -> bool:
     return all(start >= end for (start, _), end in zip(ranges, ends))
 
 
-class _Ranges:
-    """Protected address ranges, merged."""
+class Ranges:
+    """Address ranges, sorted and merged."""
 
     def __init__(self, ranges: Iterable[Tuple[int, int]]) -> None:
         self.merged: List[Tuple[int, int]] = []
@@ -82,6 +106,10 @@ class _Ranges:
             free.append(Extent(start - shift, end - start))
         return free
 
+    def outside(self, segment: Segment) -> List[Extent]:
+        """The file ranges of the segment's bytes, whole pages, that no range has."""
+        return self.without(segment, Extent(segment.offset, segment.file_size))
+
 
 class _Holes:
     """Holes of the file, by the segment that they lie in."""
@@ -104,17 +132,18 @@ class _Holes:
         return found
 
 
-def _split(segment: Segment, cuts: Sequence[Extent]) -> List[Segment]:
+def _split(segment: Segment, cuts: Sequence[Extent], remembered: bool) -> List[Segment]:
     """The segment as PT_LOADs with bytes and without; memory behind its bytes stays with the last one."""
     pieces: List[Segment] = []
     position, end = segment.offset, segment.offset + segment.file_size
     for cut in cuts:
         if cut.offset > position:
             pieces.append(_part(segment, position, cut.offset - position, cut.offset - position))
-        pieces.append(_part(segment, cut.offset, 0, cut.size))
+        if remembered:
+            pieces.append(_part(segment, cut.offset, 0, cut.size))
         position = cut.offset + cut.size
     beyond = segment.memory_size - segment.file_size
-    if position < end or beyond > 0 or not pieces:
+    if position < end or beyond > 0 or not cuts:
         pieces.append(_part(segment, position, end - position, end - position + beyond))
     return pieces
 
@@ -127,8 +156,8 @@ def _part(segment: Segment, offset: int, file_size: int, memory_size: int) -> Se
 def _complement(dropped: Sequence[Extent], start: int, end: int) -> List[Extent]:
     kept: List[Extent] = []
     for gap in dropped:
-        if gap.offset > start:
-            kept.append(Extent(start, gap.offset - start))
+        if min(gap.offset, end) > start:
+            kept.append(Extent(start, min(gap.offset, end) - start))
         start = max(start, gap.offset + gap.size)
     if start < end:
         kept.append(Extent(start, end - start))

@@ -2,6 +2,9 @@
 
 import errno
 import os
+from typing import Sequence
+
+from corebox.coredump.rewrite import Run
 
 
 def copy_range(source: int, offset: int, size: int, target: int) -> None:
@@ -19,3 +22,11 @@ def write_all(target: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(target, view) :]
+
+
+def write_pieces(source: int, head: bytes, runs: Sequence[Run], tail: bytes, target: int) -> None:
+    """Write ``head``, the ``runs`` of ``source``, then ``tail`` at the current position of ``target``."""
+    write_all(target, head)
+    for run in runs:
+        copy_range(source, run.original, run.size, target)
+    write_all(target, tail)

@@ -1,0 +1,131 @@
+"""The slim core: enough for every thread's backtrace, arguments and locals, without the rest of the heap.
+
+Kept: all notes; each thread's used stack; what the core has of the modules, their zero-initialised data included;
+the vdso; the link map; and what stacks and registers point to, followed a few steps. The dropped memory is not zero
+but absent: a debugger says that it cannot access it.
+"""
+
+import sys
+from array import array
+from typing import Iterable, List, NamedTuple, Sequence, Set, Tuple
+
+from corebox.coredump.core import CoreFile
+from corebox.coredump.disk import PAGE
+from corebox.coredump.header import PF_W
+from corebox.coredump.linkmap import walk_entries
+from corebox.coredump.modules import AT_SYSINFO_EHDR, image_end
+from corebox.coredump.notes import NT_PRSTATUS, parse_registers, read_notes
+from corebox.coredump.rewrite import Ranges, Run, place_runs, plan_rewrite
+from corebox.coredump.sending import write_pieces
+
+AT_RANDOM = 25
+# The System V ABI of x86-64 lets functions use 128 bytes below the stack pointer, that of ppc64 512.
+RED_ZONE = 512
+LONGEST_STACK = 64 << 20
+LINK_MAP_SIZE = 2048  # glibc's private struct link_map, with the offsets of thread-local storage, is about 1.2 KiB
+# How much is kept behind a pointer found in a stack, behind one found there, and so on: debuggers show 200 elements of
+# a container, and a printer of containers follows nodes to nodes to texts.
+REACH = (8192, 8192, 512, 512)
+CELL = 512
+MOST_CELLS = 400000
+
+Range = Tuple[int, int]
+
+
+class SlimPlan(NamedTuple):
+    """The slim core: ``head``, then the runs of the original, then ``tail``; memory in bytes."""
+
+    head: bytes
+    runs: Tuple[Run, ...]
+    tail: bytes
+    size: int
+    kept_memory: int
+    dropped_memory: int
+
+
+def plan_slim(core: CoreFile) -> SlimPlan:
+    """Plan the slim core; a core that is cut within its headers stays as it is."""
+    registers = list(_registers(core))
+    stacks = list(_stacks(core, registers))
+    kept = stacks + list(_modules(core)) + list(_link_map(core))
+    pointers = {word for words in registers for word in words}
+    for start, end in stacks:
+        pointers.update(_words(core, start, end))
+    kept += _follow(core, pointers)
+    ranges = Ranges((start & -PAGE, -(-end & -PAGE)) for start, end in kept)
+    holes = sorted(hole for segment in core.segments for hole in ranges.outside(segment))
+    rewrite = plan_rewrite(core, holes, (), remembered=False)
+    runs, size = place_runs(rewrite)
+    dropped = sum(hole.size for hole in holes)
+    return SlimPlan(rewrite.head, runs, rewrite.tail, size, sum(s.file_size for s in core.segments) - dropped, dropped)
+
+
+def write_slim(core: CoreFile, plan: SlimPlan, out_fd: int) -> None:
+    """Write ``plan.size`` bytes to ``out_fd``, a file or pipe, at its current position."""
+    write_pieces(core.fileno(), plan.head, plan.runs, plan.tail, out_fd)
+
+
+def _registers(core: CoreFile) -> Iterable[Tuple[int, ...]]:
+    for note in read_notes(core.fileno(), core.header, core.table.notes):
+        if note.kind == NT_PRSTATUS:
+            yield parse_registers(core.header, note.data)
+
+
+def _stacks(core: CoreFile, registers: Sequence[Tuple[int, ...]]) -> Iterable[Range]:
+    """From each stack pointer to the end of its mapping, where the thread's own data are; the main stack as a whole.
+
+    On machines whose stack pointer we do not know, any register may be it.
+    """
+    pointers = [thread.stack_pointer for thread in core.process.threads if thread.stack_pointer is not None]
+    main = core.memory.segment_at(core.auxv.get(AT_RANDOM, 0))
+    if main is not None:
+        yield main.address, main.address + main.file_size
+    for pointer in pointers or [word for words in registers for word in words]:
+        segment = core.memory.segment_at(pointer)
+        if segment is not None and segment.flags & PF_W:
+            start = max(segment.address, pointer - RED_ZONE)
+            yield start, min(segment.address + segment.file_size, start + LONGEST_STACK)
+
+
+def _modules(core: CoreFile) -> Iterable[Range]:
+    """Each module as its program headers lay it out in memory, and the vdso, which debuggers unwind through."""
+    for module in core.modules:
+        yield module.start, max(module.end, image_end(core.memory, module.start) or 0)
+    vdso = core.memory.segment_at(core.auxv.get(AT_SYSINFO_EHDR, 0))
+    if vdso is not None:
+        yield vdso.address, vdso.address + vdso.file_size
+
+
+def _link_map(core: CoreFile) -> Iterable[Range]:
+    for entry in walk_entries(core.memory, core.header, core.auxv):
+        yield entry.address, entry.address + LINK_MAP_SIZE
+        yield entry.name, entry.name + PAGE
+
+
+def _words(core: CoreFile, start: int, end: int) -> Set[int]:
+    """The distinct aligned words of memory."""
+    words: Set[int] = set()
+    for _, data in core.memory.pieces(-(-start // 8) * 8, end):
+        found = array("Q" if core.bits == 64 else "I")
+        found.frombytes(data[: len(data) // found.itemsize * found.itemsize])
+        if core.byte_order != sys.byteorder:
+            found.byteswap()
+        words.update(found)
+    return words
+
+
+def _follow(core: CoreFile, pointers: Set[int]) -> List[Range]:
+    """What ``pointers`` lead to in a few steps, nearest first, until it is too much."""
+    cells: Set[int] = set()
+    for reach in REACH:
+        fresh = {
+            cell
+            for pointer in pointers
+            if core.memory.segment_at(pointer) is not None
+            for cell in range(pointer // CELL, (pointer + reach - 1) // CELL + 1)
+        } - cells
+        pointers = set()
+        for cell in sorted(fresh)[: MOST_CELLS - len(cells)]:
+            cells.add(cell)
+            pointers |= _words(core, cell * CELL, (cell + 1) * CELL)
+    return [(cell * CELL, (cell + 1) * CELL) for cell in cells]
