@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import platformdirs
@@ -74,7 +74,7 @@ class Store:
         with explained(self.home), self._work.directory() as work, BlobWriter(work / "blob", self._blobs) as writer:
             yield writer
 
-    def put_json(self, value: Json, media_type: str) -> Descriptor:
+    def put_json(self, value: Mapping[str, object], media_type: str) -> Descriptor:
         """Store ``value`` as canonical JSON: sorted keys, no spaces, ASCII."""
         with self.writer() as writer:
             writer.write(json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii"))
@@ -94,7 +94,9 @@ class Store:
 
     # Images
 
-    def put_image(self, manifest: Json, config: Json, tags: Iterable[str] = ()) -> StoredImage:
+    def put_image(
+        self, manifest: Mapping[str, object], config: Mapping[str, object], tags: Iterable[str] = ()
+    ) -> StoredImage:
         """Store an image whose layers are there; ``config`` of ``manifest`` is filled in here."""
         described = self.put_json(config, CONFIG_TYPE)
         stored = self.put_json({**manifest, "config": described.to_json()}, MANIFEST_TYPE)

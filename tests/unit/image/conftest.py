@@ -1,0 +1,84 @@
+"""A bundle with a real core, and an image of it with a stand-in for the toolbox."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from corebox.bundle import BundleReader, Manifest, StoredCore, Unpacked, write_bundle
+from corebox.coredump import open_core
+from corebox.image import Assembly, Description, assemble, put_native
+from corebox.image.tar import complete, text_file, write_tar
+from corebox.resources import shipped
+from corebox.store import Layer, Store, StoredImage
+from tests.support.realcores import unpack_core
+from tests.unit.bundle.samples import CONTENT, MTIME, manifest
+
+Template = Callable[[str], Path]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A store, an unpacked bundle, and what it takes to build."""
+
+    store: Store
+    bundle: Path
+    manifest: Manifest
+    unpacked: Unpacked
+    toolbox: Layer
+
+    def assemble(self, template: Path | None = None, gdbinit: str = "set confirm off\n") -> Assembly:
+        """All layers."""
+        description = Description(
+            gdbinit, ("/gdb", "-c", "/core"), {"A": "1"}, {"l": "v"}, template or shipped("Dockerfile.template")
+        )
+        return assemble(self.store, self.unpacked, self.manifest, self.toolbox, description)
+
+    def build(self, *tags: str, template: Path | None = None) -> StoredImage:
+        """The image."""
+        return put_native(self.store, self.assemble(template), tags)
+
+
+def make_bundle(folder: Path, core: str = "dynamic") -> Path:
+    """A bundle with the sample's files and one of the real cores."""
+    sources = {}
+    for number, (path, data) in enumerate(CONTENT.items()):
+        source = folder / f"source-{number}"
+        source.write_bytes(data)
+        os.utime(source, (MTIME, MTIME))
+        sources[path] = str(source)
+    with open_core(str(unpack_core(core, folder))) as opened:
+        value = manifest(core=StoredCore(True, opened.size, opened.stored_size, None))
+        return Path(write_bundle(str(folder / "x.corebox"), value, sources, opened).path)
+
+
+def make_desk(folder: Path, bundle: Path) -> Desk:
+    """A desk with an empty store."""
+    store = Store(folder / "home")
+    with store.writer() as writer:
+        write_tar(complete([text_file(".corebox/toolbox/bin/gdb", b"a stand-in")]), writer)
+        blob = writer.commit()
+    with BundleReader(bundle) as reader:
+        unpacked = reader.unpack(folder / "unpacked")
+    return Desk(store, bundle, reader.manifest, unpacked, Layer(blob.digest, blob.size, "toolbox", blob.digest))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """A desk with a fresh bundle."""
+    return make_desk(tmp_path, make_bundle(tmp_path))
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Template:
+    """A function that makes the shipped template with more lines at its end."""
+
+    def make(lines: str) -> Path:
+        path = tmp_path / "templates" / "Dockerfile.template"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(shipped("Dockerfile.template").read_text() + lines)
+        return path
+
+    return make

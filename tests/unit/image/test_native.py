@@ -1,0 +1,182 @@
+"""The native builder, what becomes of its images, and the way back to core and bundle."""
+
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from corebox.bundle import BundleReader
+from corebox.errors import InputError, UsageError
+from corebox.image import (
+    export_bundle,
+    export_core,
+    open_image,
+    stream_archive,
+    stream_context,
+    write_context,
+)
+from corebox.store import Store
+from tests.unit.image.conftest import Desk, Template, make_desk
+
+
+def blob(store: Store, digest: str) -> dict[str, object]:
+    value: dict[str, object] = json.loads(store.blob_path(digest).read_bytes())
+    return value
+
+
+def names(tar: Path) -> list[str]:
+    with tarfile.open(tar) as archive:
+        return archive.getnames()
+
+
+def test_layers_go_from_the_most_shared_to_the_core(desk: Desk) -> None:
+    image = desk.build("app:1")
+    assert [layer.kind for layer in image.layers] == ["toolbox", "system", "program", "core"]
+    members = [set(names(desk.store.blob_path(layer.digest))) for layer in image.layers]
+    assert members[1] == {"lib", "usr", "usr/lib", "usr/lib/libx.so.1", "usr/lib/libx.so.1.2"}
+    assert members[2] == {"opt", "opt/app", "opt/app/bin", "opt/app/bin/app"}
+    ours = [
+        "bundle",
+        "bundle/SHA256SUMS",
+        "bundle/run.sh",
+        "core",
+        "core.layout.json",
+        "gdbinit",
+        "manifest.json",
+        "tmp",
+    ]
+    assert members[3] == {".corebox", *(f".corebox/{name}" for name in ours)}
+
+
+def test_the_configuration_is_fixed_but_for_what_the_dockerfile_says(desk: Desk) -> None:
+    image = desk.build()
+    config = image.config
+    assert config["created"] == "1970-01-01T00:00:00Z"
+    assert config["config"] == {
+        "Entrypoint": ["/gdb", "-c", "/core"],
+        "Env": ["A=1"],
+        "Labels": {"l": "v"},
+        "User": "1000:1000",
+        "WorkingDir": "/.corebox",
+    }
+    assert config["rootfs"] == {"type": "layers", "diff_ids": [layer.digest for layer in image.layers]}
+    assert image.labels == {"l": "v"}
+
+
+def test_another_folder_gives_the_same_image(desk: Desk, tmp_path: Path) -> None:
+    first = desk.build("app:1")
+    (tmp_path / "elsewhere").mkdir()
+    before = os.umask(0o077)
+    try:
+        second = make_desk(tmp_path / "elsewhere", desk.bundle).build("other:name")
+    finally:
+        os.umask(before)
+    assert second.image_id == first.image_id
+    assert second.manifest_digest == first.manifest_digest
+
+
+def test_what_is_known_is_not_built_again(desk: Desk) -> None:
+    assert [each.reused for each in desk.assemble().layers] == [True, False, False, False]
+    again = desk.assemble(gdbinit="set pagination off\n")
+    assert [each.reused for each in again.layers] == [True, True, True, False]
+
+
+def test_a_template_may_add_files_and_settings(desk: Desk, template: Template) -> None:
+    path = template('LABEL team="a b"\nCOPY greet.py /opt/acme/\nCMD ["-q"]\n')
+    (path.parent / "greet.py").write_text("print('hello')\n")
+    image = desk.build(template=path)
+    assert [layer.kind for layer in image.layers][-1] == "added"
+    assert image.labels == {"l": "v", "team": "a b"}
+    opened = open_image(desk.store, image)
+    assert (opened.root / "opt" / "acme" / "greet.py").read_text() == "print('hello')\n"
+    assert (opened.root / "opt" / "app" / "bin" / "app").exists()
+
+
+def test_a_template_with_run_names_the_other_builder(desk: Desk, template: Template) -> None:
+    with pytest.raises(UsageError) as caught:
+        desk.build(template=template("RUN ls\n"))
+    assert (caught.value.code, caught.value.hint) == ("not-native", "use --builder docker")
+    assert desk.store.images() == []
+
+
+def test_the_archive_is_what_docker_load_and_oci_readers_want(desk: Desk) -> None:
+    image = desk.build("app:1")
+    data = b"".join(stream_archive(desk.store, image))
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        files = {name: member.read() for name in archive.getnames() if (member := archive.extractfile(name))}
+    (docker,) = json.loads(files["manifest.json"])
+    assert docker["RepoTags"] == ["app:1"]
+    assert json.loads(files[docker["Config"]]) == image.config
+    assert [f"blobs/sha256/{layer.digest[7:]}" for layer in image.layers] == docker["Layers"]
+    assert json.loads(files["index.json"])["manifests"][0]["digest"] == image.manifest_digest
+    assert set(docker["Layers"]) <= set(files)
+
+
+def test_layers_that_the_engine_has_are_left_out(desk: Desk) -> None:
+    image = desk.build("app:1")
+    left_out = [layer.digest for layer in image.layers[:3]]
+    data = b"".join(stream_archive(desk.store, image, left_out))
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        found = archive.getnames()
+    assert [name for name in found if name[13:] in {digest[7:] for digest in left_out}] == []
+    assert "manifest.json" in found
+    assert "index.json" not in found
+
+
+def test_a_context_has_all_that_the_dockerfile_adds(desk: Desk, template: Template, tmp_path: Path) -> None:
+    path = template("RUN ls\nCOPY scripts /opt/\n")
+    (path.parent / "scripts").mkdir()
+    (path.parent / "scripts" / "a.py").write_text("1")
+    assembly = desk.assemble(path)
+    wanted = {"Dockerfile", "toolbox.tar", "system.tar", "program.tar", "core.tar", "scripts/a.py"}
+    write_context(desk.store, assembly, tmp_path / "context")
+    found = {
+        str(each.relative_to(tmp_path / "context")) for each in (tmp_path / "context").rglob("*") if each.is_file()
+    }
+    assert found == wanted
+    with tarfile.open(fileobj=io.BytesIO(b"".join(stream_context(desk.store, assembly)))) as archive:
+        assert set(archive.getnames()) == wanted
+    assert "RUN ls" in (tmp_path / "context" / "Dockerfile").read_text()
+    with pytest.raises(UsageError):
+        write_context(desk.store, assembly, tmp_path / "context")
+
+
+def test_core_and_bundle_come_back(desk: Desk, tmp_path: Path) -> None:
+    opened = open_image(desk.store, desk.build())
+    export_core(opened, tmp_path / "out.core")
+    assert desk.unpacked.core is not None
+    assert (tmp_path / "out.core").read_bytes() == desk.unpacked.core.read_bytes()
+    written = export_bundle(opened, tmp_path / "out.corebox")
+    assert written.identity == desk.unpacked.identity == opened.identity
+    with BundleReader(written.path) as reader:
+        assert reader.unpack(tmp_path / "again").digests == desk.unpacked.digests
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".corebox-")]
+
+
+def test_an_image_whose_files_were_changed_gives_no_bundle(desk: Desk, tmp_path: Path) -> None:
+    opened = open_image(desk.store, desk.build())
+    (opened.ours / "manifest.json").write_bytes(desk.manifest._replace(gatherer="9").to_bytes())
+    changed = open_image(desk.store, opened.image)
+    with pytest.raises(InputError) as caught:
+        export_bundle(changed, tmp_path / "out.corebox")
+    assert caught.value.code == "image-damaged"
+    assert not (tmp_path / "out.corebox").exists()
+
+
+def test_an_image_of_something_else_is_no_crash(desk: Desk) -> None:
+    config = {"rootfs": {"type": "layers", "diff_ids": []}}
+    with pytest.raises(InputError) as caught:
+        open_image(desk.store, desk.store.put_image({"schemaVersion": 2, "layers": []}, config))
+    assert caught.value.code == "not-a-crash"
+
+
+def test_opened_core_is_the_compact_one_with_the_crash_s_time(desk: Desk) -> None:
+    opened = open_image(desk.store, desk.build())
+    assert opened.core is not None
+    assert opened.core.stat().st_mtime == 1700000000
+    assert (opened.toolbox / "bin" / "gdb").read_bytes() == b"a stand-in"
+    assert opened.debug is None
+    assert opened.manifest == desk.manifest
