@@ -57,7 +57,7 @@ def prepare_session(
     if core is None:
         raise InputError("no-core", "the bundle was made without its core", "give the core: corebox shell -c CORE ...")
     inside, executable = _executable(opened, options)
-    notices = tuple(_notices(core, inside, executable, options))
+    notices = tuple(_notices(core, executable, options))
     with store.workplace() as work:
         mounts = [
             Mount(opened.toolbox, TOOLBOX),
@@ -96,7 +96,7 @@ def _executable(opened: OpenedImage, options: ShellOptions) -> tuple[str | None,
     return (path, file) if file is not None and file.is_file() else (None, None)
 
 
-def _notices(core: Path, inside: str | None, executable: Path | None, options: ShellOptions) -> Iterator[str]:
+def _notices(core: Path, executable: Path | None, options: ShellOptions) -> Iterator[str]:
     """What is not as it should be, in plain words, each with what to do about it."""
     if executable is None:
         yield "the bundle has no executable; give it: corebox shell -e EXECUTABLE ..."
@@ -108,9 +108,8 @@ def _notices(core: Path, inside: str | None, executable: Path | None, options: S
         in_memory = next((module.build_id for module in opened.modules if module.is_executable), None)
     verdict, detail = compare_build_ids(in_memory, facts.build_id)
     if verdict == "mismatch":
-        yield f"{executable.name} is not the executable that crashed ({detail}): {in_memory} in the core, " + (
-            f"{facts.build_id} in the file; frames in it will be wrong"
-        )
+        builds = f"build ID {in_memory} in the core, {facts.build_id} in the file"
+        yield f"{executable.name} is not the executable that crashed ({detail}): {builds}; its frames will be wrong"
     if facts.stripped:
         yield (
             f"{executable.name} is stripped: its frames have no names or lines; "

@@ -13,9 +13,7 @@ from corebox.store import Store
 
 @click.command("shell")
 @options.subject
-@click.option(
-    "-c", "--core", type=click.Path(path_type=Path), metavar="CORE", help="Another core of the same program."
-)
+@click.option("-c", "--core", type=click.Path(path_type=Path), metavar="CORE", help="Another core of the same program.")
 @click.option(
     "-e", "--executable", type=click.Path(path_type=Path), metavar="EXE", help="Another executable, e.g. unstripped."
 )
@@ -24,7 +22,7 @@ from corebox.store import Store
 def command(
     subject: str, core: Path | None, executable: Path | None, engine: str, gdb_arguments: tuple[str, ...]
 ) -> int:
-    """Open gdb on a crash, in a sandbox without network, with nothing of this machine in it.
+    r"""Open gdb on a crash, in a sandbox without network, with nothing of this machine in it.
 
     A bundle is built first if need be. What follows -- goes to gdb:
 

@@ -42,7 +42,7 @@ class Bubblewrap:
                     stderr=errors,
                     timeout=time_limit,
                     check=False,
-                    preexec_fn=lambda: _limit(sandbox.limits),  # noqa: PLW1509  # no threads at this point
+                    preexec_fn=lambda: _limit(sandbox.limits),
                 ).returncode
             except subprocess.TimeoutExpired as error:
                 raise time_limit_passed(time_limit) from error

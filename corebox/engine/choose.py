@@ -1,7 +1,9 @@
 """Which engine to use."""
 
+import contextlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from corebox.engine.base import Engine
 from corebox.engine.bubblewrap import find_bubblewrap
@@ -27,10 +29,8 @@ def choose_engine(name: str) -> Engine:
 def find_daemon() -> DockerEngine | None:
     """A local Docker or Podman daemon that answers, None if there is none."""
     for name, address in (("docker", None), ("podman", _podman_address())):
-        try:
+        with contextlib.suppress(HostError):
             return connect(name, address)
-        except HostError:
-            continue
     return None
 
 
@@ -44,4 +44,4 @@ def _podman_sockets() -> Iterator[str]:
 
 def _podman_address() -> str:
     sockets = list(_podman_sockets())
-    return "unix://" + next((path for path in sockets if os.path.exists(path)), sockets[-1])
+    return "unix://" + next((path for path in sockets if Path(path).exists()), sockets[-1])

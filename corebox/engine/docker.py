@@ -23,8 +23,8 @@ from corebox.engine.sandbox import Finished, RootEntries, Sandbox, read_root_ent
 from corebox.engine.terminal import attach
 from corebox.errors import HostError
 
-PING_TIMEOUT = 3.0
-REQUEST_TIMEOUT = 600.0
+PING_TIMEOUT = 3  # seconds
+REQUEST_TIMEOUT = 600
 
 
 class DockerEngine:
@@ -81,8 +81,9 @@ class DockerEngine:
         Raises:
             HostError: ``engine-failed`` with the engine's own words.
         """
+        api: Any = self._client.api  # its stubs leave this call untyped
         with _translated(self.name):
-            for answer in self._client.api.load_image(archive):
+            for answer in api.load_image(archive):
                 if "error" in answer:
                     raise _failed(self.name, answer["error"])
 
@@ -116,7 +117,7 @@ class DockerEngine:
             return {tuple(image.attrs["RootFS"].get("Layers") or ()) for image in images if image.attrs.get("RootFS")}
 
     @contextmanager
-    def _container(self, sandbox: Sandbox, command: Sequence[str], **options: bool) -> Iterator[Any]:
+    def _container(self, sandbox: Sandbox, command: Sequence[str], **options: Any) -> Iterator[Any]:
         entries = read_root_entries(sandbox.root)
         with _translated(self.name):
             container = self._client.containers.create(
@@ -158,7 +159,7 @@ def _create_options(sandbox: Sandbox, entries: RootEntries, command: Sequence[st
         "pids_limit": sandbox.limits.processes,
         "ipc_mode": "private",
         "init": False,
-        "tmpfs": {path: f"rw,nosuid,nodev,noexec,mode=1777,size={sandbox.limits.scratch}" for path in writable},
+        "tmpfs": dict.fromkeys(writable, f"rw,nosuid,nodev,noexec,mode=1777,size={sandbox.limits.scratch}"),
         "mounts": [BindMount(each.target, str(each.source), type="bind", read_only=True) for each in mounts],
         "labels": {"io.corebox": "sandbox"},
     }
@@ -186,7 +187,11 @@ def connect(name: str, address: str | None = None) -> DockerEngine:
         HostError: ``no-engine`` if none answers, ``remote-engine`` if it runs on another machine.
     """
     try:
-        client = docker.DockerClient(base_url=address, timeout=PING_TIMEOUT) if address else docker.from_env(timeout=3)
+        client = (
+            docker.DockerClient(base_url=address, timeout=PING_TIMEOUT)
+            if address
+            else docker.from_env(timeout=PING_TIMEOUT)
+        )
         client.ping()
     except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
         hint = "start it (systemctl start docker), or use --engine bubblewrap; corebox doctor tells more"
@@ -199,7 +204,7 @@ def connect(name: str, address: str | None = None) -> DockerEngine:
 
 
 def _socket_of(client: docker.DockerClient) -> str:
-    adapter = client.api.get_adapter("http+docker://localhost")
+    adapter: Any = client.api.get_adapter("http+docker://localhost")
     return "unix://" + str(adapter.socket_path)
 
 

@@ -14,9 +14,8 @@ def attach(command: Sequence[str], pass_fds: Sequence[int] = ()) -> int:
 
     Ctrl-C belongs to the child while it runs: gdb uses it to stop a long print.
     """
-    with _restored_terminal(), _ctrl_c_for_the_child():
-        with subprocess.Popen(command, pass_fds=pass_fds) as child:
-            return exit_status(child.wait())
+    with _restored_terminal(), _ctrl_c_for_the_child(), subprocess.Popen(command, pass_fds=pass_fds) as child:
+        return exit_status(child.wait())
 
 
 def exit_status(code: int) -> int:

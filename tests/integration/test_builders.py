@@ -25,7 +25,7 @@ def read_tree(layers: Iterable[IO[bytes]]) -> Tree:
         with tarfile.open(fileobj=stream) as layer:
             for member in layer:
                 content = layer.extractfile(member) if member.isfile() else None
-                digest = hashlib.file_digest(content, "sha256").hexdigest() if content else ""
+                digest = hashlib.sha256(content.read()).hexdigest() if content else ""
                 kind = tarfile.REGTYPE if member.isfile() else member.type
                 # Go's archive/tar writes the file type into the mode as well.
                 tree[member.name.strip("/")] = (kind, member.mode & 0o7777, int(member.mtime), member.linkname, digest)

@@ -21,7 +21,11 @@ def copy_of_checkout(folder: Path) -> Path:
     ).stdout
     folder.mkdir()
     tar = subprocess.run(
-        ["tar", "-c", "--null", "-T", "-", "--ignore-failed-read"], cwd=CHECKOUT, input=names, capture_output=True, check=False
+        ["tar", "-c", "--null", "-T", "-", "--ignore-failed-read"],
+        cwd=CHECKOUT,
+        input=names,
+        capture_output=True,
+        check=False,
     )
     subprocess.run(["tar", "-x", "-C", folder], input=tar.stdout, check=True)
     return folder
@@ -31,7 +35,9 @@ def copy_of_checkout(folder: Path) -> Path:
 def test_installed_corebox_does_the_main_job(bundle: Path, tmp_path: Path, how: str) -> None:
     source = copy_of_checkout(tmp_path / "source")
     if how == "wheel":
-        subprocess.run([sys.executable, "-m", "build", "--wheel", "-o", tmp_path, source], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "build", "--wheel", "-o", tmp_path, source], check=True, capture_output=True
+        )
         source = next(tmp_path.glob("*.whl"))
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
@@ -39,5 +45,7 @@ def test_installed_corebox_does_the_main_job(bundle: Path, tmp_path: Path, how: 
     lab = Lab(tmp_path / "home", (str(venv / "bin" / "corebox"),))
     assert "compare (left=" in lab.gdb(bundle, "bubblewrap", "bt").output
     lab.done("gather", "--make-zipapp", tmp_path / "gather.pyz")
-    helped = subprocess.run([sys.executable, tmp_path / "gather.pyz", "--help"], capture_output=True, text=True, check=True)
+    helped = subprocess.run(
+        [sys.executable, tmp_path / "gather.pyz", "--help"], capture_output=True, text=True, check=True
+    )
     assert "exit status" in helped.stdout

@@ -31,7 +31,7 @@ def test_backtrace_leads_through_libc_to_the_caller_of_main(lab: Lab, bundle: Pa
     through_libc = [frame for frame in frames if re.match(r"qsort(_r)? .*libc", frame)]
     assert through_libc, shown
     sort_with, main, *callers = frames[frames.index(through_libc[-1]) + 1 :]
-    assert re.match(r"sort_with \(plugin=.*/opt/acme/bin/\.\./plugins/sorter\.so.*\) at stages\.cc:36", sort_with), shown
+    assert re.match(r"sort_with \(plugin=.*/acme/bin/\.\./plugins/sorter\.so.*\) at stages\.cc:36", sort_with), shown
     assert main == "?? ()", "the executable is stripped"
     assert any(re.match(r"__libc_start_(call_)?main ", caller) for caller in callers), shown
 
@@ -46,13 +46,12 @@ def test_the_unstripped_twin_names_main(lab: Lab, bundle: Path, site: Site, engi
 def test_a_stripped_executable_is_announced_with_what_to_do(lab: Lab, bundle: Path, site: Site, engine: str) -> None:
     errors = lab.gdb(bundle, engine, "bt").errors
     build_id = read_elf(str(site.root / "opt/acme/bin/pipeline")).build_id
-    assert f"pipeline is stripped: its frames have no names or lines; give the unstripped file of build ID {build_id}" in (
-        errors
-    )
+    assert "pipeline is stripped: its frames have no names or lines" in errors
+    assert f"give the unstripped file of build ID {build_id}: corebox shell -e UNSTRIPPED" in errors
 
 
 def test_all_threads_and_their_thread_local_variables(lab: Lab, bundle: Path, engine: str) -> None:
-    commands = ["info threads", "thread apply all -q printf \"number %d ticket %ld\\n\", worker_number, worker_ticket"]
+    commands = ["info threads", 'thread apply all -q printf "number %d ticket %ld\\n", worker_number, worker_ticket']
     shown = lab.gdb(bundle, engine, *commands).output
     assert "Thread debugging using libthread_db enabled" in shown, shown
     assert len(re.findall(r"^[* ] +\d+ +Thread 0x", shown, re.MULTILINE)) == ALL_THREADS, shown
@@ -93,7 +92,8 @@ def test_another_core_of_the_same_program(lab: Lab, bundle: Path, site: Site, en
 
 def test_nothing_is_built_twice(fresh_lab: Lab, bundle: Path) -> None:
     first = fresh_lab.build(bundle)
-    blobs = {path: path.stat().st_mtime_ns for path in fresh_lab.home.glob("oci/blobs/sha256/*") if path.stat().st_size > 1e6}
+    written = fresh_lab.home.glob("oci/blobs/sha256/*")
+    blobs = {path: path.stat().st_mtime_ns for path in written if path.stat().st_size > 1e6}
     second = fresh_lab.build(bundle)
     assert first["image_id"] == second["image_id"]
     assert all(layer["reused"] for layer in second["layers"])

@@ -10,8 +10,8 @@ from tests.support.site import Crash, Site
 
 def mapped_elf_files(crash: Crash, site: Site) -> set[str]:
     """The ELF files among the names in NT_FILE, as another reader of cores than ours sees them."""
-    command = ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", "-ex", "info proc mappings", "-c", crash.core]
-    shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    command = ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", "-ex", "info proc mappings"]
+    shown = subprocess.run([*command, "-c", str(crash.core)], capture_output=True, text=True, check=False).stdout
     names = set(re.findall(r"^ +0x.* (/.*\S)", shown, re.MULTILINE))
     paths = {name: site.root / name.lstrip("/") for name in names}
     return {name for name, path in paths.items() if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"}

@@ -4,10 +4,11 @@ gdb's own Python API only; the facts come from the image's manifest, which the g
 """
 
 import json
+import pathlib
 
 import gdb
 
-MANIFEST = "/.corebox/manifest.json"
+MANIFEST = pathlib.Path("/.corebox/manifest.json")
 
 
 def printable(text):
@@ -24,9 +25,8 @@ def banner(manifest):
         lines[0] += " at address {}".format(process["fault_address"])
     verified = sum(module["verdict"] == "verified" for module in modules)
     lines.append("{} threads; {} of {} modules verified".format(process["threads"], verified, len(modules)))
-    for module in modules:
-        if module["verdict"] != "verified":
-            lines.append("  {}: {}".format(module["verdict"], module["path"]))
+    doubtful = (module for module in modules if module["verdict"] != "verified")
+    lines += ["  {}: {}".format(module["verdict"], module["path"]) for module in doubtful]
     if manifest["core"]["truncated"]:
         lines.append("the core is truncated: some memory cannot be read")
     return [printable(line) for line in lines]
@@ -35,8 +35,7 @@ def banner(manifest):
 def greet():
     """Print the banner once, at the first prompt, which a batch run never reaches."""
     gdb.events.before_prompt.disconnect(greet)
-    with open(MANIFEST, encoding="ascii") as stream:
-        print("\n".join(banner(json.load(stream))))
+    print("\n".join(banner(json.loads(MANIFEST.read_bytes()))))
 
 
 gdb.events.before_prompt.connect(greet)
