@@ -71,12 +71,17 @@ class TruncatedCore(NamedTuple):
 
 
 class StoredCore(NamedTuple):
-    """The core file: ``size`` as ``ls`` shows it, ``stored`` the bytes outside holes at the site."""
+    """The core file: ``size`` as ``ls`` shows it, ``stored`` the bytes outside holes at the site.
+
+    ``original_stored`` is what a slim core was before, ``redacted`` how many places were blanked; None if not done.
+    """
 
     included: bool
     size: int
     stored: int
     truncated: Optional[TruncatedCore]
+    original_stored: Optional[int] = None
+    redacted: Optional[int] = None
 
     def to_json(self) -> Json:
         """The JSON object of this value."""

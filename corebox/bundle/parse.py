@@ -113,6 +113,8 @@ def _core(core: Fields) -> StoredCore:
         size=core.number("size"),
         stored=core.number("stored"),
         truncated=_truncated(truncated) if truncated else None,
+        original_stored=core.number_or_none("original_stored"),
+        redacted=core.number_or_none("redacted"),
     )
 
 

@@ -75,7 +75,7 @@ def collect(core: CoreFile, wishes: Wishes) -> Collection:
         gatherer=__version__,
         site=_site(files.root, core, wishes),
         process=_process(core, executable),
-        core=_stored(core, not wishes.without_core),
+        core=stored_core(core, not wishes.without_core),
         modules=tuple(modules),
         files=files.entries(),
         symlinks=files.symlinks(),
@@ -228,7 +228,8 @@ def _process(core: CoreFile, executable: Optional[str]) -> CrashedProcess:
     )
 
 
-def _stored(core: CoreFile, included: bool) -> StoredCore:
+def stored_core(core: CoreFile, included: bool) -> StoredCore:
+    """What the manifest says of the core file."""
     truncation = core.truncation
     return StoredCore(included, core.size, core.stored_size, TruncatedCore(*truncation) if truncation else None)
 

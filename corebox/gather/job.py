@@ -11,11 +11,12 @@ from corebox.bundle.envelope import Envelope, envelope_for
 from corebox.bundle.write import Progress
 from corebox.coredump import CoreFile, open_core
 from corebox.errors import HostError, UsageError
-from corebox.gather.collect import Collection, Wishes, collect
+from corebox.gather.collect import Collection, Wishes, collect, stored_core
 from corebox.gather.compressed import decompressed_core
 from corebox.gather.container import container_root
 from corebox.gather.live import core_of_process, mapped_files, root_of
 from corebox.gather.progress import format_size
+from corebox.gather.reduce import slim_core
 from corebox.gather.systemd import find_crash
 from corebox.gather.tree import unpacked_archive
 
@@ -37,7 +38,16 @@ def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
         collection = collect(core, wishes_of(options, root))
         if options.list or options.dry_run:
             return Gathered(collection.manifest, None)
+        if options.slim and not options.no_core:
+            core = stack.enter_context(slim_core(core, scratch_directory(options)))
+            collection = _with_slim(collection, core)
         return Gathered(collection.manifest, _write(options, collection, core, envelope, progress))
+
+
+def _with_slim(collection: Collection, slim: CoreFile) -> Collection:
+    whole = collection.manifest.core
+    core = stored_core(slim, included=True)._replace(original_stored=whole.stored, truncated=whole.truncated)
+    return collection._replace(manifest=collection.manifest._replace(core=core))
 
 
 def _write(

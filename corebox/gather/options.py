@@ -73,6 +73,11 @@ def _add_content(group: "argparse._ArgumentGroup") -> None:
     )
     add("--no-exe", action="store_true", help="leave the executable out")
     add("--no-core", action="store_true", help="leave the core out")
+    add(
+        "--slim",
+        action="store_true",
+        help="keep registers, stacks, what they point to and the modules' data; drop the rest of the heap",
+    )
     add("--consent-hostname", action="store_true", help="record the name of this host in the bundle")
 
 

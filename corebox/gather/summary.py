@@ -70,6 +70,10 @@ def _core_lines(manifest: Manifest) -> Iterator[str]:
     core = manifest.core
     included = "" if core.included else ", left out on request"
     yield "core:      {}, {} stored{}".format(format_size(core.size), format_size(core.stored), included)
+    if core.original_stored is not None:
+        yield "  slim: {} of {} kept".format(format_size(core.stored), format_size(core.original_stored))
+    if core.redacted is not None:
+        yield "  redacted: {} places blanked".format(core.redacted)
     if core.truncated:
         yield "  TRUNCATED: {} missing of {} ({})".format(
             format_size(core.truncated.missing_bytes),
