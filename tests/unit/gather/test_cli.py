@@ -1,6 +1,7 @@
 """The gatherer as a program: what it says, what it leaves, how it ends."""
 
 import gzip
+import io
 import json
 import lzma
 import os
@@ -10,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import BundleReader, read_manifest
+from corebox.bundle import BundleReader, read_manifest, verify_bundle
 from corebox.gather import make_zipapp
 from corebox.gather.cli import main
 from corebox.gather.job import default_name
+from corebox.gather.progress import ProgressLine, describe_progress
 from tests.unit.gather.sites import LIBC, OTHER_ID, put, put_elf
 
 
@@ -99,7 +101,8 @@ def test_core_can_stay_at_the_site(core_path: Path, root: Path, tmp_path: Path) 
 @pytest.mark.parametrize("suffix", ["gz", "xz"])
 def test_compressed_core_gives_the_same_bundle(core_path: Path, root: Path, tmp_path: Path, suffix: str) -> None:
     packed = tmp_path / ("core." + suffix)
-    packed.write_bytes({"gz": gzip.compress, "xz": lzma.compress}[suffix](core_path.read_bytes()))
+    data = core_path.read_bytes()
+    packed.write_bytes(gzip.compress(data) if suffix == "gz" else lzma.compress(data))
     os.utime(packed, ns=(core_path.stat().st_mtime_ns, core_path.stat().st_mtime_ns))
     identities = []
     for number, core in enumerate((core_path, packed)):
@@ -185,3 +188,29 @@ def test_zipapp_is_made_the_same_twice_and_runs_alone(tmp_path: Path, core_path:
     command = [sys.executable, "-I", "-S", str(one), str(core_path), "--root", str(root), "--dry-run"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert "modules:   3 verified" in done.stdout
+
+
+def test_slim_core_is_smaller_and_still_proved(
+    core_path: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "x.corebox"
+    assert run(core_path, root, "-o", str(out), "--slim") == 0
+    manifest = read_manifest(out)
+    assert manifest.core.original_stored is not None
+    assert manifest.core.stored < manifest.core.original_stored
+    assert "  slim: " in capsys.readouterr().out
+    assert verify_bundle(out).ok
+    assert not list(tmp_path.glob(".corebox*"))
+
+
+def test_progress_tells_bytes_rate_and_time_left() -> None:
+    assert describe_progress(1_200_000_000, 4_000_000_000, 4.0) == "1.2 GB of 4.0 GB, 300.0 MB/s, 9 s left"
+    assert describe_progress(0, 5000, 0.0) == "0 bytes of 5.0 kB, 0 bytes/s"
+
+
+def test_progress_is_for_terminals_only() -> None:
+    stream = io.StringIO()
+    line = ProgressLine(stream)
+    line(1, 2)
+    line.clear()
+    assert stream.getvalue() == ""
