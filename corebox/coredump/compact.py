@@ -15,8 +15,9 @@ from corebox.coredump.rewrite import Run, place_runs, plan_rewrite
 from corebox.coredump.sending import write_pieces
 from corebox.coredump.values import Extent
 
-# Below this a hole costs less as zeros than as a program header in every reader.
-SHORTEST_HOLE = 1 << 20
+# Every hole costs readers a program header: the shortest that is left out doubles until so many are left.
+SHORTEST_HOLE = 16 << 10
+MOST_HOLES = 4096
 
 
 class CompactionPlan(NamedTuple):
@@ -49,13 +50,17 @@ def write_compact(core: CoreFile, plan: CompactionPlan, out_fd: int) -> None:
 
 
 def _holes(data: Iterable[Extent], size: int) -> List[Extent]:
+    """The runs of zeros between the ``data`` that are long enough to be left out."""
     holes, position = [], 0
     for extent in data:
-        if extent.offset - position >= SHORTEST_HOLE:
-            holes.append(Extent(position, extent.offset - position))
+        holes.append(Extent(position, extent.offset - position))
         position = extent.offset + extent.size
-    if size - position >= SHORTEST_HOLE:
-        holes.append(Extent(position, size - position))
+    holes.append(Extent(position, size - position))
+    shortest = SHORTEST_HOLE
+    holes = [hole for hole in holes if hole.size >= shortest]
+    while len(holes) > MOST_HOLES:
+        shortest *= 2
+        holes = [hole for hole in holes if hole.size >= shortest]
     return holes
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from corebox.coredump import Extent, open_core, plan_compaction, restore, write_compact
-from corebox.coredump.compact import SHORTEST_HOLE
 from corebox.errors import HostError, InputError
 from tests.support.elfwriter import NT_FILE, PAGE, CoreWriter, Format
 from tests.unit.coredump.conftest import RealCore
@@ -105,11 +104,35 @@ def test_the_compact_core_depends_on_the_content_and_not_on_the_holes_of_the_fil
         assert plan_compaction(stored) == plan_compaction(sparse)
 
 
-def test_holes_shorter_than_a_mebibyte_stay(real_core: RealCore, tmp_path: Path) -> None:
-    with open_core(str(real_core("dynamic"))) as core:
-        plan = plan_compaction(core)
-        assert (len(plan.runs), SHORTEST_HOLE) == (1, 1 << 20)
-        assert plan.size == core.size
+@pytest.mark.parametrize(
+    ("pages", "count", "left_out"),
+    [
+        (3, 10, 0),  # shorter than 16 KiB
+        (4, 10, 10),
+        (4, 4097, 0),  # too many of 16 KiB, so that only those of 32 KiB and more count
+        (8, 4096, 4096),
+    ],
+)
+def test_short_holes_and_too_many_holes_stay(tmp_path: Path, pages: int, count: int, left_out: int) -> None:
+    writer = CoreWriter()
+    writer.memory(0x10000000, (b"data".ljust(PAGE, b"\0") + bytes(pages * PAGE)) * count + b"end".ljust(PAGE, b"\0"))
+    with open_core(str(writer.write(tmp_path / "core"))) as core:
+        assert len(plan_compaction(core).runs) == left_out + 1
+
+
+def test_a_core_whose_segments_share_bytes_stays_as_it_is(tmp_path: Path) -> None:
+    writer = CoreWriter()
+    writer.memory(0x10000000, bytes(1 << 20))
+    writer.memory(0x20000000, bytes(1 << 20))
+    data = bytearray(writer.to_bytes())
+    second = 64 + 2 * 56 + 8
+    data[second : second + 8] = data[second - 56 : second - 48]
+    path = tmp_path / "core"
+    path.write_bytes(data)
+    small, layout = compact(path, tmp_path)
+    assert small.read_bytes() == data
+    restore(str(small), layout, str(tmp_path / "again"))
+    assert (tmp_path / "again").read_bytes() == data
 
 
 def test_a_plan_may_need_more_headers_than_e_phnum_counts(tmp_path: Path) -> None:
