@@ -1,0 +1,107 @@
+"""The one-file gatherer as customers run it: with the site's Python or an old one, as root and as an ordinary user."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from corebox.bundle import BundleReader, verify_bundle
+from corebox.coredump import open_core
+from corebox.gather import request_script
+from corebox.gather.cli import main
+from tests.support.programs import python36
+from tests.support.site import Crash, Site, gather_with
+
+ORDINARY = "setpriv --reuid 1000 --regid 1000 --clear-groups"
+
+
+@pytest.mark.parametrize("user", ["root", "ordinary"])
+def test_inside_with_the_sites_own_python(
+    site: Site, crash: Crash, zipapp: Path, bundle: Path, tmp_path: Path, user: str
+) -> None:
+    """Both users get the same bundle, byte for byte of its identity."""
+    site.put(zipapp, "/tmp/corebox-gather.pyz")
+    work = site.root / "tmp" / user
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    shutil.copy2(crash.core, work / "core")
+    if user == "ordinary":
+        site.run(f"chown -R 1000:1000 /tmp/{user}")
+    start = ORDINARY if user == "ordinary" else ""
+    done = site.run(f"cd /tmp/{user}; {start} python3 /tmp/corebox-gather.pyz core -o x.corebox", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^modules:   \d+ verified$", done.stdout, re.MULTILINE)
+    verification = verify_bundle(work / "x.corebox")
+    assert verification.ok
+    with BundleReader(bundle) as reader, BundleReader(work / "x.corebox") as mine:
+        assert mine.manifest.modules == reader.manifest.modules
+        assert mine.manifest.files == reader.manifest.files
+        assert mine.manifest.symlinks == reader.manifest.symlinks
+
+
+def test_outside_with_python_36_takes_the_same_files(
+    site: Site, crash: Crash, zipapp: Path, bundle: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "x.corebox"
+    assert gather_with(python36(), zipapp, crash, site, out) == 0
+    with BundleReader(bundle) as reader, BundleReader(out) as mine:
+        assert mine.manifest.modules == reader.manifest.modules
+        assert mine.manifest.files == reader.manifest.files
+        assert mine.manifest.symlinks == reader.manifest.symlinks
+        assert mine.unpack(tmp_path / "a").digests["core"] == reader.unpack(tmp_path / "b").digests["core"]
+
+
+def test_unreadable_files_are_named_for_an_ordinary_user(site: Site, crash: Crash, zipapp: Path) -> None:
+    """What the user may not read is said, and what to do."""
+    library = next(path for path in site.root.glob("opt/acme/**/*.so*") if path.is_file() and not path.is_symlink())
+    site.put(zipapp, "/tmp/corebox-gather.pyz")
+    work = site.root / "tmp" / "denied"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    shutil.copy2(crash.core, work / "core")
+    site.run("chown -R 1000:1000 /tmp/denied")
+    mode = library.stat().st_mode
+    library.chmod(0o600)
+    try:
+        done = site.run(f"cd /tmp/denied; {ORDINARY} python3 /tmp/corebox-gather.pyz core -o x.corebox", check=False)
+    finally:
+        library.chmod(mode)
+    assert done.returncode == 1
+    assert f"MISSING: /{library.relative_to(site.root)}: not readable for this user" in done.stdout
+
+
+def test_root_of_a_process_in_a_chroot(site: Site, crash: Crash, tmp_path: Path) -> None:
+    with subprocess.Popen(["chroot", str(site.root), "sleep", "600"]) as inside:
+        root = f"/proc/{inside.pid}/root"
+        status = main([str(crash.core), "--root", root, "-o", str(tmp_path / "x.corebox"), "--no-nice"])
+        inside.kill()
+    assert status == 0
+    assert verify_bundle(tmp_path / "x.corebox").ok
+
+
+def test_answer_to_a_request_is_as_good_as_the_gatherer(site: Site, crash: Crash, tmp_path: Path) -> None:
+    """Only sh and tar at the site; links and all are made again from what the core says."""
+    with open_core(str(crash.core)) as core:
+        (site.root / "tmp" / "request.sh").write_text(request_script(core))
+    done = site.run("cd /tmp && sh request.sh /tmp/libs.tar.gz", check=False)
+    assert done.returncode == 0, done.stderr
+    answer = site.root / "tmp" / "libs.tar.gz"
+    out = tmp_path / "x.corebox"
+    assert main([str(crash.core), "--root", str(answer), "-o", str(out), "--no-nice"]) == 0
+    verification = verify_bundle(out)
+    assert verification.ok
+    with BundleReader(out) as reader:
+        roles = {entry.role for entry in reader.manifest.files}
+    assert {"executable", "module", "libthread_db", "os-release"} <= roles
+
+
+def test_run_script_opens_the_unpacked_bundle_with_the_hosts_gdb(bundle: Path, tmp_path: Path) -> None:
+    subprocess.run(["tar", "--zstd", "-xf", str(bundle), "-C", str(tmp_path)], check=True)
+    subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=tmp_path, check=True)
+    shown = subprocess.run(
+        ["sh", str(tmp_path / "run.sh"), "--", "-nx", "-batch", "-ex", "bt"], capture_output=True, text=True, check=True
+    ).stdout
+    assert re.search(r"^#0 .*compare \(left=", shown, re.MULTILINE), shown
+    assert "qsort" in shown
