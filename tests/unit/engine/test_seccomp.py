@@ -1,0 +1,55 @@
+"""The filter that keeps the sandbox from typing into our terminal, run by an interpreter of classic BPF."""
+
+import struct
+
+import pytest
+
+from corebox.engine.seccomp import terminal_filter
+
+X86_64, I386, AARCH64 = 0xC000003E, 0x40000003, 0xC00000B7
+ALLOW, EPERM = 0x7FFF0000, 0x00050001
+TIOCSTI, TIOCLINUX, TCGETS = 0x5412, 0x541C, 0x5401
+
+
+def verdict(program: bytes, architecture: int, number: int, request: int) -> int:
+    """What the kernel would return (Documentation/networking/filter.rst)."""
+    data = struct.pack("=IIQ6Q", number, architecture, 0, 0, request, 0, 0, 0, 0)
+    instructions = list(struct.iter_unpack("HBBI", program))
+    at = value = 0
+    while True:
+        code, true, false, operand = instructions[at]
+        at += 1
+        if code == 0x20:
+            value = struct.unpack_from("=I", data, operand)[0]
+        elif code == 0x15:
+            at += true if value == operand else false
+        else:
+            assert code == 0x06
+            return int(operand)
+
+
+@pytest.mark.parametrize(("machine", "architecture", "ioctl"), [("x86_64", X86_64, 16), ("aarch64", AARCH64, 29)])
+def test_only_typing_into_the_terminal_is_refused(machine: str, architecture: int, ioctl: int) -> None:
+    program = terminal_filter(machine)
+    assert program is not None
+    assert verdict(program, architecture, ioctl, TIOCSTI) == EPERM
+    assert verdict(program, architecture, ioctl, TIOCLINUX) == EPERM
+    assert verdict(program, architecture, ioctl, TCGETS) == ALLOW
+    assert verdict(program, architecture, 1, TIOCSTI) == ALLOW
+
+
+def test_a_request_with_high_bits_is_the_same_request_to_the_kernel() -> None:
+    program = terminal_filter("x86_64")
+    assert program is not None
+    assert verdict(program, X86_64, 16, TIOCSTI | 1 << 32) == EPERM
+
+
+def test_no_way_round_through_another_abi() -> None:
+    program = terminal_filter("x86_64")
+    assert program is not None
+    assert verdict(program, I386, 54, TIOCSTI) == EPERM
+    assert verdict(program, X86_64, 0x40000000 | 514, TIOCSTI) == EPERM
+
+
+def test_other_machines_get_a_session_of_their_own_instead() -> None:
+    assert terminal_filter("s390x") is None
