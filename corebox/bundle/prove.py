@@ -27,7 +27,7 @@ def prove(core: CoreFile, root: str) -> Tuple[ModuleProof, ...]:
 def prove_module(core: CoreFile, module: Module, found: Lookup) -> ModuleProof:
     """The verdict on one module, for which ``found`` is what its path leads to."""
     if found.file is None:
-        return ModuleProof(module.path, module.build_id, None, MISSING, found.why)
+        return ModuleProof(module.path, module.build_id, None, MISSING, _what_is_left(core, module, found))
     disk_path = found.file.disk_path
     try:
         build_id = read_elf(disk_path).build_id
@@ -52,6 +52,15 @@ def compare_build_ids(memory: Optional[str], file: Optional[str]) -> Tuple[str, 
     if memory != file:
         return MISMATCH, "the file is not the one that was mapped"
     return VERIFIED, None
+
+
+def _what_is_left(core: CoreFile, module: Module, found: Lookup) -> str:
+    """Why the file is missing, and how much of it the core itself holds (its data, as a rule)."""
+    held = 0
+    for segment in core.segments:
+        end = min(module.end, segment.address + segment.file_size)
+        held += max(0, end - max(module.start, segment.address))
+    return "{}; {} of the {} bytes it had in memory are in the core".format(found.why, held, module.end - module.start)
 
 
 def _compare_pages(core: CoreFile, module: Module, disk_path: str) -> str:
