@@ -15,7 +15,7 @@ PICTURE = TOP / "docs" / "images" / "demo.svg"
 
 def main() -> None:
     """Run the demo with a short temporary folder, so that paths read well, and render what it printed."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "TMPDIR": "/tmp"}  # noqa: S108
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "TMPDIR": "/tmp"}
     run = subprocess.run([TOP / "tools" / "demo"], capture_output=True, text=True, check=True, env=environment)
     shown = run.stdout.split("\nThat was gdb")[0].rstrip()
     shown = re.sub(r"/tmp/tmp\.\w+", "/srv/app", shown)
