@@ -9,6 +9,7 @@ from corebox.coredump.compare import compare_with_file
 from corebox.coredump.core import CoreFile, open_core
 from corebox.coredump.elffile import is_elf, read_elf
 from corebox.coredump.layout import restore
+from corebox.coredump.redact import RedactionPlan, plan_redaction
 from corebox.coredump.slim import SlimPlan, plan_slim, write_slim
 from corebox.coredump.values import (
     ElfFile,
@@ -33,6 +34,7 @@ __all__ = [
     "Module",
     "PageComparison",
     "Process",
+    "RedactionPlan",
     "Segment",
     "SlimPlan",
     "Thread",
@@ -41,6 +43,7 @@ __all__ = [
     "is_elf",
     "open_core",
     "plan_compaction",
+    "plan_redaction",
     "plan_slim",
     "read_elf",
     "restore",

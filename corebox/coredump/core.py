@@ -33,7 +33,7 @@ class CoreFile:
         self.size = os.fstat(descriptor).st_size
         self.header = table.header
         self.table = table
-        self.memory = Memory(descriptor, table.segments, table.header.order)
+        self.memory = Memory(descriptor, table.segments, table.header.order, table.header.word_size)
         self._descriptor = descriptor
         self._notes: Optional[CoreNotes] = None
         self._link_map: Optional[Tuple[LinkMapEntry, ...]] = None

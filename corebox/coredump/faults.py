@@ -3,7 +3,7 @@
 from typing import Tuple
 
 from corebox.coredump.header import parse_header
-from corebox.errors import CoreboxError, HostError, InputError
+from corebox.errors import CoreboxError, HostError, InputError, UsageError
 
 _COMPRESSED = (
     (b"\x28\xb5\x2f\xfd", "zstd", "zstd -d --sparse FILE"),
@@ -65,3 +65,9 @@ def damaged_layout(why: str) -> CoreboxError:
     """``layout-damaged``: what is known of the original core does not fit the compact one."""
     message = "the core cannot be restored, its layout is damaged: " + why
     return InputError("layout-damaged", message, "pull or build the image again, then export once more")
+
+
+def pattern_too_short(pattern: bytes, shortest: int) -> CoreboxError:
+    """``pattern-too-short``: bytes that are in every core by chance."""
+    message = "the pattern {!r} has less than {} bytes".format(pattern, shortest)
+    return UsageError("pattern-too-short", message, "name more of what is to be blanked, so that nothing else is")

@@ -11,7 +11,7 @@ from corebox.coredump.header import PT_DYNAMIC, PT_PHDR, Header, entry_struct, p
 from corebox.coredump.memory import Memory
 from corebox.coredump.values import LinkMapEntry, Segment
 
-AT_PHDR, AT_PHNUM = 3, 5
+AT_PHDR, AT_PHNUM, AT_RANDOM = 3, 5, 25
 DT_NULL, DT_DEBUG = 0, 21
 
 MOST_ENTRIES = 65536

@@ -1,7 +1,9 @@
 """The memory of the process, as far as the core has it."""
 
 import bisect
-from typing import Iterator, List, Optional, Sequence, Tuple
+import sys
+from array import array
+from typing import Iterator, List, Optional, Sequence, Set, Tuple
 
 from corebox.coredump import faults
 from corebox.coredump.disk import read_at
@@ -11,8 +13,9 @@ from corebox.coredump.values import Segment
 class Memory:
     """Reads by address. Holes of the file read as the zeros that they stand for."""
 
-    def __init__(self, descriptor: int, segments: Sequence[Segment], order: str) -> None:
+    def __init__(self, descriptor: int, segments: Sequence[Segment], order: str, word_size: int) -> None:
         self.order = order
+        self.word_size = word_size
         self._descriptor = descriptor
         self._segments = sorted((s for s in segments if s.file_size), key=lambda s: s.address)
         self._starts: List[int] = [s.address for s in self._segments]
@@ -76,3 +79,15 @@ class Memory:
             if not piece:
                 break
         return b""
+
+
+def read_words(memory: Memory, start: int, end: int) -> Set[int]:
+    """The distinct words at aligned addresses from ``start`` to ``end``."""
+    words: Set[int] = set()
+    for _, data in memory.pieces(-(-start // 8) * 8, end):
+        found = array("Q" if memory.word_size == 8 else "I")
+        found.frombytes(data[: len(data) // found.itemsize * found.itemsize])
+        if (memory.order == "<") != (sys.byteorder == "little"):
+            found.byteswap()
+        words.update(found)
+    return words

@@ -5,20 +5,18 @@ the vdso; the link map; and what stacks and registers point to, followed a few s
 but absent: a debugger says that it cannot access it.
 """
 
-import sys
-from array import array
 from typing import Iterable, List, NamedTuple, Sequence, Set, Tuple
 
 from corebox.coredump.core import CoreFile
 from corebox.coredump.disk import PAGE
 from corebox.coredump.header import PF_W
-from corebox.coredump.linkmap import walk_entries
+from corebox.coredump.linkmap import AT_RANDOM, walk_entries
+from corebox.coredump.memory import read_words
 from corebox.coredump.modules import AT_SYSINFO_EHDR, image_end
 from corebox.coredump.notes import NT_PRSTATUS, parse_registers, read_notes
 from corebox.coredump.rewrite import Ranges, Run, place_runs, plan_rewrite
 from corebox.coredump.sending import write_pieces
 
-AT_RANDOM = 25
 # The System V ABI of x86-64 lets functions use 128 bytes below the stack pointer, that of ppc64 512.
 RED_ZONE = 512
 LONGEST_STACK = 64 << 20
@@ -47,10 +45,10 @@ def plan_slim(core: CoreFile) -> SlimPlan:
     """Plan the slim core; a core that is cut within its headers stays as it is."""
     registers = list(_registers(core))
     stacks = list(_stacks(core, registers))
-    kept = stacks + list(_modules(core)) + list(_link_map(core))
+    kept = stacks + list(module_ranges(core)) + list(_link_map(core))
     pointers = {word for words in registers for word in words}
     for start, end in stacks:
-        pointers.update(_words(core, start, end))
+        pointers.update(read_words(core.memory, start, end))
     kept += _follow(core, pointers)
     ranges = Ranges((start & -PAGE, -(-end & -PAGE)) for start, end in kept)
     holes = sorted(hole for segment in core.segments for hole in ranges.outside(segment))
@@ -87,7 +85,7 @@ def _stacks(core: CoreFile, registers: Sequence[Tuple[int, ...]]) -> Iterable[Ra
             yield start, min(segment.address + segment.file_size, start + LONGEST_STACK)
 
 
-def _modules(core: CoreFile) -> Iterable[Range]:
+def module_ranges(core: CoreFile) -> Iterable[Range]:
     """Each module as its program headers lay it out in memory, and the vdso, which debuggers unwind through."""
     for module in core.modules:
         yield module.start, max(module.end, image_end(core.memory, module.start) or 0)
@@ -100,18 +98,6 @@ def _link_map(core: CoreFile) -> Iterable[Range]:
     for entry in walk_entries(core.memory, core.header, core.auxv):
         yield entry.address, entry.address + LINK_MAP_SIZE
         yield entry.name, entry.name + PAGE
-
-
-def _words(core: CoreFile, start: int, end: int) -> Set[int]:
-    """The distinct aligned words of memory."""
-    words: Set[int] = set()
-    for _, data in core.memory.pieces(-(-start // 8) * 8, end):
-        found = array("Q" if core.bits == 64 else "I")
-        found.frombytes(data[: len(data) // found.itemsize * found.itemsize])
-        if core.byte_order != sys.byteorder:
-            found.byteswap()
-        words.update(found)
-    return words
 
 
 def _follow(core: CoreFile, pointers: Set[int]) -> List[Range]:
@@ -127,5 +113,5 @@ def _follow(core: CoreFile, pointers: Set[int]) -> List[Range]:
         pointers = set()
         for cell in sorted(fresh)[: MOST_CELLS - len(cells)]:
             cells.add(cell)
-            pointers |= _words(core, cell * CELL, (cell + 1) * CELL)
+            pointers |= read_words(core.memory, cell * CELL, (cell + 1) * CELL)
     return [(cell * CELL, (cell + 1) * CELL) for cell in cells]
