@@ -156,7 +156,7 @@ def _known_paths(core: CoreFile) -> bytes:
     return b"\0".join(path.encode("utf-8", "surrogateescape") for path in paths)
 
 
-def _search(core: CoreFile, needles: Set[_Needle]) -> Iterator[Extent]:
+def _search(core: CoreFile, needles: Sequence[_Needle]) -> Iterator[Extent]:
     """Where the needles are in the stored bytes behind the program headers."""
     overlap = max(len(needle.data) for needle in needles) - 1
     for extent in core.extents():
