@@ -148,10 +148,8 @@ def test_root_of_a_process_in_another_mount_namespace(program: Program, tmp_path
     assert manifest.process.executable == str(inside / "app")
 
 
-@pytest.fixture
-def image(docker: None, program: Program, tmp_path: Path) -> Iterator[str]:
-    """An image that holds the program and the three libraries that it needs, at another path than here."""
-    archive = tmp_path / "image.tar"
+def write_image(archive: Path, program: Program) -> None:
+    """The root of a container: the program and the libraries that it needs."""
     with tarfile.open(archive, "w") as tar:
         tar.add(program.executable, "opt/app")
         tar.add(program.library, "opt/libfail.so")
@@ -161,6 +159,13 @@ def image(docker: None, program: Program, tmp_path: Path) -> Iterator[str]:
             entry = tarfile.TarInfo(name)
             entry.type, entry.mode = tarfile.DIRTYPE, 0o777
             tar.addfile(entry, io.BytesIO())
+
+
+@pytest.fixture
+def image(docker: None, program: Program, tmp_path: Path) -> Iterator[str]:
+    """An image that holds the program and the three libraries that it needs, at another path than here."""
+    archive = tmp_path / "image.tar"
+    write_image(archive, program)
     name = f"corebox-test-crash-{os.getpid()}"
     subprocess.run(["docker", "import", str(archive), name], check=True, capture_output=True)
     yield name
@@ -193,3 +198,55 @@ def test_container_that_runs_or_has_stopped(image: str, tmp_path: Path, state: s
     assert manifest.process.executable == "/opt/app"
     assert verify_bundle(tmp_path / "x.corebox").ok
     assert not list(tmp_path.glob(".corebox*"))
+
+
+def test_stopped_container_of_podman(program: Program, tmp_path: Path) -> None:
+    """Made, not run: what podman runs with differs from machine to machine, what it exports does not."""
+    archive, root = tmp_path / "image.tar", tmp_path / "root"
+    write_image(archive, program)
+    root.mkdir()
+    subprocess.run(["tar", "-xf", str(archive), "-C", str(root)], check=True)
+    words = ["chroot", str(root), "/opt/app", "/opt/libfail.so"]
+    subprocess.run(words, check=False, capture_output=True)
+    (core,) = root.glob("core*")
+    name = f"corebox-test-podman-{os.getpid()}"
+    subprocess.run(["podman", "import", "-q", str(archive), name], check=True, capture_output=True)
+    try:
+        subprocess.run(["podman", "create", "--network", "none", "--name", name, name, "/opt/app"], check=True)
+        status, manifest = gather(str(core), "--container", name, out=tmp_path / "x.corebox")
+    finally:
+        subprocess.run(["podman", "rm", "-f", name], check=False, capture_output=True)
+        subprocess.run(["podman", "rmi", "-f", name], check=True, capture_output=True)
+    assert status == 0
+    assert manifest.process.executable == "/opt/app"
+
+
+def test_handler_finds_files_that_are_deleted_while_it_works(program: Program, tmp_path: Path) -> None:
+    """As in an upgrade under a crash: the name is gone, the dying process still maps the file."""
+    place = tmp_path / "crashes"
+    assert main(["--install-handler", str(place)]) == 0
+    words = [str(program.executable), str(program.library), "stay"]  # its child crashes, with the same mappings
+    with subprocess.Popen(words, cwd=program.folder, stdout=subprocess.DEVNULL) as parent:
+        core = wait_for_core(program.folder)
+        program.library.unlink()
+        with core.open("rb") as source:
+            done = subprocess.run(
+                [str(place / "corebox-handler"), str(parent.pid), "app", "1700000000"], stdin=source, check=False
+            )
+        parent.kill()
+    assert done.returncode == 0
+    verification = verify_bundle(place / f"app-{parent.pid}-1700000000.corebox")
+    assert verification.ok
+    assert str(program.library) in [proof.path for proof in verification.modules]
+
+
+def wait_for_core(folder: Path) -> Path:
+    """The core that appears in the folder, when it is complete."""
+    size = -1
+    for _ in range(200):
+        for core in folder.glob("core*"):
+            if core.stat().st_size == size > 0:
+                return core
+            size = core.stat().st_size
+        time.sleep(0.05)
+    raise AssertionError(f"no core in {folder}")
