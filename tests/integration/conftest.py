@@ -47,8 +47,10 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session", params=SUITES)
 def site(request: pytest.FixtureRequest, machine: None) -> Site:
-    """Each customer's site in turn."""
-    return Site(request.param)
+    """Each customer's site in turn; the cores of earlier runs go."""
+    found = Site(request.param)
+    found.clean()
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from tests.support import programs
 
 PACKAGES = ("g++", "python3", "python3-numpy")
 CACHE = Path(os.environ.get("COREBOX_TEST_CACHE", Path.home() / ".cache" / "corebox-tests"))
+LONGEST_RUN = 3600  # seconds
 UNLIMITED = "ulimit -c unlimited; "
 # $ORIGIN in an rpath needs /proc; the mount is gone with its namespace.
 _ENTER = 'mount -t proc proc "$0/proc" && exec chroot "$0" sh -c "$1"'
@@ -56,27 +59,38 @@ class Site:
         else:
             shutil.copy(source, place)
 
-    def crash(self, command: str, executable: str, folder: str) -> Crash:
-        """Run ``command`` in ``folder`` until it dies, and return its core."""
-        place = self.root / folder.lstrip("/")
-        place.mkdir(parents=True, exist_ok=True)
-        for old in place.glob("core*"):
-            old.unlink()
-        result = self.run(f"cd {folder}; {UNLIMITED}exec {command}", check=False)
+    def clean(self) -> None:
+        """Remove the cores that are older than any run of the tests."""
+        for folder in (self.root / "var" / "crash").glob("*"):
+            if folder.stat().st_mtime < time.time() - LONGEST_RUN:
+                shutil.rmtree(folder)
+
+    def crash(self, command: str, executable: str) -> Crash:
+        """Run ``command`` in a folder of its own until it dies, and return its core."""
+        crashes = self.root / "var" / "crash"
+        crashes.mkdir(exist_ok=True)
+        place = Path(tempfile.mkdtemp(dir=crashes))
+        place.chmod(0o755)
+        result = self.run(f"cd /var/crash/{place.name}; {UNLIMITED}exec {command}", check=False)
         cores = list(place.glob("core*"))
         assert len(cores) == 1, f"{command} left {cores}: {result.stderr}"
         return Crash(cores[0], executable)
 
     def crash_pipeline(self) -> Crash:
-        """Build and crash the C++ program of tests/programs/pipeline."""
-        self.put(programs.FOLDER / "pipeline", "/usr/src/pipeline")
-        self.run("/usr/src/pipeline/build.sh /opt/acme")
-        return self.crash("/opt/acme/bin/pipeline", "/opt/acme/bin/pipeline", "/var/crash/pipeline")
+        """Crash the C++ program of tests/programs/pipeline, built when its source is new here."""
+        sources = programs.FOLDER / "pipeline"
+        digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources.iterdir()))).hexdigest()
+        built = self.root / "opt" / "acme" / "built-from"
+        if not built.exists() or built.read_text() != digest:
+            self.put(sources, "/usr/src/pipeline")
+            self.run("/usr/src/pipeline/build.sh /opt/acme")
+            built.write_text(digest)
+        return self.crash("/opt/acme/bin/pipeline", "/opt/acme/bin/pipeline")
 
     def crash_numpy(self) -> Crash:
         """Crash a Python with numpy."""
         self.put(programs.FOLDER / "arrays", "/usr/src/arrays")
-        return self.crash("python3 /usr/src/arrays/crash.py", "/usr/bin/python3", "/var/crash/arrays")
+        return self.crash("python3 /usr/src/arrays/crash.py", "/usr/bin/python3")
 
     def gather_inside(self, crash: Crash, zipapp: Path, out: Path, arguments: Sequence[str] = ()) -> int:
         """Gather with the site's own Python and carry the bundle out; return the exit status."""
