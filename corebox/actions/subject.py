@@ -1,11 +1,13 @@
-"""What a SUBJECT on the command line is: a bundle file, a bare core, or an image in the store."""
+"""What a SUBJECT on the command line is: a bundle file, a bare core, or an image in the store or in a registry."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from corebox.bundle import is_bundle
 from corebox.errors import InputError
+from corebox.registry import Access, is_reference, parse_reference, pull_image
 from corebox.store import Store, StoredImage
 
 
@@ -34,11 +36,15 @@ class Image:
 Subject = BundleFile | BareCore | Image
 
 
-def resolve(store: Store, text: str) -> Subject:
+def resolve(store: Store, text: str, fetching: Callable[[int], None] = lambda _: None) -> Subject:
     """What ``text`` names; a file that is there wins over an image of the same name.
 
+    An image that the store does not have but whose name has a registry in it is pulled; ``fetching`` is told the bytes
+    as they come.
+
     Raises:
-        InputError: ``no-such-file``, ``no-such-image``, ``cannot-read``.
+        InputError: ``no-such-file``, ``no-such-image``, ``cannot-read``, and those of ``pull_image``.
+        HostError: those of ``pull_image``.
     """
     path = Path(text)
     if path.is_file():
@@ -47,4 +53,9 @@ def resolve(store: Store, text: str) -> Subject:
         raise InputError("not-a-file", f"{text} is a directory", "give a bundle, a core or the name of an image")
     if text.endswith(".corebox") or text.startswith((".", os.sep)):
         raise InputError("no-such-file", f"{text} does not exist", "check the name: ls -l; images: corebox images")
-    return Image(text, store.find(text))
+    try:
+        return Image(text, store.find(text))
+    except InputError as error:
+        if error.code != "no-such-image" or not is_reference(text):
+            raise
+    return Image(text, pull_image(store, parse_reference(text), Access(), fetching).image)

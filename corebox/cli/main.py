@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 import corebox
-from corebox.cli import build, doctor, export, gather, images, info, output, shell, toolbox, verify
+from corebox.cli import build, doctor, export, gather, images, info, output, pull, push, shell, toolbox, verify
 from corebox.errors import CoreboxError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -21,9 +21,12 @@ Where it crashed:   corebox gather CORE -o crash.corebox
 At your desk:       corebox info crash.corebox      what crashed, how
                     corebox shell crash.corebox     gdb on it, in a sandbox
                     corebox build crash.corebox     an image to share
+                    corebox push crash.corebox registry.example.com/team/crash:1
+At a colleague's:   corebox shell registry.example.com/team/crash:1
 
 \b
-SUBJECT is a bundle file, the name or ID of an image in the store, or, for info and verify, a bare core.
+SUBJECT is a bundle file, the name or ID of an image in the store, an image in a registry, or, for info and
+verify, a bare core.
 Exit status: 0 done; 1 done, but something is not right; 2 wrong usage; 3 bad input; 4 this machine lacks
 something; 5 a bug in corebox.
 """
@@ -45,6 +48,8 @@ for command in (
     images.remove,
     images.prune,
     export.command,
+    push.command,
+    pull.command,
     toolbox.command,
     doctor.command,
 ):

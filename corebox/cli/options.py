@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -25,6 +26,18 @@ def root(function: Function) -> Function:
     help_text = "For a bare core: compare with the files below DIR."
     option = click.option("--root", default="/", metavar="DIR", show_default=True, help=help_text)
     return option(function)
+
+
+def registry(function: Function) -> Function:
+    """--ca-file and --plain-http."""
+    ca_file = click.option(
+        "--ca-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="One more CA to trust, in PEM form; the system's and /etc/docker/certs.d/HOST/*.crt are.",
+    )
+    help_text = "Allow http without TLS; it is always allowed for this machine."
+    return ca_file(click.option("--plain-http", is_flag=True, help=help_text)(function))
 
 
 def engine(function: Function) -> Function:

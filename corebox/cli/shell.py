@@ -8,6 +8,7 @@ import click
 from corebox.actions.shell import ShellOptions, prepare_session
 from corebox.actions.subject import resolve
 from corebox.cli import options, output
+from corebox.cli.meter import meter
 from corebox.store import Store
 
 
@@ -31,7 +32,7 @@ def command(
     """
     store = Store.default()
     chosen = ShellOptions(core, executable, engine, gdb_arguments)
-    with prepare_session(store, resolve(store, subject), chosen, output.progress()) as session:
+    with prepare_session(store, resolve(store, subject, meter("pulling")), chosen, output.progress()) as session:
         for notice in session.notices:
             output.note(f"note: {notice}")
         tty = sys.stdin.isatty() and sys.stdout.isatty()

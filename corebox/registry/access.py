@@ -1,0 +1,77 @@
+"""How a registry is reached: TLS with whom to trust, proxies, and when plain http is allowed."""
+
+import ipaddress
+import ssl
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import urllib3
+
+from corebox.errors import InputError
+
+#: Seconds; a registry may think for a while when it has got a large blob.
+_CONNECT, _READ = 10.0, 120.0
+#: Where Docker and Podman look for a company's CA: dockerd's and containers-certs.d(5).
+_CERTS = ("/etc/docker/certs.d", "/etc/containers/certs.d")
+_POOL = 16
+#: Docker Hub's API lives elsewhere than its name says.
+_ELSEWHERE = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
+
+
+@dataclass(frozen=True)
+class Access:
+    """What the user allows: one more CA to trust, and plain http to a host that is not this machine."""
+
+    ca_file: Path | None = None
+    plain_http: bool = False
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` (with or without port) is this machine."""
+    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def api_host(host: str) -> str:
+    """Where the API of the registry is."""
+    return _ELSEWHERE.get(host, host)
+
+
+def trust(host: str, ca_file: Path | None) -> ssl.SSLContext:
+    """The system's CAs (``SSL_CERT_FILE`` changes them, see openssl(1)), Docker's for this host, and ``ca_file``.
+
+    Raises:
+        InputError: ``bad-ca-file``.
+    """
+    context = ssl.create_default_context()
+    given = [ca_file] if ca_file else []
+    for path in [*given, *(path for folder in _CERTS for path in sorted(Path(folder, host).glob("*.crt")))]:
+        _add(context, path)
+    return context
+
+
+def _add(context: ssl.SSLContext, path: Path) -> None:
+    try:
+        context.load_verify_locations(path)
+    except (OSError, ssl.SSLError) as error:
+        message = f"cannot read the certificate {path}: {error}"
+        raise InputError("bad-ca-file", message, "give a file in PEM form: -----BEGIN CERTIFICATE-----") from error
+
+
+def open_pool(scheme: str, host: str, access: Access) -> urllib3.PoolManager:
+    """Connections to ``host``, through the proxy that the environment names."""
+    options = {
+        "timeout": urllib3.Timeout(connect=_CONNECT, read=_READ),
+        "maxsize": _POOL,
+        "retries": False,
+        "ssl_context": trust(host, access.ca_file),
+    }
+    proxy = urllib.request.getproxies().get(scheme)
+    if proxy and not is_loopback(host) and not urllib.request.proxy_bypass(host):
+        return urllib3.ProxyManager(proxy, **options)  # type: ignore[arg-type]
+    return urllib3.PoolManager(**options)  # type: ignore[arg-type]

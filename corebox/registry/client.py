@@ -1,0 +1,238 @@
+"""One registry and one repository: requests with credentials, errors in our words, and the calls of the API.
+
+The API: OCI distribution spec 1.1. Connections are shared by threads; credentials are asked for once.
+"""
+
+import json
+import ssl
+import threading
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import urllib3
+from urllib3.response import BaseHTTPResponse
+
+from corebox.errors import HostError, InputError
+from corebox.registry.access import Access, api_host, is_loopback, open_pool
+from corebox.registry.credentials import find_credentials
+from corebox.registry.faults import Cut, failed, lied, refused, unreachable
+from corebox.registry.reference import Reference
+from corebox.registry.tokens import answer_challenge
+
+_MOST_JSON = 8 << 20
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS = 5
+_LATER = (408, 425, 429, 500, 502, 503, 504)
+_LONGEST_WAIT = 30.0
+
+
+class Client:
+    """Speaks with the registry of ``reference`` about its repository.
+
+    Args:
+        reference: where.
+        access: what the user allows.
+        actions: ``pull`` or ``pull,push``.
+        sources: repositories of the same registry that blobs may be mounted from.
+
+    Raises:
+        HostError: ``registry-unreachable``, ``registry-untrusted``, ``registry-refused``, ``registry-failed``; the
+            last three from every method.
+    """
+
+    def __init__(self, reference: Reference, access: Access, actions: str, sources: Sequence[str] = ()) -> None:
+        self.host = reference.host
+        self.repository = reference.repository
+        self._reference = reference
+        self._access = access
+        self._scopes = [f"repository:{reference.repository}:{actions}", *(f"repository:{s}:pull" for s in sources)]
+        self._authorization: str | None = None
+        self._lock = threading.Lock()
+        try:
+            self._scheme = self._connect()
+        except Cut as cut:
+            raise unreachable(self.host, cut) from cut
+
+    def _connect(self) -> str:
+        """Find out whether the registry speaks TLS: it must, unless it is this machine or the user says otherwise."""
+        self._may_be_plain = self._access.plain_http or is_loopback(self.host)
+        self._pool = open_pool("https", self.host, self._access)
+        try:
+            self.call("GET", f"https://{api_host(self.host)}/v2/", "open it", expect=(200,))
+        except _NoTls:
+            if not self._may_be_plain:
+                hint = "if that is as it should be, allow it: --plain-http"
+                raise HostError("registry-untrusted", f"{self.host} does not speak TLS", hint) from None
+            self._pool = open_pool("http", self.host, self._access)
+            self.call("GET", f"http://{api_host(self.host)}/v2/", "open it", expect=(200,))
+            return "http"
+        return "https"
+
+    def url(self, path: str) -> str:
+        """The URL of ``path`` beneath the repository."""
+        return f"{self._scheme}://{api_host(self.host)}/v2/{self.repository}/{path}"
+
+    # Requests
+
+    def call(
+        self,
+        method: str,
+        url: str,
+        what: str,
+        *,
+        expect: Sequence[int],
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        stream: bool = False,
+    ) -> BaseHTTPResponse:
+        """Send one request and return the answer, whose status is one of ``expect``; ``what`` is for messages.
+
+        Raises:
+            Cut: it may succeed later.
+        """
+        used = self._authorization
+        answer = self._follow(method, url, headers or {}, body, stream=stream)
+        if answer.status == 401 and 401 not in expect:
+            answer.drain_conn()
+            self._authorize(answer.headers.get("WWW-Authenticate", ""), used)
+            answer = self._follow(method, url, headers or {}, body, stream=stream)
+        if answer.status in expect:
+            return answer
+        detail = _detail(answer)
+        if answer.status in _LATER:
+            raise Cut(f"HTTP {answer.status} {detail}".rstrip(), _wait(answer))
+        if answer.status in (401, 403):
+            raise refused(self.host, what, answer.status)
+        raise failed(self.host, what, answer.status, detail)
+
+    def _follow(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, stream: bool
+    ) -> BaseHTTPResponse:
+        """Send, following redirects of GET (blobs often lie in an object store); no password goes to another host."""
+        for _ in range(_MOST_REDIRECTS):
+            answer = self._send(method, url, headers, body, stream=stream)
+            target = answer.headers.get("Location")
+            if method not in ("GET", "HEAD") or answer.status not in _REDIRECTS or not target:
+                return answer
+            answer.drain_conn()
+            url = self.absolute(target, url)
+        raise failed(self.host, "say where it is", 310, "too many redirects")
+
+    def absolute(self, location: str, base: str) -> str:
+        """A ``Location`` header as a URL; TLS is not given up on the way."""
+        url = urljoin(base, location)
+        if urlsplit(url).scheme not in (("http", "https") if self._may_be_plain else ("https",)):
+            raise failed(self.host, "keep to TLS", 0, f"it leads to {urlsplit(url).scheme}://{urlsplit(url).netloc}")
+        return url
+
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, stream: bool
+    ) -> BaseHTTPResponse:
+        sent = {"User-Agent": "corebox", "Accept-Encoding": "identity", **headers}
+        if self._authorization and urlsplit(url).netloc == api_host(self.host):
+            sent["Authorization"] = self._authorization
+        try:
+            return self._pool.request(
+                method, url, headers=sent, body=body, redirect=False, preload_content=not stream, retries=False
+            )
+        except urllib3.exceptions.SSLError as error:
+            raise self._untrusted(error) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise Cut(_reason(error)) from error
+
+    def _untrusted(self, error: urllib3.exceptions.SSLError) -> Exception:
+        cause = error.args[0] if error.args else error
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            hint = f"if its CA is your company's: --ca-file CA.pem, or /etc/docker/certs.d/{self.host}/ca.crt"
+            message = f"{self.host} shows a certificate that is not trusted: {cause.verify_message}"
+            return HostError("registry-untrusted", message, hint)
+        if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
+            return _NoTls()
+        return Cut(_reason(error))
+
+    def _authorize(self, challenge: str, used: str | None) -> None:
+        with self._lock:
+            if self._authorization != used:
+                return  # another thread has got a new one meanwhile
+            self._authorization = answer_challenge(
+                self._pool,
+                self.host,
+                challenge,
+                self._scopes,
+                find_credentials(self._reference),
+                plain_http=self._may_be_plain,
+            )
+
+    # The API
+
+    def has_blob(self, digest: str) -> bool:
+        """Whether the repository has the blob."""
+        return self.call("HEAD", self.url(f"blobs/{digest}"), "look for a blob", expect=(200, 404)).status == 200
+
+    def begin_upload(self, digest: str, source: str | None) -> tuple[str | None, int]:
+        """Mount the blob from the repository ``source``, else begin an upload.
+
+        Returns:
+            The upload's URL, None if the blob is there now; and the least size of a chunk.
+        """
+        query = "?" + urlencode({"mount": digest, "from": source}) if source else ""
+        url = self.url("blobs/uploads/")
+        answer = self.call("POST", url + query, "push", expect=(201, 202), headers={"Content-Length": "0"})
+        if answer.status == 201:
+            return None, 0
+        return self.absolute(answer.headers.get("Location", ""), url), _number(answer, "OCI-Chunk-Min-Length")
+
+    def put_manifest(self, wanted: str, manifest: bytes, media_type: str) -> None:
+        """Store the manifest under a tag or digest."""
+        headers = {"Content-Type": media_type}
+        self.call("PUT", self.url(f"manifests/{wanted}"), "push", expect=(201, 202), headers=headers, body=manifest)
+
+    def get_manifest(self, wanted: str, accept: Sequence[str]) -> tuple[bytes, str]:
+        """The manifest's bytes and media type.
+
+        Raises:
+            InputError: ``not-in-registry``, ``digest-mismatch``.
+        """
+        headers = {"Accept": ", ".join(accept)}
+        url = self.url(f"manifests/{wanted}")
+        answer = self.call("GET", url, "pull", expect=(200, 404), headers=headers, stream=True)
+        if answer.status == 404:
+            message = f"{self.host} has no {self.repository}:{wanted}"
+            raise InputError("not-in-registry", message, "check the name, and that it was pushed there")
+        data = answer.read(_MOST_JSON + 1)
+        if len(data) > _MOST_JSON:
+            raise lied("the manifest is too long")
+        return data, answer.headers.get("Content-Type", "").partition(";")[0].strip()
+
+
+class _NoTls(Exception):  # noqa: N818 - never leaves this module
+    """The other side does not speak TLS at all."""
+
+
+def _reason(error: Exception) -> str:
+    inner = getattr(error, "reason", None) or (error.args[-1] if error.args else error)
+    text = str(inner)
+    return f"{type(error).__name__}: {text.rpartition('>: ')[2]:.200}"
+
+
+def _detail(answer: BaseHTTPResponse) -> str:
+    """What the registry says about an error (distribution spec, "Error codes"), in one short line."""
+    try:
+        data = answer.read(1 << 16) if not answer.closed else answer.data
+        match json.loads(data or b"null"):
+            case {"errors": [{"code": str(code), **rest}, *_]}:
+                return f"{code} {rest.get('message', '')}".strip()[:200]
+    except (ValueError, urllib3.exceptions.HTTPError):
+        return ""
+    finally:
+        answer.release_conn()
+    return ""
+
+
+def _wait(answer: BaseHTTPResponse) -> float:
+    return min(float(_number(answer, "Retry-After")), _LONGEST_WAIT)
+
+
+def _number(answer: BaseHTTPResponse, header: str) -> int:
+    text = answer.headers.get(header, "")
+    return int(text) if text.isdecimal() and len(text) < 10 else 0

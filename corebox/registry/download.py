@@ -1,0 +1,64 @@
+"""Downloads one blob and goes on where it was cut, by a range request (OCI distribution spec, "Pulling blobs")."""
+
+import hashlib
+from collections.abc import Iterator
+
+import urllib3
+from urllib3.response import BaseHTTPResponse
+
+from corebox.registry.client import Client
+from corebox.registry.faults import Cut, lied
+from corebox.registry.moving import Moving
+from corebox.store import Descriptor
+
+_CHUNK = 1 << 20
+
+
+def download_blob(client: Client, blob: Descriptor, moving: Moving) -> Iterator[bytes]:
+    """Yield the blob in pieces; the last comes only if all were right.
+
+    Raises:
+        InputError: ``digest-mismatch``.
+        HostError: ``registry-unreachable``, ``registry-failed``.
+    """
+    digest = hashlib.sha256()
+    offset = 0
+    patience = moving.patience()
+    while offset < blob.size:
+        try:
+            for piece in _read_from(client, blob, offset):
+                digest.update(piece)
+                offset += len(piece)
+                if offset > blob.size:
+                    raise lied(f"{blob.digest} is longer than {blob.size} bytes")
+                if offset == blob.size and "sha256:" + digest.hexdigest() != blob.digest:
+                    raise lied(f"the digest of {blob.digest} is sha256:{digest.hexdigest()}")
+                moving.moved(len(piece))
+                patience.renew()
+                yield piece
+                if offset == blob.size:
+                    return
+        except Cut as cut:  # noqa: PERF203 - once per cut, not per piece
+            patience.wait(cut)
+
+
+def _read_from(client: Client, blob: Descriptor, offset: int) -> Iterator[bytes]:
+    headers = {"Range": f"bytes={offset}-"} if offset else {}
+    url = client.url(f"blobs/{blob.digest}")
+    answer = client.call("GET", url, "send a blob", expect=(200, 206), headers=headers, stream=True)
+    skip = 0 if _begins_at(answer, offset) else offset
+    try:
+        while piece := answer.read(_CHUNK):
+            if len(piece) > skip:
+                yield piece[skip:]
+            skip = max(0, skip - len(piece))
+    except urllib3.exceptions.HTTPError as error:
+        raise Cut(f"{type(error).__name__} while downloading") from error
+    finally:
+        answer.close()
+    raise Cut("the connection ended early")  # else the caller had enough and came not back
+
+
+def _begins_at(answer: BaseHTTPResponse, offset: int) -> bool:
+    """Whether the answer is the rest that was asked for, not all of it again."""
+    return answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {offset}-")

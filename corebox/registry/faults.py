@@ -1,0 +1,38 @@
+"""What can go wrong between us and a registry."""
+
+from corebox.errors import HostError, InputError
+
+
+class Cut(Exception):  # noqa: N818 - an event, not an error: the caller goes on from where it was
+    """The connection broke, or the registry said that it cannot now; worth trying again.
+
+    Attributes:
+        wait: seconds that the registry asked us to wait, 0 if it did not say.
+    """
+
+    def __init__(self, reason: str, wait: float = 0) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+def unreachable(host: str, reason: object) -> HostError:
+    """The error for a registry that does not answer, or no longer."""
+    hint = "check the name and the network, and HTTPS_PROXY if there is a proxy; then run the same command again"
+    return HostError("registry-unreachable", f"cannot reach {host}: {reason}", hint)
+
+
+def refused(host: str, what: str, status: int) -> HostError:
+    """The error for an answer 401 or 403."""
+    message = f"{host} does not let us {what} (HTTP {status})"
+    return HostError("registry-refused", message, f"log in with an account that may: docker login {host}")
+
+
+def failed(host: str, what: str, status: int, detail: str) -> HostError:
+    """The error for an answer that makes no sense or blames us."""
+    message = f"{host} failed to {what}: HTTP {status} {detail}".rstrip()
+    return HostError("registry-failed", message, "ask the registry's operator, with this message")
+
+
+def lied(what: str) -> InputError:
+    """The error for bytes that are not those that their digest stands for."""
+    return InputError("digest-mismatch", f"the registry sent wrong bytes: {what}", "pull again, then push it again")

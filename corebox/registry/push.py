@@ -1,0 +1,158 @@
+"""Pushes an image: only the blobs that the repository lacks, several at once; mounted where another one has them."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from corebox.registry.access import Access
+from corebox.registry.client import Client
+from corebox.registry.compress import COMPRESSIONS, compress_layer
+from corebox.registry.moving import Moving, Progress
+from corebox.registry.notes import known_compressed, known_places, note_compressed, note_place
+from corebox.registry.reference import Reference
+from corebox.registry.upload import upload_blob
+from corebox.store import LAYER_KIND, MANIFEST_TYPE, Descriptor, Json, Layer, Store, StoredImage
+from corebox.store.values import CONFIG_TYPE, LAYER_TYPE
+
+__all__ = ["COMPRESSIONS", "Moved", "Pushed", "push_image"]
+
+#: Labels that go to the manifest as annotations, where registries show them.
+_ANNOTATED = ("io.corebox.", "org.opencontainers.image.")
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A layer of a push or pull; ``digest`` and ``size`` are the registry's.
+
+    ``how`` is ``sent`` or ``fetched`` if its bytes went over the network, ``mounted`` if another repository of the
+    registry had it, ``there`` if nothing had to be done.
+    """
+
+    kind: str
+    digest: str
+    size: int
+    how: str
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A finished push; ``digest`` is the manifest's, ``sent`` the bytes of blobs that went over the network."""
+
+    reference: Reference
+    digest: str
+    layers: tuple[Moved, ...]
+    sent: int
+
+
+def push_image(
+    store: Store,
+    image: StoredImage,
+    reference: Reference,
+    access: Access,
+    compression: str = "gzip",
+    progress: Progress = lambda _: None,
+) -> Pushed:
+    """Push ``image`` to ``reference`` and give it that name in the store too.
+
+    Raises:
+        HostError: ``registry-unreachable``, ``registry-untrusted``, ``registry-refused``, ``registry-failed``,
+            ``credentials-unreadable``, ``no-libzstd``, ``no-space``.
+    """
+    with store.adding():
+        push = _Push(store, image, reference, access, compression, progress)
+        moved = push.layers_and_config()
+        manifest = _manifest(image, moved)
+        push.moving.patiently(partial(push.client.put_manifest, reference.wanted, manifest, MANIFEST_TYPE))
+    store.tag(image, str(reference))
+    layers = tuple(
+        Moved(layer.kind, blob.digest, blob.size, how) for layer, (blob, how) in zip(image.layers, moved, strict=False)
+    )
+    return Pushed(reference, "sha256:" + hashlib.sha256(manifest).hexdigest(), layers, push.moving.total)
+
+
+class _Push:
+    def __init__(
+        self,
+        store: Store,
+        image: StoredImage,
+        reference: Reference,
+        access: Access,
+        compression: str,
+        progress: Progress,
+    ) -> None:
+        self._store = store
+        self._image = image
+        self._reference = reference
+        self._compression = compression
+        self.moving = Moving(reference.host, progress)
+        self.client = Client(reference, access, "pull,push", self._sources())
+
+    def _sources(self) -> list[str]:
+        """All repositories that something may be mounted from: permission for them is asked for at the beginning."""
+        known = (known_compressed(self._store, each.diff_id, self._compression) for each in self._image.layers)
+        return sorted({source for blob in known if blob and (source := self._source(blob.digest))})
+
+    def _source(self, digest: str) -> str | None:
+        places = known_places(self._store, digest, self._reference.host)
+        return next((place for place in places if place != self._reference.repository), None)
+
+    def layers_and_config(self) -> list[tuple[Descriptor, str]]:
+        """Bring everything there that the manifest names; the configuration is the last."""
+        config = self._store.blob_path(self._image.image_id)
+        described = Descriptor(CONFIG_TYPE, self._image.image_id, config.stat().st_size)
+        layers = {layer.digest: partial(self._layer, layer) for layer in self._image.layers}
+        *moved, last = self.moving.all([*layers.values(), partial(self._blob, described)])
+        found = dict(zip(layers, moved, strict=True))
+        return [*(found[layer.digest] for layer in self._image.layers), last]
+
+    def _layer(self, layer: Layer) -> tuple[Descriptor, str]:
+        if layer.media_type != LAYER_TYPE:
+            return self._blob(Descriptor(layer.media_type, layer.digest, layer.size))
+        known = known_compressed(self._store, layer.diff_id, self._compression)
+        if known is not None and (self._store.has(known.digest) or self._is_there(known)):
+            return self._blob(known)
+        blob = compress_layer(self._store, self._store.blob_path(layer.digest), self._compression)
+        note_compressed(self._store, layer.diff_id, self._compression, blob)
+        return self._blob(blob)
+
+    def _is_there(self, blob: Descriptor) -> bool:
+        """Whether the registry has a blob that our store has no more; mounted if another repository has it."""
+        if self._has(blob):
+            return True
+        source = self._source(blob.digest)
+        begun = self.moving.patiently(partial(self.client.begin_upload, blob.digest, source)) if source else ("", 0)
+        return begun[0] is None
+
+    def _has(self, blob: Descriptor) -> bool:
+        return self.moving.patiently(partial(self.client.has_blob, blob.digest))
+
+    def _blob(self, blob: Descriptor) -> tuple[Descriptor, str]:
+        how = "there"
+        if not self._has(blob):
+            path = self._store.blob_path(blob.digest)
+            sent = upload_blob(self.client, blob, path, self._source(blob.digest), self.moving)
+            how = "sent" if sent else "mounted"
+        note_place(self._store, blob.digest, self._reference)
+        return blob, how
+
+
+def _manifest(image: StoredImage, moved: list[tuple[Descriptor, str]]) -> bytes:
+    """The manifest of what was pushed: as the store's, with the layers compressed."""
+    *layers, (config, _) = moved
+    value: Json = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST_TYPE,
+        "config": config.to_json(),
+        "layers": [
+            Descriptor(blob.media_type, blob.digest, blob.size, {LAYER_KIND: layer.kind}).to_json()
+            for layer, (blob, _) in zip(image.layers, layers, strict=True)
+        ],
+        "annotations": _annotations(image.labels),
+    }
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def _annotations(labels: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in labels.items() if name.startswith(_ANNOTATED)}

@@ -1,0 +1,59 @@
+"""Names of images in registries: ``HOST[:PORT]/REPOSITORY[:TAG]`` or ``…@sha256:DIGEST``.
+
+The host must be there. Engines take a name without one for Docker Hub's, and a core with somebody's data in it is the
+last thing to send there by a slip.
+"""
+
+import re
+from dataclasses import dataclass
+
+from corebox.errors import UsageError
+
+_HOST = (
+    r"(?P<host>(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|\[[0-9A-Fa-f:]+\]|[A-Za-z0-9-]+(?=:))(?::[0-9]{1,5})?)"
+)
+# The grammar of repository names and tags: OCI distribution spec, "Pulling manifests".
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = rf"(?P<repository>{_PART}(?:/{_PART})*)"
+_TAG = r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?"
+_DIGEST = r"(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+_REFERENCE = re.compile(f"{_HOST}/{_REPOSITORY}{_TAG}{_DIGEST}")
+_LONGEST = 512
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An image in a registry; ``host`` has the port if one was given."""
+
+    host: str
+    repository: str
+    tag: str | None = None
+    digest: str | None = None
+
+    @property
+    def wanted(self) -> str:
+        """What the API calls the reference: the digest, the tag, or ``latest``."""
+        return self.digest or self.tag or "latest"
+
+    def __str__(self) -> str:
+        digest = f"@{self.digest}" if self.digest else ""
+        tag = f":{self.tag or 'latest'}" if self.tag or not digest else ""
+        return f"{self.host}/{self.repository}{tag}{digest}"
+
+
+def is_reference(text: str) -> bool:
+    """Whether ``text`` can only mean an image in a registry."""
+    return len(text) <= _LONGEST and _REFERENCE.fullmatch(text) is not None
+
+
+def parse_reference(text: str) -> Reference:
+    """The reference that ``text`` spells.
+
+    Raises:
+        UsageError: ``bad-reference``.
+    """
+    match = _REFERENCE.fullmatch(text) if len(text) <= _LONGEST else None
+    if match is None:
+        hint = "write the host too: registry.example.com/team/crash:1 (Docker Hub is docker.io/NAME/crash)"
+        raise UsageError("bad-reference", f"{text:.200} does not name an image in a registry", hint)
+    return Reference(match["host"], match["repository"], match["tag"], match["digest"])
