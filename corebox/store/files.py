@@ -70,8 +70,7 @@ class Workplace:
         for lock in self._directory.glob("*.lock"):
             descriptor = try_lock(lock)
             if descriptor is not None:
-                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-                lock.unlink(missing_ok=True)
+                _remove(lock)
                 os.close(descriptor)
 
     @contextlib.contextmanager
@@ -83,8 +82,7 @@ class Workplace:
             path.mkdir(mode=0o700)
             yield path
         finally:
-            shutil.rmtree(path, ignore_errors=True)
-            lock.unlink(missing_ok=True)
+            _remove(lock)
             os.close(descriptor)
 
     def _new_lock(self) -> tuple[int, Path]:
@@ -95,3 +93,14 @@ class Workplace:
             if os.fstat(descriptor).st_nlink:
                 return descriptor, Path(name)
             os.close(descriptor)
+
+
+def _remove(lock: Path) -> None:
+    """Remove a directory and its lock; the lock stays if the directory does, for the next to try again.
+
+    A child of a process that was killed may still write there.
+    """
+    directory = lock.with_suffix("")
+    shutil.rmtree(directory, ignore_errors=True)
+    if not directory.exists():
+        lock.unlink(missing_ok=True)

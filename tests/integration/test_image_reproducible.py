@@ -1,0 +1,111 @@
+"""The same bundle and the same toolbox give the same image, wherever, whenever and by whomever it is built."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.lab import Lab
+from tests.support.programs import find_python
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def toolbox(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toolbox of one machine, to be imported on others."""
+    path = tmp_path_factory.mktemp("toolbox") / "toolbox.tar"
+    lab.done("toolbox", "export", path)
+    path.chmod(0o644)
+    return path
+
+
+@pytest.fixture(scope="module")
+def image_id(lab: Lab, bundle: Path) -> str:
+    """The image as this machine builds it."""
+    built: str = lab.build(bundle)["image_id"]
+    return built
+
+
+def build_elsewhere(lab: Lab, toolbox: Path, bundle: Path) -> str:
+    """Build with an imported toolbox."""
+    lab.done("toolbox", "import", toolbox)
+    built: str = lab.build(bundle, "-t", "another:name")["image_id"]
+    return built
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.13"])
+def test_on_another_python(tmp_path: Path, toolbox: Path, bundle: Path, image_id: str, version: str) -> None:
+    # The packages of our own Python serve, because all that corebox imports has a pure Python form.
+    packages = f"{REPOSITORY}:{sysconfig.get_path('purelib')}"
+    lab = Lab(tmp_path / "home", ("env", f"PYTHONPATH={packages}", find_python(version), "-m", "corebox"))
+    assert build_elsewhere(lab, toolbox, bundle) == image_id
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        ("env", "LC_ALL=C", "LANG=tr_TR.UTF-8", "TZ=Pacific/Kiritimati"),
+        ("env", "PYTHONHASHSEED=7", "SOURCE_DATE_EPOCH=1"),
+        ("sh", "-c", 'umask 077; exec "$@"', "sh"),
+        ("sh", "-c", 'umask 000; cd /; exec "$@"', "sh"),
+        ("unshare", "--time", "--boottime", "99999999"),
+    ],
+    ids=["locale-and-zone", "hash-seed", "private-umask", "open-umask-elsewhere", "clock"],
+)
+def test_around_other_circumstances(
+    tmp_path: Path, toolbox: Path, bundle: Path, image_id: str, around: Sequence[str]
+) -> None:
+    lab = Lab(tmp_path / "another" / "folder", (*around, sys.executable, "-m", "corebox"))
+    assert build_elsewhere(lab, toolbox, bundle) == image_id
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that another user can enter, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.chown(folder, 1000, 1000)
+        yield folder
+
+
+def test_by_another_user(open_folder: Path, toolbox: Path, bundle: Path, image_id: str) -> None:
+    copies = [Path(shutil.copy(path, open_folder)) for path in (toolbox, bundle)]
+    for copy in copies:
+        os.chown(copy, 1000, 1000)
+    # May read what Python needs even beneath root's home; is an ordinary user in all else.
+    read = "+dac_read_search"
+    user = ("setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", f"--inh-caps={read}", f"--ambient-caps={read}")
+    lab = Lab(open_folder / "home", (*user, "env", "HOME=/nonexistent", sys.executable, "-m", "corebox"))
+    assert build_elsewhere(lab, *copies) == image_id
+
+
+@pytest.fixture
+def memory_disk(tmp_path: Path) -> Iterator[Path]:
+    """Another kind of file system, with holes of another granularity."""
+    folder = tmp_path / "tmpfs"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_on_another_file_system(memory_disk: Path, toolbox: Path, bundle: Path, image_id: str) -> None:
+    assert build_elsewhere(Lab(memory_disk / "home"), toolbox, bundle) == image_id
+
+
+def test_the_toolbox_itself_is_made_the_same_twice(lab: Lab, tmp_path: Path) -> None:
+    around = ("sh", "-c", 'umask 077; cd /; exec env LC_ALL=C TZ=Asia/Tokyo PYTHONHASHSEED=3 "$@"', "sh")
+    other = Lab(tmp_path / "home", (*around, sys.executable, "-m", "corebox"))
+    assert other.done("toolbox", "build").output == lab.done("toolbox", "build").output
+
+
+def test_check_builds_again_and_compares(lab: Lab, bundle: Path, image_id: str) -> None:
+    result = lab.done("build", bundle, "--no-load", "--check")
+    assert f"built again: {image_id}, the same" in result.errors
