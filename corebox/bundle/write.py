@@ -21,6 +21,8 @@ from corebox.errors import HostError, InputError
 
 #: Called with the bytes read so far and all bytes to read.
 Progress = Callable[[int, int], None]
+#: Called with offset and bytes of a piece of the core; returns as many bytes.
+Change = Callable[[int, bytes], bytes]
 
 _CHUNK = 1 << 18
 #: Pieces that may wait for their digest: evens out what compressing takes in bursts.
@@ -44,6 +46,7 @@ def write_bundle(
     jobs: int = 1,
     progress: Optional[Progress] = None,
     envelope: Optional[Envelope] = None,
+    change: Optional[Change] = None,
 ) -> WrittenBundle:
     """Write the bundle ``out``, replacing a file of that name.
 
@@ -54,6 +57,7 @@ def write_bundle(
         core: the core, if ``manifest.core.included``.
         jobs: threads that compress.
         progress: told of the bytes read.
+        change: what becomes of each piece of the core on its way, given its offset; it keeps its length.
         envelope: how to encrypt it, if at all; nothing unencrypted touches the disk then.
 
     Raises:
@@ -65,7 +69,7 @@ def write_bundle(
         descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".corebox-")  # mode 0600
         try:
             with open(descriptor, "wb") as file:
-                content = _Content(manifest, sources, core, progress)
+                content = _Content(manifest, sources, core, progress, change)
                 if envelope is None:
                     identity = _write_compressed(file, content, jobs)
                 else:
@@ -92,6 +96,7 @@ class _Content(NamedTuple):
     sources: Mapping[str, str]
     core: Optional[CoreFile]
     progress: Optional[Progress]
+    change: Optional[Change]
 
 
 def _write_encrypted(file: BinaryIO, content: _Content, jobs: int, envelope: Envelope) -> str:
@@ -128,6 +133,7 @@ class _ArchiveWriter:
         self._sources = content.sources
         self._core = content.core
         self._progress = content.progress
+        self._change = content.change
         self._digests: List[Tuple[str, str]] = []
         self._hashing: Deque[Future[None]] = deque()
         self._done = 0
@@ -189,6 +195,8 @@ class _ArchiveWriter:
             piece = os.pread(descriptor, min(size, _CHUNK), offset)
             if not piece:
                 raise InputError("file-changed", "the core became shorter while it was read", "gather it again")
+            if self._change:
+                piece = self._change(offset, piece)
             self._hashing.append(self._hasher.submit(digest.update, offset, piece))
             if len(self._hashing) == _MOST_UNHASHED:
                 self._hashing.popleft().result()

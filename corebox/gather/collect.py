@@ -55,7 +55,7 @@ def collect(core: CoreFile, wishes: Wishes) -> Collection:
     not_taken: List[Remark] = []
     modules, proven, executable = [], [], None
     for module in core.modules:
-        found = _find(files, module, wishes)
+        found = _find(files, core, module, wishes)
         path = found.path if found.file else module.path
         modules.append(_entry(core, module._replace(path=path), found))
         proven.append((module, found))
@@ -85,11 +85,14 @@ def collect(core: CoreFile, wishes: Wishes) -> Collection:
     return Collection(manifest, files.sources)
 
 
-def _find(files: FileSet, module: Module, wishes: Wishes) -> Lookup:
+def _find(files: FileSet, core: CoreFile, module: Module, wishes: Wishes) -> Lookup:
     """Where the module's file is: where the customer says, or at its own path in the root."""
     if module.is_executable and wishes.executable:
         named = DiskRoot("/").find(os.path.abspath(wishes.executable))
-        return named._replace(path=files.root.find(module.path).path, links=())
+        path = files.root.find(module.path).path if module.path.startswith("/") else named.path
+        return named._replace(path=path, links=())
+    if not module.path.startswith("/"):
+        return _find_beside(files, core, module)
     found = _best(files, module)
     live = stat_file(wishes.live[module.start]) if module.start in wishes.live else None
     if live and (found.file is None or found.file.inode != live.inode):
@@ -103,14 +106,20 @@ def _best(files: FileSet, module: Module) -> Lookup:
     On overlayfs some kernels write the path inside a layer into NT_FILE (seen with 6.18): then only the names of the
     link map lead to the file.
     """
-    names = [name for name in dict.fromkeys((module.path, *module.opened_as)) if name.startswith("/")]
-    if not names:
-        return Lookup(module.path, (), None, "the core knows it by a relative name only")
-    lookups = [files.root.find(name) for name in names]
+    names = dict.fromkeys((module.path, *module.opened_as))
+    lookups = [files.root.find(name) for name in names if name.startswith("/")]
     there = [found for found in lookups if found.file and is_elf(found.file.disk_path)]
     exact = [found for found in there if module.build_id and _build_id(found) == module.build_id]
     present = [found for found in lookups if found.file]
     return (exact or there or present or lookups)[0]
+
+
+def _find_beside(files: FileSet, core: CoreFile, module: Module) -> Lookup:
+    """A module known by a relative name: it was below the working directory, where kernels put the core (core(5))."""
+    found = files.root.find(os.path.join(os.path.dirname(os.path.abspath(core.path)), module.path))
+    if found.file and module.build_id and _build_id(found) == module.build_id:
+        return found
+    return Lookup(module.path, (), None, "the core knows it by a relative name only")
 
 
 def _build_id(found: Lookup) -> Optional[str]:

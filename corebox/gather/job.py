@@ -8,7 +8,7 @@ from typing import ContextManager, Dict, Iterator, NamedTuple, Optional
 
 from corebox.bundle import SUFFIX, Manifest, WrittenBundle, write_bundle
 from corebox.bundle.envelope import Envelope, envelope_for
-from corebox.bundle.write import Progress
+from corebox.bundle.write import Change, Progress
 from corebox.coredump import CoreFile, open_core
 from corebox.errors import HostError, UsageError
 from corebox.gather.collect import Collection, Wishes, collect, stored_core
@@ -16,9 +16,17 @@ from corebox.gather.compressed import decompressed_core
 from corebox.gather.container import container_root
 from corebox.gather.live import core_of_process, mapped_files, root_of
 from corebox.gather.progress import format_size
-from corebox.gather.reduce import slim_core
+from corebox.gather.reduce import blank_manifest, plan_blanks, slim_core
 from corebox.gather.systemd import find_crash
 from corebox.gather.tree import unpacked_archive
+
+
+class Way(NamedTuple):
+    """What happens to the bytes on their way into the bundle: encrypted, counted, blanked."""
+
+    envelope: Optional[Envelope]
+    progress: Progress
+    change: Optional[Change]
 
 
 class Gathered(NamedTuple):
@@ -41,7 +49,12 @@ def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
         if options.slim and not options.no_core:
             core = stack.enter_context(slim_core(core, scratch_directory(options)))
             collection = _with_slim(collection, core)
-        return Gathered(collection.manifest, _write(options, collection, core, envelope, progress))
+        change = None
+        if options.redact and not options.no_core:
+            plan = plan_blanks(core, options.redact)
+            collection = collection._replace(manifest=blank_manifest(collection.manifest, plan, options.redact))
+            change = plan.apply
+        return Gathered(collection.manifest, _write(options, collection, core, Way(envelope, progress, change)))
 
 
 def _with_slim(collection: Collection, slim: CoreFile) -> Collection:
@@ -54,10 +67,9 @@ def _write(
     options: argparse.Namespace,
     collection: Collection,
     core: CoreFile,
-    envelope: Optional[Envelope],
-    progress: Progress,
+    way: Way,
 ) -> WrittenBundle:
-    out = options.output or default_name(collection.manifest) + (envelope.suffix if envelope else "")
+    out = options.output or default_name(collection.manifest) + (way.envelope.suffix if way.envelope else "")
     require_space(out, collection.manifest)
     if not options.no_nice:
         os.nice(19)  # the site's own work comes first
@@ -68,8 +80,9 @@ def _write(
         collection.sources,
         source,
         jobs=options.jobs,
-        progress=progress,
-        envelope=envelope,
+        progress=way.progress,
+        envelope=way.envelope,
+        change=way.change,
     )
 
 

@@ -78,6 +78,13 @@ def _add_content(group: "argparse._ArgumentGroup") -> None:
         action="store_true",
         help="keep registers, stacks, what they point to and the modules' data; drop the rest of the heap",
     )
+    add(
+        "--redact",
+        action="append",
+        default=[],
+        metavar="WHAT",
+        help="blank in the core: env (the values of the environment) or any text; may be repeated",
+    )
     add("--consent-hostname", action="store_true", help="record the name of this host in the bundle")
 
 

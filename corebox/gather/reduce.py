@@ -1,11 +1,12 @@
-"""The core without what the customer does not want to give away: slim, made beside the original, which stays."""
+"""The core without what the customer does not want to give away: slim, or with secrets blanked."""
 
 import contextlib
 import os
 import tempfile
-from typing import Iterator
+from typing import Iterator, Sequence
 
-from corebox.coredump import CoreFile, open_core, plan_slim, write_slim
+from corebox.bundle import Manifest
+from corebox.coredump import CoreFile, RedactionPlan, open_core, plan_redaction, plan_slim, write_slim
 
 
 @contextlib.contextmanager
@@ -23,3 +24,21 @@ def slim_core(core: CoreFile, directory: str) -> Iterator[CoreFile]:
         os.utime(path, ns=(modified, modified))
         with open_core(path) as slim:
             yield slim
+
+
+def plan_blanks(core: CoreFile, wishes: Sequence[str]) -> RedactionPlan:
+    """What to blank in the core for ``--redact``: "env", or texts."""
+    patterns = [os.fsencode(wish) for wish in wishes if wish not in ("", "env")]
+    return plan_redaction(core, "env" in wishes, patterns)
+
+
+def blank_manifest(manifest: Manifest, plan: RedactionPlan, wishes: Sequence[str]) -> Manifest:
+    """The manifest with the number of blanks, and with the texts blanked in the command line that it quotes."""
+    arguments = manifest.process.arguments
+    for wish in wishes:
+        if arguments and wish not in ("", "env"):
+            arguments = arguments.replace(wish, "*" * len(wish))
+    return manifest._replace(
+        process=manifest.process._replace(arguments=arguments),
+        core=manifest.core._replace(redacted=plan.occurrences),
+    )

@@ -11,6 +11,7 @@ _ADVICE = {
     MISMATCH: "changed since the process started; if you have the old package, gather with it: --root DIR",
     MISSING: "not on this machine any more; if it is in a container or another root, gather with --root DIR",
 }
+_ADVICE_EXECUTABLE = "if you have the executable that crashed elsewhere, gather with it: -e EXECUTABLE"
 
 
 def printable(text: str) -> str:
@@ -63,7 +64,7 @@ def _finding(module: ModuleEntry) -> Iterator[str]:
     if module.verdict == MISMATCH:
         yield "    in the crashed process {}, in the file {}".format(module.memory, module.file)
     if module.verdict in _ADVICE:
-        yield "    " + _ADVICE[module.verdict]
+        yield "    " + (_ADVICE_EXECUTABLE if module.executable else _ADVICE[module.verdict])
 
 
 def _core_lines(manifest: Manifest) -> Iterator[str]:

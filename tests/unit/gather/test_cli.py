@@ -214,3 +214,33 @@ def test_progress_is_for_terminals_only() -> None:
     line(1, 2)
     line.clear()
     assert stream.getvalue() == ""
+
+
+def test_environment_and_any_text_can_be_blanked(
+    core_path: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert b"hunter2-hunter2" in core_path.read_bytes()
+    assert b"second" in core_path.read_bytes()
+    out = tmp_path / "x.corebox"
+    assert run(core_path, root, "-o", str(out), "--redact", "env", "--redact", "second") == 0
+    with BundleReader(out) as reader:
+        manifest = reader.manifest
+        core = reader.unpack(tmp_path / "out").core
+    assert core is not None
+    assert b"hunter2-hunter2" not in core.read_bytes()
+    assert b"second" not in core.read_bytes()
+    assert core.stat().st_size == core_path.stat().st_size
+    assert manifest.process.arguments == "./dynamic first ******"
+    assert manifest.core.redacted
+    assert f"  redacted: {manifest.core.redacted} places blanked" in capsys.readouterr().out
+    assert verify_bundle(out).ok
+
+
+def test_slim_and_blanked_go_together(core_path: Path, root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.corebox"
+    assert run(core_path, root, "-o", str(out), "--slim", "--redact", "env") == 0
+    with BundleReader(out) as reader:
+        core = reader.unpack(tmp_path / "out").core
+    assert core is not None
+    assert b"hunter2-hunter2" not in core.read_bytes()
+    assert verify_bundle(out).ok

@@ -216,3 +216,21 @@ def test_other_root_must_be_a_directory(core_path: Path, tmp_path: Path) -> None
     with pytest.raises(InputError) as caught:
         gather(core_path, tmp_path / "none")
     assert caught.value.code == "no-such-root"
+
+
+def test_executable_of_a_relative_name_is_found_beside_the_core(tmp_path: Path) -> None:
+    """Such a core has no NT_FILE; the working directory of the process is where the kernel put it."""
+    core = unpack_core("segments", tmp_path).rename(tmp_path / "core")
+    assert manifest_of(core, Path("/")).modules[0].verdict == "missing"
+    put_elf(tmp_path, "/segments", "c0de0b")
+    manifest = manifest_of(core, Path("/"))
+    assert manifest.modules[0].verdict == "verified"
+    assert manifest.process.executable == str(tmp_path / "segments")
+
+
+def test_executable_of_a_relative_name_can_be_given(tmp_path: Path) -> None:
+    core = unpack_core("segments", tmp_path).rename(tmp_path / "core")
+    put_elf(tmp_path, "/builds/segments", "c0de0b")
+    path = str(tmp_path / "builds" / "segments")
+    manifest = manifest_of(core, Path("/"), Wishes(executable=path))
+    assert (manifest.modules[0].verdict, manifest.process.executable) == ("verified", path)
