@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,20 +18,27 @@ from tests.support.site import Crash, Site, gather_with
 ORDINARY = "setpriv --reuid 1000 --regid 1000 --clear-groups"
 
 
-@pytest.mark.parametrize("user", ["root", "ordinary"])
-def test_inside_with_the_sites_own_python(
-    site: Site, crash: Crash, zipapp: Path, bundle: Path, tmp_path: Path, user: str
-) -> None:
-    """Both users get the same bundle, byte for byte of its identity."""
-    site.put(zipapp, "/tmp/corebox-gather.pyz")
-    work = site.root / "tmp" / user
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
+def desk(site: Site, crash: Crash, zipapp: Path, owner: str) -> Path:
+    """A folder of our own in the site with the program and a copy of the core; sites are shared."""
+    work = Path(tempfile.mkdtemp(dir=site.root / "tmp"))
+    work.chmod(0o755)
     shutil.copy2(crash.core, work / "core")
-    if user == "ordinary":
-        site.run(f"chown -R 1000:1000 /tmp/{user}")
+    shutil.copy(zipapp, work / "gather.pyz")
+    site.run(f"chown -R {owner}:{owner} {inside(site, work)}")
+    return work
+
+
+def inside(site: Site, path: Path) -> str:
+    """The path as the site sees it."""
+    return "/" + str(path.relative_to(site.root))
+
+
+@pytest.mark.parametrize("user", ["root", "ordinary"])
+def test_inside_with_the_sites_own_python(site: Site, crash: Crash, zipapp: Path, bundle: Path, user: str) -> None:
+    """Both users get the same."""
+    work = desk(site, crash, zipapp, "1000" if user == "ordinary" else "0")
     start = ORDINARY if user == "ordinary" else ""
-    done = site.run(f"cd /tmp/{user}; {start} python3 /tmp/corebox-gather.pyz core -o x.corebox", check=False)
+    done = site.run(f"cd {inside(site, work)}; {start} python3 gather.pyz core -o x.corebox", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^modules:   \d+ verified$", done.stdout, re.MULTILINE)
     verification = verify_bundle(work / "x.corebox")
@@ -55,21 +63,14 @@ def test_outside_with_python_36_takes_the_same_files(
 
 def test_unreadable_files_are_named_for_an_ordinary_user(site: Site, crash: Crash, zipapp: Path) -> None:
     """What the user may not read is said, and what to do."""
-    library = next(path for path in site.root.glob("opt/acme/**/*.so*") if path.is_file() and not path.is_symlink())
-    site.put(zipapp, "/tmp/corebox-gather.pyz")
-    work = site.root / "tmp" / "denied"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    shutil.copy2(crash.core, work / "core")
-    site.run("chown -R 1000:1000 /tmp/denied")
-    mode = library.stat().st_mode
-    library.chmod(0o600)
-    try:
-        done = site.run(f"cd /tmp/denied; {ORDINARY} python3 /tmp/corebox-gather.pyz core -o x.corebox", check=False)
-    finally:
-        library.chmod(mode)
+    denied = Path(tempfile.mkdtemp(dir=site.root / "tmp"))  # mode 0700, root's: nothing in it can be seen
+    work = desk(site, crash, zipapp, "1000")
+    shutil.copytree(site.root / "opt/acme", denied / "acme", symlinks=True)
+    script = f"mount --bind {inside(site, denied)} /opt; cd {inside(site, work)}; "
+    script += f"{ORDINARY} python3 gather.pyz core -o x.corebox"
+    done = site.run(script, check=False)  # in a mount namespace of its own
     assert done.returncode == 1
-    assert f"MISSING: /{library.relative_to(site.root)}: not readable for this user" in done.stdout
+    assert "MISSING: /opt/acme/bin/pipeline: permission denied" in done.stdout
 
 
 def test_root_of_a_process_in_a_chroot(site: Site, crash: Crash, tmp_path: Path) -> None:
@@ -83,11 +84,12 @@ def test_root_of_a_process_in_a_chroot(site: Site, crash: Crash, tmp_path: Path)
 
 def test_answer_to_a_request_is_as_good_as_the_gatherer(site: Site, crash: Crash, tmp_path: Path) -> None:
     """Only sh and tar at the site; links and all are made again from what the core says."""
+    work = Path(tempfile.mkdtemp(dir=site.root / "tmp"))
     with open_core(str(crash.core)) as core:
-        (site.root / "tmp" / "request.sh").write_text(request_script(core))
-    done = site.run("cd /tmp && sh request.sh /tmp/libs.tar.gz", check=False)
+        (work / "request.sh").write_text(request_script(core))
+    done = site.run(f"cd {inside(site, work)} && sh request.sh libs.tar.gz", check=False)
     assert done.returncode == 0, done.stderr
-    answer = site.root / "tmp" / "libs.tar.gz"
+    answer = work / "libs.tar.gz"
     out = tmp_path / "x.corebox"
     assert main([str(crash.core), "--root", str(answer), "-o", str(out), "--no-nice"]) == 0
     verification = verify_bundle(out)
