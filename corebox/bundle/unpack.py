@@ -4,8 +4,10 @@ import contextlib
 import errno
 import os
 import shutil
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Iterator, List, Tuple
+from typing import Deque, Iterator, List, Tuple
 
 from corebox.bundle import layout
 from corebox.bundle.compression import Stream
@@ -15,6 +17,7 @@ from corebox.bundle.tarformat import BLOCK, Member, padding, parse_decimal
 from corebox.errors import HostError
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+_MOST_UNHASHED = 16  # pieces that wait to be hashed: what bounds the memory
 
 
 @contextlib.contextmanager
@@ -133,12 +136,18 @@ def copy_core(stream: Stream, member: Member, descriptor: int, into: Path) -> st
     extents = read_sparse_map(stream, member)
     require_space(into, sum(size for _, size in extents))
     digest = PagesDigest()
-    for offset, size in extents:
-        at = offset
-        for piece in stream.pieces(size):
-            digest.update(at, piece)
-            write_all(descriptor, piece, at)
-            at += len(piece)
+    hashing: Deque[Future[None]] = deque()
+    with ThreadPoolExecutor(1) as hasher:  # hashing, decompressing and writing release the interpreter's lock
+        for offset, size in extents:
+            at = offset
+            for piece in stream.pieces(size):
+                hashing.append(hasher.submit(digest.update, at, piece))
+                if len(hashing) == _MOST_UNHASHED:
+                    hashing.popleft().result()
+                write_all(descriptor, piece, at)
+                at += len(piece)
+    for waiting in hashing:
+        waiting.result()
     os.ftruncate(descriptor, member.sparse_size)
     skip_padding(stream, member)
     return digest.hexdigest(member.sparse_size)

@@ -1,5 +1,6 @@
 """Writes a bundle in one pass: nothing is copied first, nothing held in memory, and no half bundle is left behind."""
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -192,9 +193,10 @@ class _ArchiveWriter:
 
     def _extent(self, descriptor: int, offset: int, size: int, digest: PagesDigest) -> None:
         while size:
-            piece = os.pread(descriptor, min(size, _CHUNK), offset)
+            with _reading("the core"):
+                piece = os.pread(descriptor, min(size, _CHUNK), offset)
             if not piece:
-                raise InputError("file-changed", "the core became shorter while it was read", "gather it again")
+                raise _changed("the core")
             if self._change:
                 piece = self._change(offset, piece)
             self._hashing.append(self._hasher.submit(digest.update, offset, piece))
@@ -208,7 +210,8 @@ class _ArchiveWriter:
 
 def _read_file(path: str, entry: FileEntry) -> Iterator[bytes]:
     """The content of the file, which must be as the manifest has it before and afterwards."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO put there meanwhile must not make us wait
+    with _reading(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO put there meanwhile must not make us wait
     with open(descriptor, "rb", buffering=0) as file:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode) or (before.st_size, max(0, int(before.st_mtime))) != (
@@ -218,7 +221,8 @@ def _read_file(path: str, entry: FileEntry) -> Iterator[bytes]:
             raise _changed(path)
         left = entry.size
         while left:
-            piece = file.read(min(left, _CHUNK))
+            with _reading(path):
+                piece = file.read(min(left, _CHUNK)) or b""
             if not piece:
                 raise _changed(path)
             left -= len(piece)
@@ -226,6 +230,20 @@ def _read_file(path: str, entry: FileEntry) -> Iterator[bytes]:
         after = os.fstat(descriptor)
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise _changed(path)
+
+
+@contextlib.contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Tell a failure to read from a failure to write."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            "cannot-read",
+            "cannot read {}: {}".format(path, error.strerror),
+            "check its permissions and the disk; as root more can be read",
+            path=path,
+        ) from error
 
 
 def _changed(path: str) -> InputError:

@@ -2,12 +2,13 @@
 
 import argparse
 import os
+import signal
 import sys
 import time
 import traceback
 from typing import Optional, Sequence, TextIO
 
-from corebox.errors import CoreboxError
+from corebox.errors import CoreboxError, HostError
 from corebox.gather import handler
 from corebox.gather.job import Gathered, gather, input_size
 from corebox.gather.options import make_parser
@@ -15,25 +16,44 @@ from corebox.gather.progress import ProgressLine, format_size
 from corebox.gather.summary import is_exact, list_lines, printable, summary_json, summary_lines
 from corebox.gather.zipapp import make_zipapp
 
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the gatherer and return its exit status; argparse itself exits for ``--help`` and wrong usage."""
     options = make_parser().parse_args(arguments)
+    before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
     try:
         return run(options)
     except CoreboxError as error:
-        _complain("error: " + printable(error.message))
-        _complain("hint: " + printable(error.hint))
-        return error.exit_status
+        return _fail(error.message, error.hint, error.exit_status)
     except KeyboardInterrupt:
         _complain("interrupted; nothing was written")
         return 130
+    except OSError as error:
+        return _fail(
+            "the system refuses: {}".format(error), "check permissions, disk and limits", HostError.exit_status
+        )
     except Exception as error:  # noqa: BLE001  # the one place that turns a bug of ours into an exit status
         if os.environ.get("COREBOX_DEBUG"):
             traceback.print_exc()
-        _complain("error: a bug in corebox: {}: {}".format(type(error).__name__, error))
-        _complain("hint: please report it with the output of the same command under COREBOX_DEBUG=1")
-        return CoreboxError.exit_status
+        message = "a bug in corebox: {}: {}".format(type(error).__name__, error)
+        hint = "please report it with the output of the same command under COREBOX_DEBUG=1"
+        return _fail(message, hint, CoreboxError.exit_status)
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
+
+
+def _interrupt(*_: object) -> None:
+    """A session that breaks off must leave as little behind as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def _fail(message: str, hint: str, status: int) -> int:
+    _complain("error: " + printable(message))
+    _complain("hint: " + printable(hint))
+    return status
 
 
 def run(options: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from corebox.gather.files import FileSet
 
 _LIBC = re.compile(r"(libc\.so\.6|libc-2\.\d+\.so|libpthread\.so\.0|libpthread-2\.\d+\.so)\Z")
 _AUTO_LOAD = "/usr/share/gdb/auto-load"
-_QUOTED_PATH = re.compile(r"""["'](/[^"'\n]{1,1000})["']""")
+_QUOTED_PATH = re.compile(r"""["'](/[^"'\n\0]{1,1000})["']""")
 #: A printers package is a few hundred kB; anything larger is not one.
 _MAX_SCRIPT = 4 << 20
 _MAX_SCRIPTS = 500

@@ -69,7 +69,10 @@ def _write(
     core: CoreFile,
     way: Way,
 ) -> WrittenBundle:
-    out = options.output or default_name(collection.manifest) + (way.envelope.suffix if way.envelope else "")
+    name = default_name(collection.manifest) + (way.envelope.suffix if way.envelope else "")
+    out = options.output or name
+    if os.path.isdir(out):
+        out = os.path.join(out, name)
     require_space(out, collection.manifest)
     if not options.no_nice:
         os.nice(19)  # the site's own work comes first

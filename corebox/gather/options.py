@@ -90,7 +90,12 @@ def _add_content(group: "argparse._ArgumentGroup") -> None:
 
 def _add_output(group: "argparse._ArgumentGroup") -> None:
     add = group.add_argument
-    add("-o", "--output", metavar="FILE", help="the bundle to write (default: NAME-PID.corebox here)")
+    add(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="the bundle to write, or the directory for it (default: NAME-PID.corebox here)",
+    )
     add(
         "--encrypt-to",
         metavar="KEY",

@@ -1,10 +1,12 @@
 """Archives as roots: what ``docker export`` gives of a stopped container, or the answer to a request script."""
 
 import contextlib
+import lzma
 import os
 import subprocess
 import tarfile
 import tempfile
+import zlib
 from typing import BinaryIO, Dict, Iterator, List, Optional, cast
 
 from corebox.bundle.rootfs import is_canonical, resolve
@@ -60,7 +62,7 @@ def unpack_tree(file: BinaryIO, into: str, name: str) -> None:
         with tarfile.open(fileobj=file, mode="r|*") as archive:
             for member in archive:
                 _unpack(archive, member, into, links)
-    except (tarfile.TarError, EOFError, ValueError) as error:
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, zlib.error, lzma.LZMAError) as error:
         raise InputError(
             "not-an-archive", "{} is no tar archive: {}".format(name, error), "give a .tar or .tar.gz, or a directory"
         ) from error

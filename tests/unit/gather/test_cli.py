@@ -7,6 +7,7 @@ import lzma
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -244,3 +245,28 @@ def test_slim_and_blanked_go_together(core_path: Path, root: Path, tmp_path: Pat
     assert core is not None
     assert b"hunter2-hunter2" not in core.read_bytes()
     assert verify_bundle(out).ok
+
+
+def test_output_may_be_a_directory(core_path: Path, root: Path, tmp_path: Path) -> None:
+    place = tmp_path / "bundles"
+    place.mkdir()
+    assert run(core_path, root, "-o", str(place)) == 0
+    assert [path.suffix for path in place.iterdir()] == [".corebox"]
+
+
+def test_termination_leaves_nothing_half_made(core_path: Path, root: Path, tmp_path: Path) -> None:
+    """Ended while it decompresses, which takes a while."""
+    place = tmp_path / "out"
+    place.mkdir()
+    big = place / "core.gz"
+    with gzip.open(big, "wb", compresslevel=1) as file:
+        file.write(core_path.read_bytes() + os.urandom(16 << 20))
+    command = [sys.executable, "-m", "corebox.gather", str(big), "--root", str(root), "-o", str(place / "x.corebox")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
+        while child.poll() is None and not list(place.glob(".corebox*")):
+            time.sleep(0.005)
+        child.terminate()
+        assert child.stderr
+        assert "interrupted; nothing was written" in child.stderr.read()
+    assert child.returncode == 130
+    assert [path.name for path in place.iterdir()] == ["core.gz"]
