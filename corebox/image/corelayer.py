@@ -2,9 +2,11 @@
 
 import calendar
 import json
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from pathlib import Path
 
 from corebox.bundle import RUN_SCRIPT, SUMS, Manifest, Unpacked
 from corebox.coredump import CompactionPlan, CoreFile, open_core, plan_compaction
@@ -43,6 +45,23 @@ def core_layer(unpacked: Unpacked, manifest: Manifest, gdbinit: str) -> Iterator
             entries.append(Entry(CORE_FILE, 0o644, time, plan.size, None, _producer(core, plan)))
             entries.append(text_file(LAYOUT_FILE, json.dumps(plan.layout(), sort_keys=True).encode("ascii")))
         yield plan_ours(CORE, entries)
+
+
+def lay_out(plan: PlannedLayer, core: Path, into: Path) -> None:
+    """Make the layer's tree with the original core in place of the compact one, on the same disk without a copy.
+
+    gdb reads the same from both, and this one is there already.
+    """
+    for entry in plan.entries:
+        path = into / entry.path
+        if entry.source is None:
+            path.mkdir()
+        elif isinstance(entry.source, bytes):
+            path.write_bytes(entry.source)
+        else:
+            path.hardlink_to(core)
+            os.utime(path, (entry.mtime, entry.mtime))
+        path.chmod(entry.mode & 0o777)
 
 
 def _producer(core: CoreFile, plan: CompactionPlan) -> Produce:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from corebox.bundle import Manifest, Unpacked
 from corebox.image.added import plan_step
-from corebox.image.corelayer import core_layer
+from corebox.image.corelayer import core_layer, lay_out
 from corebox.image.layers import PlannedLayer, plan_layers, plan_ours
 from corebox.image.recipe import Recipe, parse_recipe
 from corebox.image.tar import Entry, key_of, write_tar
@@ -88,6 +88,10 @@ def assemble(
             before = sum(each.layer.kind == plan.kind for each in built)
             file = f"{plan.kind}-{before + 1}.tar" if before else f"{plan.kind}.tar"
             built.append(_build_layer(store, plan, file))
+        if unpacked.core is not None:
+            with store.workplace() as work:
+                lay_out(core, unpacked.core, work)
+                store.adopt([built[-1].layer], work)
     text = render_template(
         description.template,
         [LayerFile(each.layer.kind, each.file) for each in built],

@@ -21,7 +21,7 @@ class OpenedImage:
         root: the customer's files.
         toolbox: what belongs at ``/.corebox/toolbox``.
         ours: what belongs at ``/.corebox``: gdbinit, manifest.json and the core.
-        core: the compact core, if the bundle had one.
+        core: the core, if the bundle had one: the original where it was built, else the compact one.
         debug: what belongs at ``/.corebox/debug``, if there are symbols.
     """
 

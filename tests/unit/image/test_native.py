@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from corebox.image import (
     stream_context,
     write_context,
 )
-from corebox.store import Store
+from corebox.store import MANIFEST_TYPE, Descriptor, Store
 from tests.unit.image.conftest import Desk, Template, make_desk
 
 
@@ -156,6 +157,21 @@ def test_core_and_bundle_come_back(desk: Desk, tmp_path: Path) -> None:
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".corebox-")]
 
 
+def test_core_and_bundle_come_back_from_the_layers_alone(desk: Desk, tmp_path: Path) -> None:
+    image = desk.build()
+    assert desk.unpacked.core is not None
+    original = desk.unpacked.core.read_bytes()
+    shutil.rmtree(desk.store.home / "roots")
+    elsewhere = Store(tmp_path / "elsewhere")
+    for blob_file in (desk.store.oci / "blobs" / "sha256").iterdir():
+        shutil.copy(blob_file, elsewhere.oci / "blobs" / "sha256")
+    manifest = Descriptor(MANIFEST_TYPE, image.manifest_digest, 0)
+    opened = open_image(elsewhere, elsewhere.put_manifest(manifest))
+    export_core(opened, tmp_path / "out.core")
+    assert (tmp_path / "out.core").read_bytes() == original
+    assert export_bundle(opened, tmp_path / "out.corebox").identity == opened.identity
+
+
 def test_an_image_whose_files_were_changed_gives_no_bundle(desk: Desk, tmp_path: Path) -> None:
     opened = open_image(desk.store, desk.build())
     (opened.ours / "manifest.json").write_bytes(desk.manifest._replace(gatherer="9").to_bytes())
@@ -173,10 +189,10 @@ def test_an_image_of_something_else_is_no_crash(desk: Desk) -> None:
     assert caught.value.code == "not-a-crash"
 
 
-def test_opened_core_is_the_compact_one_with_the_crash_s_time(desk: Desk) -> None:
+def test_an_opened_image_has_its_parts_where_the_sandbox_wants_them(desk: Desk) -> None:
     opened = open_image(desk.store, desk.build())
     assert opened.core is not None
-    assert opened.core.stat().st_mtime == 1700000000
+    assert (opened.core.stat().st_mtime, opened.core.stat().st_mode & 0o777) == (1700000000, 0o644)
     assert (opened.toolbox / "bin" / "gdb").read_bytes() == b"a stand-in"
     assert opened.debug is None
     assert opened.manifest == desk.manifest
