@@ -1,7 +1,6 @@
 """Turn a bundle into an image; nothing is built twice."""
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -155,8 +154,8 @@ def _recall(store: Store, identity: str, toolbox: Toolbox, options: BuildOptions
         if image.image_id == made["image_id"] and all(store.has(layer.digest) for layer in image.layers):
             for tag in options.tags:
                 store.tag(image, tag)
-            image = store.find(image.image_id)
-            return Built(image.image_id, image.tags, identity, tuple((each, True) for each in image.layers), image)
+            found = store.find(image.image_id)
+            return Built(found.image_id, found.tags, identity, tuple((each, True) for each in found.layers), found)
     return None
 
 
@@ -207,6 +206,6 @@ def _is_utf8(text: str | None) -> bool:
 
 def default_tag(manifest: Manifest, identity: str) -> str:
     """A name from the program and the identity: ``app:3f2a1b4c5d6e``."""
-    name = os.path.basename(manifest.process.executable or manifest.process.name or "") or "crash"
+    name = (manifest.process.executable or manifest.process.name or "").rpartition("/")[2] or "crash"
     safe = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "crash"
     return f"{safe}:{identity.removeprefix('sha256:')[:12]}"

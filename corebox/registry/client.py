@@ -53,6 +53,12 @@ class Client:
         except Cut as cut:
             raise unreachable(self.host, cut) from cut
 
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.clear()
+
     def _connect(self) -> str:
         """Find out whether the registry speaks TLS: it must, unless it is this machine or the user says otherwise."""
         self._may_be_plain = self._access.plain_http or is_loopback(self.host)

@@ -46,8 +46,8 @@ def pull_image(store: Store, reference: Reference, access: Access, progress: Pro
         HostError: ``registry-unreachable``, ``registry-untrusted``, ``registry-refused``, ``registry-failed``,
             ``credentials-unreadable``, ``no-libzstd``, ``no-space``.
     """
-    with store.adding():
-        pull = _Pull(store, reference, access, progress)
+    pull = _Pull(store, reference, access, progress)
+    with store.adding(), pull.client:
         return pull.run()
 
 
@@ -56,7 +56,7 @@ class _Pull:
         self._store = store
         self._reference = reference
         self._moving = Moving(reference.host, progress)
-        self._client = Client(reference, access, "pull")
+        self.client = Client(reference, access, "pull")
 
     def run(self) -> Pulled:
         manifest = self._manifest(self._reference.wanted)
@@ -82,7 +82,7 @@ class _Pull:
         return Pulled(image, tuple(moved), self._moving.total)
 
     def _manifest(self, wanted: str, *, inner: bool = False) -> Json:
-        get = partial(self._client.get_manifest, wanted, _MANIFESTS if inner else _MANIFESTS + _INDEXES)
+        get = partial(self.client.get_manifest, wanted, _MANIFESTS if inner else _MANIFESTS + _INDEXES)
         data, media_type = self._moving.patiently(get)
         if is_digest(wanted) and "sha256:" + hashlib.sha256(data).hexdigest() != wanted:
             raise lied(f"the manifest is not {wanted}")
@@ -94,7 +94,7 @@ class _Pull:
     def _config(self, described: Descriptor) -> Json:
         if described.size > _MOST_CONFIG:
             raise image_damaged("its configuration is too long")
-        data = b"".join(download_blob(self._client, described, self._moving))
+        data = b"".join(download_blob(self.client, described, self._moving))
         with self._store.writer() as writer:
             writer.write(data)
             if writer.commit(CONFIG_TYPE).digest != described.digest:
@@ -109,7 +109,7 @@ class _Pull:
         if self._store.has(diff_id):
             return "there"
         with self._store.writer() as writer:
-            for piece in decompress(download_blob(self._client, blob, self._moving), blob.media_type):
+            for piece in decompress(download_blob(self.client, blob, self._moving), blob.media_type):
                 writer.write(piece)
             if writer.commit(LAYER_TYPE).digest != diff_id:
                 raise lied(f"the layer {blob.digest} does not contain {diff_id}")

@@ -60,8 +60,8 @@ def push_image(
         HostError: ``registry-unreachable``, ``registry-untrusted``, ``registry-refused``, ``registry-failed``,
             ``credentials-unreadable``, ``no-libzstd``, ``no-space``.
     """
-    with store.adding():
-        push = _Push(store, image, reference, access, compression, progress)
+    push = _Push(store, image, reference, access, compression, progress)
+    with store.adding(), push.client:
         moved = push.layers_and_config()
         manifest = _manifest(image, moved)
         push.moving.patiently(partial(push.client.put_manifest, reference.wanted, manifest, MANIFEST_TYPE))

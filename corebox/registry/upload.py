@@ -1,4 +1,8 @@
-"""Uploads one blob in chunks and goes on where it was cut (OCI distribution spec, "Pushing a blob in chunks")."""
+"""Uploads one blob in chunks and goes on where it was cut (OCI distribution spec, "Pushing a blob in chunks").
+
+A registry may forget an upload, and the blob begins again: Docker's (distribution 2.8, ``ResumeBlobUpload``) does when
+a part of a chunk has arrived, so there only what was cut between two chunks goes on.
+"""
 
 import os
 import re

@@ -1,0 +1,157 @@
+"""Pushes and pulls that are cut, killed, or lied to."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from corebox.errors import CoreboxError
+from corebox.registry import Access, parse_reference, pull_image, push_image
+from corebox.registry.upload import CHUNK
+from corebox.store import Store
+from tests.support.images import put_random_image
+from tests.support.registry import BadNetwork, Registry, running
+
+SIZE = 64 << 20
+MIB = 1 << 20
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    """A registry of the test's own."""
+    with running(Registry(tmp_path / "registry")) as started:
+        yield started
+
+
+@pytest.fixture
+def near(tmp_path: Path) -> Store:
+    """The store that is pushed from."""
+    return Store(tmp_path / "near")
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Store:
+    """The empty store that is pulled into."""
+    return Store(tmp_path / "far")
+
+
+def _leftovers(store: Store) -> list[Path]:
+    return list((store.home / "tmp").iterdir())
+
+
+def test_a_push_outlives_cut_connections(registry: Registry, near: Store, far: Store) -> None:
+    """Docker's registry forgets an upload that was cut within a chunk; that blob, and no other, begins again."""
+    image = put_random_image(near, SIZE)
+    with BadNetwork(registry.port, [20 * MIB, 15 * MIB, 25 * MIB]) as network:
+        pushed = push_image(near, image, parse_reference(f"127.0.0.1:{network.port}/a/b:1"), Access())
+    assert network.cuts == 3
+    assert SIZE <= pushed.sent < 2 * SIZE
+    assert pull_image(far, parse_reference(f"{registry.host}/a/b:1"), Access()).image.image_id == image.image_id
+
+
+@pytest.mark.parametrize("secret", ["kept", None], ids=["upload-known", "upload-forgotten"])
+def test_a_push_survives_the_registry_being_killed(tmp_path: Path, near: Store, far: Store, secret: str | None) -> None:
+    image = put_random_image(near, SIZE)
+    registry = Registry(tmp_path / "killed", secret=secret)
+    sent = 0
+
+    def kill_once(count: int) -> None:
+        nonlocal sent
+        before, sent = sent, sent + count
+        if before < 3 * CHUNK <= sent:
+            registry.kill()
+            registry.start()
+
+    with running(registry):
+        reference = parse_reference(f"{registry.host}/a/b:1")
+        pushed = push_image(near, image, reference, Access(), progress=kill_once)
+        assert sent >= 3 * CHUNK
+        if secret:
+            assert pushed.sent < SIZE + 3 * CHUNK
+        assert pull_image(far, reference, Access()).image.image_id == image.image_id
+
+
+def test_a_killed_push_leaves_nothing_and_is_finished_by_the_next(registry: Registry, near: Store, far: Store) -> None:
+    image = put_random_image(near, SIZE)
+    name = f"{registry.host}/a/b:1"
+    command = [sys.executable, "-m", "corebox", "push", "random:1", name]
+    process = subprocess.Popen(command, env={**os.environ, "COREBOX_HOME": str(near.home)}, stdout=subprocess.DEVNULL)
+    uploads = registry.folder / "data/docker/registry/v2/repositories/a/b/_uploads"
+    deadline = time.monotonic() + 30
+    while not any(uploads.glob("*/data")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with pytest.raises(CoreboxError, match="has no a/b:1"):
+        pull_image(far, parse_reference(name), Access())
+    store = Store(near.home)
+    assert _leftovers(store) == []
+    push_image(store, image, parse_reference(name), Access())
+    assert pull_image(far, parse_reference(name), Access()).image.image_id == image.image_id
+
+
+def test_a_pull_goes_on_where_it_was_cut(registry: Registry, near: Store, far: Store) -> None:
+    image = put_random_image(near, SIZE)
+    push_image(near, image, parse_reference(f"{registry.host}/a/b:1"), Access())
+    with BadNetwork(registry.port, [10 * MIB, 20 * MIB, 11 * MIB]) as network:
+        pulled = pull_image(far, parse_reference(f"127.0.0.1:{network.port}/a/b:1"), Access())
+    assert network.cuts == 3
+    assert pulled.image.image_id == image.image_id
+    assert pulled.fetched < SIZE + MIB  # no byte came twice
+
+
+def test_wrong_bytes_are_refused_and_not_kept(registry: Registry, near: Store, far: Store) -> None:
+    image = put_random_image(near, MIB)
+    reference = parse_reference(f"{registry.host}/a/b:1")
+    pushed = push_image(near, image, reference, Access())
+    for layer in pushed.layers:
+        blob = registry.blob(layer.digest)
+        data = bytearray(blob.read_bytes())
+        data[len(data) // 2] ^= 1
+        blob.write_bytes(data)
+    with pytest.raises(CoreboxError) as raised:
+        pull_image(far, reference, Access())
+    assert (raised.value.code, raised.value.exit_status) == ("digest-mismatch", 3)
+    assert far.images() == []
+    assert not any(far.has(layer.diff_id) for layer in image.layers)
+    assert _leftovers(far) == []
+
+
+def test_a_manifest_by_digest_must_be_that_manifest(registry: Registry, near: Store, far: Store) -> None:
+    image = put_random_image(near, MIB)
+    pushed = push_image(near, image, parse_reference(f"{registry.host}/a/b:1"), Access())
+    by_digest = parse_reference(f"{registry.host}/a/b@{pushed.digest}")
+    assert pull_image(far, by_digest, Access()).image.image_id == image.image_id
+    manifest = registry.blob(pushed.digest)
+    manifest.write_bytes(manifest.read_bytes().replace(b"toolbox", b"toolbux"))
+    with pytest.raises(CoreboxError):
+        pull_image(Store(far.home.parent / "third"), by_digest, Access())
+
+
+def test_a_layer_is_compressed_once(registry: Registry, near: Store) -> None:
+    image = put_random_image(near, 4 * MIB, compressible=True)
+    first = push_image(near, image, parse_reference(f"{registry.host}/a/b:1"), Access())
+    blobs = {path.name: path.stat().st_mtime_ns for path in (near.oci / "blobs" / "sha256").iterdir()}
+    second = push_image(near, image, parse_reference(f"localhost:{registry.port}/c/d:1"), Access())
+    assert [layer.digest for layer in second.layers] == [layer.digest for layer in first.layers]
+    kept = {path.name: path.stat().st_mtime_ns for path in (near.oci / "blobs" / "sha256").iterdir()}
+    compressed = {layer.digest.removeprefix("sha256:") for layer in first.layers}
+    assert {name: kept[name] for name in compressed} == {name: blobs[name] for name in compressed}
+
+
+def test_what_prune_took_is_compressed_again_to_the_same_blob(registry: Registry, near: Store) -> None:
+    image = put_random_image(near, 4 * MIB, compressible=True)
+    first = push_image(near, image, parse_reference(f"{registry.host}/a/b:1"), Access())
+    near.prune()
+    assert not any(near.has(layer.digest) for layer in first.layers)
+    again = push_image(near, image, parse_reference(f"{registry.host}/a/b:2"), Access())
+    assert {layer.how for layer in again.layers} == {"there"}
+    elsewhere = push_image(near, image, parse_reference(f"localhost:{registry.port}/x/y:1"), Access())
+    assert [layer.digest for layer in elsewhere.layers] == [layer.digest for layer in first.layers]

@@ -1,0 +1,109 @@
+"""A crash goes from one desk to another through a real registry."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.lab import Lab
+from tests.support.registry import Registry, running
+from tests.support.site import Site
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry without a password, shared by the tests that do not break it."""
+    with running(Registry(tmp_path_factory.mktemp("registry") / "registry")) as started:
+        yield started
+
+
+@pytest.fixture
+def second(site: Site, zipapp: Path, tmp_path: Path) -> Path:
+    """The bundle of another crash of the same release."""
+    out = tmp_path / "second.corebox"
+    assert site.gather_inside(site.crash_pipeline(), zipapp, out) == 0
+    return out
+
+
+def _layers(output: str) -> list[tuple[str, str]]:
+    """Kind and fate of each layer, as push and pull print them."""
+    fates = ("sent", "fetched", "mounted", "there")
+    rows = [line.split() for line in output.splitlines()]
+    return [(row[0], row[3]) for row in rows if len(row) == 5 and row[3] in fates]
+
+
+def test_a_colleague_with_an_empty_store_opens_the_crash(
+    registry: Registry, bundle: Path, lab: Lab, fresh_lab: Lab, engine: str
+) -> None:
+    name = f"{registry.host}/team/{bundle.parent.name}:1"
+    built = lab.build(bundle)
+    lab.done("push", bundle, name)
+    opened = fresh_lab.gdb(name, engine, "bt")
+    assert "qsort" in opened.output
+    assert "__libc_start" in opened.output
+    assert fresh_lab.done("images", "--json").json["images"][0]["image_id"] == built["image_id"]
+
+
+def test_a_second_crash_of_the_release_moves_its_core_only(
+    registry: Registry, bundle: Path, second: Path, lab: Lab, fresh_lab: Lab
+) -> None:
+    team = f"{registry.host}/second/{bundle.parent.name}"
+    lab.done("push", bundle, f"{team}:1")
+    assert {fate for kind, fate in _layers(lab.done("push", second, f"{team}:2").output) if kind != "core"} == {"there"}
+    fresh_lab.done("pull", f"{team}:1")
+    pulled = _layers(fresh_lab.done("pull", f"{team}:2").output)
+    assert [kind for kind, fate in pulled if fate == "fetched"] == ["core"]
+
+
+def test_another_repository_mounts_what_the_registry_has(registry: Registry, bundle: Path, fresh_lab: Lab) -> None:
+    fresh_lab.done("push", bundle, f"{registry.host}/one/{bundle.parent.name}")
+    pushed = fresh_lab.done("push", bundle, f"{registry.host}/two/{bundle.parent.name}").output
+    assert {fate for _, fate in _layers(pushed)} == {"mounted"}
+    assert "sent       0 B" in pushed
+
+
+def test_the_tag_is_a_part_of_the_identity_if_none_is_given(registry: Registry, bundle: Path, lab: Lab) -> None:
+    identity = lab.build(bundle)["identity"].removeprefix("sha256:")
+    pushed = lab.done("push", bundle, f"{registry.host}/untagged/crash").output
+    assert f"{registry.host}/untagged/crash:{identity[:12]}" in pushed
+
+
+def test_docker_pulls_and_runs_what_was_pushed(registry: Registry, bundle: Path, lab: Lab, docker: None) -> None:
+    name = f"{registry.host}/docker/{bundle.parent.name}:1"
+    image_id = lab.build(bundle)["image_id"]
+    lab.done("push", bundle, name)
+    subprocess.run(["docker", "pull", "--quiet", name], check=True, capture_output=True)
+    inspected = subprocess.run(["docker", "inspect", name], check=True, capture_output=True)
+    assert json.loads(inspected.stdout)[0]["Id"] == image_id
+    run = ["docker", "run", "--rm", "--network", "none", "--read-only", name, "-batch", "-ex", "bt"]
+    assert "qsort" in subprocess.run(run, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_skopeo_agrees_with_every_digest(
+    registry: Registry, bundle: Path, lab: Lab, tmp_path: Path, compression: str
+) -> None:
+    name = f"{registry.host}/{compression}/{bundle.parent.name}:1"
+    lab.done("push", bundle, name, "--compression", compression)
+    subprocess.run(
+        ["skopeo", "copy", "--src-tls-verify=false", f"docker://{name}", f"oci:{tmp_path}/layout:1"],
+        check=True,
+        capture_output=True,
+    )
+    index = json.loads((tmp_path / "layout" / "index.json").read_text())
+    digest = index["manifests"][0]["digest"].removeprefix("sha256:")
+    manifest = json.loads((tmp_path / "layout" / "blobs" / "sha256" / digest).read_text())
+    assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {compression}
+    assert manifest["annotations"]["io.corebox.signal"] == "SIGSEGV"
+
+
+def test_an_image_that_docker_pushed_comes_back(
+    registry: Registry, bundle: Path, lab: Lab, fresh_lab: Lab, docker: None
+) -> None:
+    """Annotations are lost on the way through an engine; the layers are told apart all the same."""
+    name = f"{registry.host}/pushed-by-docker/{bundle.parent.name}:1"
+    lab.done("build", bundle, "--load", "-t", name)
+    subprocess.run(["docker", "push", "--quiet", name], check=True, capture_output=True)
+    assert "qsort" in fresh_lab.gdb(name, "bubblewrap", "bt").output
