@@ -67,6 +67,7 @@ class _Segments(NamedTuple):
 class _Sections(NamedTuple):
     names: Set[str]
     debuglink: Optional[Tuple[str, int]]
+    debugaltlink: Optional[Tuple[str, str]]
     build_id: Optional[str]
 
 
@@ -115,6 +116,7 @@ def _facts(elf: Any, header: Header) -> ElfFile:
         debuglink=sections.debuglink,
         stripped=not debug and ".symtab" not in sections.names,
         has_debug_info=debug,
+        debugaltlink=sections.debugaltlink,
     )
 
 
@@ -138,7 +140,7 @@ def _read_segments(elf: Any, header: Header) -> _Segments:
 def _read_sections(elf: Any, header: Header) -> _Sections:
     """Debug files keep the build ID in a section only: their segments have no bytes."""
     names: Set[str] = set()
-    debuglink, build_id = None, None
+    debuglink, debugaltlink, build_id = None, None, None
     for index in range(elf.num_sections()):
         # Not iter_sections: making a section object of a hash table reads all of it, megabytes in a large library.
         section = elf._get_section_header(index)
@@ -146,9 +148,11 @@ def _read_sections(elf: Any, header: Header) -> _Sections:
         names.add(name)
         if name == ".gnu_debuglink":
             debuglink = _parse_debuglink(_bytes(elf, section["sh_offset"], section["sh_size"]), header)
+        elif name == ".gnu_debugaltlink":
+            debugaltlink = _parse_debugaltlink(_bytes(elf, section["sh_offset"], section["sh_size"]))
         elif name == ".note.gnu.build-id" and section["sh_type"] == "SHT_NOTE":
             build_id = _build_id(elf, header, section["sh_offset"], section["sh_size"])
-    return _Sections(names, debuglink, build_id)
+    return _Sections(names, debuglink, debugaltlink, build_id)
 
 
 def _build_id(elf: Any, header: Header, offset: int, size: int) -> Optional[str]:
@@ -168,3 +172,9 @@ def _parse_debuglink(data: bytes, header: Header) -> Optional[Tuple[str, int]]:
     if not name or len(data) < crc_at + 4:
         return None
     return os.fsdecode(name), int(struct.unpack_from(header.order + "I", data, crc_at)[0])
+
+
+def _parse_debugaltlink(data: bytes) -> Optional[Tuple[str, str]]:
+    """A name ended by NUL, then the build ID of the file (dwz(1))."""
+    name, _, build_id = data.partition(b"\0")
+    return (os.fsdecode(name), build_id.hex()) if name and 0 < len(build_id) <= 64 else None

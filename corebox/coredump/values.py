@@ -97,7 +97,8 @@ class ElfFile(NamedTuple):
     """Facts of an ELF file on disk.
 
     ``machine`` is named as by ``uname -m``; ``kind`` is "rel", "exec", "dyn", "core" or "other"; ``debuglink`` is
-    file name and CRC-32; ``stripped`` says that neither .symtab nor .debug_info is there.
+    file name and CRC-32; ``stripped`` says that neither .symtab nor .debug_info is there. ``debugaltlink`` is file name
+    and build ID of the file in which dwz has put what several debug files share.
     """
 
     machine: str
@@ -111,6 +112,7 @@ class ElfFile(NamedTuple):
     debuglink: Optional[Tuple[str, int]]
     stripped: bool
     has_debug_info: bool
+    debugaltlink: Optional[Tuple[str, str]] = None
 
 
 class PageComparison(NamedTuple):

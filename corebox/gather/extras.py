@@ -3,10 +3,10 @@
 import os
 import re
 import zlib
-from typing import Iterable, Iterator, List, Tuple
+from typing import Iterable, Iterator, List, Optional, Tuple
 
 from corebox.bundle.disk import Lookup
-from corebox.coredump import Module, read_elf
+from corebox.coredump import ElfFile, Module, read_elf
 from corebox.errors import CoreboxError
 from corebox.gather.files import FileSet
 
@@ -82,30 +82,53 @@ def _python_below(files: FileSet, directory: str) -> Iterator[str]:
 
 
 def take_debug_files(files: FileSet, proven: Iterable[Tuple[Module, Lookup]]) -> None:
-    """Separate debug files on the site, by build ID, else by debuglink and its checksum (gdb's manual)."""
+    """Separate debug files on the site, by build ID, else by debuglink and its checksum; then what they share (dwz)."""
     for module, found in proven:
-        if module.build_id and len(module.build_id) > 2:
-            name = "/usr/lib/debug/.build-id/{}/{}.debug".format(module.build_id[:2], module.build_id[2:])
-            if files.want(name, "debug"):
-                continue
-        if found.file:
-            _take_debuglink(files, found)
+        debug = _by_build_id(files, module.build_id) or (_by_debuglink(files, found) if found.file else None)
+        if debug:
+            files.take(debug, "debug")
+        for holder in (found, debug):
+            if holder and holder.file:
+                _take_shared(files, holder)
 
 
-def _take_debuglink(files: FileSet, found: Lookup) -> None:
-    assert found.file
-    try:
-        link = read_elf(found.file.disk_path).debuglink
-    except CoreboxError:
-        return
-    if link is None or "/" in link[0]:
-        return
+def _by_build_id(files: FileSet, build_id: Optional[str]) -> Optional[Lookup]:
+    if build_id is None or len(build_id) < 3:
+        return None
+    found = files.root.find("/usr/lib/debug/.build-id/{}/{}.debug".format(build_id[:2], build_id[2:]))
+    return found if found.file else None
+
+
+def _by_debuglink(files: FileSet, found: Lookup) -> Optional[Lookup]:
+    """The search order of gdb's manual, "Separate Debug Files"."""
+    facts = _facts(found)
+    if facts is None or facts.debuglink is None or "/" in facts.debuglink[0]:
+        return None
+    name, checksum = facts.debuglink
     directory = os.path.dirname(found.path)
     for place in (directory, directory + "/.debug", "/usr/lib/debug" + directory):
-        debug = files.root.find(place + "/" + link[0])
-        if debug.file and debug.path != found.path and _crc32(debug.file.disk_path) == link[1]:
-            files.take(debug, "debug")
-            return
+        debug = files.root.find(place + "/" + name)
+        if debug.file and debug.path != found.path and _crc32(debug.file.disk_path) == checksum:
+            return debug
+    return None
+
+
+def _take_shared(files: FileSet, holder: Lookup) -> None:
+    facts = _facts(holder)
+    if facts is None or facts.debugaltlink is None:
+        return
+    name, build_id = facts.debugaltlink
+    shared = files.root.find(os.path.join(os.path.dirname(holder.path), name))
+    there = _facts(shared)
+    if there and there.build_id == build_id:
+        files.take(shared, "debug")
+
+
+def _facts(found: Lookup) -> Optional[ElfFile]:
+    try:
+        return read_elf(found.file.disk_path) if found.file else None
+    except CoreboxError:
+        return None
 
 
 def _crc32(path: str) -> int:

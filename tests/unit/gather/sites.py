@@ -1,6 +1,7 @@
 """A make-believe root that fits the real core ``dynamic``: modules with its build IDs, at their own paths."""
 
 import os
+import struct
 from pathlib import Path
 
 from tests.support.elfwriter import Format, module
@@ -49,3 +50,18 @@ def make_site(root: Path) -> Path:
     put(root, "/usr/lib/os-release", b'NAME=Debian\nID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian 12 (bookworm)"\n')
     link(root, "/etc/os-release", "../usr/lib/os-release")
     return root
+
+
+def elf_with_sections(build_id: str, sections: dict[str, bytes]) -> bytes:
+    """An ELF file with named sections, as ``objcopy`` adds them."""
+    names = b"\0" + b"".join(name.encode() + b"\0" for name in sections) + b".shstrtab\0"
+    body = bytearray(module(Format(), bytes.fromhex(build_id)))
+    rows = [bytes(64)]
+    for name, data in [*sections.items(), (".shstrtab", names)]:
+        at = names.index(b"\0" + name.encode() + b"\0") + 1
+        kind = 3 if name == ".shstrtab" else 1
+        rows.append(struct.pack("<IIQQQQIIQQ", at, kind, 0, 0, len(body), len(data), 0, 0, 4, 0))
+        body += data + bytes(-len(data) % 8)
+    body[40:48] = len(body).to_bytes(8, "little")
+    body[60:64] = struct.pack("<HH", len(rows), len(rows) - 1)
+    return bytes(body) + b"".join(rows)

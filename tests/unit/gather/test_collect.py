@@ -1,6 +1,8 @@
 """What is taken for a core, under which names, with which verdicts."""
 
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from corebox.errors import InputError
 from corebox.gather import Collection, Wishes, collect
 from tests.support.elfwriter import Format
 from tests.support.realcores import unpack_core
-from tests.unit.gather.sites import BUILD_IDS, EXECUTABLE, LIBC, LINKER, OTHER_ID, link, put, put_elf
+from tests.unit.gather.sites import BUILD_IDS, EXECUTABLE, LIBC, LINKER, OTHER_ID, elf_with_sections, link, put, put_elf
 
 
 def gather(core: Path, root: Path, wishes: Wishes | None = None) -> Collection:
@@ -168,6 +170,31 @@ def test_debug_file_is_found_by_build_id(core_path: Path, root: Path) -> None:
     path = f"/usr/lib/debug/.build-id/{build_id[:2]}/{build_id[2:]}.debug"
     put_elf(root, path, build_id)
     assert path in [entry.path for entry in manifest_of(core_path, root).files if entry.role == "debug"]
+
+
+@pytest.mark.parametrize("place", ["", "/.debug", "/usr/lib/debug"])
+def test_debug_file_is_found_by_debuglink_and_checksum(core_path: Path, root: Path, place: str) -> None:
+    debug = b"\x7fELF debug information"
+    link_section = b"app.debug\0\0\0" + struct.pack("<I", zlib.crc32(debug))
+    put(root, EXECUTABLE, elf_with_sections("c0de01", {".gnu_debuglink": link_section}))
+    folder = str(Path(EXECUTABLE).parent)
+    path = (place + folder if place.startswith("/usr") else folder + place) + "/app.debug"
+    put(root, path, debug)
+    assert [entry.path for entry in manifest_of(core_path, root).files if entry.role == "debug"] == [path]
+    put(root, path, debug + b" of another build")
+    assert [entry.path for entry in manifest_of(core_path, root).files if entry.role == "debug"] == []
+
+
+def test_file_that_debug_files_share_comes_with_them(core_path: Path, root: Path) -> None:
+    build_id = BUILD_IDS[LIBC]
+    debug = f"/usr/lib/debug/.build-id/{build_id[:2]}/{build_id[2:]}.debug"
+    shared = "/usr/lib/debug/.dwz/x86_64-linux-gnu/libc6.debug"
+    section = b"../../.dwz/x86_64-linux-gnu/libc6.debug\0" + bytes.fromhex(OTHER_ID)
+    put(root, debug, elf_with_sections(build_id, {".gnu_debugaltlink": section}))
+    put_elf(root, shared, OTHER_ID)
+    assert [entry.path for entry in manifest_of(core_path, root).files if entry.role == "debug"] == [debug, shared]
+    put_elf(root, shared, "22" * 20)
+    assert [entry.path for entry in manifest_of(core_path, root).files if entry.role == "debug"] == [debug]
 
 
 def test_missing_thread_library_is_said(core_path: Path, root: Path) -> None:
