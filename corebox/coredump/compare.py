@@ -38,11 +38,13 @@ def compare_with_file(core: CoreFile, module: Module, path: str) -> PageComparis
 def _dumped(core: CoreFile, module: Module, descriptor: int) -> Iterator[Tuple[int, bytes]]:
     """Offset in the file and bytes in memory of what the core has of each read-only segment of the file."""
     segments = _read_segments(descriptor)
+    size = os.fstat(descriptor).st_size
     bias = load_bias(segments, module.start)
     for segment in segments:
         if segment.kind == PT_LOAD and not segment.flags & PF_W:
             start = bias + segment.address
-            for address, data in core.memory.pieces(start, start + segment.file_size):
+            length = min(segment.file_size, max(0, size - segment.offset))
+            for address, data in core.memory.pieces(start, start + length):
                 yield segment.offset + address - start, data
 
 

@@ -82,7 +82,7 @@ class CoreFile:
         """The notes, parsed."""
         if self._notes is None:
             found = notes.read_notes(self._descriptor, self.header, self.table.notes)
-            self._notes = collect_notes(self.header, list(found))
+            self._notes = collect_notes(self.header, found)
         return self._notes
 
     @property
@@ -132,6 +132,7 @@ class CoreFile:
                 {s.address for s in ordered if s.flags & PF_X},
                 self.mappings,
                 self.link_map,
+                sorted((entry.dynamic, index) for index, entry in enumerate(self.link_map)),
                 name,
             )
             self._modules = find_modules(facts)

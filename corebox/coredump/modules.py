@@ -48,7 +48,10 @@ class Group(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What the search for modules goes by: segments' ``starts`` and ``ends`` by address, those with ``code``."""
+    """What the search for modules goes by: segments' ``starts`` and ``ends`` by address, those with ``code``.
+
+    ``dynamics`` is (address of the dynamic section, index) of each entry of the link map, by address.
+    """
 
     memory: Memory
     header: Header
@@ -58,6 +61,7 @@ class Facts(NamedTuple):
     code: Set[int]
     mappings: Tuple[FileMapping, ...]
     link_map: Tuple[LinkMapEntry, ...]
+    dynamics: Sequence[Tuple[int, int]]
     executable: Optional[str]
 
 
@@ -81,18 +85,22 @@ def group_mappings(memory: Memory, mappings: Iterable[FileMapping]) -> List[Grou
 
     An ELF header at offset 0 begins a new run; so does what lies apart, as where node maps its code a second time.
     """
-    groups: List[Group] = []
+    runs: List[List[FileMapping]] = []
     limit = 0
     for mapping in sorted(mappings, key=lambda m: m.start):
-        last = groups[-1].mappings[-1] if groups else None
+        last = runs[-1][-1] if runs else None
         joins = last is not None and (last.path, last.deleted) == (mapping.path, mapping.deleted)
         if joins and mapping.file_offset > 0 and mapping.start < limit:
-            groups[-1] = Group((*groups[-1].mappings, mapping), groups[-1].elf)
-            continue
-        first = memory.read_available(mapping.start, len(MAGIC)) if mapping.file_offset == 0 else b""
-        groups.append(Group((mapping,), first == MAGIC if len(first) == len(MAGIC) else None))
-        limit = image_end(memory, mapping.start) or mapping.end + LONGEST_IMAGE
-    return groups
+            runs[-1].append(mapping)
+        else:
+            runs.append([mapping])
+            limit = image_end(memory, mapping.start) or mapping.end + LONGEST_IMAGE
+    return [Group(tuple(run), _begins_as_elf(memory, run[0])) for run in runs]
+
+
+def _begins_as_elf(memory: Memory, mapping: FileMapping) -> Optional[bool]:
+    first = memory.read_available(mapping.start, len(MAGIC)) if mapping.file_offset == 0 else b""
+    return first == MAGIC if len(first) == len(MAGIC) else None
 
 
 def read_build_id(memory: Memory, base: int) -> Optional[str]:
@@ -128,7 +136,7 @@ def _executable_build_id(facts: Facts, base: int) -> Optional[str]:
 def _is_module(group: Group, facts: Facts) -> bool:
     if group.elf is not None:
         return group.elf
-    if any(group.start <= entry.dynamic < group.end for entry in facts.link_map) or _is_executable(group, facts):
+    if _entries_within(facts, group.start, group.end) or _is_executable(group, facts):
         return True
     path = group.mappings[0].path
     return (
@@ -145,7 +153,7 @@ def _is_executable(group: Group, facts: Facts) -> bool:
 
 def _module_of_group(group: Group, facts: Facts) -> Module:
     executable = _is_executable(group, facts)
-    names = [e.name for e in facts.link_map if e.name and group.start <= e.dynamic < group.end]
+    names = [entry.name for entry in _entries_within(facts, group.start, group.end) if entry.name]
     if executable and facts.executable:
         names.append(facts.executable)
     first = group.mappings[0]
@@ -153,10 +161,17 @@ def _module_of_group(group: Group, facts: Facts) -> Module:
     return Module(first.path, tuple(_unique(names)), group.start, group.end, build_id, executable, first.deleted)
 
 
+def _entries_within(facts: Facts, start: int, end: int) -> List[LinkMapEntry]:
+    """The entries of the link map whose dynamic section is in a range of memory, in load order."""
+    low, high = (bisect.bisect_left(facts.dynamics, (address, 0)) for address in (start, end))
+    return [facts.link_map[index] for index in sorted(index for _, index in facts.dynamics[low:high])]
+
+
 def _modules_of_link_map(known: Sequence[Module], facts: Facts) -> List[Module]:
     found: List[Module] = []
+    taken = {id(entry) for module in known for entry in _entries_within(facts, module.start, module.end)}
     for entry in facts.link_map:
-        if not entry.name or any(m.start <= entry.dynamic < m.end for m in known):
+        if not entry.name or id(entry) in taken:
             continue
         start = _start_of(facts, entry.dynamic, PT_DYNAMIC)
         start = entry.base if start is None else start

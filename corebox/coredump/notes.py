@@ -14,16 +14,17 @@ NT_PRSTATUS, NT_PRPSINFO, NT_AUXV, NT_FILE, NT_SIGINFO = 1, 3, 6, 0x46494C45, 0x
 NT_GNU_BUILD_ID = 3
 
 MOST_NOTES = 1000000
-# The kernel's greatest core_file_note_size_limit is 16 MiB; the fixed part comes on top.
+# No note is longer: the kernel's greatest core_file_note_size_limit is 16 MiB.
 LONGEST_DESCRIPTOR = 32 << 20
+# How much is read of those that say something to us.
+_READ = {NT_PRSTATUS: 4096, NT_PRPSINFO: 4096, NT_SIGINFO: 4096, NT_AUXV: 65536, NT_FILE: LONGEST_DESCRIPTOR}
 DELETED = " (deleted)"
 
 
 class Note(NamedTuple):
-    """One note; ``data`` is shorter than ``size`` where the file is cut."""
+    """One note; ``data`` is shorter than it was where the file is cut."""
 
     kind: int
-    size: int
     data: bytes
 
 
@@ -46,8 +47,12 @@ class SigInfo(NamedTuple):
 
 
 def read_notes(descriptor: int, header: Header, segments: Iterable[Segment]) -> Iterator[Note]:
-    """The notes named CORE, in file order; raises InputError not-a-core when they are without end."""
-    count = 0
+    """NT_PRSTATUS of each thread and the first of the other kinds, in file order.
+
+    Raises:
+        InputError: ``not-a-core`` when notes are too many or too long to be notes.
+    """
+    count, wanted = 0, dict(_READ)
     for segment in segments:
         position, end = segment.offset, segment.offset + segment.file_size
         while position + 12 <= end:
@@ -63,8 +68,10 @@ def read_notes(descriptor: int, header: Header, segments: Iterable[Segment]) -> 
                     "the notes of the core make no sense: a note of {} bytes at offset {}".format(size, position),
                     "the file is damaged: copy it again and compare sizes and checksums",
                 )
-            if fixed[12 : 12 + name_size] in (b"CORE\0", b"CORE"):
-                yield Note(kind, size, read_at(descriptor, start, size))
+            if kind in wanted and fixed[12 : 12 + name_size] in (b"CORE\0", b"CORE"):
+                yield Note(kind, read_at(descriptor, start, min(size, wanted[kind])))
+                if kind != NT_PRSTATUS:
+                    del wanted[kind]
             position = start + (size + 3) // 4 * 4
 
 
@@ -140,7 +147,7 @@ def parse_file_mappings(header: Header, data: bytes) -> Tuple[FileMapping, ...]:
     if names_at > len(data):
         return ()
     entries = struct.Struct(header.order + 3 * header.word).iter_unpack(data[2 * word_size : names_at])
-    names = data[names_at:].split(b"\0")[:-1]
+    names = data[names_at:].split(b"\0", count)[:-1]
     mappings: List[FileMapping] = []
     for (start, end, offset), name in zip(entries, names):
         path = os.fsdecode(name)

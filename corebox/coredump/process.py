@@ -1,7 +1,7 @@
 """The process, put together from the notes of its core."""
 
 import signal
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from corebox.coredump import notes
 from corebox.coredump.header import Header
@@ -22,8 +22,8 @@ class CoreNotes(NamedTuple):
     threads: Tuple[Thread, ...]
 
 
-def collect_notes(header: Header, found: List[notes.Note]) -> CoreNotes:
-    """Sort the notes of a core; the first of each kind counts, since the kernel writes the crashed thread first."""
+def collect_notes(header: Header, found: Iterable[notes.Note]) -> CoreNotes:
+    """Sort the notes of a core."""
     first: Dict[int, bytes] = {}
     threads: List[Thread] = []
     for note in found:
@@ -31,7 +31,7 @@ def collect_notes(header: Header, found: List[notes.Note]) -> CoreNotes:
         if thread is not None:
             threads.append(thread)
         elif note.kind != notes.NT_PRSTATUS:
-            first.setdefault(note.kind, note.data)
+            first[note.kind] = note.data
     return CoreNotes(
         notes.parse_psinfo(header, first.get(notes.NT_PRPSINFO, b"")),
         notes.parse_siginfo(header, first.get(notes.NT_SIGINFO, b"")),

@@ -87,14 +87,16 @@ def read_initial_environment(core: CoreFile) -> List[bytes]:
     if stack is None:
         return []
     word = core.header.word_size
-    memory = core.memory.read_available(stack.address, stack.file_size)
+    top = stack.address + stack.file_size
+    bottom = max(stack.address, top - MOST_DATA)  # the environment is at the top
+    memory = core.memory.read_available(bottom, top - bottom)
     pairs = [number for pair in core.auxv.items() for number in pair]
     position = memory.rfind(struct.pack("{}{}{}".format(core.header.order, len(pairs), core.header.word), *pairs))
     position -= 2 * word  # the NULL that ends the environment's pointers is next to the auxiliary vector
     strings: List[bytes] = []
     while position >= 0 and len(strings) < MOST_VARIABLES:
         (pointer,) = struct.unpack_from(core.header.order + core.header.word, memory, position)
-        start = pointer - stack.address
+        start = pointer - bottom
         if not 0 <= start < len(memory):
             break
         string = memory[start : memory.find(b"\0", start, start + LONGEST_STRING)]

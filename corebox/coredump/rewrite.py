@@ -14,6 +14,10 @@ from corebox.coredump.table import section_size
 from corebox.coredump.values import Extent, Segment
 
 
+# More than any table of program headers grows by.
+MOST_GROWTH = 16 << 20
+
+
 class Rewrite(NamedTuple):
     """``head`` replaces the original's first ``body_start`` bytes, ``kept`` follows in file order, then ``tail``."""
 
@@ -69,13 +73,17 @@ def plan_rewrite(
 
 
 def _is_regular(core: CoreFile) -> bool:
-    """Whether headers come first and nothing in the file belongs to two program headers."""
+    """Whether headers come first, nothing in the file belongs to two of them, and all numbers make sense."""
     table, header = core.table, core.header
     if table.cut or not table.counted or header.table_offset != header.size:
         return False
+    top = 1 << header.bits
+    loads = [s for s in table.headers if s.kind == PT_LOAD]
+    if any(s.file_size > s.memory_size or s.address + s.memory_size > top for s in loads):
+        return False
     ranges = sorted((s.offset, s.offset + s.file_size) for s in table.headers if s.file_size)
     ends = [table.end] + [end for _, end in ranges]
-    return all(start >= end for (start, _), end in zip(ranges, ends))
+    return ends[-1] < top - MOST_GROWTH and all(start >= end for (start, _), end in zip(ranges, ends))
 
 
 class Ranges:
@@ -199,7 +207,7 @@ class _Shift:
 
     def moved(self, segment: Segment) -> Segment:
         """The segment with its new offset; one without bytes has offset 0, since it is nowhere."""
-        if segment.kind == PT_LOAD and not segment.file_size:
+        if not segment.file_size:
             return segment._replace(offset=0)
         gone = self.before[bisect_right(self.ends, segment.offset)]
         return segment._replace(offset=segment.offset + self.base - gone)

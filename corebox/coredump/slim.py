@@ -20,6 +20,7 @@ from corebox.coredump.sending import write_pieces
 # The System V ABI of x86-64 lets functions use 128 bytes below the stack pointer, that of ppc64 512.
 RED_ZONE = 512
 LONGEST_STACK = 64 << 20
+LONGEST_SEARCH = 8 << 20
 LINK_MAP_SIZE = 2048  # glibc's private struct link_map, with the offsets of thread-local storage, is about 1.2 KiB
 # How much is kept behind a pointer found in a stack, behind one found there, and so on: debuggers show 200 elements of
 # a container, and a printer of containers follows nodes to nodes to texts.
@@ -48,7 +49,8 @@ def plan_slim(core: CoreFile) -> SlimPlan:
     kept = stacks + list(module_ranges(core)) + list(_link_map(core))
     pointers = {word for words in registers for word in words}
     for start, end in stacks:
-        pointers.update(read_words(core.memory, start, end))
+        words = read_words(core.memory, start, min(end, start + LONGEST_SEARCH))
+        pointers.update(word for word in words if core.memory.segment_at(word) is not None)
     kept += _follow(core, pointers)
     ranges = Ranges((start & -PAGE, -(-end & -PAGE)) for start, end in kept)
     holes = sorted(hole for segment in core.segments for hole in ranges.outside(segment))
@@ -77,7 +79,8 @@ def _stacks(core: CoreFile, registers: Sequence[Tuple[int, ...]]) -> Iterable[Ra
     pointers = [thread.stack_pointer for thread in core.process.threads if thread.stack_pointer is not None]
     main = core.memory.segment_at(core.auxv.get(AT_RANDOM, 0))
     if main is not None:
-        yield main.address, main.address + main.file_size
+        end = main.address + main.file_size
+        yield max(main.address, end - LONGEST_STACK), end
     for pointer in pointers or [word for words in registers for word in words]:
         segment = core.memory.segment_at(pointer)
         if segment is not None and segment.flags & PF_W:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump import is_elf, open_core, plan_compaction, read_elf
+from corebox.coredump import is_elf, open_core, plan_compaction, plan_redaction, plan_slim, read_elf
 from corebox.errors import CoreboxError, HostError, InputError
 from tests.support.elfwriter import ET_CORE, ET_DYN, NT_FILE, PN_XNUM, CoreWriter, Format
 from tests.unit.coredump.conftest import RealCore
@@ -19,6 +19,8 @@ def ask_everything(path: Path) -> None:
         assert core.size == path.stat().st_size
         assert (core.process, core.modules, core.other_files, core.truncation, core.stored_size) is not None
         plan_compaction(core)
+        plan_slim(core)
+        plan_redaction(core, environment=True, patterns=[b"secret"])
 
 
 @pytest.mark.parametrize("name", ["dynamic", "i386", "gcore"])
