@@ -13,7 +13,6 @@ from corebox.coredump.header import PN_XNUM, PT_LOAD, Header, pack_segment
 from corebox.coredump.table import section_size
 from corebox.coredump.values import Extent, Segment
 
-
 # More than any table of program headers grows by.
 MOST_GROWTH = 16 << 20
 
