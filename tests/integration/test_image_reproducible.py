@@ -57,7 +57,7 @@ def test_on_another_python(tmp_path: Path, toolbox: Path, bundle: Path, image_id
         ("sh", "-c", 'umask 000; cd /; exec "$@"', "sh"),
         ("unshare", "--time", "--boottime", "99999999"),
     ],
-    ids=["locale-and-zone", "hash-seed", "private-umask", "open-umask-elsewhere", "clock"],
+    ids=["locale-and-zone", "hash-seed", "private-umask", "open-umask-elsewhere", "boot-clock"],
 )
 def test_around_other_circumstances(
     tmp_path: Path, toolbox: Path, bundle: Path, image_id: str, around: Sequence[str]
