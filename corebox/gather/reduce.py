@@ -3,10 +3,12 @@
 import contextlib
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import Iterator, Sequence
 
 from corebox.bundle import Manifest
 from corebox.coredump import CoreFile, RedactionPlan, open_core, plan_redaction, plan_slim, write_slim
+from corebox.gather.compressed import write_sparse
 
 
 @contextlib.contextmanager
@@ -19,11 +21,31 @@ def slim_core(core: CoreFile, directory: str) -> Iterator[CoreFile]:
     with tempfile.TemporaryDirectory(dir=directory, prefix=".corebox-slim-") as folder:  # mode 0700
         path = os.path.join(folder, os.path.basename(core.path))
         with open(path, "wb") as file:
-            write_slim(core, plan_slim(core), file.fileno())
+            write_sparse(_slim_pieces(core), file)
         modified = os.fstat(core.fileno()).st_mtime_ns
         os.utime(path, ns=(modified, modified))
         with open_core(path) as slim:
             yield slim
+
+
+def _slim_pieces(core: CoreFile) -> Iterator[bytes]:
+    """The slim core as it is written, through a pipe, so that its pages of zeros become holes again."""
+    reading, writing = os.pipe()
+    with ThreadPoolExecutor(1) as writer, open(reading, "rb", buffering=0) as pipe:
+        written = writer.submit(_write_slim, core, writing)
+        while True:
+            piece = pipe.read(1 << 20)
+            if not piece:
+                break
+            yield piece
+        written.result()
+
+
+def _write_slim(core: CoreFile, descriptor: int) -> None:
+    try:
+        write_slim(core, plan_slim(core), descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def plan_blanks(core: CoreFile, wishes: Sequence[str]) -> RedactionPlan:
