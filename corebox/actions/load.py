@@ -2,7 +2,7 @@
 
 from collections.abc import Set
 
-from corebox.engine import DockerEngine, find_daemon
+from corebox.engine import find_daemon
 from corebox.errors import HostError
 from corebox.image import stream_archive
 from corebox.store import Store, StoredImage
@@ -17,7 +17,7 @@ def load(store: Store, image: StoredImage) -> str | None:
     engine = find_daemon()
     if engine is None:
         return None
-    known = known_layers(engine, image)
+    known = known_layers(engine.layer_chains(), image)
     try:
         engine.load(stream_archive(store, image, leave_out=known))
     except HostError:
@@ -28,11 +28,11 @@ def load(store: Store, image: StoredImage) -> str | None:
     return engine.name
 
 
-def known_layers(engine: DockerEngine, image: StoredImage) -> Set[str]:
-    """The layers that the engine has in the same place: it knows a layer by all that lie beneath it."""
+def known_layers(chains: Set[tuple[str, ...]], image: StoredImage) -> Set[str]:
+    """The layers that an engine with these ``chains`` of diff IDs has: it knows a layer by all that lie beneath it."""
     diff_ids = tuple(layer.diff_id for layer in image.layers)
     depth = 0
-    for chain in engine.layer_chains():
+    for chain in chains:
         shared = 0
         while shared < min(len(chain), len(diff_ids)) and chain[shared] == diff_ids[shared]:
             shared += 1

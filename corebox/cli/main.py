@@ -1,5 +1,6 @@
 """The program: its commands, and the one place where an error becomes a message and an exit status."""
 
+import importlib
 import os
 import sys
 import traceback
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 import corebox
-from corebox.cli import build, doctor, export, gather, images, info, output, pull, push, shell, toolbox, verify
+from corebox.cli import output
 from corebox.errors import CoreboxError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -32,28 +33,42 @@ something; 5 a bug in corebox.
 """
 
 
-@click.group(help=_STORY, context_settings={"help_option_names": ["-h", "--help"]})
+# Where each command is, in the order in which the help lists them.
+COMMANDS = {
+    "gather": "gather:command",
+    "info": "info:command",
+    "verify": "verify:command",
+    "shell": "shell:command",
+    "build": "build:command",
+    "export": "export:command",
+    "push": "push:command",
+    "pull": "pull:command",
+    "images": "images:images",
+    "rm": "images:remove",
+    "prune": "images:prune",
+    "toolbox": "toolbox:command",
+    "doctor": "doctor:command",
+}
+
+
+class _Commands(click.Group):
+    """The commands, each imported when it is asked for: what one needs another need not wait for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(importlib.import_module(f"corebox.cli.{module}"), name)
+        return command
+
+
+@click.command(cls=_Commands, help=_STORY, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(corebox.__version__, prog_name="corebox")
 def program() -> None:
     """The group of all commands; its help is the story above."""
-
-
-for command in (
-    gather.command,
-    info.command,
-    verify.command,
-    build.command,
-    shell.command,
-    images.images,
-    images.remove,
-    images.prune,
-    export.command,
-    push.command,
-    pull.command,
-    toolbox.command,
-    doctor.command,
-):
-    program.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,11 +4,14 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from corebox.engine.base import Engine
 from corebox.engine.bubblewrap import find_bubblewrap
-from corebox.engine.docker import DockerEngine, connect
 from corebox.errors import HostError
+
+if TYPE_CHECKING:
+    from corebox.engine.docker import DockerEngine
 
 NAMES = ("auto", "docker", "podman", "bubblewrap")
 
@@ -23,14 +26,26 @@ def choose_engine(name: str) -> Engine:
         return find_bubblewrap()
     if name == "auto":
         return find_daemon() or find_bubblewrap()
-    return connect(name, _podman_address() if name == "podman" else None)
+    return connect(name)
 
 
-def find_daemon() -> DockerEngine | None:
+def connect(name: str) -> "DockerEngine":
+    """The local ``docker`` or ``podman`` daemon.
+
+    Raises:
+        HostError: ``no-engine`` if none answers, ``remote-engine`` if it runs on another machine.
+    """
+    # The SDK takes longer to import than a small crash to open, and bubblewrap needs nothing of it.
+    from corebox.engine.docker import DockerEngine  # noqa: PLC0415
+
+    return DockerEngine.connect(name, _podman_address() if name == "podman" else None)
+
+
+def find_daemon() -> "DockerEngine | None":
     """A local Docker or Podman daemon that answers, None if there is none."""
-    for name, address in (("docker", None), ("podman", _podman_address())):
+    for name in ("docker", "podman"):
         with contextlib.suppress(HostError):
-            return connect(name, address)
+            return connect(name)
     return None
 
 

@@ -34,6 +34,28 @@ class DockerEngine:
         self.name = name
         self._client = client
 
+    @classmethod
+    def connect(cls, name: str, address: str | None) -> "DockerEngine":
+        """Connect to the daemon at ``address``, or where DOCKER_HOST says.
+
+        Raises:
+            HostError: ``no-engine`` if none answers, ``remote-engine`` if it runs on another machine.
+        """
+        try:
+            if address:
+                client = docker.DockerClient(base_url=address, timeout=PING_TIMEOUT)
+            else:
+                client = docker.from_env(timeout=PING_TIMEOUT)
+            client.ping()
+        except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+            hint = "start it (systemctl start docker), or use --engine bubblewrap; corebox doctor tells more"
+            raise HostError("no-engine", f"no {name} engine answers: {_last_words(error)}", hint) from error
+        if not client.api.base_url.startswith("http+docker://"):
+            message = f"the {name} engine at {client.api.base_url} is on another machine and cannot mount local files"
+            raise HostError("remote-engine", message, "unset DOCKER_HOST, or use --engine bubblewrap")
+        client.api.timeout = REQUEST_TIMEOUT
+        return cls(name, client)
+
     def attach(self, sandbox: Sandbox, command: Sequence[str], tty: bool) -> int:
         """Run ``command`` on our standard streams; the engine's own program handles the terminal."""
         program = shutil.which(self.name)
@@ -178,29 +200,6 @@ def _symlinks_tar(entries: RootEntries) -> bytes:
             link.type, link.linkname, link.mode = tarfile.SYMTYPE, target, 0o777
             archive.addfile(link)
     return buffer.getvalue()
-
-
-def connect(name: str, address: str | None = None) -> DockerEngine:
-    """Connect to a local Docker or Podman daemon.
-
-    Raises:
-        HostError: ``no-engine`` if none answers, ``remote-engine`` if it runs on another machine.
-    """
-    try:
-        client = (
-            docker.DockerClient(base_url=address, timeout=PING_TIMEOUT)
-            if address
-            else docker.from_env(timeout=PING_TIMEOUT)
-        )
-        client.ping()
-    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
-        hint = "start it (systemctl start docker), or use --engine bubblewrap; corebox doctor tells more"
-        raise HostError("no-engine", f"no {name} engine answers: {_last_words(error)}", hint) from error
-    if not client.api.base_url.startswith("http+docker://"):
-        message = f"the {name} engine at {client.api.base_url} is on another machine and cannot mount local files"
-        raise HostError("remote-engine", message, "unset DOCKER_HOST, or use --engine bubblewrap")
-    client.api.timeout = REQUEST_TIMEOUT
-    return DockerEngine(name, client)
 
 
 def _socket_of(client: docker.DockerClient) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from corebox.coredump import read_elf
 from tests.support.lab import Lab
+from tests.support.programs import HOST_GDB
 from tests.support.site import Crash, Site
 
 ALL_THREADS = 4  # main and three workers
@@ -14,7 +15,7 @@ ALL_THREADS = 4  # main and three workers
 def test_the_hosts_own_gdb_shows_nothing(crash: Crash) -> None:
     """Why corebox exists."""
     shown = subprocess.run(
-        ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", "-ex", "bt", "-c", str(crash.core)],
+        [HOST_GDB, "-nx", "-batch", "-iex", "set debuginfod enabled off", "-ex", "bt", "-c", str(crash.core)],
         capture_output=True,
         text=True,
         check=False,

@@ -5,12 +5,13 @@ import subprocess
 from pathlib import Path
 
 from tests.support.lab import Lab
+from tests.support.programs import HOST_GDB
 from tests.support.site import Crash, Site
 
 
 def mapped_elf_files(crash: Crash, site: Site) -> set[str]:
     """The ELF files among the names in NT_FILE, as another reader of cores than ours sees them."""
-    command = ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", "-ex", "info proc mappings"]
+    command = [HOST_GDB, "-nx", "-batch", "-iex", "set debuginfod enabled off", "-ex", "info proc mappings"]
     shown = subprocess.run([*command, "-c", str(crash.core)], capture_output=True, text=True, check=False).stdout
     names = set(re.findall(r"^ +0x.* (/.*\S)", shown, re.MULTILINE))
     paths = {name: site.root / name.lstrip("/") for name in names}

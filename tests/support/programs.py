@@ -1,10 +1,16 @@
 """Programs that the tests use, and how to find them."""
 
+import fcntl
 import glob
+import hashlib
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
+HOST_GDB = "/usr/bin/gdb"  # the distribution's, not the one of the toolbox in our environment
+REPOSITORY = Path(__file__).parents[2]
+CACHE = Path(os.environ.get("COREBOX_TEST_CACHE", Path.home() / ".cache" / "corebox-tests"))
 FOLDER = Path(__file__).parents[1] / "programs"
 
 
@@ -26,3 +32,17 @@ def find_python(version: str) -> str:
     found = next((path for path in candidates if path and os.access(path, os.X_OK)), None)
     assert found, f"the tests need a real Python {version}: pyenv install {version}, or set {variable}"
     return found
+
+
+def python_with_packages(version: str) -> str:
+    """A Python of this version in a virtual environment with all that corebox depends on, made once and kept."""
+    project = (REPOSITORY / "pyproject.toml").read_bytes()
+    folder = CACHE / f"python{version}-{hashlib.sha256(project).hexdigest()[:8]}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"python{version}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "done").exists():
+            subprocess.run([find_python(version), "-m", "venv", "--clear", folder], check=True)
+            subprocess.run([folder / "bin" / "pip", "install", "--quiet", REPOSITORY], check=True)
+            (folder / "done").touch()
+    return str(folder / "bin" / "python")
