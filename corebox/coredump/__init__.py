@@ -11,6 +11,7 @@ from corebox.coredump.elffile import is_elf, read_elf
 from corebox.coredump.layout import restore
 from corebox.coredump.redact import RedactionPlan, plan_redaction
 from corebox.coredump.slim import SlimPlan, plan_slim, write_slim
+from corebox.coredump.usage import MemoryUse, measure_memory
 from corebox.coredump.values import (
     ElfFile,
     Extent,
@@ -31,6 +32,7 @@ __all__ = [
     "Extent",
     "FileMapping",
     "LinkMapEntry",
+    "MemoryUse",
     "Module",
     "PageComparison",
     "Process",
@@ -41,6 +43,7 @@ __all__ = [
     "Truncation",
     "compare_with_file",
     "is_elf",
+    "measure_memory",
     "open_core",
     "plan_compaction",
     "plan_redaction",

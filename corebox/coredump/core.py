@@ -166,7 +166,7 @@ class CoreFile:
 
 
 def open_core(path: str) -> CoreFile:
-    """Open a core file; raises InputError not-a-core, no-such-file, HostError cannot-read."""
+    """Open a core file; raises InputError not-a-core, no-such-file, cannot-read."""
     descriptor = open_regular(path)
     try:
         return CoreFile(path, descriptor, read_table(descriptor, path))

@@ -19,8 +19,7 @@ def open_regular(path: str) -> int:
     Opened without blocking, so that a named pipe in the place of a file cannot make us wait.
 
     Raises:
-        InputError: ``no-such-file``, ``not-a-file``.
-        HostError: ``cannot-read``.
+        InputError: ``no-such-file``, ``not-a-file``, ``cannot-read``.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)

@@ -86,8 +86,7 @@ def read_elf(path: str) -> ElfFile:
     """Facts of the ELF file at ``path``.
 
     Raises:
-        InputError: ``not-elf``, ``no-such-file``, ``not-a-file``.
-        HostError: ``cannot-read``.
+        InputError: ``not-elf``, ``no-such-file``, ``not-a-file``, ``cannot-read``.
     """
     with _MeasuredReader(open_regular(path), "rb", closefd=True) as stream:
         try:

@@ -3,7 +3,7 @@
 from typing import Tuple
 
 from corebox.coredump.header import parse_header
-from corebox.errors import CoreboxError, HostError, InputError, UsageError
+from corebox.errors import CoreboxError, InputError, UsageError
 
 _COMPRESSED = (
     (b"\x28\xb5\x2f\xfd", "zstd", "zstd -d --sparse FILE"),
@@ -41,7 +41,7 @@ def unreadable(path: str, error: OSError) -> CoreboxError:
     if isinstance(error, FileNotFoundError):
         return InputError("no-such-file", "{} does not exist".format(path), "check the name: ls -l", path=path)
     hint = "check owner and permissions: ls -ld {}; cores often belong to root".format(path)
-    return HostError("cannot-read", "cannot read {}: {}".format(path, error.strerror), hint, path=path)
+    return InputError("cannot-read", "cannot read {}: {}".format(path, error.strerror), hint, path=path)
 
 
 def not_a_file(path: str) -> CoreboxError:

@@ -57,8 +57,8 @@ def restore(compact_path: str, layout: Dict[str, object], out_path: str) -> None
     """Write the original core to ``out_path``, a new file: the same bytes, with holes for pages of zeros.
 
     Raises:
-        InputError: ``layout-damaged``, ``no-such-file``, ``not-a-file``.
-        HostError: ``cannot-read``, ``cannot-write`` (also when ``out_path`` exists).
+        InputError: ``layout-damaged``, ``no-such-file``, ``not-a-file``, ``cannot-read``.
+        HostError: ``cannot-write`` (also when ``out_path`` exists).
     """
     wanted = parse_layout(layout)
     source = open_regular(compact_path)

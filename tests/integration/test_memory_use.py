@@ -1,0 +1,44 @@
+"""What a core says about memory, against what the kernel said to the process just before it crashed."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from corebox.coredump import MemoryUse, measure_memory, open_core
+from tests.support.programs import FOLDER
+
+KIB = 1024
+
+
+def crash(folder: Path) -> dict[str, int]:
+    """Crash the program in a folder; the kernel's figures in bytes."""
+    program = folder / "touch"
+    subprocess.run(["gcc", "-O0", "-pthread", str(FOLDER / "memory" / "touch.c"), "-o", str(program)], check=True)
+    said = subprocess.run([str(program)], cwd=folder, stdout=subprocess.PIPE, text=True, check=False).stdout
+    return {name: int(size) * KIB for name, size in re.findall(r"(\w+):\s+(\d+) kB", said)}
+
+
+def measure(path: Path) -> dict[str, MemoryUse]:
+    with open_core(str(path)) as core:
+        return {use.kind: use for use in measure_memory(core)}
+
+
+def test_resident_anonymous_memory_is_told_within_two_percent(tmp_path: Path) -> None:
+    said = crash(tmp_path)
+    found = measure(tmp_path / "core")
+    resident = sum(use.resident or 0 for kind, use in found.items() if kind != "file")
+    assert resident == pytest.approx(said["RssAnon"] + said["VmSwap"], rel=0.02)
+    assert sum(use.virtual for use in found.values()) == pytest.approx(said["VmSize"], rel=0.001)
+    assert found["heap"].resident == pytest.approx(3000 * 10016, rel=0.02)
+    assert found["stack"].resident == pytest.approx(4 * 300000, rel=0.2)
+    assert found["anonymous"].virtual > 1024 << 20
+    assert found["anonymous"].resident == pytest.approx(150 << 20, rel=0.02)
+
+
+def test_a_copy_without_holes_cannot_tell(tmp_path: Path) -> None:
+    crash(tmp_path)
+    subprocess.run("cat core > copy", shell=True, cwd=tmp_path, check=True)
+    assert {use.resident for use in measure(tmp_path / "copy").values()} == {None}
+    (tmp_path / "copy").unlink()

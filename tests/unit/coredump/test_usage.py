@@ -1,0 +1,42 @@
+"""Memory by kind."""
+
+from pathlib import Path
+
+from corebox.coredump import MemoryUse, measure_memory, open_core
+from tests.support.elfwriter import NT_AUXV, NT_FILE, NT_PRSTATUS, PAGE, CoreWriter, Format, module
+from tests.unit.coredump.conftest import RealCore
+
+BASE, HEAP, STACK, OTHER = 0x40000, 0x900000, 0x7F0000000000, 0x600000000000
+
+
+def test_tells_files_stacks_heap_and_the_rest(tmp_path: Path) -> None:
+    form = Format()
+    writer = CoreWriter(form)
+    registers = [0] * 27
+    registers[19] = STACK + PAGE + 8
+    writer.note(NT_PRSTATUS, form.prstatus(1, 11, registers))
+    writer.note(NT_AUXV, form.words(9, BASE + PAGE, 0, 0))
+    writer.note(NT_FILE, form.mappings([(BASE, BASE + 2 * PAGE, 0, b"/app")]))
+    writer.memory(BASE, module(form, None), 2 * PAGE)
+    writer.memory(HEAP, b"h" * PAGE, PAGE)
+    writer.memory(OTHER, b"", 9 * PAGE)
+    writer.memory(STACK, b"s" * (4 * PAGE))
+    with open_core(str(writer.write(tmp_path / "core"))) as core:
+        assert measure_memory(core) == (
+            MemoryUse("file", 2 * PAGE, 2 * PAGE, None),
+            MemoryUse("stack", 4 * PAGE, 4 * PAGE, None),
+            MemoryUse("heap", PAGE, PAGE, None),
+            MemoryUse("anonymous", 9 * PAGE, 0, None),
+        )
+
+
+def test_holes_are_not_resident(real_core: RealCore) -> None:
+    with open_core(str(real_core("dynamic"))) as core:
+        found = {use.kind: use for use in measure_memory(core)}
+        assert sum(use.dumped for use in found.values()) == sum(segment.file_size for segment in core.segments)
+    stack, heap = found["stack"], found["heap"]
+    assert stack.resident is not None
+    assert stack.resident < stack.dumped / 2
+    # The program filled 256 KiB of its heap; it is in the mapping that malloc made for so much, or in the brk heap.
+    anonymous = (heap.resident or 0) + (found["anonymous"].resident or 0)
+    assert anonymous > 256 << 10
