@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,9 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.lab import Lab
-from tests.support.programs import find_python
-
-REPOSITORY = Path(__file__).parents[2]
+from tests.support.programs import REPOSITORY, python_with_packages
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +39,7 @@ def build_elsewhere(lab: Lab, toolbox: Path, bundle: Path) -> str:
 
 @pytest.mark.parametrize("version", ["3.10", "3.13"])
 def test_on_another_python(tmp_path: Path, toolbox: Path, bundle: Path, image_id: str, version: str) -> None:
-    # The packages of our own Python serve, because all that corebox imports has a pure Python form.
-    packages = f"{REPOSITORY}:{sysconfig.get_path('purelib')}"
-    lab = Lab(tmp_path / "home", ("env", f"PYTHONPATH={packages}", find_python(version), "-m", "corebox"))
+    lab = Lab(tmp_path / "home", ("env", f"PYTHONPATH={REPOSITORY}", python_with_packages(version), "-m", "corebox"))
     assert build_elsewhere(lab, toolbox, bundle) == image_id
 
 
@@ -100,10 +95,28 @@ def test_on_another_file_system(memory_disk: Path, toolbox: Path, bundle: Path, 
     assert build_elsewhere(Lab(memory_disk / "home"), toolbox, bundle) == image_id
 
 
+@pytest.mark.parametrize("version", ["3.10", "3.13"])
+def test_another_python_makes_a_toolbox_that_works(tmp_path: Path, bundle: Path, version: str) -> None:
+    lab = Lab(tmp_path / "home", ("env", f"PYTHONPATH={REPOSITORY}", python_with_packages(version), "-m", "corebox"))
+    commands = ("bt", "python import ctypes, decimal, hashlib, json, lzma; print(sys.version)", 'print L"\u00e9"')
+    shown = lab.gdb(bundle, "bubblewrap", *commands).output
+    assert "compare (left=" in shown
+    assert f"\n{version}." in shown
+    assert '= L"\u00e9"' in shown
+
+
 def test_the_toolbox_itself_is_made_the_same_twice(lab: Lab, tmp_path: Path) -> None:
     around = ("sh", "-c", 'umask 077; cd /; exec env LC_ALL=C TZ=Asia/Tokyo PYTHONHASHSEED=3 "$@"', "sh")
     other = Lab(tmp_path / "home", (*around, sys.executable, "-m", "corebox"))
     assert other.done("toolbox", "build").output == lab.done("toolbox", "build").output
+
+
+def test_the_host_s_gdb_makes_a_toolbox_that_works(tmp_path: Path, bundle: Path) -> None:
+    lab = Lab(tmp_path / "home")
+    lab.done("toolbox", "build", "--gdb", "/usr/bin/gdb")
+    shown = lab.gdb(bundle, "bubblewrap", "bt", "python import json, lzma; print(gdb.VERSION)").output
+    assert "compare (left=" in shown
+    assert "(Debian" in shown
 
 
 def test_check_builds_again_and_compares(lab: Lab, bundle: Path, image_id: str) -> None:
