@@ -56,7 +56,7 @@ def size(count: int) -> str:
     """Bytes for people: ``1.2 GB``."""
     value = float(count)
     for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:  # noqa: PLR2004
+        if value < 1000:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
