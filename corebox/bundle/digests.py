@@ -1,6 +1,7 @@
 """SHA256SUMS, the digest of a core's pages, and the identity of a bundle."""
 
 import hashlib
+import os
 from typing import Iterable, Optional, Tuple
 
 from corebox.bundle import layout
@@ -16,7 +17,7 @@ def identity_of(sums: bytes) -> str:
 
 def format_sums(members: Iterable[Tuple[str, str]]) -> bytes:
     """SHA256SUMS for (member name, hex digest) in archive order; the digest of ``core`` is that of its pages."""
-    return b"".join(_line(name.encode("utf-8", "surrogateescape"), digest.encode("ascii")) for name, digest in members)
+    return b"".join(_line(os.fsencode(name), digest.encode("ascii")) for name, digest in members)
 
 
 def _line(name: bytes, digest: bytes) -> bytes:

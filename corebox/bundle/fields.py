@@ -1,5 +1,6 @@
 """Typed access to the fields of a JSON object that a stranger wrote."""
 
+import os
 import re
 from typing import Dict, List, Optional, Sequence, Tuple, TypeVar
 
@@ -63,9 +64,12 @@ class Fields:
         return tuple(self._text(item, name) for item in self._array(name))
 
     def _text(self, value: object, name: str) -> str:
-        if not isinstance(value, str) or "\0" in value or not _encodable(value):
+        if not isinstance(value, str) or "\0" in value:
             raise self._wrong(name)
-        return value
+        try:
+            return os.fsdecode(value.encode("utf-8", "surrogateescape"))
+        except UnicodeEncodeError as error:
+            raise self._wrong(name) from error
 
     def text(self, name: str) -> str:
         """A string that a file system could hold: no NUL, no surrogates other than those of undecodable bytes."""
@@ -143,11 +147,3 @@ class Fields:
     def time(self, name: str) -> str:
         """A UTC time like 2026-11-24T02:00:00Z."""
         return self._matching(name, _TIME)
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -4,6 +4,7 @@ All values are immutable. ``Manifest.to_bytes`` is canonical: equal manifests gi
 """
 
 import json
+import os
 from typing import Dict, NamedTuple, Optional, Tuple
 
 from corebox.bundle import layout
@@ -21,6 +22,15 @@ Json = Dict[str, object]
 
 def _hex(address: Optional[int]) -> Optional[str]:
     return None if address is None else "0x{:x}".format(address)
+
+
+def _portable(value: object) -> object:
+    """The JSON value with all texts as on a system whose names are UTF-8: Python 3.6 in the C locale differs."""
+    if isinstance(value, dict):
+        return {key: _portable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_portable(item) for item in value]
+    return os.fsencode(value).decode("utf-8", "surrogateescape") if isinstance(value, str) else value
 
 
 class Site(NamedTuple):
@@ -183,4 +193,5 @@ class Manifest(NamedTuple):
 
     def to_bytes(self) -> bytes:
         """The canonical bytes of ``corebox.json``."""
-        return (json.dumps(self.to_json(), sort_keys=True, indent=1, ensure_ascii=True) + "\n").encode("ascii")
+        text = json.dumps(_portable(self.to_json()), sort_keys=True, indent=1, ensure_ascii=True)
+        return (text + "\n").encode("ascii")

@@ -1,5 +1,7 @@
 """``run.sh``: opens an unpacked bundle with any gdb, where there is no corebox."""
 
+import os
+
 _SCRIPT = """\
 #!/bin/sh
 # Opens this crash with a gdb of this machine: the libraries are those of ./rootfs, at their own paths.
@@ -35,4 +37,4 @@ exec "${GDB:-gdb}" -iex "set sysroot $here/rootfs" -iex "set debug-file-director
 def run_script(executable: str) -> bytes:
     """The script for a bundle whose executable has this canonical path; "" when it is not known."""
     quoted = "'" + executable.replace("'", "'\\''") + "'" if executable else ""
-    return _SCRIPT.replace("@EXECUTABLE@", quoted).encode("utf-8", "surrogateescape")
+    return os.fsencode(_SCRIPT.replace("@EXECUTABLE@", quoted))

@@ -212,8 +212,8 @@ def _os_release(root: DiskRoot) -> Dict[str, str]:
     found = root.find("/etc/os-release")
     if found.file is None:
         return {}
-    with open(found.file.disk_path, encoding="utf-8", errors="replace") as file:
-        lines = file.read(1 << 16).splitlines()
+    with open(found.file.disk_path, "rb") as file:
+        lines = os.fsdecode(file.read(1 << 16)).splitlines()
     fields = dict(line.split("=", 1) for line in lines if "=" in line)
     return {key: fields[key].strip("\"'") for key in ("ID", "PRETTY_NAME", "VERSION_ID") if key in fields}
 

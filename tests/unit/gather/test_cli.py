@@ -270,3 +270,19 @@ def test_termination_leaves_nothing_half_made(core_path: Path, root: Path, tmp_p
         assert "interrupted; nothing was written" in child.stderr.read()
     assert child.returncode == 130
     assert [path.name for path in place.iterdir()] == ["core.gz"]
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_bundle_does_not_depend_on_the_locale(core_path: Path, root: Path, tmp_path: Path, locale: str) -> None:
+    """Python 3.6 takes names in the C locale for ASCII; so does a newer one that is told to."""
+    log = os.fsdecode(b"/var/\xc3\xa9\xff.log")
+    put(root, log, b"42")
+    put(root, "/usr/lib/os-release", 'ID=debian\nPRETTY_NAME="Debián"\n'.encode())
+    out = tmp_path / "x.corebox"
+    words = [str(core_path), "--root", str(root), "--with", log, "-o", str(out)]
+    environment = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PATH": os.environ["PATH"]}
+    subprocess.run([sys.executable, "-m", "corebox.gather", *words], env=environment, check=True, capture_output=True)
+    with BundleReader(out) as reader:
+        assert log in [entry.path for entry in reader.manifest.files]
+        assert reader.manifest.site.os_release["PRETTY_NAME"] == "Debián"
+        assert Path(str(reader.unpack(tmp_path / "out").root) + log).read_bytes() == b"42"
