@@ -13,7 +13,7 @@ from corebox.bundle.prove import compare_build_ids
 from corebox.coredump import open_core, read_elf
 from corebox.debugger import CORE, ENVIRONMENT, REPLACED_EXECUTABLE, TOOLBOX, gdb_command
 from corebox.engine import Engine, Mount, Sandbox, choose_engine
-from corebox.errors import CoreboxError, InputError
+from corebox.errors import InputError
 from corebox.gather.collect import check_executable
 from corebox.image import OpenedImage, open_image
 from corebox.store import Store, StoredImage
@@ -138,7 +138,8 @@ def _readable(path: Path, engine: Engine, work: Path) -> Path:
     except FileNotFoundError as error:
         raise InputError("no-such-file", f"{path} does not exist", "check the name: ls -l") from error
     except OSError as error:
-        raise CoreboxError("cannot-read", f"cannot read {path}: {error.strerror}", "check permissions") from error
+        hint = f"check owner and permissions: ls -ld {path}"
+        raise InputError("cannot-read", f"cannot read {path}: {error.strerror}", hint) from error
 
 
 def _copy_sparse(source: int, target: int, size: int) -> None:

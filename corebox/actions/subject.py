@@ -7,7 +7,6 @@ from pathlib import Path
 
 from corebox.bundle import is_bundle
 from corebox.errors import InputError
-from corebox.registry import Access, is_reference, parse_reference, pull_image
 from corebox.store import Store, StoredImage
 
 
@@ -56,6 +55,19 @@ def resolve(store: Store, text: str, fetching: Callable[[int], None] = lambda _:
     try:
         return Image(text, store.find(text))
     except InputError as error:
-        if error.code != "no-such-image" or not is_reference(text):
+        if error.code != "no-such-image" or "/" not in text:
             raise
-    return Image(text, pull_image(store, parse_reference(text), Access(), fetching).image)
+        pulled = _pull(store, text, fetching)
+        if pulled is None:
+            raise
+        return Image(text, pulled)
+
+
+def _pull(store: Store, text: str, fetching: Callable[[int], None]) -> StoredImage | None:
+    """The image from its registry; None if the name has no registry in it."""
+    # Half of the start-up time is what the registry's side imports, and most commands never need it.
+    from corebox.registry import Access, is_reference, parse_reference, pull_image  # noqa: PLC0415
+
+    if not is_reference(text):
+        return None
+    return pull_image(store, parse_reference(text), Access(), fetching).image

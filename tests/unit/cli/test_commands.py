@@ -1,0 +1,75 @@
+"""The commands, their help and their page in the docs."""
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+
+import corebox
+from corebox.cli import main
+from corebox.cli.main import program
+
+ROOT = Path(__file__).parents[3]
+
+
+def _generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+GENERATOR = _generator()
+COMMANDS = dict(GENERATOR.commands(program, "corebox"))
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert GENERATOR.TARGET.read_text() == GENERATOR.render(), "repair: make docs"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_and_option_has_help(name: str) -> None:
+    command: click.Command = COMMANDS[name]
+    assert command.help
+    assert [option.opts for option in command.params if isinstance(option, click.Option) and not option.help] == []
+
+
+@pytest.mark.parametrize("name", ["corebox", *COMMANDS])
+def test_each_command_is_in_the_docs(name: str) -> None:
+    assert f"\n## {name}\n" in GENERATOR.TARGET.read_text()
+
+
+def test_the_first_help_fits_on_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 50
+    assert any("corebox shell crash.corebox" in line for line in lines)
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"corebox, version {corebox.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["frobnicate"], ["info"], ["build", "--builder", "magic", "x"]])
+def test_wrong_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert re.search(r"(?i)usage:|error:", capsys.readouterr().err)
+
+
+def test_gather_has_the_gatherers_own_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["gather", "--help"])
+    assert ended.value.code == 0
+    assert "--root" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "corebox" / "cli").glob("*.py")), ids=lambda path: path.name)
+def test_command_files_are_short(path: Path) -> None:
+    """A command file holds no logic worth a unit test."""
+    assert len(path.read_text().splitlines()) <= 120

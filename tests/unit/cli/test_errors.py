@@ -1,0 +1,102 @@
+"""Every error is documented, means one thing, and is printed in one way."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from corebox import errors
+from corebox.cli import main, output
+from corebox.errors import CoreboxError, InputError
+from corebox.store import Store
+from tests.support.errorcodes import codes_in_source
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "reference" / "errors.md"
+
+
+def _documented() -> dict[str, int]:
+    """Each section's code with the exit status that it states."""
+    sections = re.findall(r"^## (\S+)\n\*Exit status (\d)\.\*$", DOCUMENT.read_text(), re.MULTILINE)
+    return {code: int(status) for code, status in sections}
+
+
+def test_each_code_is_raised_as_one_class() -> None:
+    assert {code: classes for code, classes in codes_in_source().items() if len(classes) > 1} == {}
+
+
+def test_each_code_has_a_section_with_its_exit_status() -> None:
+    raised = {code: getattr(errors, classes.pop()).exit_status for code, classes in codes_in_source().items()}
+    assert _documented() == raised
+
+
+def test_sections_are_sorted() -> None:
+    codes = re.findall(r"^## (\S+)$", DOCUMENT.read_text(), re.MULTILINE)
+    assert codes == sorted(codes)
+
+
+@pytest.mark.parametrize("code", sorted(codes_in_source()))
+def test_codes_are_kebab_case(code: str) -> None:
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", code)
+
+
+def test_exit_statuses_differ() -> None:
+    kinds = (errors.UsageError, errors.InputError, errors.HostError, errors.CoreboxError)
+    assert [kind.exit_status for kind in kinds] == [2, 3, 4, 5]
+
+
+def test_an_error_without_a_hint_cannot_be_made() -> None:
+    with pytest.raises(ValueError, match="helps nobody"):
+        InputError("some-code", "something is wrong", "")
+
+
+def test_an_error_is_two_lines_without_anything_a_terminal_would_obey(capsys: pytest.CaptureFixture[str]) -> None:
+    output.complain(InputError("some-code", "lib\x1b[2J\udcff.so\nerror: faked is missing", "look at it"))
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "\x1b" not in printed.err
+    assert printed.err.count("\n") == 2
+    assert printed.err.splitlines()[1] == "hint: look at it"
+
+
+def test_a_bug_is_one_line_and_where_to_report_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("COREBOX_DEBUG", raising=False)
+    monkeypatch.setenv("COREBOX_HOME", str(tmp_path))
+    monkeypatch.setattr(Store, "images", _raise(KeyError("surprise")))
+    assert main(["images"]) == 5
+    assert capsys.readouterr().err == (
+        "error: a bug in corebox: KeyError: 'surprise'\n"
+        "hint: please report it with the output of the same command under COREBOX_DEBUG=1\n"
+    )
+    monkeypatch.setenv("COREBOX_DEBUG", "1")
+    assert main(["images"]) == 5
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("raised", "status"),
+    [(KeyboardInterrupt(), 130), (CoreboxError("some-code", "m", "h"), 5)],
+    ids=["ctrl-c", "our own"],
+)
+def test_what_ends_a_command_becomes_a_status(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, raised: BaseException, status: int
+) -> None:
+    monkeypatch.setenv("COREBOX_HOME", str(tmp_path))
+    monkeypatch.setattr(Store, "images", _raise(raised))
+    assert main(["images"]) == status
+
+
+def test_a_reader_that_has_seen_enough_hears_no_complaint() -> None:
+    command = f"{sys.executable} -m corebox --help | true"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def _raise(error: BaseException) -> object:
+    def method(_: object) -> None:
+        raise error
+
+    return method
