@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -245,16 +244,3 @@ class Store:
     def _used(self, image: StoredImage) -> float:
         """When the image was last built, pulled or opened: the time of its manifest's file."""
         return self.blob_path(image.manifest_digest).stat().st_mtime
-
-    def disk_usage(self) -> int:
-        """Bytes that blobs and roots occupy."""
-        return sum(
-            path.lstat().st_blocks * 512
-            for top in (self._blobs, self.home / "roots")
-            for path in (top.rglob("*"))
-            if path.is_file() and not path.is_symlink()
-        )
-
-    def clear(self) -> None:
-        """Remove everything, e.g. in tests."""
-        shutil.rmtree(self.home)

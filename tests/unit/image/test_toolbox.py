@@ -1,0 +1,113 @@
+"""Toolboxes that travel: export, import, which one is in use, and what is no toolbox."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from corebox.errors import HostError, InputError
+from corebox.image import (
+    Toolbox,
+    ensure_toolbox,
+    export_toolbox,
+    import_toolbox,
+    lend_toolbox,
+    list_toolboxes,
+    make_toolbox,
+)
+from corebox.image.tar import Entry, complete, text_file, write_tar
+from corebox.store import Store
+
+VERSIONS = {"corebox": "0.1.0", "gdb": "18.1", "python": "3.11.2"}
+
+
+def write_layer(store: Store, *entries: Entry) -> Path:
+    with store.writer() as writer:
+        write_tar(complete(entries), writer)
+        return store.blob_path(writer.commit().digest)
+
+
+def a_toolbox(gdb: str = "18.1") -> tuple[Entry, ...]:
+    versions = json.dumps({**VERSIONS, "gdb": gdb}).encode()
+    return text_file(".corebox/toolbox/versions.json", versions), text_file(".corebox/toolbox/bin/gdb", b"gdb")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "home")
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    """The file that another machine exported."""
+    path = write_layer(Store(tmp_path / "other"), *a_toolbox())
+    return path.rename(tmp_path / "toolbox.tar")
+
+
+def test_an_imported_toolbox_is_the_one_in_use(store: Store, exported: Path) -> None:
+    toolbox = import_toolbox(store, exported)
+    assert toolbox.versions == VERSIONS
+    assert toolbox.summary == "corebox 0.1.0, gdb 18.1, python 3.11.2"
+    assert ensure_toolbox(store) == toolbox
+    assert list_toolboxes(store) == [toolbox]
+
+
+def test_the_last_import_wins_and_prune_keeps_both(store: Store, exported: Path, tmp_path: Path) -> None:
+    import_toolbox(store, exported)
+    newer = import_toolbox(store, write_layer(Store(tmp_path / "newer"), *a_toolbox("19.1")))
+    store.prune()
+    assert ensure_toolbox(store) == newer
+    assert len(list_toolboxes(store)) == 2
+
+
+def test_what_was_exported_is_what_was_imported(store: Store, exported: Path, tmp_path: Path) -> None:
+    export_toolbox(store, import_toolbox(store, exported), tmp_path / "again.tar")
+    assert (tmp_path / "again.tar").read_bytes() == exported.read_bytes()
+
+
+def test_a_toolbox_can_be_lent_to_another_store(store: Store, exported: Path, tmp_path: Path) -> None:
+    toolbox: Toolbox = import_toolbox(store, exported)
+    other = Store(tmp_path / "borrower")
+    lend_toolbox(toolbox, store, other)
+    assert ensure_toolbox(other) == toolbox
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        (text_file(".corebox/toolbox/bin/gdb", b"no versions"),),
+        (*a_toolbox(), text_file("usr/lib/libc.so.6", b"elsewhere")),
+        (*a_toolbox(), text_file(".corebox/gdbinit", b"elsewhere of ours")),
+        (text_file(".corebox/toolbox/versions.json", b"[]"),),
+        (text_file(".corebox/toolbox/versions.json", b"\xff"),),
+    ],
+    ids=["no-versions", "customer-path", "other-path", "list", "no-json"],
+)
+def test_another_layer_is_no_toolbox(store: Store, tmp_path: Path, entries: tuple[Entry, ...]) -> None:
+    path = write_layer(Store(tmp_path / "other"), *entries)
+    with pytest.raises(InputError) as caught:
+        import_toolbox(store, path)
+    assert caught.value.code == "not-a-toolbox"
+    assert list_toolboxes(store) == []
+
+
+def test_another_file_is_no_toolbox(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("a text\n" * 1000)
+    for path, code in ((tmp_path / "text", "not-a-toolbox"), (tmp_path / "nothing", "cannot-read")):
+        with pytest.raises(InputError) as caught:
+            import_toolbox(store, path)
+        assert caught.value.code == code
+
+
+def test_a_gdb_that_is_none_is_a_host_error(store: Store) -> None:
+    for path in (Path("/bin/true"), Path("/nothing/gdb")):
+        with pytest.raises(HostError) as caught:
+            make_toolbox(store, path)
+        assert caught.value.code == "gdb-unusable"
+        assert str(path) in caught.value.message
+
+
+def test_a_file_that_cannot_be_written_is_a_host_error(store: Store, exported: Path) -> None:
+    with pytest.raises(HostError) as caught:
+        export_toolbox(store, import_toolbox(store, exported), Path("/nothing/toolbox.tar"))
+    assert caught.value.code == "cannot-write"
