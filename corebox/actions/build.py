@@ -9,6 +9,7 @@ from typing import Any
 
 import corebox
 from corebox.actions.load import load
+from corebox.actions.signature import crash_signature
 from corebox.bundle import BundleReader, Manifest, Unpacked, read_manifest
 from corebox.debugger import ENVIRONMENT, gdb_command, gdbinit
 from corebox.engine import connect
@@ -180,16 +181,18 @@ def _describe(manifest: Manifest, unpacked: Unpacked, toolbox: Toolbox, options:
         ),
         entrypoint=tuple(gdb_command(executable if executable in taken and _is_utf8(executable) else None)),
         environment=ENVIRONMENT,
-        labels=_labels(manifest, unpacked.identity, toolbox),
+        labels=_labels(manifest, unpacked, toolbox),
         template=options.template,
     )
 
 
-def _labels(manifest: Manifest, identity: str, toolbox: Toolbox) -> dict[str, str]:
+def _labels(manifest: Manifest, unpacked: Unpacked, toolbox: Toolbox) -> dict[str, str]:
     """What a registry may know of the crash: neither the host's name nor the arguments."""
     process = manifest.process
+    signature = {"io.corebox.signature": crash_signature(unpacked.core)} if unpacked.core else {}
     return {
-        "io.corebox.bundle": identity,
+        **signature,
+        "io.corebox.bundle": unpacked.identity,
         "io.corebox.executable": process.executable or process.name or "",
         "io.corebox.signal": process.signal_name or "",
         "io.corebox.time": process.time,

@@ -1,0 +1,27 @@
+"""A short name for a fault that is the same in every crash of the same build at the same place."""
+
+from pathlib import Path
+from posixpath import basename
+
+from corebox.coredump import open_core
+
+
+def crash_signature(core: Path) -> str:
+    """Signal, module and offset of the instruction that died: ``SIGSEGV sorter.so+0x1155``.
+
+    It depends on no address: where a module was loaded is taken off. Of a jump to where nothing is mapped only the
+    signal and ``nowhere`` remain.
+
+    Raises:
+        InputError: ``not-a-core``, ``cannot-read``.
+    """
+    with open_core(str(core)) as opened:
+        process = opened.process
+        signal = process.signal_name or "no signal"
+        counter = process.threads[0].program_counter if process.threads else None
+        if counter is None:
+            return signal
+        for module in opened.modules:
+            if module.start <= counter < module.end:
+                return f"{signal} {basename(module.path)}+{counter - module.start:#x}"
+        return f"{signal} nowhere"
