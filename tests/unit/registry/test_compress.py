@@ -1,0 +1,78 @@
+"""Layers on their way: compressed, and taken apart again."""
+
+import gzip
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corebox.errors import InputError
+from corebox.registry.compress import COMPRESSIONS, compress_layer, decompress
+from corebox.store import Store
+
+DATA = b"".join(os.urandom(1000) * 50 for _ in range(60))  # 3 MB: several blocks
+
+
+@pytest.fixture
+def tar(tmp_path: Path) -> Path:
+    """A layer."""
+    path = tmp_path / "layer.tar"
+    path.write_bytes(DATA)
+    return path
+
+
+def _pieces(data: bytes, size: int) -> Iterator[bytes]:
+    return (data[at : at + size] for at in range(0, len(data), size))
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("size", [7777, 1 << 20, len(DATA)])
+def test_what_is_compressed_comes_back(tmp_path: Path, tar: Path, compression: str, size: int) -> None:
+    store = Store(tmp_path / "home")
+    blob = compress_layer(store, tar, compression)
+    assert blob.media_type == COMPRESSIONS[compression]
+    assert blob.size < len(DATA) // 2
+    data = store.blob_path(blob.digest).read_bytes()
+    assert b"".join(decompress(_pieces(data, size), blob.media_type)) == DATA
+
+
+def test_any_gzip_reads_our_gzip(tmp_path: Path, tar: Path) -> None:
+    store = Store(tmp_path / "home")
+    blob = compress_layer(store, tar, "gzip")
+    assert gzip.decompress(store.blob_path(blob.digest).read_bytes()) == DATA
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_the_bytes_depend_on_the_content_alone(tmp_path: Path, tar: Path, compression: str) -> None:
+    digests = {compress_layer(Store(tmp_path / name), tar, compression).digest for name in ("a", "b")}
+    assert len(digests) == 1
+
+
+def test_a_layer_that_is_not_compressed_passes(tmp_path: Path) -> None:
+    assert list(decompress(iter([b"tar"]), "application/vnd.oci.image.layer.v1.tar")) == [b"tar"]
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@settings(max_examples=60, deadline=None)
+@given(data=st.binary(min_size=1, max_size=300))
+def test_garbage_is_an_error(compression: str, data: bytes) -> None:
+    with pytest.raises(InputError) as raised:
+        list(decompress(iter([data]), COMPRESSIONS[compression]))
+    assert raised.value.code == "digest-mismatch"
+
+
+def test_a_bomb_comes_in_small_pieces() -> None:
+    bomb = gzip.compress(bytes(50 << 20))
+    assert max(map(len, decompress(iter([bomb]), COMPRESSIONS["gzip"]))) <= 1 << 20
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_a_cut_layer_is_an_error(tmp_path: Path, tar: Path, compression: str) -> None:
+    store = Store(tmp_path / "home")
+    blob = compress_layer(store, tar, compression)
+    data = store.blob_path(blob.digest).read_bytes()
+    with pytest.raises(InputError):
+        list(decompress(_pieces(data[:-5], 1000), blob.media_type))
