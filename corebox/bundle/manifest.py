@@ -98,6 +98,19 @@ class StoredCore(NamedTuple):
         return dict(self._asdict(), truncated=self.truncated.to_json() if self.truncated else None)
 
 
+class MemoryEntry(NamedTuple):
+    """Memory of one kind, in bytes: mapped, of that dumped, of that resident or swapped (None if not known)."""
+
+    kind: str
+    virtual: int
+    dumped: int
+    resident: Optional[int]
+
+    def to_json(self) -> Json:
+        """The JSON object of this value."""
+        return self._asdict()
+
+
 class ModuleEntry(NamedTuple):
     """One mapped ELF file; ``memory`` and ``file`` are the build ID in the core and on disk, lower-case hex."""
 
@@ -175,6 +188,7 @@ class Manifest(NamedTuple):
     symlinks: Tuple[SymlinkEntry, ...]
     missing: Tuple[Remark, ...]
     not_taken: Tuple[Remark, ...]
+    memory: Tuple[MemoryEntry, ...] = ()
 
     def to_json(self) -> Json:
         """The JSON object as in the file."""
@@ -188,6 +202,7 @@ class Manifest(NamedTuple):
             "files": [entry.to_json() for entry in self.files],
             "symlinks": [entry.to_json() for entry in self.symlinks],
             "missing": [remark.to_json() for remark in self.missing],
+            "memory": [entry.to_json() for entry in self.memory],
             "not_taken": [remark.to_json() for remark in self.not_taken],
         }
 

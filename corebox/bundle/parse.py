@@ -12,6 +12,7 @@ from corebox.bundle.manifest import (
     CrashedProcess,
     FileEntry,
     Manifest,
+    MemoryEntry,
     ModuleEntry,
     Remark,
     Site,
@@ -43,6 +44,7 @@ def parse_manifest(data: bytes) -> Manifest:
         symlinks=_each(root, "symlinks", _symlink),
         missing=_each(root, "missing", _remark),
         not_taken=_each(root, "not_taken", _remark),
+        memory=_each(root, "memory", _memory),
     )
     if len(manifest.files) > layout.MAX_FILES or len(manifest.symlinks) > layout.MAX_SYMLINKS:
         raise damaged("more files or symbolic links than any process maps")
@@ -140,6 +142,15 @@ def _module(module: Fields) -> ModuleEntry:
         verdict=module.choice("verdict", VERDICTS),
         size=module.number_or_none("size"),
         detail=module.text_or_none("detail"),
+    )
+
+
+def _memory(entry: Fields) -> MemoryEntry:
+    return MemoryEntry(
+        kind=entry.text("kind"),
+        virtual=entry.number("virtual"),
+        dumped=entry.number("dumped"),
+        resident=entry.number_or_none("resident"),
     )
 
 

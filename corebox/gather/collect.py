@@ -5,11 +5,11 @@ import time
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from corebox import __version__
-from corebox.bundle import CrashedProcess, Manifest, ModuleEntry, Remark, Site, StoredCore, TruncatedCore
+from corebox.bundle import CrashedProcess, Manifest, MemoryEntry, ModuleEntry, Remark, Site, StoredCore, TruncatedCore
 from corebox.bundle.disk import DiskRoot, Lookup, stat_file
 from corebox.bundle.prove import prove_module
 from corebox.bundle.rootfs import is_canonical
-from corebox.coredump import CoreFile, FileMapping, Module, is_elf, read_elf
+from corebox.coredump import CoreFile, FileMapping, Module, is_elf, measure_memory, read_elf
 from corebox.errors import InputError
 from corebox.gather import extras
 from corebox.gather.files import FileSet
@@ -81,6 +81,7 @@ def collect(core: CoreFile, wishes: Wishes) -> Collection:
         symlinks=files.symlinks(),
         missing=files.missing(),
         not_taken=tuple(not_taken),
+        memory=tuple(MemoryEntry(*use) for use in measure_memory(core)),
     )
     return Collection(manifest, files.sources)
 

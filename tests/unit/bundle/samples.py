@@ -11,6 +11,7 @@ from corebox.bundle import (
     CrashedProcess,
     FileEntry,
     Manifest,
+    MemoryEntry,
     ModuleEntry,
     Remark,
     Site,
@@ -55,6 +56,7 @@ def manifest(**changes: Any) -> Manifest:
         symlinks=(SymlinkEntry("/lib", "usr/lib"), SymlinkEntry("/usr/lib/libx.so.1", "libx.so.1.2")),
         missing=(Remark("/usr/lib/gone.so", "no such file"),),
         not_taken=(Remark("/dev/zero", "a device"),),
+        memory=(MemoryEntry("heap", 8192, 4096, None),),
     )  # fmt: skip
     return value._replace(**changes)
 
