@@ -41,6 +41,15 @@ def read_image(oci: Path, manifest: Descriptor, tags: tuple[str, ...]) -> Stored
     )
 
 
+def is_readable(oci: Path, manifest: Descriptor) -> bool:
+    """Whether manifest and config of the image are as they should be."""
+    try:
+        read_image(oci, manifest, ())
+    except InputError:
+        return False
+    return True
+
+
 def _diff_ids(config: Json) -> list[str]:
     match config:
         case {"rootfs": {"diff_ids": list(diff_ids)}}:
@@ -56,7 +65,7 @@ def _read_json(oci: Path, digest: str) -> Json:
         value = json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise image_damaged(f"{digest} is not in the store") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise image_damaged(f"{digest} is not JSON") from error
     if not isinstance(value, dict):
         raise image_damaged(f"{digest} is not an object")

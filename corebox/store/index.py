@@ -21,7 +21,7 @@ def read_index(path: Path) -> list[Descriptor]:
         value = json.loads(path.read_bytes())
     except FileNotFoundError:
         return []
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise image_damaged(f"{path} is not JSON") from error
     match value:
         case {"manifests": list(manifests)}:

@@ -13,7 +13,7 @@ from corebox.errors import InputError
 from corebox.store import index, records
 from corebox.store.blobs import BlobWriter
 from corebox.store.files import Workplace, explained, locked, write_atomically
-from corebox.store.images import find_image, read_image
+from corebox.store.images import find_image, is_readable, read_image
 from corebox.store.roots import Roots
 from corebox.store.values import CONFIG_TYPE, MANIFEST_TYPE, Descriptor, Json, Layer, Pruned, StoredImage, is_digest
 
@@ -198,6 +198,7 @@ class Store:
         refers to and roots that no process uses go too.
         """
         with explained(self.home), locked(self._blobs_lock):
+            self._drop_damaged()
             gone = [image for image in self.images() if self._is_stale(image, older_than)]
             kept = [image for image in self.images() if image not in gone]
             if size_limit is not None:
@@ -205,6 +206,14 @@ class Store:
             for image in gone:
                 self.remove(image)
             return Pruned(tuple(gone), self._sweep())
+
+    def _drop_damaged(self) -> None:
+        """Take images out of the index that cannot be read, so that they do not stand in the way of the others."""
+        with locked(self._index_lock):
+            entries = index.read_index(self._index)
+            readable = [entry for entry in entries if is_readable(self.oci, entry)]
+            if len(readable) < len(entries):
+                index.write_index(self._index, readable)
 
     def _is_stale(self, image: StoredImage, older_than: float | None) -> bool:
         old = older_than is not None and time.time() - self._used(image) > older_than

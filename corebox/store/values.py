@@ -38,7 +38,9 @@ class Descriptor:
             InputError: ``image-damaged``.
         """
         match value:
-            case {"mediaType": str(media_type), "digest": str(digest), "size": int(size), **rest} if is_digest(digest):
+            case {"mediaType": str(media_type), "digest": str(digest), "size": int(size), **rest} if (
+                is_digest(digest) and size >= 0
+            ):
                 annotations = rest.get("annotations") or {}
                 if isinstance(annotations, dict):
                     return Descriptor(media_type, digest, size, {str(k): str(v) for k, v in annotations.items()})
@@ -95,4 +97,6 @@ def is_digest(text: str) -> bool:
 
 def image_damaged(what: str) -> InputError:
     """The error for a manifest, config, index or layer that is not as it should be."""
-    return InputError("image-damaged", f"the image is damaged: {what}", "build or pull it again")
+    return InputError(
+        "image-damaged", f"the image is damaged: {what}", "`corebox prune` removes it; then build or pull it"
+    )

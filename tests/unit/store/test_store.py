@@ -112,13 +112,26 @@ def test_an_unknown_and_an_ambiguous_name_are_told_apart(store: Store) -> None:
     assert ambiguous.value.code == "ambiguous-image"
 
 
-@pytest.mark.parametrize("damage", [b"", b"[]", b'{"layers":1}', b'{"layers":[{}],"config":{}}', b"\xff"])
+@pytest.mark.parametrize(
+    "damage", [b"", b"[]", b'{"layers":1}', b'{"layers":[{}],"config":{}}', b"\xff", b"[" * 100000]
+)
 def test_a_damaged_manifest_is_an_input_error(store: Store, damage: bytes) -> None:
     image = put_image(store, b"one")
     store.blob_path(image.manifest_digest).write_bytes(damage)
     with pytest.raises(InputError) as caught:
         store.images()
     assert caught.value.code == "image-damaged"
+
+
+def test_prune_removes_a_damaged_image_and_leaves_the_others(store: Store) -> None:
+    damaged = put_image(store, b"one", tags=("app:1",))
+    whole = put_image(store, b"two", tags=("app:2",))
+    store.blob_path(damaged.image_id).unlink()
+    with pytest.raises(InputError) as caught:
+        store.images()
+    assert "corebox prune" in caught.value.hint
+    store.prune()
+    assert store.images() == [whole]
 
 
 def test_notes_are_kept_by_kind_and_key(store: Store) -> None:
