@@ -136,6 +136,7 @@ def put_native(store: Store, assembly: Assembly, tags: Sequence[str]) -> StoredI
     manifest: Json = {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
+        "annotations": dict(recipe.labels),
         "layers": [
             Descriptor(each.media_type, each.digest, each.size, {LAYER_KIND: each.kind}).to_json() for each in layers
         ],

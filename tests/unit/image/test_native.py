@@ -67,6 +67,10 @@ def test_the_configuration_is_fixed_but_for_what_the_dockerfile_says(desk: Desk)
     assert image.labels == {"l": "v"}
 
 
+def test_the_labels_are_annotations_of_the_manifest_too(desk: Desk) -> None:
+    assert blob(desk.store, desk.build().manifest_digest)["annotations"] == {"l": "v"}
+
+
 def test_another_folder_gives_the_same_image(desk: Desk, tmp_path: Path) -> None:
     first = desk.build("app:1")
     (tmp_path / "elsewhere").mkdir()
