@@ -10,6 +10,7 @@ from typing import Any
 import corebox
 from corebox.actions.load import load
 from corebox.actions.signature import crash_signature
+from corebox.actions.source import needs_identity, plain_bundle
 from corebox.bundle import BundleReader, Manifest, Unpacked, read_manifest
 from corebox.debugger import ENVIRONMENT, gdb_command, gdbinit
 from corebox.engine import connect
@@ -40,6 +41,8 @@ class BuildOptions:
         load: hand the image to Docker or Podman if one answers.
         context: leave the build context in this folder.
         template: another ``Dockerfile.template``.
+        identity: the file with the private key of an encrypted bundle.
+        libraries: the archive with the files of a bare core, which is given in the bundle's place.
     """
 
     tags: tuple[str, ...] = ()
@@ -47,6 +50,8 @@ class BuildOptions:
     load: bool = False
     context: Path | None = None
     template: Path = field(default_factory=default_template)
+    identity: Path | None = None
+    libraries: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ def build(store: Store, bundle: Path, options: BuildOptions, progress: Progress 
         UsageError: ``bad-template``, ``needs-docker-builder``.
         HostError: ``no-gdb``, ``no-libpython``, ``no-space``, ``no-engine``.
     """
-    noted = _identity(store, bundle)
+    noted = _identity(store, bundle, options)
     progress("toolbox")
     toolbox = ensure_toolbox(store)
     known = _recall(store, noted, toolbox, options) if noted else None
@@ -115,7 +120,8 @@ def _build(
     store: Store, bundle: Path, toolbox: Toolbox, options: BuildOptions, work: Path, progress: Progress
 ) -> Built:
     progress("bundle")
-    with BundleReader(bundle) as reader:
+    plain = plain_bundle(bundle, options.identity, options.libraries, work)
+    with BundleReader(plain) as reader:
         unpacked = reader.unpack(work / "bundle")
     description = _describe(reader.manifest, unpacked, toolbox, options)
     assembly = assemble(store, unpacked, reader.manifest, toolbox.layer, description, progress=progress)
@@ -128,7 +134,7 @@ def _build(
         image_id = connect("docker").build(_context(store, assembly), tags)
         return Built(image_id, tags, unpacked.identity, layers, None, "docker")
     image = put_native(store, assembly, tags)
-    store.remember("bundle", _stat_key(bundle), {"identity": unpacked.identity})
+    store.remember("bundle", _stat_key(bundle, options), {"identity": unpacked.identity})
     store.remember("image", _image_key(unpacked.identity, toolbox, options), {"image_id": image.image_id})
     return Built(image.image_id, image.tags, unpacked.identity, layers, image)
 
@@ -137,11 +143,12 @@ def _context(store: Store, assembly: Assembly) -> Iterator[bytes]:
     return stream_context(store, assembly)
 
 
-def _identity(store: Store, bundle: Path) -> str | None:
+def _identity(store: Store, bundle: Path, options: BuildOptions) -> str | None:
     """The identity of this very file if it was built before; else only look whether it begins as a bundle."""
-    noted = store.recall("bundle", _stat_key(bundle)) if bundle.exists() else None
+    noted = store.recall("bundle", _stat_key(bundle, options)) if bundle.exists() else None
     if noted is None:
-        read_manifest(bundle)
+        if options.libraries is None and not needs_identity(bundle):
+            read_manifest(bundle)
         return None
     return str(noted["identity"])
 
@@ -160,10 +167,11 @@ def _recall(store: Store, identity: str, toolbox: Toolbox, options: BuildOptions
     return None
 
 
-def _stat_key(bundle: Path) -> str:
+def _stat_key(bundle: Path, options: BuildOptions) -> str:
     """A file that was not touched is not read again: a bundle can be gigabytes."""
-    status = bundle.stat()
-    return json.dumps([status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns])
+    files = [bundle, options.libraries] if options.libraries is not None and options.libraries.exists() else [bundle]
+    found = (file.stat() for file in files)
+    return json.dumps([[each.st_dev, each.st_ino, each.st_size, each.st_mtime_ns] for each in found])
 
 
 def _image_key(identity: str, toolbox: Toolbox, options: BuildOptions) -> str:

@@ -27,5 +27,7 @@ def _open(store: Store, subject: Subject) -> OpenedImage:
     if isinstance(subject, BareCore):
         raise InputError("bare-core", f"{subject.path} is the core itself", "give a bundle or an image")
     if isinstance(subject, BundleFile):
-        return open_image(store, store.find(build(store, subject.path, BuildOptions()).image_id))
+        return open_image(
+            store, store.find(build(store, subject.path, BuildOptions(identity=subject.identity)).image_id)
+        )
     return open_image(store, subject.image)

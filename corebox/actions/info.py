@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from corebox.actions.source import plain_bundle
 from corebox.actions.subject import BareCore, BundleFile, Subject
 from corebox.bundle import Manifest, read_manifest
 from corebox.coredump import open_core
@@ -46,7 +47,9 @@ def info(store: Store, subject: Subject, root: str = "/") -> Info:
         InputError: ``not-a-core``, ``bundle-damaged`` and the others of its reader.
     """
     if isinstance(subject, BundleFile):
-        return Info("bundle", str(subject.path), None, None, read_manifest(subject.path))
+        with store.workplace() as work:
+            manifest = read_manifest(plain_bundle(subject.path, subject.identity, None, work))
+        return Info("bundle", str(subject.path), None, None, manifest)
     if isinstance(subject, BareCore):
         with open_core(str(subject.path)) as core:
             manifest = collect(core, Wishes(root=root)).manifest

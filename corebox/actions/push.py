@@ -45,7 +45,7 @@ def _image_of(store: Store, subject: Subject, progress: Callable[[str], None]) -
         hint = f"where it crashed, run: corebox gather {subject.path} -o crash.corebox"
         raise InputError("bare-core", f"{subject.path} is a core without the files it was mapped from", hint)
     if isinstance(subject, BundleFile):
-        return store.find(build(store, subject.path, BuildOptions(), progress).image_id)
+        return store.find(build(store, subject.path, BuildOptions(identity=subject.identity), progress).image_id)
     return subject.image
 
 

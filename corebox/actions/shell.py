@@ -82,7 +82,7 @@ def _image_of(store: Store, subject: Subject, progress: Progress) -> StoredImage
             f"where it crashed, run: corebox gather {subject.path} -o crash.corebox",
         )
     if isinstance(subject, BundleFile):
-        built = build(store, subject.path, BuildOptions(), progress)
+        built = build(store, subject.path, BuildOptions(identity=subject.identity), progress)
         return store.find(built.image_id)
     return subject.image
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from corebox.actions.source import needs_identity
 from corebox.bundle import is_bundle
 from corebox.errors import InputError
 from corebox.store import Store, StoredImage
@@ -12,9 +13,10 @@ from corebox.store import Store, StoredImage
 
 @dataclass(frozen=True)
 class BundleFile:
-    """A bundle on disk."""
+    """A bundle on disk; ``identity`` is the file with the private key if it is encrypted."""
 
     path: Path
+    identity: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,13 @@ class Image:
 Subject = BundleFile | BareCore | Image
 
 
-def resolve(store: Store, text: str, fetching: Callable[[int], None] = lambda _: None) -> Subject:
+def resolve(
+    store: Store, text: str, fetching: Callable[[int], None] = lambda _: None, identity: Path | None = None
+) -> Subject:
     """What ``text`` names; a file that is there wins over an image of the same name.
 
     An image that the store does not have but whose name has a registry in it is pulled; ``fetching`` is told the bytes
-    as they come.
+    as they come. ``identity`` is the file with the private key for an encrypted bundle.
 
     Raises:
         InputError: ``no-such-file``, ``no-such-image``, ``cannot-read``, and those of ``pull_image``.
@@ -47,7 +51,7 @@ def resolve(store: Store, text: str, fetching: Callable[[int], None] = lambda _:
     """
     path = Path(text)
     if path.is_file():
-        return BundleFile(path) if is_bundle(path) else BareCore(path)
+        return BundleFile(path, identity) if is_bundle(path) or needs_identity(path) else BareCore(path)
     if path.is_dir():
         raise InputError("not-a-file", f"{text} is a directory", "give a bundle, a core or the name of an image")
     if text.endswith(".corebox") or text.startswith((".", os.sep)):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from corebox.actions.source import plain_bundle
 from corebox.actions.subject import BareCore, BundleFile, Subject
 from corebox.bundle import VERIFIED, ModuleProof, Verification, prove, verify_bundle
 from corebox.coredump import open_core
@@ -18,7 +19,8 @@ def verify(store: Store, subject: Subject, root: str = "/") -> Verification:
     """
     if isinstance(subject, BundleFile):
         with store.workplace() as scratch:
-            return verify_bundle(subject.path, str(scratch))
+            plain = plain_bundle(subject.path, subject.identity, None, scratch)
+            return verify_bundle(plain, str(scratch))._replace(subject=str(subject.path))
     if isinstance(subject, BareCore):
         with open_core(str(subject.path)) as core:
             return _verification(None, str(subject.path), prove(core, root))

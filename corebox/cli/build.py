@@ -12,6 +12,7 @@ from corebox.store import Store
 
 @click.command("build")
 @click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("libraries", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="Name of the image; may be given again.")
 @click.option(
     "--builder",
@@ -39,23 +40,28 @@ from corebox.store import Store
     help="Your own Dockerfile.template.",
 )
 @click.option("--check", is_flag=True, help="Build again from nothing and compare the image IDs.")
+@options.identity
 @options.as_json
 def command(
     bundle: Path,
+    libraries: Path | None,
     tags: tuple[str, ...],
     builder: str,
     load: bool,
     context: Path | None,
     template: Path | None,
     check: bool,
+    identity: Path | None,
     as_json: bool,
 ) -> int:
     """Turn a bundle into a container image.
 
     The image's root is the customer's files at their own paths, with our gdb under /.corebox. The same bundle gives
     the same image ID, and what has been built is not built again.
+
+    If only a core came: BUNDLE is the core, LIBRARIES the archive that the script of corebox request made.
     """
-    chosen = BuildOptions(tags, builder, load, context, template or default_template())
+    chosen = BuildOptions(tags, builder, load, context, template or default_template(), identity, libraries)
     built = build(Store.default(), bundle, chosen, output.progress())
     if as_json:
         output.say_json(built.to_json())

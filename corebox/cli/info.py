@@ -1,5 +1,7 @@
 """``corebox info``."""
 
+from pathlib import Path
+
 import click
 
 from corebox.actions.info import info
@@ -12,14 +14,15 @@ from corebox.store import Store
 @click.command("info")
 @options.subject
 @options.root
+@options.identity
 @options.as_json
-def command(subject: str, root: str, as_json: bool) -> int:
+def command(subject: str, root: str, identity: Path | None, as_json: bool) -> int:
     """Tell what crashed, how, and what is known of each module.
 
     SUBJECT is a bundle, an image in the store, or a bare core.
     """
     store = Store.default()
-    found = info(store, resolve(store, subject), root)
+    found = info(store, resolve(store, subject, identity=identity), root)
     if as_json:
         output.say_json(found.to_json())
         return 0

@@ -36,6 +36,7 @@ something; 5 a bug in corebox.
 # Where each command is, in the order in which the help lists them.
 COMMANDS = {
     "gather": "gather:command",
+    "request": "request:command",
     "info": "info:command",
     "verify": "verify:command",
     "shell": "shell:command",

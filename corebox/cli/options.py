@@ -28,6 +28,17 @@ def root(function: Function) -> Function:
     return option(function)
 
 
+def identity(function: Function) -> Function:
+    """--identity."""
+    option = click.option(
+        "--identity",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        metavar="FILE",
+        help="The private key (age or PEM) of an encrypted bundle.",
+    )
+    return option(function)
+
+
 def registry(function: Function) -> Function:
     """--ca-file and --plain-http."""
     ca_file = click.option(

@@ -23,14 +23,17 @@ from corebox.store import Store
     help="Every engine can pull gzip; Docker before 23 cannot pull zstd.",
 )
 @options.registry
-def command(subject: str, target: str, compression: str, ca_file: Path | None, plain_http: bool) -> int:
+@options.identity
+def command(
+    subject: str, target: str, compression: str, ca_file: Path | None, plain_http: bool, identity: Path | None
+) -> int:
     """Send a crash to a registry, where colleagues open it with corebox shell, or with docker run -it.
 
     Only what the registry lacks is sent. Credentials are those of docker login or podman login.
     """
     store = Store.default()
     chosen = PushOptions(target, Access(ca_file, plain_http), compression)
-    pushed = push(store, resolve(store, subject), chosen, output.progress(), meter("pushing"))
+    pushed = push(store, resolve(store, subject, identity=identity), chosen, output.progress(), meter("pushing"))
     output.table((layer.kind, output.size(layer.size), layer.how, layer.digest[:19]) for layer in pushed.layers)
     output.say(f"sent       {output.size(pushed.sent)}")
     output.say(f"digest     {pushed.digest}")

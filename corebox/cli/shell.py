@@ -18,21 +18,26 @@ from corebox.store import Store
 @click.option(
     "-e", "--executable", type=click.Path(path_type=Path), metavar="EXE", help="Another executable, e.g. unstripped."
 )
+@options.identity
 @options.engine
 @click.argument("gdb_arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
-    subject: str, core: Path | None, executable: Path | None, engine: str, gdb_arguments: tuple[str, ...]
+    subject: str,
+    core: Path | None,
+    executable: Path | None,
+    identity: Path | None,
+    engine: str,
+    gdb_arguments: tuple[str, ...],
 ) -> int:
-    r"""Open gdb on a crash, in a sandbox without network, with nothing of this machine in it.
+    """Open gdb on a crash, in a sandbox without network, with nothing of this machine in it.
 
-    A bundle is built first if need be. What follows -- goes to gdb:
-
-    \b
-      corebox shell crash.corebox -- -batch -ex bt
+    A bundle is built first if need be. What follows -- goes to gdb: corebox shell crash.corebox -- -batch -ex bt
     """
     store = Store.default()
     chosen = ShellOptions(core, executable, engine, gdb_arguments)
-    with prepare_session(store, resolve(store, subject, meter("pulling")), chosen, output.progress()) as session:
+    with prepare_session(
+        store, resolve(store, subject, meter("pulling"), identity), chosen, output.progress()
+    ) as session:
         for notice in session.notices:
             output.note(f"note: {notice}")
         tty = sys.stdin.isatty() and sys.stdout.isatty()

@@ -1,6 +1,7 @@
 """``corebox verify``."""
 
 from collections import Counter
+from pathlib import Path
 
 import click
 
@@ -13,15 +14,16 @@ from corebox.store import Store
 @click.command("verify")
 @options.subject
 @options.root
+@options.identity
 @options.as_json
-def command(subject: str, root: str, as_json: bool) -> int:
+def command(subject: str, root: str, identity: Path | None, as_json: bool) -> int:
     """Prove that each module is the file that was mapped.
 
     Every digest is checked and every build ID is read again, from the core's memory and from the file. Exit status 1 if
     anything is not proved.
     """
     store = Store.default()
-    result = verify(store, resolve(store, subject), root)
+    result = verify(store, resolve(store, subject, identity=identity), root)
     if as_json:
         output.say_json(verification_json(result))
         return 0 if result.ok else 1

@@ -1,0 +1,49 @@
+"""Make a bundle of what came from the customer: encrypted, or a core and an archive with its files."""
+
+import os
+from pathlib import Path
+
+from corebox.bundle import write_bundle
+from corebox.bundle.envelope import decrypt, is_encrypted
+from corebox.coredump import open_core
+from corebox.errors import UsageError
+from corebox.gather import Wishes, collect, unpacked_archive
+
+
+def plain_bundle(given: Path, identity: Path | None, libraries: Path | None, work: Path) -> Path:
+    """The bundle as a file that can be read: ``given`` itself, or a new one in the directory ``work``.
+
+    Args:
+        given: a bundle, encrypted or not, or a core.
+        identity: the file with the private key of an encrypted bundle.
+        libraries: the archive with the files of a core, as ``corebox request`` asks for.
+        work: a directory that is removed when the bundle has been read.
+
+    Raises:
+        UsageError: ``no-identity``.
+        InputError: ``bundle-damaged``, ``not-a-core``, ``not-an-archive``.
+        HostError: ``encryption-failed``, ``no-encryption-program``, ``no-space``.
+    """
+    if libraries is not None:
+        return _gather(given, libraries, work)
+    if not needs_identity(given):
+        return given
+    if identity is None:
+        raise UsageError("no-identity", f"{given} is encrypted", "give the file with the private key: --identity FILE")
+    plain = work / "decrypted.corebox"
+    with plain.open("xb") as out:
+        decrypt(str(given), str(identity), out)
+    return plain
+
+
+def needs_identity(given: Path) -> bool:
+    """Whether ``given`` is an encrypted bundle."""
+    return given.is_file() and os.access(given, os.R_OK) and is_encrypted(str(given))
+
+
+def _gather(core: Path, libraries: Path, work: Path) -> Path:
+    bundle = work / "gathered.corebox"
+    with unpacked_archive(str(libraries), str(work)) as root, open_core(str(core)) as opened:
+        collection = collect(opened, Wishes(root=root))
+        write_bundle(str(bundle), collection.manifest, collection.sources, opened, jobs=os.cpu_count() or 1)
+    return bundle

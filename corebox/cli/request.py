@@ -1,0 +1,37 @@
+"""``corebox request``."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from corebox.cli import output
+from corebox.coredump import open_core
+from corebox.gather import request_script
+
+
+@click.command("request")
+@click.argument("core")
+@click.option(
+    "-o",
+    "--output",
+    "out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the script here instead of to the standard output.",
+)
+def command(core: str, out: Path | None) -> int:
+    """Write a shell script that packs the files that CORE needs, for a customer without Python who sent only a core.
+
+    The customer runs it, sh request.sh, and sends the archive that it makes: corebox build CORE libs.tar.gz.
+    """
+    with open_core(core) as opened:
+        script = request_script(opened)
+    data = os.fsencode(script)  # names may be no UTF-8
+    if out is None:
+        sys.stdout.buffer.write(data)
+    else:
+        out.write_bytes(data)
+        output.note(f"send {out} to the customer, who runs it as: sh {out.name}")
+    return 0
