@@ -13,7 +13,7 @@ from typing import BinaryIO, Dict, Iterator, List, NamedTuple, Tuple
 
 from corebox.bundle import SUFFIX, write_bundle
 from corebox.coredump import open_core
-from corebox.errors import CoreboxError
+from corebox.errors import CoreboxError, UsageError
 from corebox.gather.collect import Wishes, collect
 from corebox.gather.compressed import write_sparse
 from corebox.gather.live import mapped_files
@@ -23,16 +23,26 @@ from corebox.gather.zipapp import make_zipapp
 PROGRAM = "corebox-gather.pyz"
 SCRIPT = "corebox-handler"
 LOG = "handler.log"
+_LONGEST_PATTERN = 127  # CORENAME_MAX_SIZE of the kernel, without the NUL
 
 _SCRIPT = """\
 #!/bin/sh
-# Called by the kernel for each crash: the core on standard input, process ID, name and time as arguments.
-# Turn it on:  echo '|@DIR@/corebox-handler %P %e %t' > /proc/sys/kernel/core_pattern
+# Called by the kernel for each crash: the core on standard input, process ID, time and name as arguments.
+# Turn it on:  echo '@PATTERN@' > /proc/sys/kernel/core_pattern
 # Turn it off: echo core > /proc/sys/kernel/core_pattern
 umask 077
-python3=$(command -v python3) || exec cat > @DIR@/"core.$1"
-exec "$python3" -S @DIR@/corebox-gather.pyz --handle @DIR@ --max-bundles @COUNT@ --max-bytes @BYTES@ \\
-    --crash "$1" "$2" "$3"
+pid=$1
+time=$2
+shift 2 # what is left is the name; older kernels split it at its spaces
+python3=$(command -v python3) || exec cat > @DIR@/"core.$pid"
+"$python3" -S @DIR@/corebox-gather.pyz --handle @DIR@ --max-bundles @COUNT@ --max-bytes @BYTES@ \\
+    --crash "$pid" "$time" "$*"
+status=$?
+if [ "$status" -gt 1 ]; then # the program did not even start: keep the core that it has not read
+    cat > @DIR@/"core.$pid"
+    [ -s @DIR@/"core.$pid" ] || rm -f @DIR@/"core.$pid"
+fi
+exit "$status"
 """
 
 
@@ -49,9 +59,17 @@ def install_handler(directory: str, program: str, limits: Limits) -> str:
     ``program`` is the one-file program that runs now, or "" to make one of the installed corebox.
 
     Raises:
+        UsageError: ``bad-handler-directory`` for a path that the kernel would not take.
         HostError: ``cannot-write``.
     """
     directory = os.path.abspath(directory)
+    pattern = "|{} %P %t %e".format(os.path.join(directory, SCRIPT))
+    if len(os.fsencode(pattern)) > _LONGEST_PATTERN or any(char.isspace() or char in "%'\\" for char in directory):
+        raise UsageError(
+            "bad-handler-directory",
+            "the kernel would not call a handler in {}".format(directory),
+            "choose a short path without spaces: --install-handler /var/crash/corebox",
+        )
     os.makedirs(directory, mode=0o700, exist_ok=True)
     target = os.path.join(directory, PROGRAM)
     if program:
@@ -62,17 +80,17 @@ def install_handler(directory: str, program: str, limits: Limits) -> str:
     script = os.path.join(directory, SCRIPT)
     text = _SCRIPT.replace("@COUNT@", str(limits.bundles)).replace("@BYTES@", str(limits.size))
     with open(script, "w") as file:
-        file.write(text.replace("@DIR@", quote(directory)))
+        file.write(text.replace("@DIR@", quote(directory)).replace("@PATTERN@", pattern))
     os.chmod(script, 0o700)
-    return "|{} %P %e %t".format(script)
+    return pattern
 
 
 def handle_crash(directory: str, core: BinaryIO, crash: Tuple[str, str, str], limits: Limits, jobs: int) -> int:
     """Make a bundle of the crash whose core is being written to us; keep the raw core when that fails.
 
-    ``crash`` is process ID, name and time (seconds) as the kernel gives them. Returns an exit status.
+    ``crash`` is process ID, time (seconds) and name as the kernel gives them. Returns an exit status.
     """
-    pid, name, when = crash
+    pid, when, name = crash
     base = "{}-{}-{}".format(
         "".join(c if c.isalnum() or c in "._+-" else "_" for c in name).lstrip(".") or "crash", pid, when
     )

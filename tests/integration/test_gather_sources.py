@@ -231,7 +231,7 @@ def test_handler_finds_files_that_are_deleted_while_it_works(program: Program, t
         program.library.unlink()
         with core.open("rb") as source:
             done = subprocess.run(
-                [str(place / "corebox-handler"), str(parent.pid), "app", "1700000000"], stdin=source, check=False
+                [str(place / "corebox-handler"), str(parent.pid), "1700000000", "app"], stdin=source, check=False
             )
         parent.kill()
     assert done.returncode == 0

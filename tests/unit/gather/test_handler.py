@@ -13,9 +13,9 @@ from corebox.gather.handler import Limits, handle_crash, surplus
 @pytest.fixture
 def handler(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     """An installed handler that keeps two bundles."""
-    place = tmp_path / "crash dumps"
+    place = tmp_path / "dumps"
     assert main(["--install-handler", str(place), "--max-bundles", "2"]) == 0
-    assert f"'|{place}/corebox-handler %P %e %t'" in capsys.readouterr().out
+    assert f"'|{place}/corebox-handler %P %t %e'" in capsys.readouterr().out
     return place
 
 
@@ -26,7 +26,7 @@ def feed(handler: Path, core: Path, *words: str) -> int:
 
 def test_each_crash_becomes_a_bundle_and_old_ones_go(handler: Path, core_path: Path) -> None:
     for when in ("1700000001", "1700000002", "1700000003"):
-        assert feed(handler, core_path, "999999999", "app", when) == 0
+        assert feed(handler, core_path, "999999999", when, "app") == 0
     bundles = sorted(path.name for path in handler.glob("*.corebox"))
     assert bundles == ["app-999999999-1700000002.corebox", "app-999999999-1700000003.corebox"]
     assert not list(handler.glob("*.core"))
@@ -36,12 +36,24 @@ def test_each_crash_becomes_a_bundle_and_old_ones_go(handler: Path, core_path: P
 def test_raw_core_is_kept_when_it_cannot_be_understood(handler: Path, tmp_path: Path) -> None:
     odd = tmp_path / "odd"
     odd.write_bytes(b"no core" * 1000)
-    assert feed(handler, odd, "999999999", "../../e vil", "1700000001") == 1
+    assert feed(handler, odd, "999999999", "1700000001", "../../e", "vil") == 1
     (raw,) = handler.glob("*.core")
     assert raw.name == "_.._e_vil-999999999-1700000001.core"
     assert raw.read_bytes() == odd.read_bytes()
     assert raw.stat().st_mode & 0o777 == 0o600
     assert "kept the raw core" in (handler / "handler.log").read_text()
+
+
+def test_raw_core_is_kept_when_the_program_does_not_start(handler: Path, core_path: Path) -> None:
+    (handler / "corebox-gather.pyz").write_bytes(b"import sys\nsys.exit(5)\n")
+    assert feed(handler, core_path, "4711", "1700000001", "app") == 5
+    assert (handler / "core.4711").read_bytes() == core_path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["with space", "x" * 120, "per%cent"])
+def test_directory_that_the_kernel_would_not_take_is_refused(tmp_path: Path, name: str) -> None:
+    assert main(["--install-handler", str(tmp_path / name)]) == 2
+    assert not (tmp_path / name).exists()
 
 
 def test_the_newest_stays_whatever_the_limits() -> None:
@@ -53,5 +65,5 @@ def test_the_newest_stays_whatever_the_limits() -> None:
 
 def test_handler_can_be_called_directly(tmp_path: Path, core_path: Path) -> None:
     with core_path.open("rb") as source:
-        assert handle_crash(str(tmp_path), source, ("999999999", "app", "1"), Limits(5, 1 << 30), 1) == 0
+        assert handle_crash(str(tmp_path), source, ("999999999", "1", "app"), Limits(5, 1 << 30), 1) == 0
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".corebox"] == ["app-999999999-1.corebox"]
