@@ -15,6 +15,7 @@ from corebox.bundle import BundleReader, Manifest, Unpacked, read_manifest
 from corebox.debugger import ENVIRONMENT, gdb_command, gdbinit
 from corebox.engine import connect
 from corebox.image import (
+    ADDED,
     Assembly,
     Description,
     Toolbox,
@@ -135,7 +136,9 @@ def _build(
         return Built(image_id, tags, unpacked.identity, layers, None, "docker")
     image = put_native(store, assembly, tags)
     store.remember("bundle", _stat_key(bundle, options), {"identity": unpacked.identity})
-    store.remember("image", _image_key(unpacked.identity, toolbox, options), {"image_id": image.image_id})
+    # Files that a template copies are no part of the key: such an image is built each time, from layers that are known.
+    if all(layer.kind != ADDED for layer in image.layers):
+        store.remember("image", _image_key(unpacked.identity, toolbox, options), {"image_id": image.image_id})
     return Built(image.image_id, image.tags, unpacked.identity, layers, image)
 
 

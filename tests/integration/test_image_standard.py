@@ -120,6 +120,9 @@ def test_a_company_s_template_adds_labels_and_gdb_scripts(fresh_lab: Lab, bundle
     (image,) = fresh_lab.done("images", "--json").json["images"]
     assert image["labels"]["com.acme.team"] == "core team"
     assert "acme" in fresh_lab.gdb("acme:1", "bubblewrap", "source /etc/acme/acme.gdb").output
+    (template.parent / "acme.gdb").write_text("echo changed\\n\n")
+    fresh_lab.build(bundle, "--template", template, "-t", "acme:1")
+    assert "changed" in fresh_lab.gdb("acme:1", "bubblewrap", "source /etc/acme/acme.gdb").output
 
 
 def test_a_template_in_the_configuration_is_used(fresh_lab: Lab, bundle: Path, template: Path, tmp_path: Path) -> None:
