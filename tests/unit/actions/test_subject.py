@@ -1,0 +1,63 @@
+"""What a SUBJECT is."""
+
+from pathlib import Path
+
+import pytest
+
+from corebox.actions.subject import BareCore, BundleFile, Image, resolve
+from corebox.errors import CoreboxError
+from corebox.store import Store
+from tests.support.images import put_random_image
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store with an image called random:1."""
+    store = Store(tmp_path / "home")
+    put_random_image(store, 1000)
+    return store
+
+
+def test_a_file_is_a_core_unless_it_is_a_bundle(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "core"
+    path.write_bytes(b"\x7fELF")
+    assert resolve(store, str(path)) == BareCore(path)
+
+
+@pytest.mark.parametrize("magic", [b"age-encryption.org/v1\n", b"corebox-openssl"], ids=["age", "none of ours"])
+def test_an_encrypted_file_is_a_bundle(store: Store, tmp_path: Path, magic: bytes) -> None:
+    path = tmp_path / "x.corebox"
+    path.write_bytes(magic + bytes(100))
+    key = tmp_path / "key"
+    expected = BundleFile(path, key) if magic.startswith(b"age") else BareCore(path)
+    assert resolve(store, str(path), identity=key) == expected
+
+
+def test_a_name_is_an_image(store: Store) -> None:
+    subject = resolve(store, "random:1")
+    assert isinstance(subject, Image)
+    assert subject.image.tags == ("random:1",)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("other:1", "no-such-image"),
+        ("team/other:1", "no-such-image"),
+        ("gone.corebox", "no-such-file"),
+        ("/no/such/core", "no-such-file"),
+        ("./core", "no-such-file"),
+        ("/tmp", "not-a-file"),
+    ],
+)
+def test_what_is_not_there_is_told_apart(store: Store, text: str, code: str) -> None:
+    with pytest.raises(CoreboxError) as raised:
+        resolve(store, text)
+    assert raised.value.code == code
+
+
+def test_a_name_with_a_registry_in_it_is_asked_for_there(store: Store) -> None:
+    """Port 9 of this machine answers nothing."""
+    with pytest.raises(CoreboxError) as raised:
+        resolve(store, "127.0.0.1:9/team/crash:1")
+    assert raised.value.code == "registry-unreachable"
