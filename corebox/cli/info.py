@@ -6,6 +6,7 @@ import click
 
 from corebox.actions.info import info
 from corebox.actions.subject import resolve
+from corebox.bundle.manifest import MemoryEntry
 from corebox.cli import options, output
 from corebox.gather.summary import summary_lines
 from corebox.store import Store
@@ -17,7 +18,7 @@ from corebox.store import Store
 @options.identity
 @options.as_json
 def command(subject: str, root: str, identity: Path | None, as_json: bool) -> int:
-    """Tell what crashed, how, and what is known of each module.
+    """Tell what crashed, how, its memory, and what is known of each module.
 
     SUBJECT is a bundle, an image in the store, or a bare core.
     """
@@ -31,8 +32,15 @@ def command(subject: str, root: str, identity: Path | None, as_json: bool) -> in
         output.say(f"identity:  {found.identity}")
     for line in summary_lines(found.manifest, None, 0):
         output.say(line)
+    if found.manifest.memory:
+        output.table([("MEMORY", "MAPPED", "RESIDENT", "IN THE CORE"), *map(_memory_row, found.manifest.memory)])
     output.table(
         (module.verdict, f"{module.start:#x}", module.memory or "no build ID", module.path)
         for module in found.manifest.modules
     )
     return 0
+
+
+def _memory_row(entry: MemoryEntry) -> tuple[str, ...]:
+    resident = "not known" if entry.resident is None else output.size(entry.resident)
+    return (entry.kind, output.size(entry.virtual), resident, output.size(entry.dumped))
