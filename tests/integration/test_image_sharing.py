@@ -54,6 +54,34 @@ def test_another_program_shares_toolbox_and_most_of_the_system(
     assert "shared by 2 images" in tree
 
 
+COUNT_MOVED = """
+import sys
+from pathlib import Path
+from corebox.actions.load import known_layers
+from corebox.engine import find_daemon
+from corebox.image import stream_archive
+from corebox.store import Store
+store = Store(Path(sys.argv[1]))
+image = store.find(sys.argv[2])
+print(sum(map(len, stream_archive(store, image, known_layers(find_daemon().layer_chains(), image)))))
+"""
+
+
+@pytest.mark.usefixtures("docker")
+def test_loading_a_second_crash_moves_its_core_alone(fresh_lab: Lab, bundle: Path, second_bundle: Path) -> None:
+    first, second = ("corebox-test:first", "corebox-test:second")
+    try:
+        fresh_lab.done("build", bundle, "--load", "-t", first)
+        core = fresh_lab.build(second_bundle, "-t", second)["layers"][-1]["size"]
+        moved = int(subprocess.check_output([sys.executable, "-c", COUNT_MOVED, fresh_lab.home, second]))
+        assert core < moved < core + 50_000
+        loaded = fresh_lab.done("build", second_bundle, "--load", "-t", second, "--json").json
+        shown = subprocess.check_output(["docker", "images", "--no-trunc", "-q", second], text=True)
+        assert shown.strip() == loaded["image_id"]
+    finally:
+        subprocess.run(["docker", "rmi", "-f", first, second], check=False)
+
+
 def test_core_and_bundle_come_back_bit_for_bit(lab: Lab, bundle: Path, crash: Crash, tmp_path: Path) -> None:
     image = lab.build(bundle)
     core, again = tmp_path / "out.core", tmp_path / "out.corebox"
