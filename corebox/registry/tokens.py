@@ -71,6 +71,8 @@ def _fetch(
             answer = pool.request("GET", realm + mark + query, headers=headers, redirect=False)
     except urllib3.exceptions.HTTPError as error:
         raise Cut(f"the token server does not answer ({type(error).__name__})") from error
+    if answer.status == 429 or answer.status >= 500:
+        raise Cut(f"the token server says HTTP {answer.status}")
     if answer.status in (400, 401, 403):
         raise refused(host, "in", answer.status)
     try:
