@@ -7,6 +7,7 @@ import json
 import ssl
 import threading
 from collections.abc import Mapping, Sequence
+from typing import cast
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import urllib3
@@ -19,6 +20,8 @@ from corebox.registry.faults import Cut, failed, lied, refused, unreachable
 from corebox.registry.reference import Reference
 from corebox.registry.tokens import answer_challenge
 
+#: urllib3 sends anything that has the buffer protocol; its annotations do not say so.
+Body = bytes | memoryview
 _MOST_JSON = 8 << 20
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
@@ -88,7 +91,7 @@ class Client:
         *,
         expect: Sequence[int],
         headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        body: Body | None = None,
         stream: bool = False,
     ) -> BaseHTTPResponse:
         """Send one request and return the answer, whose status is one of ``expect``; ``what`` is for messages.
@@ -112,7 +115,7 @@ class Client:
         raise failed(self.host, what, answer.status, detail)
 
     def _follow(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, stream: bool
+        self, method: str, url: str, headers: Mapping[str, str], body: Body | None, *, stream: bool
     ) -> BaseHTTPResponse:
         """Send, following redirects of GET (blobs often lie in an object store); no password goes to another host."""
         for _ in range(_MOST_REDIRECTS):
@@ -132,14 +135,20 @@ class Client:
         return url
 
     def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, stream: bool
+        self, method: str, url: str, headers: Mapping[str, str], body: Body | None, *, stream: bool
     ) -> BaseHTTPResponse:
         sent = {"User-Agent": "corebox", "Accept-Encoding": "identity", **headers}
         if self._authorization and urlsplit(url).netloc == api_host(self.host):
             sent["Authorization"] = self._authorization
         try:
             return self._pool.request(
-                method, url, headers=sent, body=body, redirect=False, preload_content=not stream, retries=False
+                method,
+                url,
+                headers=sent,
+                body=cast("bytes | None", body),
+                redirect=False,
+                preload_content=not stream,
+                retries=False,
             )
         except urllib3.exceptions.SSLError as error:
             raise self._untrusted(error) from error

@@ -4,7 +4,7 @@ A registry may forget an upload, and the blob begins again: Docker's (distributi
 a part of a chunk has arrived, so there only what was cut between two chunks goes on.
 """
 
-import os
+import mmap
 import re
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from corebox.registry.faults import Cut
 from corebox.registry.moving import Moving
 from corebox.store import Descriptor
 
-#: Bytes; what is lost by a cut, and what a thread holds in memory.
-CHUNK = 8 << 20
+#: Bytes. Registries sync each chunk to their disk, which costs more than what a cut costs to send again.
+CHUNK = 32 << 20
 #: The registry does not know the upload any more, or does not agree about how far it is.
 _LOST = (400, 404, 416)
 
@@ -29,7 +29,8 @@ def upload_blob(client: Client, blob: Descriptor, path: Path, source: str | None
         HostError: ``registry-unreachable``, ``registry-refused``, ``registry-failed``.
     """
     with path.open("rb") as file:
-        upload = _Upload(client, blob, file.fileno(), source, moving)
+        # Sent from the page cache: a chunk is never in our own memory.
+        upload = _Upload(client, blob, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), source, moving)
         patience = moving.patience()
         while True:
             reached = upload.reached
@@ -44,10 +45,11 @@ def upload_blob(client: Client, blob: Descriptor, path: Path, source: str | None
 class _Upload:
     """The state of an upload: its URL, None before it begins and when it was lost, and how far it is."""
 
-    def __init__(self, client: Client, blob: Descriptor, file: int, source: str | None, moving: Moving) -> None:
+    def __init__(self, client: Client, blob: Descriptor, file: mmap.mmap, source: str | None, moving: Moving) -> None:
         self._client = client
         self._blob = blob
-        self._file = file
+        self._mapped = file
+        self._file = memoryview(file)
         self._source = source
         self._moving = moving
         self._location: str | None = None
@@ -86,7 +88,7 @@ class _Upload:
         return True
 
     def _send(self, location: str, size: int) -> None:
-        data = os.pread(self._file, size, self._offset)
+        data = self._file[self._offset : self._offset + size]
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Range": f"{self._offset}-{self._offset + len(data) - 1}",
@@ -98,7 +100,7 @@ class _Upload:
         self._count(len(data))
 
     def _finish(self, location: str) -> None:
-        data = os.pread(self._file, self._blob.size - self._offset, self._offset)
+        data = self._file[self._offset : self._blob.size]
         url = f"{location}{'&' if '?' in location else '?'}digest={self._blob.digest}"
         headers = {"Content-Type": "application/octet-stream"}
         if self._offset:
@@ -110,6 +112,7 @@ class _Upload:
         self._count(len(data))
 
     def _count(self, sent: int) -> None:
+        self._mapped.madvise(mmap.MADV_DONTNEED)  # what was sent need not stay in our address space
         self._offset += sent
         self.reached = max(self.reached, self._offset)
         self._moving.moved(sent)

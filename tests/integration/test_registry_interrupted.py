@@ -17,7 +17,7 @@ from corebox.store import Store
 from tests.support.images import put_random_image
 from tests.support.registry import BadNetwork, Registry, running
 
-SIZE = 64 << 20
+SIZE = 192 << 20
 MIB = 1 << 20
 
 
