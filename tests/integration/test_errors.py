@@ -95,7 +95,7 @@ def test_an_unreadable_directory(tmp_path: Path, zipapp: Path) -> None:
         cwd="/tmp",
     )
     result = Result(finished.returncode, finished.stdout, finished.stderr)
-    assert_one_message(result, 4, str(secret), "ermission")
+    assert_one_message(result, 3, str(secret), "ermission")
 
 
 def test_no_engine(lab: Lab, bundle: Path, tmp_path: Path) -> None:
