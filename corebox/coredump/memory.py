@@ -19,6 +19,8 @@ class Memory:
         self._descriptor = descriptor
         self._segments = sorted((s for s in segments if s.file_size), key=lambda s: s.address)
         self._starts: List[int] = [s.address for s in self._segments]
+        self.lowest = min(self._starts, default=0)
+        self.highest = max((s.address + s.file_size for s in self._segments), default=0)
 
     def read(self, address: int, size: int) -> bytes:
         """Exactly ``size`` bytes; raises InputError memory-not-in-core if not all of them are there."""
@@ -81,13 +83,13 @@ class Memory:
         return b""
 
 
-def read_words(memory: Memory, start: int, end: int) -> Set[int]:
-    """The distinct words at aligned addresses from ``start`` to ``end``."""
+def read_pointers(memory: Memory, start: int, end: int) -> Set[int]:
+    """The distinct aligned words from ``start`` to ``end`` that lie between the lowest and the highest address."""
     words: Set[int] = set()
     for _, data in memory.pieces(-(-start // 8) * 8, end):
         found = array("Q" if memory.word_size == 8 else "I")
         found.frombytes(data[: len(data) // found.itemsize * found.itemsize])
         if (memory.order == "<") != (sys.byteorder == "little"):
             found.byteswap()
-        words.update(found)
+        words.update(word for word in found if memory.lowest <= word < memory.highest)
     return words

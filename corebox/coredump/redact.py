@@ -16,7 +16,7 @@ from corebox.coredump.core import CoreFile
 from corebox.coredump.disk import read_at
 from corebox.coredump.header import PF_W
 from corebox.coredump.linkmap import AT_RANDOM
-from corebox.coredump.memory import read_words
+from corebox.coredump.memory import read_pointers
 from corebox.coredump.slim import module_ranges
 from corebox.coredump.values import Extent
 
@@ -118,7 +118,7 @@ def read_current_environment(core: CoreFile) -> Set[bytes]:
         for segment in core.segments:
             if segment.flags & PF_W and start <= segment.address < end:
                 stop = min(end, segment.address + min(segment.file_size, MOST_DATA))
-                for word in sorted(read_words(core.memory, segment.address, stop)):
+                for word in sorted(read_pointers(core.memory, segment.address, stop)):
                     strings.update(_strings_at(core, word, known))
     return strings
 

@@ -11,7 +11,7 @@ from corebox.coredump.core import CoreFile
 from corebox.coredump.disk import PAGE
 from corebox.coredump.header import PF_W
 from corebox.coredump.linkmap import AT_RANDOM, walk_entries
-from corebox.coredump.memory import read_words
+from corebox.coredump.memory import read_pointers
 from corebox.coredump.modules import AT_SYSINFO_EHDR, image_end
 from corebox.coredump.notes import NT_PRSTATUS, parse_registers, read_notes
 from corebox.coredump.rewrite import Ranges, Run, place_runs, plan_rewrite
@@ -26,7 +26,7 @@ LINK_MAP_SIZE = 2048  # glibc's private struct link_map, with the offsets of thr
 # a container, and a printer of containers follows nodes to nodes to texts.
 REACH = (8192, 8192, 512, 512)
 CELL = 512
-MOST_CELLS = 400000
+MOST_CELLS = 300000
 
 Range = Tuple[int, int]
 
@@ -49,7 +49,7 @@ def plan_slim(core: CoreFile) -> SlimPlan:
     kept = stacks + list(module_ranges(core)) + list(_link_map(core))
     pointers = {word for words in registers for word in words}
     for start, end in stacks:
-        words = read_words(core.memory, start, min(end, start + LONGEST_SEARCH))
+        words = read_pointers(core.memory, start, min(end, start + LONGEST_SEARCH))
         pointers.update(word for word in words if core.memory.segment_at(word) is not None)
     kept += _follow(core, pointers)
     ranges = Ranges((start & -PAGE, -(-end & -PAGE)) for start, end in kept)
@@ -116,5 +116,5 @@ def _follow(core: CoreFile, pointers: Set[int]) -> List[Range]:
         pointers = set()
         for cell in sorted(fresh)[: MOST_CELLS - len(cells)]:
             cells.add(cell)
-            pointers |= read_words(core.memory, cell * CELL, (cell + 1) * CELL)
-    return [(cell * CELL, (cell + 1) * CELL) for cell in cells]
+            pointers |= read_pointers(core.memory, cell * CELL, (cell + 1) * CELL)
+    return [(page * PAGE, (page + 1) * PAGE) for page in {cell * CELL // PAGE for cell in cells}]
