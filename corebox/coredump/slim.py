@@ -47,7 +47,9 @@ def plan_slim(core: CoreFile) -> SlimPlan:
     registers = list(_registers(core))
     stacks = list(_stacks(core, registers))
     kept = stacks + list(module_ranges(core)) + list(_link_map(core))
-    pointers = {word for words in registers for word in words}
+    pointers = {word for words in registers for word in words if core.memory.segment_at(word) is not None}
+    # Whatever else there is too much of: the thread's descriptor and its static thread-local storage before it.
+    kept += [(pointer - PAGE, pointer + REACH[0]) for pointer in pointers]
     for start, end in stacks:
         words = read_pointers(core.memory, start, min(end, start + LONGEST_SEARCH))
         pointers.update(word for word in words if core.memory.segment_at(word) is not None)
