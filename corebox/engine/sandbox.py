@@ -70,6 +70,8 @@ class RootEntries:
 
 # These are the kernel's, the sandbox's or the engine's own; a customer's file there is of no use to gdb.
 _OURS = {".corebox", "proc", "sys", "dev", "etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/mtab"}
+# Our own dynamic loader would obey them (ld.so(8)), and gdb would start with the customer's libraries in it.
+_OURS |= {"etc/ld.so.preload", "etc/ld.so.cache"}
 
 
 def read_root_entries(root: Path) -> RootEntries:

@@ -28,6 +28,13 @@ def test_the_top_of_the_root_is_mounted_and_links_are_made_again(root: Path) -> 
     assert entries.symlinks == (("etc/os-release", "../usr/lib/os-release"), ("lib", "usr/lib"))
 
 
+@pytest.mark.parametrize("name", ["ld.so.preload", "ld.so.cache"])
+def test_our_loader_is_not_told_what_to_load(root: Path, name: str) -> None:
+    before = read_root_entries(root)
+    (root / "etc" / name).write_text("/opt/app/evil.so")
+    assert read_root_entries(root) == before
+
+
 def test_a_link_in_place_of_etc_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "etc").symlink_to("/etc")
     assert read_root_entries(tmp_path).symlinks == (("etc", "/etc"),)
