@@ -45,10 +45,11 @@ def _section(name: str, text: str) -> str:
 
 
 def _help(command: click.Command, name: str) -> str:
-    parent = click.Context(click.Group(), info_name=name.rpartition(" ")[0]) if " " in name else None
-    context = click.Context(command, info_name=name.rpartition(" ")[2], parent=parent, max_content_width=_WIDTH)
-    context.terminal_width = _WIDTH
-    return command.get_help(context)
+    """The help as the program shows it: settings of the program, e.g. -h, hold for all commands beneath it."""
+    above, _, last = name.rpartition(" ")
+    parent = click.Context(program, info_name=above, **program.context_settings) if above else None
+    settings = command.context_settings | {"max_content_width": _WIDTH, "terminal_width": _WIDTH}
+    return command.get_help(click.Context(command, info_name=last, parent=parent, **settings))
 
 
 def _gather_help() -> str:
