@@ -60,6 +60,8 @@ def gdbinit(libthread_db: Iterable[str], scripts: Iterable[str]) -> str:
         "# Written by corebox. Runs before the core is opened.",
         "set debuginfod enabled off",
         "set confirm off",
+        # On again at the first prompt: nobody wants to page through what gdb says while it opens the core.
+        "set pagination off",
         "set history save off",
         "set debug-file-directory /.corebox/debug:/usr/lib/debug",
         # The sandbox is what makes running the customer's code acceptable; the path is narrow all the same.

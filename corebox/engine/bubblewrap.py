@@ -28,7 +28,8 @@ class Bubblewrap:
         with _filter_descriptor() as seccomp:
             options = ["--seccomp", str(seccomp)] if tty and seccomp is not None else ["--new-session"]
             inherited = [seccomp] if seccomp is not None else []
-            return attach(plan_command(sandbox, command, options), pass_fds=inherited)
+            # On a terminal Ctrl-C reaches bwrap as well, which would die of it and take gdb along.
+            return attach(plan_command(sandbox, command, options), pass_fds=inherited, shielded=tty)
 
     def run(self, sandbox: Sandbox, command: Sequence[str], time_limit: float) -> Finished:
         """Run ``command`` without input and return what it wrote."""

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-def attach(command: Sequence[str], pass_fds: Sequence[int] = ()) -> int:
+def attach(command: Sequence[str], pass_fds: Sequence[int] = (), shielded: bool = False) -> int:
     """Run ``command`` with our own standard streams and return its status (128 + number for a signal).
 
-    Ctrl-C belongs to the child while it runs: gdb uses it to stop a long print.
+    Ctrl-C belongs to the child while it runs: gdb uses it to stop a long print. A ``shielded`` command ignores it
+    and leaves it to what it starts; gdb sets a handler of its own (async_init_signals in gdb/event-top.c).
     """
-    with _restored_terminal(), _ctrl_c_for_the_child(), subprocess.Popen(command, pass_fds=pass_fds) as child:
+    with _restored_terminal(), _ctrl_c_for_the_child(shielded), subprocess.Popen(command, pass_fds=pass_fds) as child:
         return exit_status(child.wait())
 
 
@@ -24,11 +25,11 @@ def exit_status(code: int) -> int:
 
 
 @contextmanager
-def _ctrl_c_for_the_child() -> Iterator[None]:
+def _ctrl_c_for_the_child(shielded: bool) -> Iterator[None]:
     def ignore(_number: int, _frame: FrameType | None) -> None:
-        """A handler and not SIG_IGN, because exec keeps the latter and gdb would never see Ctrl-C."""
+        """A handler ends with exec, so that the child has the default again; SIG_IGN stays (signal(7))."""
 
-    previous = signal.signal(signal.SIGINT, ignore)
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN if shielded else ignore)
     try:
         yield
     finally:

@@ -36,6 +36,7 @@ def greet():
     """Print the banner once, at the first prompt, which a batch run never reaches."""
     gdb.events.before_prompt.disconnect(greet)
     print("\n".join(banner(json.loads(MANIFEST.read_bytes()))))
+    gdb.execute("set pagination on")  # last: gdb has counted the lines so far
 
 
 gdb.events.before_prompt.connect(greet)
