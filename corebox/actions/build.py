@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from corebox.debugger import ENVIRONMENT, gdb_command, gdbinit
 from corebox.engine import connect
 from corebox.image import (
     ADDED,
-    Assembly,
     Description,
     Toolbox,
     assemble,
@@ -132,7 +131,7 @@ def _build(
         write_context(store, assembly, options.context)
     if options.builder == "docker":
         progress("docker")
-        image_id = connect("docker").build(_context(store, assembly), tags)
+        image_id = connect("docker").build(stream_context(store, assembly), tags)
         return Built(image_id, tags, unpacked.identity, layers, None, "docker")
     image = put_native(store, assembly, tags)
     store.remember("bundle", _stat_key(bundle, options), {"identity": unpacked.identity})
@@ -140,10 +139,6 @@ def _build(
     if all(layer.kind != ADDED for layer in image.layers):
         store.remember("image", _image_key(unpacked.identity, toolbox, options), {"image_id": image.image_id})
     return Built(image.image_id, image.tags, unpacked.identity, layers, image)
-
-
-def _context(store: Store, assembly: Assembly) -> Iterator[bytes]:
-    return stream_context(store, assembly)
 
 
 def _identity(store: Store, bundle: Path, options: BuildOptions) -> str | None:
