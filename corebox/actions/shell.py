@@ -15,7 +15,7 @@ from corebox.debugger import CORE, ENVIRONMENT, REPLACED_EXECUTABLE, TOOLBOX, gd
 from corebox.engine import Engine, Mount, Sandbox, choose_engine
 from corebox.errors import InputError
 from corebox.gather.collect import check_executable
-from corebox.image import OpenedImage, open_image
+from corebox.image import OpenedImage, copy_sparse, open_image
 from corebox.store import Store, StoredImage
 
 Progress = Callable[[str], None]
@@ -130,8 +130,7 @@ def _readable(path: Path, engine: Engine, work: Path) -> Path:
         if engine.name == "bubblewrap" or os.getuid() or status.st_mode & stat.S_IROTH:
             return path.resolve()
         copy = work / path.name
-        with path.open("rb") as source, copy.open("xb") as target:
-            _copy_sparse(source.fileno(), target.fileno(), status.st_size)
+        copy_sparse(path, copy)
         copy.chmod(0o444)
         work.chmod(0o755)
         return copy
@@ -140,16 +139,3 @@ def _readable(path: Path, engine: Engine, work: Path) -> Path:
     except OSError as error:
         hint = f"check owner and permissions: ls -ld {path}"
         raise InputError("cannot-read", f"cannot read {path}: {error.strerror}", hint) from error
-
-
-def _copy_sparse(source: int, target: int, size: int) -> None:
-    os.truncate(target, size)
-    end = 0
-    while end < size:
-        try:
-            start = os.lseek(source, end, os.SEEK_DATA)
-        except OSError:  # ENXIO: only a hole is left
-            return
-        end = os.lseek(source, start, os.SEEK_HOLE)
-        while start < end:
-            start += os.copy_file_range(source, target, end - start, start, start)

@@ -10,6 +10,7 @@ from typing import BinaryIO, Callable, Dict, Iterator, Optional
 
 from corebox.bundle import zstd
 from corebox.bundle.compression import GZIP_MAGIC
+from corebox.bundle.unpack import write_all
 from corebox.errors import HostError, InputError
 from corebox.gather import lz4
 
@@ -90,16 +91,10 @@ def _write_pages(descriptor: int, data: bytes, offset: int) -> None:
         if page.strip(b"\0") if page[:1] == b"\0" else page:
             begin = at if begin is None else begin
         elif begin is not None:
-            _pwrite_all(descriptor, data[begin:at], offset + begin)
+            write_all(descriptor, data[begin:at], offset + begin)
             begin = None
     if begin is not None:
-        _pwrite_all(descriptor, data[begin:], offset + begin)
-
-
-def _pwrite_all(descriptor: int, data: bytes, offset: int) -> None:
-    while data:
-        written = os.pwrite(descriptor, data, offset)
-        data, offset = data[written:], offset + written
+        write_all(descriptor, data[begin:], offset + begin)
 
 
 def _unzstd(source: BinaryIO) -> Iterator[bytes]:

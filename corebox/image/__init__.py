@@ -2,7 +2,7 @@
 
 from corebox.image.archive import stream_archive
 from corebox.image.context import stream_context, write_context
-from corebox.image.export import export_bundle, export_core
+from corebox.image.export import copy_sparse, export_bundle, export_core
 from corebox.image.layers import ADDED, KINDS
 from corebox.image.native import Assembly, BuiltLayer, Description, assemble, put_native
 from corebox.image.opened import OpenedImage, open_image
@@ -28,6 +28,7 @@ __all__ = [
     "OpenedImage",
     "Toolbox",
     "assemble",
+    "copy_sparse",
     "default_template",
     "ensure_toolbox",
     "export_bundle",

@@ -10,6 +10,7 @@ from pathlib import Path
 from corebox.bundle import WrittenBundle, write_bundle
 from corebox.coredump import open_core, restore
 from corebox.coredump.disk import data_extents
+from corebox.coredump.sending import copy_range
 from corebox.errors import HostError, InputError
 from corebox.image.corelayer import LAYOUT_FILE
 from corebox.image.layers import OURS
@@ -58,16 +59,14 @@ def export_bundle(opened: OpenedImage, out: Path) -> WrittenBundle:
 
 
 def copy_sparse(source: Path, target: Path) -> None:
-    """Copy a file into a new one, leaving its holes out."""
+    """Copy a file into a new one, leaving its holes out; raises OSError if it becomes shorter meanwhile."""
     with source.open("rb") as old, target.open("xb") as new:
         target.chmod(0o600)
         size = os.fstat(old.fileno()).st_size
         new.truncate(size)
         for extent in data_extents(old.fileno(), size):
-            at, end = extent.offset, extent.offset + extent.size
-            while at < end:
-                os.lseek(new.fileno(), at, os.SEEK_SET)
-                at += os.sendfile(new.fileno(), old.fileno(), at, end - at)
+            os.lseek(new.fileno(), extent.offset, os.SEEK_SET)
+            copy_range(old.fileno(), extent.offset, extent.size, new.fileno())
 
 
 @contextmanager
