@@ -11,9 +11,11 @@ import corebox
 from corebox.actions.load import load
 from corebox.actions.signature import crash_signature
 from corebox.actions.source import needs_identity, plain_bundle
+from corebox.actions.subject import BareCore, BundleFile, Subject
 from corebox.bundle import BundleReader, Manifest, Unpacked, read_manifest
 from corebox.debugger import ENVIRONMENT, gdb_command, gdbinit
 from corebox.engine import connect
+from corebox.errors import InputError
 from corebox.image import (
     ADDED,
     Description,
@@ -102,6 +104,20 @@ def build(store: Store, bundle: Path, options: BuildOptions, progress: Progress 
         progress("engine")
         return Built(**{**vars(built), "loaded": load(store, built.image)})
     return built
+
+
+def image_of(store: Store, subject: Subject, progress: Progress = lambda _: None) -> StoredImage:
+    """The image of ``subject``, built if it is a bundle that has not been built yet.
+
+    Raises:
+        InputError: ``bare-core``, and those of ``build``.
+    """
+    if isinstance(subject, BareCore):
+        hint = f"where it crashed, run: corebox gather {subject.path} -o crash.corebox"
+        raise InputError("bare-core", f"{subject.path} is a core without the files it was mapped from", hint)
+    if isinstance(subject, BundleFile):
+        return store.find(build(store, subject.path, BuildOptions(identity=subject.identity), progress).image_id)
+    return subject.image
 
 
 def rebuild(store: Store, bundle: Path, options: BuildOptions, progress: Progress = lambda _: None) -> Built:

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from corebox.actions.build import BuildOptions, build
-from corebox.actions.subject import BareCore, BundleFile, Subject
-from corebox.errors import InputError, UsageError
+from corebox.actions.build import image_of
+from corebox.actions.subject import Subject
+from corebox.errors import UsageError
 from corebox.registry import Access, Pushed, Reference, parse_reference, push_image
 from corebox.store import Store, StoredImage
 
@@ -36,17 +36,8 @@ def push(
     reference = parse_reference(options.target)
     if reference.digest:
         raise UsageError("bad-reference", "a digest cannot be pushed to", "give a tag: HOST/REPOSITORY:TAG")
-    image = _image_of(store, subject, progress)
+    image = image_of(store, subject, progress)
     return push_image(store, image, _tagged(reference, image), options.access, options.compression, sending)
-
-
-def _image_of(store: Store, subject: Subject, progress: Callable[[str], None]) -> StoredImage:
-    if isinstance(subject, BareCore):
-        hint = f"where it crashed, run: corebox gather {subject.path} -o crash.corebox"
-        raise InputError("bare-core", f"{subject.path} is a core without the files it was mapped from", hint)
-    if isinstance(subject, BundleFile):
-        return store.find(build(store, subject.path, BuildOptions(identity=subject.identity), progress).image_id)
-    return subject.image
 
 
 def _tagged(reference: Reference, image: StoredImage) -> Reference:

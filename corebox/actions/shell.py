@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from corebox.actions.build import BuildOptions, build
-from corebox.actions.subject import BareCore, BundleFile, Subject
+from corebox.actions.build import image_of
+from corebox.actions.subject import Subject
 from corebox.bundle.prove import compare_build_ids
 from corebox.coredump import open_core, read_elf
 from corebox.debugger import CORE, ENVIRONMENT, REPLACED_EXECUTABLE, TOOLBOX, gdb_command
@@ -16,7 +16,7 @@ from corebox.engine import Engine, Mount, Sandbox, choose_engine
 from corebox.errors import InputError
 from corebox.gather.collect import check_executable
 from corebox.image import OpenedImage, copy_sparse, open_image
-from corebox.store import Store, StoredImage
+from corebox.store import Store
 
 Progress = Callable[[str], None]
 
@@ -52,7 +52,7 @@ def prepare_session(
         HostError: ``no-engine``.
     """
     engine = choose_engine(options.engine)
-    opened = open_image(store, _image_of(store, subject, progress))
+    opened = open_image(store, image_of(store, subject, progress))
     core = options.core or opened.core
     if core is None:
         raise InputError("no-core", "the bundle was made without its core", "give the core: corebox shell -c CORE ...")
@@ -72,19 +72,6 @@ def prepare_session(
         environment = {**ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb")}
         sandbox = Sandbox(opened.root, tuple(mounts), environment)
         yield Session(engine, sandbox, tuple(gdb_command(inside, options.gdb_arguments)), notices)
-
-
-def _image_of(store: Store, subject: Subject, progress: Progress) -> StoredImage:
-    if isinstance(subject, BareCore):
-        raise InputError(
-            "bare-core",
-            f"{subject.path} is a core without the files it was mapped from",
-            f"where it crashed, run: corebox gather {subject.path} -o crash.corebox",
-        )
-    if isinstance(subject, BundleFile):
-        built = build(store, subject.path, BuildOptions(identity=subject.identity), progress)
-        return store.find(built.image_id)
-    return subject.image
 
 
 def _executable(opened: OpenedImage, options: ShellOptions) -> tuple[str | None, Path | None]:
