@@ -18,8 +18,7 @@ import docker.errors
 import requests.exceptions
 from docker.types import Mount as BindMount
 
-from corebox.engine.base import time_limit_passed
-from corebox.engine.sandbox import Finished, RootEntries, Sandbox, read_root_entries
+from corebox.engine.sandbox import RootEntries, Sandbox, read_root_entries
 from corebox.engine.terminal import attach
 from corebox.errors import HostError
 
@@ -66,20 +65,8 @@ class DockerEngine:
                 f"install it, or use --engine bubblewrap: apt-get install {self.name}",
             )
         with self._container(sandbox, command, tty=tty, stdin_open=True) as container:
-            host = self._client.api.base_url.replace("http+docker://localhost", _socket_of(self._client))
-            address = ["--host" if self.name == "docker" else "--url", host]
+            address = ["--host" if self.name == "docker" else "--url", _socket_of(self._client)]
             return attach([program, *address, "start", "--attach", "--interactive", container.id])
-
-    def run(self, sandbox: Sandbox, command: Sequence[str], time_limit: float) -> Finished:
-        """Run ``command`` without input and return what it wrote."""
-        with self._container(sandbox, command) as container:
-            container.start()
-            try:
-                status = container.wait(timeout=time_limit)["StatusCode"]
-            except (requests.exceptions.ConnectionError, requests.exceptions.ReadTimeout) as error:
-                raise time_limit_passed(time_limit) from error
-            output = container.logs(stdout=True, stderr=False)
-            return Finished(status, output, container.logs(stdout=False, stderr=True))
 
     def build(self, context: Iterable[bytes], tags: Sequence[str]) -> str:
         """Build an image from a stream of a tar with a Dockerfile, and return its ID.
@@ -109,29 +96,6 @@ class DockerEngine:
                 if "error" in answer:
                     raise _failed(self.name, answer["error"])
 
-    def save(self, image: str) -> Iterator[bytes]:
-        """The image as an archive, in pieces."""
-        with _translated(self.name):
-            yield from self._client.images.get(image).save()
-
-    def remove(self, image: str) -> None:
-        """Remove an image from the engine."""
-        with _translated(self.name):
-            self._client.images.remove(image, force=True)
-
-    def has_image(self, image: str) -> bool:
-        """Whether the engine has an image of this ID or name."""
-        return self.layers_of(image) is not None
-
-    def layers_of(self, image: str) -> tuple[str, ...] | None:
-        """The diff IDs of an image that the engine has, else None."""
-        with _translated(self.name):
-            try:
-                attributes = self._client.images.get(image).attrs
-            except docker.errors.ImageNotFound:
-                return None
-            return tuple(attributes["RootFS"].get("Layers") or ())
-
     def layer_chains(self) -> set[tuple[str, ...]]:
         """The layers of every image in the engine, as tuples of diff IDs from the bottom."""
         with _translated(self.name):
@@ -155,7 +119,9 @@ class DockerEngine:
         data = _symlinks_tar(entries)
         tag = hashlib.sha256(data).hexdigest()[:12]
         name = f"corebox-mount-points:{tag}"
-        if not self.has_image(name):
+        try:
+            self._client.images.get(name)
+        except docker.errors.ImageNotFound:
             self._client.api.import_image_from_data(data, repository="corebox-mount-points", tag=tag)
         return name
 
@@ -211,9 +177,7 @@ def _socket_of(client: docker.DockerClient) -> str:
 def _translated(name: str) -> Iterator[None]:
     try:
         yield
-    except docker.errors.DockerException as error:
-        raise _failed(name, _last_words(error)) from error
-    except requests.exceptions.RequestException as error:
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
         raise _failed(name, _last_words(error)) from error
 
 

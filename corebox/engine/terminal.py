@@ -4,18 +4,28 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
 
-def attach(command: Sequence[str], pass_fds: Sequence[int] = (), shielded: bool = False) -> int:
+def attach(
+    command: Sequence[str],
+    pass_fds: Sequence[int] = (),
+    shielded: bool = False,
+    prepare: Callable[[], None] | None = None,
+) -> int:
     """Run ``command`` with our own standard streams and return its status (128 + number for a signal).
 
     Ctrl-C belongs to the child while it runs: gdb uses it to stop a long print. A ``shielded`` command ignores it
     and leaves it to what it starts; gdb sets a handler of its own (async_init_signals in gdb/event-top.c).
+    ``prepare`` runs in the child before it becomes the command.
     """
-    with _restored_terminal(), _ctrl_c_for_the_child(shielded), subprocess.Popen(command, pass_fds=pass_fds) as child:
+    with (
+        _restored_terminal(),
+        _ctrl_c_for_the_child(shielded),
+        subprocess.Popen(command, pass_fds=pass_fds, preexec_fn=prepare) as child,  # noqa: PLW1509  # no thread of ours runs by then
+    ):
         return exit_status(child.wait())
 
 

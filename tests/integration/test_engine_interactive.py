@@ -59,3 +59,11 @@ def test_a_session_at_a_terminal(lab: Lab, bundle: Path, engine: str) -> None:
     typist.type(b"backtrace 1\n")
     assert b"compare (left=" in typist.wait_for(PROMPT)
     assert typist.leave() == 0
+
+
+def test_a_session_under_bubblewrap_has_bounded_memory_and_leaves_no_core(lab: Lab, bundle: Path) -> None:
+    """A container has the engine's own limits; here the kernel keeps them (setrlimit(2))."""
+    names = ("RLIMIT_DATA", "RLIMIT_CORE")
+    script = "import resource; print('limits', *(resource.getrlimit(getattr(resource, name))[1] for name in {}))"
+    shown = lab.gdb(bundle, "bubblewrap", "python " + script.format(names)).output
+    assert f"limits {16 << 30} 0" in shown
