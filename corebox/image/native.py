@@ -3,7 +3,6 @@
 A pure function of bundle, toolbox, symbols and template: nothing of the clock, the machine or the user is in it.
 """
 
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +15,11 @@ from corebox.image.recipe import Recipe, parse_recipe
 from corebox.image.tar import Entry, key_of, write_tar
 from corebox.image.template import LayerFile, render_template
 from corebox.store import Descriptor, Layer, Store, StoredImage
-from corebox.store.values import LAYER_KIND, MANIFEST_TYPE, Json
+from corebox.store.values import LAYER_KIND, MANIFEST_TYPE, Json, host_architecture
 
 EPOCH = "1970-01-01T00:00:00Z"
 _LAYER_RECORD = "layer"
 #: uname -m to GOARCH, which OCI uses (OCI image spec, config.md).
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True)
@@ -146,10 +144,9 @@ def put_native(store: Store, assembly: Assembly, tags: Sequence[str]) -> StoredI
 
 def _config(recipe: Recipe, layers: Sequence[Layer], history: Sequence[Mapping[str, str]]) -> Json:
     """The image configuration (OCI image spec, config.md)."""
-    machine = platform.machine()
     return {
         "created": EPOCH,
-        "architecture": _ARCHITECTURES.get(machine, machine),
+        "architecture": host_architecture(),
         "os": "linux",
         "config": recipe.config(),
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},

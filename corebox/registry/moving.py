@@ -66,7 +66,8 @@ class Moving:
                         raise error
                 return [future.result() for future in futures]
             finally:
-                self._stop.set() if any(not future.done() for future in futures) else None
+                if not all(future.done() for future in futures):
+                    self._stop.set()
                 for future in futures:
                     future.cancel()
 

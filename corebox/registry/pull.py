@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import platform
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +17,13 @@ from corebox.registry.notes import note_compressed, note_place
 from corebox.registry.push import Moved
 from corebox.registry.reference import Reference
 from corebox.store import LAYER_KIND, MANIFEST_TYPE, Descriptor, Json, Store, StoredImage
-from corebox.store.values import CONFIG_TYPE, LAYER_TYPE, image_damaged, is_digest
+from corebox.store.images import parse_diff_ids
+from corebox.store.values import CONFIG_TYPE, LAYER_TYPE, host_architecture, image_damaged, is_digest
 
 _INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 _MANIFESTS = (MANIFEST_TYPE, "application/vnd.docker.distribution.manifest.v2+json")
 _MOST_LAYERS = 512
 _MOST_CONFIG = 8 << 20
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 #: How corebox's layers are called in the history of a configuration, which engines keep, unlike annotations.
 _LAYER_FILE = re.compile(r"([a-z]+)(?:-[0-9]+)?\.tar /")
 
@@ -63,7 +62,7 @@ class _Pull:
         described = Descriptor.from_json(manifest.get("config"))
         config = self._config(described)
         blobs = [Descriptor.from_json(layer) for layer in _list(manifest.get("layers"), "layers")]
-        diff_ids = _diff_ids(config, len(blobs))
+        diff_ids = parse_diff_ids(config, len(blobs))
         kinds = _kinds(blobs, config)
         # One task for each layer's content: a manifest may name the same layer twice.
         tasks = {diff_id: partial(self._layer, blob, diff_id) for blob, diff_id in zip(blobs, diff_ids, strict=True)}
@@ -135,15 +134,6 @@ def _list(value: object, what: str) -> list[object]:
     return value
 
 
-def _diff_ids(config: Json, count: int) -> list[str]:
-    match config:
-        case {"rootfs": {"diff_ids": list(diff_ids)}} if len(diff_ids) == count and all(
-            isinstance(each, str) and is_digest(each) for each in diff_ids
-        ):
-            return [str(each) for each in diff_ids]
-    raise image_damaged("manifest and config differ in the number of layers")
-
-
 def _kinds(blobs: Sequence[Descriptor], config: Json) -> list[str]:
     """What each layer is: by its annotation, else by the history, which survives a way through an engine."""
     history = config.get("history")
@@ -157,7 +147,7 @@ def _kinds(blobs: Sequence[Descriptor], config: Json) -> list[str]:
 
 def _choose(index: Json) -> str:
     """The manifest for this machine, of an image for several."""
-    machine = _ARCHITECTURES.get(platform.machine(), platform.machine())
+    machine = host_architecture()
     for entry in _list(index.get("manifests"), "manifests"):
         match entry:
             case {"digest": str(digest), "platform": {"architecture": str(architecture), "os": "linux"}}:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from corebox.errors import InputError
-from corebox.store.values import LAYER_KIND, Descriptor, Json, Layer, StoredImage, image_damaged
+from corebox.store.values import LAYER_KIND, Descriptor, Json, Layer, StoredImage, image_damaged, is_digest
 
 #: The shortest beginning of an ID that `find` takes, as Docker's.
 _SHORTEST = 4
@@ -25,9 +25,7 @@ def read_image(oci: Path, manifest: Descriptor, tags: tuple[str, ...]) -> Stored
         raise image_damaged("its manifest has no layers")
     described = Descriptor.from_json(value.get("config"))
     config = _read_json(oci, described.digest)
-    diff_ids = _diff_ids(config)
-    if len(diff_ids) != len(layers):
-        raise image_damaged("manifest and config differ in the number of layers")
+    diff_ids = parse_diff_ids(config, len(layers))
     parts = [Descriptor.from_json(layer) for layer in layers]
     return StoredImage(
         image_id=described.digest,
@@ -50,11 +48,18 @@ def is_readable(oci: Path, manifest: Descriptor) -> bool:
     return True
 
 
-def _diff_ids(config: Json) -> list[str]:
+def parse_diff_ids(config: Json, count: int) -> list[str]:
+    """The diff IDs of an image configuration, which must be ``count`` digests (OCI image spec, config.md).
+
+    Raises:
+        InputError: ``image-damaged``.
+    """
     match config:
-        case {"rootfs": {"diff_ids": list(diff_ids)}}:
-            return [str(diff_id) for diff_id in diff_ids]
-    raise image_damaged("its config has no diff_ids")
+        case {"rootfs": {"diff_ids": list(diff_ids)}} if len(diff_ids) == count and all(
+            isinstance(each, str) and is_digest(each) for each in diff_ids
+        ):
+            return [str(each) for each in diff_ids]
+    raise image_damaged("manifest and config differ in the number of layers")
 
 
 def _read_json(oci: Path, digest: str) -> Json:

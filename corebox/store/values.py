@@ -1,5 +1,6 @@
 """What the store holds, as immutable values."""
 
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -88,6 +89,12 @@ class Pruned:
 
     images: tuple[StoredImage, ...]
     freed: int
+
+
+def host_architecture() -> str:
+    """This machine's architecture as images name it: Go's GOARCH (OCI image spec, config.md)."""
+    machine = platform.machine()
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 
 
 def is_digest(text: str) -> bool:
