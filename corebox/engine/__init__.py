@@ -7,12 +7,13 @@ bind-mounted; nothing is copied into an engine. Only this package imports the do
 from corebox.engine.base import Engine
 from corebox.engine.bubblewrap import Bubblewrap, find_bubblewrap
 from corebox.engine.choose import NAMES, choose_engine, connect, find_daemon
-from corebox.engine.sandbox import Limits, Mount, Sandbox
+from corebox.engine.sandbox import Finished, Limits, Mount, Sandbox
 
 __all__ = [
     "NAMES",
     "Bubblewrap",
     "Engine",
+    "Finished",
     "Limits",
     "Mount",
     "Sandbox",

@@ -7,10 +7,12 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import IO
 
-from corebox.engine.sandbox import Limits, Sandbox, read_root_entries
+from corebox.engine.base import MAX_OUTPUT, time_limit_passed
+from corebox.engine.sandbox import Finished, Limits, Sandbox, read_root_entries
 from corebox.engine.seccomp import terminal_filter
-from corebox.engine.terminal import attach
+from corebox.engine.terminal import attach, exit_status
 from corebox.errors import HostError
 
 
@@ -27,6 +29,24 @@ class Bubblewrap:
             # On a terminal Ctrl-C reaches bwrap as well, which would die of it and take gdb along.
             line = plan_command(sandbox, command, options)
             return attach(line, inherited, shielded=tty, prepare=lambda: _limit(sandbox.limits))
+
+    def run(self, sandbox: Sandbox, command: Sequence[str], time_limit: float) -> Finished:
+        """Run ``command`` without input and return what it wrote."""
+        arguments = plan_command(sandbox, command, ["--new-session"])
+        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+            try:
+                status = subprocess.run(
+                    arguments,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=errors,
+                    timeout=time_limit,
+                    check=False,
+                    preexec_fn=lambda: _limit(sandbox.limits, MAX_OUTPUT),
+                ).returncode
+            except subprocess.TimeoutExpired as error:
+                raise time_limit_passed(time_limit) from error
+            return Finished(exit_status(status), _content(output), _content(errors))
 
 
 def plan_command(sandbox: Sandbox, command: Sequence[str], options: Sequence[str] = ()) -> list[str]:
@@ -83,10 +103,17 @@ def _filter_descriptor() -> Iterator[int | None]:
         yield stream.fileno()
 
 
-def _limit(limits: Limits) -> None:
+def _limit(limits: Limits, output: int | None = None) -> None:
     """Bound this process and what it starts; runs between fork and exec."""
     # RLIMIT_DATA and not RLIMIT_AS: gdb maps large files, which costs nothing.
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     memory = limits.memory if most == resource.RLIM_INFINITY else min(limits.memory, most)
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if output is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (output, output))
+
+
+def _content(stream: IO[bytes]) -> bytes:
+    stream.seek(0)
+    return stream.read()

@@ -4,11 +4,13 @@ A container starts from an image of some hundred bytes that holds only the symbo
 everything else is bind-mounted, so that neither libraries nor the core are ever copied into the engine.
 """
 
+import contextlib
 import hashlib
 import io
 import os
 import shutil
 import tarfile
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,9 +18,11 @@ from typing import Any
 import docker
 import docker.errors
 import requests.exceptions
+from docker.types import LogConfig
 from docker.types import Mount as BindMount
 
-from corebox.engine.sandbox import RootEntries, Sandbox, read_root_entries
+from corebox.engine.base import MAX_OUTPUT, time_limit_passed
+from corebox.engine.sandbox import Finished, RootEntries, Sandbox, read_root_entries
 from corebox.engine.terminal import attach
 from corebox.errors import HostError
 
@@ -67,6 +71,35 @@ class DockerEngine:
         with self._container(sandbox, command, tty=tty, stdin_open=True) as container:
             address = ["--host" if self.name == "docker" else "--url", _socket_of(self._client)]
             return attach([program, *address, "start", "--attach", "--interactive", container.id])
+
+    def run(self, sandbox: Sandbox, command: Sequence[str], time_limit: float) -> Finished:
+        """Run ``command`` without input and return what it wrote."""
+        output, errors, expired = bytearray(), bytearray(), threading.Event()
+        with self._container(sandbox, command) as container:
+
+            def stop() -> None:
+                with contextlib.suppress(docker.errors.APIError):  # it ended just now
+                    container.kill()
+
+            def expire() -> None:
+                expired.set()
+                stop()
+
+            pieces = container.attach(stdout=True, stderr=True, stream=True, demux=True)
+            container.start()
+            late, much = threading.Timer(time_limit, expire), threading.Thread(target=stop)
+            late.start()
+            # To the very end, whatever comes: the daemon cannot kill what is blocked on writing to us.
+            for to_output, to_errors in pieces:
+                output += (to_output or b"")[: MAX_OUTPUT - len(output)]
+                errors += (to_errors or b"")[: MAX_OUTPUT - len(errors)]
+                if max(len(output), len(errors)) == MAX_OUTPUT and much.ident is None:
+                    much.start()
+            late.cancel()
+            status = container.wait()["StatusCode"]
+        if expired.is_set():
+            raise time_limit_passed(time_limit)
+        return Finished(status, bytes(output), bytes(errors))
 
     def build(self, context: Iterable[bytes], tags: Sequence[str]) -> str:
         """Build an image from a stream of a tar with a Dockerfile, and return its ID.
@@ -147,6 +180,8 @@ def _create_options(sandbox: Sandbox, entries: RootEntries, command: Sequence[st
         "pids_limit": sandbox.limits.processes,
         "ipc_mode": "private",
         "init": False,
+        # A hostile script could fill the engine's disk with what it prints; we read the streams as they come.
+        "log_config": LogConfig(type="none"),
         "tmpfs": dict.fromkeys(writable, f"rw,nosuid,nodev,noexec,mode=1777,size={sandbox.limits.scratch}"),
         "mounts": [BindMount(each.target, str(each.source), type="bind", read_only=True) for each in mounts],
         "labels": {"io.corebox": "sandbox"},

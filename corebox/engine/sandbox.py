@@ -52,6 +52,15 @@ class Sandbox:
 
 
 @dataclass(frozen=True)
+class Finished:
+    """How a batch command ended: exit status (128 + number for a signal) and what it wrote."""
+
+    status: int
+    output: bytes
+    errors: bytes
+
+
+@dataclass(frozen=True)
 class RootEntries:
     """What of a root can be mounted, and the symbolic links (path from the root, target) to make again."""
 

@@ -1,0 +1,32 @@
+"""Batch runs in the sandbox: output, status, and an end to all of it."""
+
+from pathlib import Path
+
+import pytest
+
+from corebox.engine import Sandbox, choose_engine
+from corebox.engine.base import MAX_OUTPUT
+from corebox.errors import HostError
+
+
+@pytest.fixture
+def root() -> Sandbox:
+    """This machine's own files, read-only, as if they were a customer's."""
+    return Sandbox(Path("/"), environment={"PATH": "/usr/bin:/bin"})
+
+
+def test_output_errors_and_status_come_back(engine: str, root: Sandbox) -> None:
+    done = choose_engine(engine).run(root, ["sh", "-c", "echo out; echo err >&2; exit 7"], 60)
+    assert (done.status, done.output, done.errors) == (7, b"out\n", b"err\n")
+
+
+def test_a_command_that_does_not_end_is_stopped(engine: str, root: Sandbox) -> None:
+    with pytest.raises(HostError) as caught:
+        choose_engine(engine).run(root, ["sleep", "1000"], 1)
+    assert caught.value.code == "time-limit"
+
+
+def test_a_command_that_writes_for_ever_is_stopped(engine: str, root: Sandbox) -> None:
+    done = choose_engine(engine).run(root, ["yes"], 60)
+    assert done.status != 0
+    assert len(done.output) == MAX_OUTPUT
