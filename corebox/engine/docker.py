@@ -95,8 +95,8 @@ class DockerEngine:
                 errors += (to_errors or b"")[: MAX_OUTPUT - len(errors)]
                 if max(len(output), len(errors)) == MAX_OUTPUT and much.ident is None:
                     much.start()
-            late.cancel()
             status = container.wait()["StatusCode"]
+            late.cancel()
         if expired.is_set():
             raise time_limit_passed(time_limit)
         return Finished(status, bytes(output), bytes(errors))
