@@ -74,6 +74,7 @@ class TruncatedCore(NamedTuple):
     actual_size: int
     missing_bytes: int
     lost: Tuple[str, ...]
+    cut_by: Optional[str] = None
 
     def to_json(self) -> Json:
         """The JSON object of this value."""

@@ -126,6 +126,7 @@ def _truncated(truncated: Fields) -> TruncatedCore:
         actual_size=truncated.number("actual_size"),
         missing_bytes=truncated.number("missing_bytes"),
         lost=truncated.texts("lost"),
+        cut_by=truncated.text_or_none("cut_by"),
     )
 
 

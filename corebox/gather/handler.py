@@ -38,10 +38,9 @@ python3=$(command -v python3) || exec cat > @DIR@/"core.$pid"
 "$python3" -S @DIR@/corebox-gather.pyz --handle @DIR@ --max-bundles @COUNT@ --max-bytes @BYTES@ \\
     --crash "$pid" "$time" "$*"
 status=$?
-if [ "$status" -gt 1 ]; then # the program did not even start: keep the core that it has not read
-    cat > @DIR@/"core.$pid"
-    [ -s @DIR@/"core.$pid" ] || rm -f @DIR@/"core.$pid"
-fi
+# If the program did not even start, which its status does not tell, keep the core that it has not read.
+cat > @DIR@/"core.$pid"
+[ -s @DIR@/"core.$pid" ] || rm -f @DIR@/"core.$pid"
 exit "$status"
 """
 

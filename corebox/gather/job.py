@@ -17,7 +17,7 @@ from corebox.gather.container import container_root
 from corebox.gather.live import core_of_process, mapped_files, root_of
 from corebox.gather.progress import format_size
 from corebox.gather.reduce import blank_manifest, plan_blanks, slim_core
-from corebox.gather.systemd import find_crash
+from corebox.gather.systemd import find_crash, parse_name, was_cut
 from corebox.gather.tree import unpacked_archive
 
 
@@ -40,10 +40,11 @@ def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
     """Do what the options say: collect, and write unless only a look is wanted."""
     envelope = envelope_for(options.encrypt_to) if options.encrypt_to else None
     with contextlib.ExitStack() as stack:
-        path = stack.enter_context(find_core(options))
+        given = given_core(options)
+        path = stack.enter_context(find_core(options, given))
         root = stack.enter_context(find_root(options))
         core = stack.enter_context(open_core(path))
-        collection = collect(core, wishes_of(options, root))
+        collection = _with_cutter(collect(core, wishes_of(options, root)), given)
         if options.list or options.dry_run:
             return Gathered(collection.manifest, None)
         if options.slim and not options.no_core:
@@ -55,6 +56,15 @@ def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
             collection = collection._replace(manifest=blank_manifest(collection.manifest, plan, options.redact))
             change = plan.apply
         return Gathered(collection.manifest, _write(options, collection, core, Way(envelope, progress, change)))
+
+
+def _with_cutter(collection: Collection, given: Optional[str]) -> Collection:
+    """Say who cut the core, if it is cut and somebody noted that."""
+    core = collection.manifest.core
+    if core.truncated is None or given is None or not parse_name(given) or not was_cut(given):
+        return collection
+    core = core._replace(truncated=core.truncated._replace(cut_by="systemd-coredump"))
+    return collection._replace(manifest=collection.manifest._replace(core=core))
 
 
 def _with_slim(collection: Collection, slim: CoreFile) -> Collection:
@@ -89,22 +99,28 @@ def _write(
     )
 
 
-def find_core(options: argparse.Namespace) -> ContextManager[str]:
-    """The core, readable as a file for as long as the context lasts.
+def given_core(options: argparse.Namespace) -> Optional[str]:
+    """The file of the core, compressed or not, None if it is to be made of a living process.
 
     Raises:
         UsageError: ``no-core-given``, ``two-cores-given``.
+        InputError: those of ``find_crash``.
     """
     given = [item for item in (options.core, options.coredumpctl, options.pid) if item is not None]
     if not given:
         raise UsageError("no-core-given", "which core?", "give the core file, --coredumpctl or --pid; see --help")
     if len(given) > 1:
         raise UsageError("two-cores-given", "more than one core is given", "give one of CORE, --coredumpctl and --pid")
-    place = scratch_directory(options)
     if options.pid:
-        return core_of_process(options.pid, place)
-    path = options.core or find_crash(options.coredump_dir, options.coredumpctl).path
-    return decompressed_core(path, place)
+        return None
+    path: str = options.core or find_crash(options.coredump_dir, options.coredumpctl).path
+    return path
+
+
+def find_core(options: argparse.Namespace, given: Optional[str]) -> ContextManager[str]:
+    """The core, readable as a file for as long as the context lasts."""
+    place = scratch_directory(options)
+    return core_of_process(options.pid, place) if given is None else decompressed_core(given, place)
 
 
 def scratch_directory(options: argparse.Namespace) -> str:

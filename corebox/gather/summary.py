@@ -81,7 +81,10 @@ def _core_lines(manifest: Manifest) -> Iterator[str]:
             format_size(core.truncated.expected_size),
             ", ".join(core.truncated.lost),
         )
-        yield "    for the next crash: ulimit -c unlimited, free disk space, ProcessSizeMax= in coredump.conf"
+        if core.truncated.cut_by:
+            yield "    cut by {}, which says so in the journal".format(printable(core.truncated.cut_by))
+        yield "    for the next crash: ulimit -c unlimited, free disk space,"
+        yield "      ProcessSizeMax= and ExternalSizeMax= in coredump.conf"
 
 
 def _result(manifest: Manifest) -> str:

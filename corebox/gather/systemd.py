@@ -1,17 +1,19 @@
 """The store of systemd-coredump: ``/var/lib/systemd/coredump``, one file for each crash.
 
 A file is named ``core.COMM.UID.BOOTID.PID.USEC[.zst|.lz4|.xz]``; the program's path is in the attribute
-``user.coredump.exe`` (systemd, ``src/coredump/coredump.c``). Neither journal nor ``coredumpctl`` is asked, so it works
-on a mounted disk too.
+``user.coredump.exe`` (systemd, ``src/coredump/coredump.c``). ``coredumpctl`` is not asked, so it works on a mounted
+disk too; the journal only for what no file says: whether systemd cut the core.
 """
 
 import os
 import re
+import subprocess
 from typing import List, NamedTuple, Optional
 
 from corebox.errors import InputError
 
 DIRECTORY = "/var/lib/systemd/coredump"
+_JOURNAL_PATIENCE = 20  # seconds
 
 _NAME = re.compile(
     r"core\.(?P<comm>.*)\.(?P<uid>\d+)\.[0-9a-f]{32}\.(?P<pid>\d+)\.(?P<usec>\d+)(\.(zst|lz4|xz))?\Z", re.DOTALL
@@ -76,6 +78,28 @@ def find_crash(directory: str, which: str) -> StoredCrash:
         "{} has no crash of {}".format(directory, which),
         "the newest are: {}; old ones are deleted after some days".format(known),
     )
+
+
+def was_cut(path: str) -> bool:
+    """Whether the journal, where it can be read, says that systemd cut this core when it stored it.
+
+    The field ``COREDUMP_TRUNCATED`` stands in the entry of the crash, found by the name of its file, which has boot,
+    process and time in it (systemd.journal-fields(7)). A core that was copied elsewhere is still the same one.
+    """
+    stored = os.path.join(DIRECTORY, os.path.basename(path))
+    query = ["COREDUMP_FILENAME=" + stored, "COREDUMP_TRUNCATED=1"]
+    try:
+        answer = subprocess.run(
+            ["journalctl", "--quiet", "--no-pager", "--lines=1", "--output=cat", *query],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_JOURNAL_PATIENCE,
+            check=False,
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired):  # no journal, a name with a NUL, a journal of many GB
+        return False
+    return answer.returncode == 0 and bool(answer.stdout)
 
 
 def _attribute(path: str, name: str) -> Optional[str]:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -144,3 +145,39 @@ def test_mounts_are_seen_as_the_process_saw_them(mounted: Path, tmp_path: Path) 
     status, manifest = gather(program.crash(), tmp_path / "x.corebox")
     assert status == 0
     assert verdict(manifest, program.library) == "verified"
+
+
+def test_a_runtimes_debugging_library_is_taken_from_beside_it(tmp_path: Path) -> None:
+    """SOS reads a .NET core only with the libmscordaccore.so of the very runtime; nothing maps it."""
+    program = build_program(tmp_path / "app", "libcoreclr.so")
+    beside = program.folder / "libmscordaccore.so"
+    build_library(beside, 1)
+    _, manifest = gather(program.crash(), tmp_path / "x.corebox")
+    assert str(beside) in {entry.path for entry in manifest.files}
+
+
+def test_the_gdb_script_of_cpython_is_taken(tmp_path: Path) -> None:
+    """Debian has it in a package of its own, as a file that only gdb's auto-load directory names."""
+    version = subprocess.run(
+        ["/usr/bin/python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    subprocess.run(["apt-get", "download", "-q", f"python{version}-dbg"], cwd=tmp_path, check=True, capture_output=True)
+    (package,) = tmp_path.glob("*.deb")
+    subprocess.run(["dpkg", "-x", str(package), str(tmp_path / "dbg")], check=True)
+    subprocess.run(["/usr/bin/python3", "-c", "import os; os.abort()"], cwd=tmp_path, check=False)
+    (core,) = tmp_path.glob("core*")
+    script = (
+        'mount -t overlay none -o "lowerdir=$1/dbg/usr:/usr" /usr && '  # as if it were installed
+        'exec "$2" -m corebox gather "$3" -o "$1/x.corebox"'
+    )
+    words = [str(tmp_path), sys.executable, str(core)]
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    taken = {entry.path: entry.role for entry in read_manifest(tmp_path / "x.corebox").files}
+    assert taken[f"/usr/share/gdb/auto-load/usr/bin/python{version}-gdb.py"] == "auto-load"
+    assert "debug" in taken.values()

@@ -12,7 +12,7 @@ from corebox.bundle import BundleReader, verify_bundle
 from corebox.coredump import open_core
 from corebox.gather import request_script
 from corebox.gather.cli import main
-from tests.support.programs import python36
+from tests.support.programs import find_python, python36
 from tests.support.site import Crash, Site, gather_with
 
 ORDINARY = "setpriv --reuid 1000 --regid 1000 --clear-groups"
@@ -59,6 +59,43 @@ def test_outside_with_python_36_takes_the_same_files(
         assert mine.manifest.files == reader.manifest.files
         assert mine.manifest.symlinks == reader.manifest.symlinks
         assert mine.unpack(tmp_path / "a").digests["core"] == reader.unpack(tmp_path / "b").digests["core"]
+
+
+#: A mount namespace in which an ordinary user can read Python, program and site, wherever they lie.
+_SEEN = """
+mount -t tmpfs none /srv && mkdir /srv/python /srv/desk /srv/site
+mount --bind "$1" /srv/python && mount --bind "$2" /srv/desk && mount --bind "$3" /srv/site
+cd /srv/desk && shift 3 && exec "$@"
+"""
+
+
+@pytest.mark.parametrize("user", ["root", "ordinary"])
+@pytest.mark.parametrize("version", ["3.6", "3.9", "3.13"])
+def test_outside_with_old_and_new_pythons_as_any_user(
+    site: Site, crash: Crash, zipapp: Path, bundle: Path, version: str, user: str
+) -> None:
+    work = desk(site, crash, zipapp, "1000" if user == "ordinary" else "0")
+    python = Path(find_python(version)).parents[1]
+    start = ORDINARY.split() if user == "ordinary" else []
+    words = [
+        "env",
+        "LD_LIBRARY_PATH=/srv/python/lib",
+        *start,
+        "/srv/python/bin/python3",
+        "gather.pyz",
+        "core",
+        "--root",
+        "/srv/site",
+        "-o",
+        "x.corebox",
+    ]
+    command = ["unshare", "--mount", "sh", "-c", _SEEN, "sh", str(python), str(work), str(site.root), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert verify_bundle(work / "x.corebox").ok
+    with BundleReader(bundle) as reader, BundleReader(work / "x.corebox") as mine:
+        assert mine.manifest.modules == reader.manifest.modules
+        assert mine.manifest.files == reader.manifest.files
 
 
 def test_unreadable_files_are_named_for_an_ordinary_user(site: Site, crash: Crash, zipapp: Path) -> None:

@@ -75,7 +75,7 @@ def systemd_coredump(tmp_path_factory: pytest.TempPathFactory) -> Path:
 SERVICE = """
 import os, socket, subprocess, sys
 program, core, pid = sys.argv[1:]
-os.makedirs("/run/systemd")
+os.makedirs("/run/systemd", exist_ok=True)
 listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 listener.bind("/run/systemd/coredump")
 listener.listen(1)
