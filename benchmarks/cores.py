@@ -45,6 +45,19 @@ int main(int count, char **arguments) {
     *(volatile int *)8 = 1;
 }
 """
+# Neighbouring pages with unlike rights: each is a mapping, and a segment, of its own.
+_SEGMENTS = r"""
+#include <sys/mman.h>
+int main(void) {
+    char *memory = mmap(0, 70000ul * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (long i = 0; i < 70000; i += 2) {
+        memory[i * 4096] = 1;
+        if (mprotect(memory + i * 4096, 4096, PROT_READ)) return 1;
+    }
+    *(volatile int *)8 = 1;
+}
+"""
+_MAX_MAPS = Path("/proc/sys/vm/max_map_count")
 MiB = 1 << 20
 
 
@@ -66,14 +79,32 @@ HALF = Shape("8 GiB, 200 MiB of data", 8192 * MiB, 64 * MiB, 25 * MiB // 16)
 def crash(shape: Shape, folder: Path, mark: str = "a") -> Path:
     """Crash the program in ``folder``; ``mark`` makes another crash of the same program."""
     folder.mkdir(parents=True, exist_ok=True)
-    program = folder.parent / "program" / "fill"
+    arguments = f"{shape.size} {shape.step} {shape.filled} {mark}"
+    return _run(_compile(_SOURCE, folder.parent / "program" / "fill"), arguments, folder)
+
+
+def crash_with_segments(folder: Path) -> Path:
+    """Crash a program with some 70,000 mappings in ``folder``; root may have to allow that many."""
+    program = _compile(_SEGMENTS, folder / "segments")
+    before = _MAX_MAPS.read_text()
+    _MAX_MAPS.write_text("200000")
+    try:
+        return _run(program, "", folder)
+    finally:
+        _MAX_MAPS.write_text(before)
+
+
+def _compile(source: str, program: Path) -> Path:
     if not program.exists():
-        program.parent.mkdir(exist_ok=True)
+        program.parent.mkdir(parents=True, exist_ok=True)
         command = ["gcc", "-O2", "-g", "-w", "-pthread", "-x", "c", "-", "-o", str(program)]
-        subprocess.run(command, input=_SOURCE.encode(), check=True)
-    limits = "ulimit -c unlimited; exec "
-    arguments = f"{program} {shape.size} {shape.step} {shape.filled} {mark}"
-    subprocess.run(["bash", "-c", limits + arguments], cwd=folder, check=False, stderr=subprocess.DEVNULL)
+        subprocess.run(command, input=source.encode(), check=True)
+    return program
+
+
+def _run(program: Path, arguments: str, folder: Path) -> Path:
+    command = f"ulimit -c unlimited; exec {program} {arguments}"
+    subprocess.run(["bash", "-c", command], cwd=folder, check=False, stderr=subprocess.DEVNULL)
     (core,) = folder.glob("core*")
     os.sync()
     return core
