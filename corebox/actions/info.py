@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from corebox.actions.memory import judge_memory
 from corebox.actions.source import plain_bundle
 from corebox.actions.subject import BareCore, BundleFile, Subject
 from corebox.bundle import Manifest, read_manifest
@@ -36,6 +37,7 @@ class Info:
             "version": 1,
             "subject": subject,
             "compared_with": self.compared_with,
+            "memory": judge_memory(self.manifest).to_json(),
             "manifest": self.manifest.to_json(),
         }
 

@@ -100,12 +100,16 @@ class StoredCore(NamedTuple):
 
 
 class MemoryEntry(NamedTuple):
-    """Memory of one kind, in bytes: mapped, of that dumped, of that resident or swapped (None if not known)."""
+    """Memory of one kind, in bytes: mapped, of that dumped, of that resident or swapped (None if not known).
+
+    ``mappings`` is their number, None in bundles that do not say it.
+    """
 
     kind: str
     virtual: int
     dumped: int
     resident: Optional[int]
+    mappings: Optional[int] = None
 
     def to_json(self) -> Json:
         """The JSON object of this value."""

@@ -152,6 +152,7 @@ def _memory(entry: Fields) -> MemoryEntry:
         virtual=entry.number("virtual"),
         dumped=entry.number("dumped"),
         resident=entry.number_or_none("resident"),
+        mappings=entry.number_or_none("mappings"),
     )
 
 

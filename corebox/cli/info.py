@@ -5,8 +5,9 @@ from pathlib import Path
 import click
 
 from corebox.actions.info import info
+from corebox.actions.memory import judge_memory
 from corebox.actions.subject import resolve
-from corebox.bundle.manifest import MemoryEntry
+from corebox.bundle import Manifest, MemoryEntry
 from corebox.cli import options, output
 from corebox.gather.summary import summary_lines
 from corebox.store import Store
@@ -34,11 +35,30 @@ def command(subject: str, root: str, identity: Path | None, as_json: bool) -> in
         output.say(line)
     if found.manifest.memory:
         output.table([("MEMORY", "MAPPED", "RESIDENT", "IN THE CORE"), *map(_memory_row, found.manifest.memory)])
+        _say_verdict(found.manifest)
     output.table(
         (module.verdict, f"{module.start:#x}", module.memory or "no build ID", module.path)
         for module in found.manifest.modules
     )
     return 0
+
+
+_VERDICTS = {
+    "no-sign": "no sign that it ran out of memory",
+    "address-space-full": "RAN OUT OF ADDRESS SPACE, it seems",
+    "too-many-mappings": "RAN OUT OF MAPPINGS, it seems: allocations fail although memory is free",
+    "cannot-tell": "the core cannot tell whether it ran out of memory",
+}
+
+
+def _say_verdict(manifest: Manifest) -> None:
+    judged = judge_memory(manifest)
+    output.say(f"memory:    {_VERDICTS[judged.verdict]}")
+    if judged.held is not None:
+        held, error = output.size(judged.held), output.size(judged.error or 0)
+        output.say(f"  {held} of anonymous memory was resident or swapped, give or take {error}")
+    for sentence in judged.evidence:
+        output.say(f"  {sentence}")
 
 
 def _memory_row(entry: MemoryEntry) -> tuple[str, ...]:

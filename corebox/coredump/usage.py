@@ -13,35 +13,46 @@ from corebox.coredump.core import CoreFile
 from corebox.coredump.linkmap import AT_RANDOM
 from corebox.coredump.values import Extent, Segment
 
-KINDS = ("file", "stack", "heap", "anonymous")
+KINDS = ("file", "stack", "heap", "arena", "anonymous")
+
+# A further arena of glibc's malloc grows in mappings of this size and alignment, which begin with a pointer to its
+# state: its own for the first of them, just behind the pointer (glibc, malloc/arena.c: HEAP_MAX_SIZE, heap_info).
+_ARENA = {8: 64 << 20, 4: 1 << 20}
+_ARENA_HEADER = 0x100
 
 
 class MemoryUse(NamedTuple):
-    """Memory in bytes: mapped, of that dumped, of that resident or swapped (None if the core cannot tell)."""
+    """Memory in bytes: mapped, of that dumped, of that resident or swapped (None if the core cannot tell).
+
+    ``mappings`` is the number of them that the core has a header for.
+    """
 
     kind: str
     virtual: int
     dumped: int
     resident: Optional[int]
+    mappings: int
 
 
 def measure_memory(core: CoreFile) -> Tuple[MemoryUse, ...]:
-    """The memory of each of ``KINDS``: mapped files, threads' stacks, the brk heap, all other anonymous memory.
+    """The memory of each of ``KINDS``.
 
+    They are mapped files, threads' stacks, the brk heap, further arenas of glibc's malloc, all other anonymous memory.
     Only ``core`` as the kernel wrote it can tell what was resident: a copy without holes, a compact core cannot.
     """
     stored = _stored(core.segments, core.extents())
     told = sum(stored) < sum(segment.file_size for segment in core.segments)
     classify = _Classifier(core)
-    totals: Dict[str, List[int]] = OrderedDict((kind, [0, 0, 0]) for kind in KINDS)
+    totals: Dict[str, List[int]] = OrderedDict((kind, [0, 0, 0, 0]) for kind in KINDS)
     for segment, resident in zip(core.segments, stored):
         total = totals[classify(segment)]
         total[0] += segment.memory_size
         total[1] += segment.file_size
         total[2] += resident
+        total[3] += 1
     return tuple(
-        MemoryUse(kind, virtual, dumped, resident if told else None)
-        for kind, (virtual, dumped, resident) in totals.items()
+        MemoryUse(kind, virtual, dumped, resident if told else None, mappings)
+        for kind, (virtual, dumped, resident, mappings) in totals.items()
     )
 
 
@@ -53,6 +64,8 @@ class _Classifier:
         stacks = [thread.stack_pointer for thread in core.process.threads] + [core.auxv.get(AT_RANDOM)]
         self._stacks = sorted(pointer for pointer in stacks if pointer is not None)
         self._heap = self._find_heap(core)
+        self._core = core
+        self._arena_end = 0  # of the arena's mapping that we are in; what is behind its used part has no rights
 
     def __call__(self, segment: Segment) -> str:
         if segment.address in self._files:
@@ -60,7 +73,24 @@ class _Classifier:
         index = bisect_right(self._stacks, segment.address + segment.memory_size - 1) - 1
         if index >= 0 and self._stacks[index] >= segment.address:
             return "stack"
-        return "heap" if segment.address == self._heap else "anonymous"
+        if segment.address == self._heap:
+            return "heap"
+        return "arena" if self._is_arena(segment) else "anonymous"
+
+    def _is_arena(self, segment: Segment) -> bool:
+        end = segment.address + segment.memory_size
+        if end <= self._arena_end:
+            return True
+        size = self._core.header.word_size
+        whole = _ARENA[size]
+        if segment.address % whole or segment.memory_size > whole or segment.file_size < size:
+            return False
+        data = self._core.read_available(segment.address, size)
+        state = int.from_bytes(data, "little" if self._core.byte_order == "little" else "big")
+        if not 0 < state - state % whole <= segment.address or not state % whole < _ARENA_HEADER:
+            return False
+        self._arena_end = segment.address + whole
+        return True
 
     def _find_heap(self, core: CoreFile) -> Optional[int]:
         """The brk heap is the first anonymous memory behind the executable and its zero-initialised data."""

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from corebox.actions.memory import judge_memory
 from corebox.coredump import MemoryUse, measure_memory, open_core
+from corebox.gather.collect import Wishes, collect
+from tests.support.lab import Lab
 from tests.support.programs import FOLDER
 
 KIB = 1024
@@ -33,6 +36,8 @@ def test_resident_anonymous_memory_is_told_within_two_percent(tmp_path: Path) ->
     assert sum(use.virtual for use in found.values()) == pytest.approx(said["VmSize"], rel=0.001)
     assert found["heap"].resident == pytest.approx(3000 * 10016, rel=0.02)
     assert found["stack"].resident == pytest.approx(4 * 300000, rel=0.2)
+    assert (found["arena"].virtual, found["arena"].mappings) == (4 * 64 << 20, 8)  # a used part and a rest each
+    assert found["arena"].resident == pytest.approx(4 * 20 * 50016, rel=0.02)
     assert found["anonymous"].virtual > 1024 << 20
     assert found["anonymous"].resident == pytest.approx(150 << 20, rel=0.02)
 
@@ -42,3 +47,36 @@ def test_a_copy_without_holes_cannot_tell(tmp_path: Path) -> None:
     subprocess.run("cat core > copy", shell=True, cwd=tmp_path, check=True)
     assert {use.resident for use in measure(tmp_path / "copy").values()} == {None}
     (tmp_path / "copy").unlink()
+
+
+EXHAUST = r"""
+#include <stdlib.h>
+#include <sys/mman.h>
+int main(void) {
+    for (int rights = PROT_READ;; rights ^= PROT_WRITE) /* neighbours of unlike rights stay apart */
+        if (mmap(0, 4096, rights, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED) abort();
+}
+"""
+
+
+def test_a_process_that_ran_out_of_mappings_is_told(tmp_path: Path, lab: Lab) -> None:
+    program = tmp_path / "exhaust"
+    subprocess.run(["gcc", "-x", "c", "-", "-o", str(program)], input=EXHAUST, text=True, check=True)
+    subprocess.run([str(program)], cwd=tmp_path, check=False)
+    with open_core(str(tmp_path / "core")) as core:
+        judged = judge_memory(collect(core, Wishes()).manifest)
+    assert judged.verdict == "too-many-mappings"
+    assert any("65530" in sentence for sentence in judged.evidence)
+    shown = lab.corebox("info", tmp_path / "core").output
+    assert "RAN OUT OF MAPPINGS" in shown
+
+
+def test_a_process_of_a_usual_size_shows_no_sign(tmp_path: Path, lab: Lab) -> None:
+    said = crash(tmp_path)
+    with open_core(str(tmp_path / "core")) as core:
+        judged = judge_memory(collect(core, Wishes()).manifest)
+    assert judged.verdict == "no-sign"
+    assert judged.held is not None
+    assert judged.error is not None
+    assert abs(judged.held - said["RssAnon"] - said["VmSwap"]) <= judged.error
+    assert "no sign that it ran out of memory" in lab.corebox("info", tmp_path / "core").output

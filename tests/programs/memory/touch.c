@@ -12,6 +12,8 @@ static void *sleeper(void *argument)
 {
     volatile char used[300000];
     memset((char *)used, 1, sizeof used);
+    for (int i = 0; i < 20; i++)
+        memset(malloc(50000), i | 1, 50000); /* in an arena of this thread's */
     for (;;)
         pause();
     return argument;

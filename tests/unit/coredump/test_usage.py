@@ -23,10 +23,11 @@ def test_tells_files_stacks_heap_and_the_rest(tmp_path: Path) -> None:
     writer.memory(STACK, b"s" * (4 * PAGE))
     with open_core(str(writer.write(tmp_path / "core"))) as core:
         assert measure_memory(core) == (
-            MemoryUse("file", 2 * PAGE, 2 * PAGE, None),
-            MemoryUse("stack", 4 * PAGE, 4 * PAGE, None),
-            MemoryUse("heap", PAGE, PAGE, None),
-            MemoryUse("anonymous", 9 * PAGE, 0, None),
+            MemoryUse("file", 2 * PAGE, 2 * PAGE, None, 1),
+            MemoryUse("stack", 4 * PAGE, 4 * PAGE, None, 1),
+            MemoryUse("heap", PAGE, PAGE, None, 1),
+            MemoryUse("arena", 0, 0, None, 0),
+            MemoryUse("anonymous", 9 * PAGE, 0, None, 1),
         )
 
 

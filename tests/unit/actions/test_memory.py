@@ -1,0 +1,42 @@
+"""The answer to the question whether it has run out of memory."""
+
+import pytest
+
+from corebox.actions.memory import judge_memory
+from corebox.bundle import MemoryEntry
+from tests.unit.bundle import samples
+
+GIB = 1 << 30
+
+
+def entry(virtual: int, resident: int | None = 0, mappings: int | None = 1, kind: str = "anonymous") -> MemoryEntry:
+    return MemoryEntry(kind, virtual, virtual, resident, mappings)
+
+
+@pytest.mark.parametrize(
+    ("machine", "memory", "verdict"),
+    [
+        ("x86_64", [entry(100 * GIB)], "no-sign"),
+        ("x86_64", [entry(GIB, mappings=65_000), entry(GIB, mappings=500, kind="file")], "too-many-mappings"),
+        ("i686", [entry(GIB)], "no-sign"),
+        ("i686", [entry(2 * GIB), entry(GIB, kind="file")], "address-space-full"),
+        ("x86_64", [entry(GIB, mappings=None)], "no-sign"),  # an older bundle does not count them
+        ("x86_64", [], "cannot-tell"),
+    ],
+)
+def test_verdicts(machine: str, memory: list[MemoryEntry], verdict: str) -> None:
+    manifest = samples.manifest()
+    site = manifest.site._replace(machine=machine)
+    assert judge_memory(manifest._replace(site=site, memory=tuple(memory))).verdict == verdict
+
+
+def test_what_was_held_is_anonymous_and_right_to_a_page_for_each_mapping() -> None:
+    memory = (entry(GIB, 5000, 3), entry(GIB, 7000, 2, "heap"), entry(GIB, 9000, 9, "file"))
+    judged = judge_memory(samples.manifest()._replace(memory=memory))
+    assert (judged.held, judged.error) == (12000, 5 * 4096)
+
+
+def test_a_core_without_holes_cannot_tell_what_was_held() -> None:
+    judged = judge_memory(samples.manifest()._replace(memory=(entry(GIB, None),)))
+    assert (judged.held, judged.error) == (None, None)
+    assert any("no holes" in sentence for sentence in judged.evidence)
