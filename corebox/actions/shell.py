@@ -23,12 +23,13 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class ShellOptions:
-    """What to open: another core or executable than the bundle's, and in which engine."""
+    """What to open: another core or executable than the bundle's, in which engine, the customer's scripts or not."""
 
     core: Path | None = None
     executable: Path | None = None
     engine: str = "auto"
     gdb_arguments: tuple[str, ...] = ()
+    customer_code: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def prepare_session(
             mounts.append(Mount(_readable(options.executable, engine, work), REPLACED_EXECUTABLE))
         environment = {**ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb")}
         sandbox = Sandbox(opened.root, tuple(mounts), environment)
-        yield Session(engine, sandbox, tuple(gdb_command(inside, options.gdb_arguments)), notices)
+        command = gdb_command(inside, options.gdb_arguments, customer_code=options.customer_code)
+        yield Session(engine, sandbox, tuple(command), notices)
 
 
 def _executable(opened: OpenedImage, options: ShellOptions) -> tuple[str | None, Path | None]:

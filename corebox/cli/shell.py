@@ -20,6 +20,7 @@ from corebox.store import Store
 )
 @options.identity
 @options.engine
+@click.option("--no-customer-code", is_flag=True, help="Load none of the customer's gdb scripts, nor libthread_db.")
 @click.argument("gdb_arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
     subject: str,
@@ -27,6 +28,7 @@ def command(
     executable: Path | None,
     identity: Path | None,
     engine: str,
+    no_customer_code: bool,
     gdb_arguments: tuple[str, ...],
 ) -> int:
     """Open gdb on a crash, in a sandbox without network, with nothing of this machine in it.
@@ -34,7 +36,7 @@ def command(
     A bundle is built first if need be. What follows -- goes to gdb: corebox shell crash.corebox -- -batch -ex bt
     """
     store = Store.default()
-    chosen = ShellOptions(core, executable, engine, gdb_arguments)
+    chosen = ShellOptions(core, executable, engine, gdb_arguments, not no_customer_code)
     with prepare_session(
         store, resolve(store, subject, meter("pulling"), identity), chosen, output.progress()
     ) as session:

@@ -30,7 +30,13 @@ ENVIRONMENT = {
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+@%~-]+")
 
 
-def gdb_command(executable: str | None, arguments: Sequence[str] = (), core: str = CORE) -> list[str]:
+# gdb manual, "Auto-loading": off for scripts beside modules and in the auto-load directory, and for libthread_db.
+_WITHOUT_CUSTOMER_CODE = ("-iex", "set auto-load off", "-iex", "set auto-load safe-path /.corebox/none")
+
+
+def gdb_command(
+    executable: str | None, arguments: Sequence[str] = (), core: str = CORE, customer_code: bool = True
+) -> list[str]:
     """The command that opens ``core`` with gdb inside the image.
 
     gdb runs on the toolbox's own loader and C library, so that it uses nothing of the customer's to run. No init file
@@ -40,9 +46,11 @@ def gdb_command(executable: str | None, arguments: Sequence[str] = (), core: str
         executable: path in the image; None lets gdb find it through NT_FILE.
         arguments: further gdb arguments, e.g. ``["-batch", "-ex", "bt"]``.
         core: path in the image.
+        customer_code: load the customer's auto-load scripts and libthread_db.
     """
     loader = [f"{TOOLBOX}/lib/ld.so", "--library-path", f"{TOOLBOX}/lib", f"{TOOLBOX}/bin/gdb"]
     options = ["--data-directory", f"{TOOLBOX}/share/gdb", "-nh", "-nx", "-q", "-ix", GDBINIT]
+    options += () if customer_code else _WITHOUT_CUSTOMER_CODE
     program = ["-se", executable] if executable else []
     return [*loader, *options, *program, "-c", core, *arguments]
 

@@ -4,9 +4,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from corebox.engine.sandbox import Finished, Sandbox
-from corebox.errors import HostError
-
-MAX_OUTPUT = 256 << 20  # bytes that a batch command may write on each of its streams
 
 
 class Engine(Protocol):
@@ -23,9 +20,3 @@ class Engine(Protocol):
         Raises:
             HostError: ``time-limit`` after ``time_limit`` seconds; nothing of it is left running.
         """
-
-
-def time_limit_passed(seconds: float) -> HostError:
-    """``time-limit``: a batch command did not end in time."""
-    message = f"the command did not end within {seconds:g} s and was stopped"
-    return HostError("time-limit", message, "give it more time with --time-limit SECONDS")

@@ -7,12 +7,12 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO
+from functools import cache
 
-from corebox.engine.base import MAX_OUTPUT, time_limit_passed
+from corebox.engine.batch import run_batch
 from corebox.engine.sandbox import Finished, Limits, Sandbox, read_root_entries
-from corebox.engine.seccomp import terminal_filter
-from corebox.engine.terminal import attach, exit_status
+from corebox.engine.seccomp import sandbox_filter
+from corebox.engine.terminal import attach
 from corebox.errors import HostError
 
 
@@ -23,30 +23,17 @@ class Bubblewrap:
 
     def attach(self, sandbox: Sandbox, command: Sequence[str], tty: bool) -> int:
         """Run ``command`` on our standard streams."""
-        with _filter_descriptor() as seccomp:
-            options = ["--seccomp", str(seccomp)] if tty and seccomp is not None else ["--new-session"]
-            inherited = [seccomp] if seccomp is not None else []
+        with _filter_options() as (options, inherited):
+            apart = [] if tty and inherited else ["--new-session"]
+            line = plan_command(sandbox, command, [*options, *apart])
             # On a terminal Ctrl-C reaches bwrap as well, which would die of it and take gdb along.
-            line = plan_command(sandbox, command, options)
             return attach(line, inherited, shielded=tty, prepare=lambda: _limit(sandbox.limits))
 
     def run(self, sandbox: Sandbox, command: Sequence[str], time_limit: float) -> Finished:
         """Run ``command`` without input and return what it wrote."""
-        arguments = plan_command(sandbox, command, ["--new-session"])
-        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-            try:
-                status = subprocess.run(
-                    arguments,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=errors,
-                    timeout=time_limit,
-                    check=False,
-                    preexec_fn=lambda: _limit(sandbox.limits, MAX_OUTPUT),
-                ).returncode
-            except subprocess.TimeoutExpired as error:
-                raise time_limit_passed(time_limit) from error
-            return Finished(exit_status(status), _content(output), _content(errors))
+        with _filter_options() as (options, inherited):
+            line = plan_command(sandbox, command, [*options, "--new-session"])
+            return run_batch(line, time_limit, inherited, lambda: _limit(sandbox.limits))
 
 
 def plan_command(sandbox: Sandbox, command: Sequence[str], options: Sequence[str] = ()) -> list[str]:
@@ -54,6 +41,7 @@ def plan_command(sandbox: Sandbox, command: Sequence[str], options: Sequence[str
     entries = read_root_entries(sandbox.root)
     uid, gid = sandbox.user
     line = ["bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--cap-drop", "ALL", "--clearenv"]
+    line += ["--disable-userns"] if _can_disable_namespaces() else []
     line += ["--uid", str(uid), "--gid", str(gid), "--hostname", "corebox", *options]
     for mount in entries.mounts:
         line += ["--ro-bind", str(mount.source), mount.target]
@@ -71,6 +59,13 @@ def plan_command(sandbox: Sandbox, command: Sequence[str], options: Sequence[str
     for name, value in sandbox.environment.items():
         line += ["--setenv", name, value]
     return [*line, "--", *command]
+
+
+@cache
+def _can_disable_namespaces() -> bool:
+    """Whether this bwrap can forbid namespaces within the sandbox (0.8.0 and later)."""
+    told = subprocess.run(["bwrap", "--help"], capture_output=True, check=False)
+    return b"--disable-userns" in told.stdout + told.stderr
 
 
 def find_bubblewrap() -> Bubblewrap:
@@ -92,28 +87,22 @@ def find_bubblewrap() -> Bubblewrap:
 
 
 @contextmanager
-def _filter_descriptor() -> Iterator[int | None]:
-    program = terminal_filter()
+def _filter_options() -> Iterator[tuple[list[str], list[int]]]:
+    """Bwrap's options that shut the system call filter in, and the descriptors that it inherits."""
+    program = sandbox_filter()
     if program is None:
-        yield None
+        yield [], []
         return
     with tempfile.TemporaryFile() as stream:
         stream.write(program)
         stream.seek(0)
-        yield stream.fileno()
+        yield ["--seccomp", str(stream.fileno())], [stream.fileno()]
 
 
-def _limit(limits: Limits, output: int | None = None) -> None:
+def _limit(limits: Limits) -> None:
     """Bound this process and what it starts; runs between fork and exec."""
     # RLIMIT_DATA and not RLIMIT_AS: gdb maps large files, which costs nothing.
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     memory = limits.memory if most == resource.RLIM_INFINITY else min(limits.memory, most)
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if output is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (output, output))
-
-
-def _content(stream: IO[bytes]) -> bytes:
-    stream.seek(0)
-    return stream.read()

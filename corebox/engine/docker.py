@@ -4,13 +4,11 @@ A container starts from an image of some hundred bytes that holds only the symbo
 everything else is bind-mounted, so that neither libraries nor the core are ever copied into the engine.
 """
 
-import contextlib
 import hashlib
 import io
 import os
 import shutil
 import tarfile
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +19,7 @@ import requests.exceptions
 from docker.types import LogConfig
 from docker.types import Mount as BindMount
 
-from corebox.engine.base import MAX_OUTPUT, time_limit_passed
+from corebox.engine.batch import run_batch
 from corebox.engine.sandbox import Finished, RootEntries, Sandbox, read_root_entries
 from corebox.engine.terminal import attach
 from corebox.errors import HostError
@@ -61,6 +59,16 @@ class DockerEngine:
 
     def attach(self, sandbox: Sandbox, command: Sequence[str], tty: bool) -> int:
         """Run ``command`` on our standard streams; the engine's own program handles the terminal."""
+        with self._container(sandbox, command, tty=tty, stdin_open=True) as container:
+            return attach(self._start(container.id, "--interactive"))
+
+    def run(self, sandbox: Sandbox, command: Sequence[str], time_limit: float) -> Finished:
+        """Run ``command`` without input and return what it wrote."""
+        with self._container(sandbox, command) as container:
+            return run_batch(self._start(container.id), time_limit)
+
+    def _start(self, container: str, *options: str) -> list[str]:
+        """The engine's own command, which hands streams and status on better than the SDK does."""
         program = shutil.which(self.name)
         if program is None:
             raise HostError(
@@ -68,38 +76,8 @@ class DockerEngine:
                 f"the {self.name} program is not installed, only its daemon answers",
                 f"install it, or use --engine bubblewrap: apt-get install {self.name}",
             )
-        with self._container(sandbox, command, tty=tty, stdin_open=True) as container:
-            address = ["--host" if self.name == "docker" else "--url", _socket_of(self._client)]
-            return attach([program, *address, "start", "--attach", "--interactive", container.id])
-
-    def run(self, sandbox: Sandbox, command: Sequence[str], time_limit: float) -> Finished:
-        """Run ``command`` without input and return what it wrote."""
-        output, errors, expired = bytearray(), bytearray(), threading.Event()
-        with self._container(sandbox, command) as container:
-
-            def stop() -> None:
-                with contextlib.suppress(docker.errors.APIError):  # it ended just now
-                    container.kill()
-
-            def expire() -> None:
-                expired.set()
-                stop()
-
-            pieces = container.attach(stdout=True, stderr=True, stream=True, demux=True)
-            container.start()
-            late, much = threading.Timer(time_limit, expire), threading.Thread(target=stop)
-            late.start()
-            # To the very end, whatever comes: the daemon cannot kill what is blocked on writing to us.
-            for to_output, to_errors in pieces:
-                output += (to_output or b"")[: MAX_OUTPUT - len(output)]
-                errors += (to_errors or b"")[: MAX_OUTPUT - len(errors)]
-                if max(len(output), len(errors)) == MAX_OUTPUT and much.ident is None:
-                    much.start()
-            status = container.wait()["StatusCode"]
-            late.cancel()
-        if expired.is_set():
-            raise time_limit_passed(time_limit)
-        return Finished(status, bytes(output), bytes(errors))
+        address = ["--host" if self.name == "docker" else "--url", _socket_of(self._client)]
+        return [program, *address, "start", "--attach", *options, container]
 
     def build(self, context: Iterable[bytes], tags: Sequence[str]) -> str:
         """Build an image from a stream of a tar with a Dockerfile, and return its ID.

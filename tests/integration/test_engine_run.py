@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from corebox.engine import Sandbox, choose_engine
-from corebox.engine.base import MAX_OUTPUT
+from corebox.engine.batch import MAX_OUTPUT
 from corebox.errors import HostError
 
 

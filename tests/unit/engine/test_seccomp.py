@@ -1,10 +1,10 @@
-"""The filter that keeps the sandbox from typing into our terminal, run by an interpreter of classic BPF."""
+"""The filter that shuts the sandbox in, run by an interpreter of classic BPF."""
 
 import struct
 
 import pytest
 
-from corebox.engine.seccomp import terminal_filter
+from corebox.engine.seccomp import sandbox_filter
 
 X86_64, I386, AARCH64 = 0xC000003E, 0x40000003, 0xC00000B7
 ALLOW, EPERM = 0x7FFF0000, 0x00050001
@@ -23,14 +23,16 @@ def verdict(program: bytes, architecture: int, number: int, request: int) -> int
             value = struct.unpack_from("=I", data, operand)[0]
         elif code == 0x15:
             at += true if value == operand else false
+        elif code == 0x35:
+            at += true if value >= operand else false
         else:
             assert code == 0x06
             return int(operand)
 
 
 @pytest.mark.parametrize(("machine", "architecture", "ioctl"), [("x86_64", X86_64, 16), ("aarch64", AARCH64, 29)])
-def test_only_typing_into_the_terminal_is_refused(machine: str, architecture: int, ioctl: int) -> None:
-    program = terminal_filter(machine)
+def test_typing_into_the_terminal_is_refused(machine: str, architecture: int, ioctl: int) -> None:
+    program = sandbox_filter(machine)
     assert program is not None
     assert verdict(program, architecture, ioctl, TIOCSTI) == EPERM
     assert verdict(program, architecture, ioctl, TIOCLINUX) == EPERM
@@ -39,17 +41,25 @@ def test_only_typing_into_the_terminal_is_refused(machine: str, architecture: in
 
 
 def test_a_request_with_high_bits_is_the_same_request_to_the_kernel() -> None:
-    program = terminal_filter("x86_64")
+    program = sandbox_filter("x86_64")
     assert program is not None
     assert verdict(program, X86_64, 16, TIOCSTI | 1 << 32) == EPERM
 
 
 def test_no_way_round_through_another_abi() -> None:
-    program = terminal_filter("x86_64")
+    program = sandbox_filter("x86_64")
     assert program is not None
     assert verdict(program, I386, 54, TIOCSTI) == EPERM
     assert verdict(program, X86_64, 0x40000000 | 514, TIOCSTI) == EPERM
 
 
+@pytest.mark.parametrize(("machine", "architecture", "keyctl"), [("x86_64", X86_64, 250), ("aarch64", AARCH64, 219)])
+def test_the_callers_keyrings_are_out_of_reach(machine: str, architecture: int, keyctl: int) -> None:
+    program = sandbox_filter(machine)
+    assert program is not None
+    assert [verdict(program, architecture, keyctl + each, 0) for each in (-2, -1, 0)] == [EPERM] * 3
+    assert verdict(program, architecture, 56, 0) == ALLOW
+
+
 def test_other_machines_get_a_session_of_their_own_instead() -> None:
-    assert terminal_filter("s390x") is None
+    assert sandbox_filter("s390x") is None

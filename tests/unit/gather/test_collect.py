@@ -265,7 +265,7 @@ def test_executable_of_a_relative_name_can_be_given(tmp_path: Path) -> None:
 
 def test_memory_of_the_process_is_measured_at_the_site(core_path: Path, root: Path) -> None:
     uses = {entry.kind: entry for entry in manifest_of(core_path, root).memory}
-    assert list(uses) == ["file", "stack", "heap", "anonymous"]
+    assert list(uses) == ["file", "stack", "heap", "arena", "anonymous"]
     for use in uses.values():
         assert use.resident is not None
         assert 0 <= use.resident <= use.dumped <= use.virtual
