@@ -11,7 +11,7 @@ from corebox.actions.build import image_of
 from corebox.actions.subject import Subject
 from corebox.bundle.prove import compare_build_ids
 from corebox.coredump import open_core, read_elf
-from corebox.debugger import CORE, ENVIRONMENT, REPLACED_EXECUTABLE, TOOLBOX, gdb_command
+from corebox.debugger import CORE, ENVIRONMENT, REPLACED_EXECUTABLE, SCRIPT, TOOLBOX, gdb_command
 from corebox.engine import Engine, Mount, Sandbox, choose_engine
 from corebox.errors import InputError
 from corebox.gather.collect import check_executable
@@ -23,13 +23,23 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class ShellOptions:
-    """What to open: another core or executable than the bundle's, in which engine, the customer's scripts or not."""
+    """What to open, and how.
+
+    Attributes:
+        core: another core than the bundle's.
+        executable: another executable.
+        engine: where to run gdb.
+        gdb_arguments: further arguments.
+        customer_code: load the customer's auto-load scripts and libthread_db.
+        script: a file of ours that gdb is to find at ``SCRIPT`` with the same suffix.
+    """
 
     core: Path | None = None
     executable: Path | None = None
     engine: str = "auto"
     gdb_arguments: tuple[str, ...] = ()
     customer_code: bool = True
+    script: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,8 @@ def prepare_session(
             mounts.append(Mount(opened.debug, "/.corebox/debug"))
         if options.executable:
             mounts.append(Mount(_readable(options.executable, engine, work), REPLACED_EXECUTABLE))
+        if options.script:
+            mounts.append(Mount(_readable(options.script, engine, work), SCRIPT + options.script.suffix))
         environment = {**ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb")}
         sandbox = Sandbox(opened.root, tuple(mounts), environment)
         command = gdb_command(inside, options.gdb_arguments, customer_code=options.customer_code)

@@ -40,6 +40,7 @@ COMMANDS = {
     "info": "info:command",
     "verify": "verify:command",
     "shell": "shell:command",
+    "run": "run:command",
     "build": "build:command",
     "export": "export:command",
     "push": "push:command",

@@ -51,6 +51,12 @@ def registry(function: Function) -> Function:
     return ca_file(click.option("--plain-http", is_flag=True, help=help_text)(function))
 
 
+def no_customer_code(function: Function) -> Function:
+    """--no-customer-code."""
+    help_text = "Load none of the customer's gdb scripts, nor libthread_db."
+    return click.option("--no-customer-code", is_flag=True, help=help_text)(function)
+
+
 def engine(function: Function) -> Function:
     """--engine."""
     help_text = "Where to run gdb; auto takes Docker or Podman if one answers, else bubblewrap."

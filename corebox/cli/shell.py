@@ -20,7 +20,7 @@ from corebox.store import Store
 )
 @options.identity
 @options.engine
-@click.option("--no-customer-code", is_flag=True, help="Load none of the customer's gdb scripts, nor libthread_db.")
+@options.no_customer_code
 @click.argument("gdb_arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
     subject: str,

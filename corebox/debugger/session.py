@@ -12,6 +12,7 @@ TOOLBOX = "/.corebox/toolbox"
 CORE = "/.corebox/core"
 GDBINIT = "/.corebox/gdbinit"
 REPLACED_EXECUTABLE = "/.corebox/executable"
+SCRIPT = "/.corebox/script"
 SCRATCH = "/.corebox/tmp"
 
 # gdb(1): the environment is all that gdb and its Python see.

@@ -1,0 +1,47 @@
+"""Run a script in gdb on a crash, in the sandbox, and give back what it wrote."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from corebox.actions.shell import ShellOptions, prepare_session
+from corebox.actions.subject import Subject
+from corebox.debugger import SCRIPT
+from corebox.engine import Finished
+from corebox.errors import InputError, UsageError
+from corebox.store import Store
+
+SUFFIXES = (".py", ".gdb")
+
+
+def run(
+    store: Store,
+    subject: Subject,
+    script: Path,
+    time_limit: float,
+    options: ShellOptions,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Finished:
+    """Run ``script`` when the core is open; what gdb says while it opens it goes to the errors.
+
+    The status is gdb's: not 0 if the script fails (gdb manual, "Mode Options": -batch).
+
+    Raises:
+        UsageError: ``bad-script`` for a name that tells gdb no language.
+        InputError: ``no-such-file``, and those of ``prepare_session``.
+        HostError: ``time-limit``, and those of ``prepare_session``.
+    """
+    if script.suffix not in SUFFIXES:
+        hint = "call it NAME.py for Python, NAME.gdb for gdb commands"
+        raise UsageError("bad-script", f"{script} is neither .py nor .gdb", hint)
+    if not script.is_file():
+        raise InputError("no-such-file", f"{script} does not exist", "check the name: ls -l")
+    # Told from all that the core makes gdb print: nobody can know it beforehand.
+    mark = secrets.token_hex(16)
+    arguments = ("-batch", "-ex", f"echo {mark}\\n", "-x", SCRIPT + script.suffix)
+    chosen = replace(options, script=script, gdb_arguments=arguments)
+    with prepare_session(store, subject, chosen, progress) as session:
+        done = session.engine.run(session.sandbox, session.command, time_limit)
+    opening, _, output = done.output.partition(mark.encode() + b"\n")
+    return Finished(done.status, output, opening + done.errors)
