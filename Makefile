@@ -11,7 +11,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT_DEMO := bubblewrap gcc libc6-dev libzstd1
 # For the tests: customers' sites, a real engine, gdbs, registries, and what makes cores of every kind.
 APT_TEST := $(APT_DEMO) bubblewrap busybox docker.io docker-registry g++ gdb mmdebstrap podman skopeo zstd age lz4 \
-	systemd-coredump xz-utils openssl nodejs redis-server
+	systemd-coredump xz-utils openssl nodejs redis-server faketime
 
 .PHONY: help demo test unit integration lint format docs bench setup setup-demo clean
 

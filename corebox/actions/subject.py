@@ -37,13 +37,20 @@ class Image:
 Subject = BundleFile | BareCore | Image
 
 
-def resolve(
-    store: Store, text: str, fetching: Callable[[int], None] = lambda _: None, identity: Path | None = None
-) -> Subject:
+@dataclass(frozen=True)
+class Pulling:
+    """How an image is fetched that the store lacks: who is told the bytes, and the registry's ``Access``."""
+
+    fetching: Callable[[int], None] = lambda _: None
+    ca_file: Path | None = None
+    plain_http: bool = False
+
+
+def resolve(store: Store, text: str, pulling: Pulling = Pulling(), identity: Path | None = None) -> Subject:
     """What ``text`` names; a file that is there wins over an image of the same name.
 
-    An image that the store does not have but whose name has a registry in it is pulled; ``fetching`` is told the bytes
-    as they come. ``identity`` is the file with the private key for an encrypted bundle.
+    An image that the store does not have but whose name has a registry in it is pulled.
+    ``identity`` is the file with the private key for an encrypted bundle.
 
     Raises:
         InputError: ``no-such-file``, ``no-such-image``, ``cannot-read``, and those of ``pull_image``.
@@ -61,17 +68,18 @@ def resolve(
     except InputError as error:
         if error.code != "no-such-image" or "/" not in text:
             raise
-        pulled = _pull(store, text, fetching)
+        pulled = _pull(store, text, pulling)
         if pulled is None:
             raise
         return Image(text, pulled)
 
 
-def _pull(store: Store, text: str, fetching: Callable[[int], None]) -> StoredImage | None:
+def _pull(store: Store, text: str, pulling: Pulling) -> StoredImage | None:
     """The image from its registry; None if the name has no registry in it."""
     # Half of the start-up time is what the registry's side imports, and most commands never need it.
     from corebox.registry import Access, is_reference, parse_reference, pull_image  # noqa: PLC0415
 
     if not is_reference(text):
         return None
-    return pull_image(store, parse_reference(text), Access(), fetching).image
+    access = Access(pulling.ca_file, pulling.plain_http)
+    return pull_image(store, parse_reference(text), access, pulling.fetching).image

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from corebox.actions.shell import ShellOptions, prepare_session
-from corebox.actions.subject import resolve
+from corebox.actions.subject import Pulling, resolve
 from corebox.cli import options, output
 from corebox.cli.meter import meter
 from corebox.store import Store
@@ -20,6 +20,7 @@ from corebox.store import Store
 )
 @options.identity
 @options.engine
+@options.registry
 @options.no_customer_code
 @click.argument("gdb_arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
@@ -28,6 +29,8 @@ def command(
     executable: Path | None,
     identity: Path | None,
     engine: str,
+    ca_file: Path | None,
+    plain_http: bool,
     no_customer_code: bool,
     gdb_arguments: tuple[str, ...],
 ) -> int:
@@ -37,9 +40,8 @@ def command(
     """
     store = Store.default()
     chosen = ShellOptions(core, executable, engine, gdb_arguments, not no_customer_code)
-    with prepare_session(
-        store, resolve(store, subject, meter("pulling"), identity), chosen, output.progress()
-    ) as session:
+    pulling = Pulling(meter("pulling"), ca_file, plain_http)
+    with prepare_session(store, resolve(store, subject, pulling, identity), chosen, output.progress()) as session:
         for notice in session.notices:
             output.note(f"note: {notice}")
         tty = sys.stdin.isatty() and sys.stdout.isatty()

@@ -51,8 +51,9 @@ def test_on_another_python(tmp_path: Path, toolbox: Path, bundle: Path, image_id
         ("sh", "-c", 'umask 077; exec "$@"', "sh"),
         ("sh", "-c", 'umask 000; cd /; exec "$@"', "sh"),
         ("unshare", "--time", "--boottime", "99999999"),
+        ("faketime", "2001-02-03 04:05:06"),
     ],
-    ids=["locale-and-zone", "hash-seed", "private-umask", "open-umask-elsewhere", "boot-clock"],
+    ids=["locale-and-zone", "hash-seed", "private-umask", "open-umask-elsewhere", "boot-clock", "wall-clock"],
 )
 def test_around_other_circumstances(
     tmp_path: Path, toolbox: Path, bundle: Path, image_id: str, around: Sequence[str]

@@ -101,6 +101,10 @@ def test_a_company_ca_is_trusted_when_it_is_given(stocked: Lab, tmp_path: Path) 
         assert "--ca-file" in refused.errors
         stocked.done("push", "random:1", name, "--ca-file", ca)
         assert stocked.corebox("pull", name, env={"SSL_CERT_FILE": str(ca)}).status == 0
+        elsewhere = Lab(tmp_path / "elsewhere")
+        assert "--ca-file" in elsewhere.corebox("shell", name).errors
+        pulled = elsewhere.corebox("shell", name, "--ca-file", ca)
+        assert "holds no crash" in pulled.errors  # it came, and is what was pushed
 
 
 def test_plain_http_to_another_machine_needs_permission(stocked: Lab, tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ from corebox.actions.subject import BareCore
 from corebox.actions.verify import verification_json, verify
 from corebox.cli import main
 from corebox.store import Layer, Store
+from tests.support.images import put_random_image
 from tests.support.realcores import unpack_core
 
-NAMES = ("build", "info", "verify")
+NAMES = ("build", "images", "info", "verify")
 
 
 def _schema(name: str) -> dict[str, Any]:
@@ -89,3 +90,12 @@ def test_a_build() -> None:
     document = built.to_json()
     _validate(document, "build")
     assert document["layers"] == [{"digest": layer.digest, "size": 10, "kind": "core", "reused": True}]
+
+
+def test_the_list_of_images(store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    image = put_random_image(store, 4096)
+    monkeypatch.setenv("COREBOX_HOME", str(store.home))
+    assert main(["images", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    _validate(document, "images")
+    assert [(each["image_id"], each["tags"]) for each in document["images"]] == [(image.image_id, ["random:1"])]
