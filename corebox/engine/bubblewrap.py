@@ -63,9 +63,13 @@ def plan_command(sandbox: Sandbox, command: Sequence[str], options: Sequence[str
 
 @cache
 def _can_disable_namespaces() -> bool:
-    """Whether this bwrap can forbid namespaces within the sandbox (0.8.0 and later)."""
-    told = subprocess.run(["bwrap", "--help"], capture_output=True, check=False)
-    return b"--disable-userns" in told.stdout + told.stderr
+    """Whether this bwrap can forbid namespaces within the sandbox: 0.8.0 and later, where /proc/sys is writable."""
+    return _trial("--disable-userns").returncode == 0
+
+
+def _trial(*options: str) -> subprocess.CompletedProcess[bytes]:
+    line = ["bwrap", "--unshare-all", "--unshare-user", *options, "--ro-bind", "/", "/", "true"]
+    return subprocess.run(line, capture_output=True, check=False)
 
 
 def find_bubblewrap() -> Bubblewrap:
@@ -76,9 +80,7 @@ def find_bubblewrap() -> Bubblewrap:
     """
     if shutil.which("bwrap") is None:
         raise HostError("no-engine", "bubblewrap is not installed", "install it: apt-get install bubblewrap")
-    trial = subprocess.run(
-        ["bwrap", "--unshare-all", "--unshare-user", "--ro-bind", "/", "/", "true"], capture_output=True, check=False
-    )
+    trial = _trial()
     if trial.returncode:
         reason = trial.stderr.decode(errors="replace").strip()
         hint = "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1), or use --engine docker"
