@@ -1,8 +1,9 @@
 """Turn a bundle into an image; nothing is built twice."""
 
+import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from corebox.engine import connect
 from corebox.errors import InputError
 from corebox.image import (
     ADDED,
+    OURS,
     Description,
+    Entry,
     Toolbox,
     assemble,
     default_template,
@@ -29,6 +32,7 @@ from corebox.image import (
     write_context,
 )
 from corebox.store import Layer, Store, StoredImage
+from corebox.symbols import debug_path, find_symbols
 
 Progress = Callable[[str], None]
 
@@ -45,6 +49,7 @@ class BuildOptions:
         template: another ``Dockerfile.template``.
         identity: the file with the private key of an encrypted bundle.
         libraries: the archive with the files of a bare core, which is given in the bundle's place.
+        symbols: folders with debug files.
     """
 
     tags: tuple[str, ...] = ()
@@ -54,6 +59,7 @@ class BuildOptions:
     template: Path = field(default_factory=default_template)
     identity: Path | None = None
     libraries: Path | None = None
+    symbols: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ def build(store: Store, bundle: Path, options: BuildOptions, progress: Progress 
     noted = _identity(store, bundle, options)
     progress("toolbox")
     toolbox = ensure_toolbox(store)
-    known = _recall(store, noted, toolbox, options) if noted else None
+    known = _recall(store, noted, toolbox, options) if noted and not options.symbols else None
     if known is not None and options.builder == "native" and options.context is None:
         built = known
     else:
@@ -104,6 +110,23 @@ def build(store: Store, bundle: Path, options: BuildOptions, progress: Progress 
         progress("engine")
         return Built(**{**vars(built), "loaded": load(store, built.image)})
     return built
+
+
+def symbols_of(manifest: Manifest, folders: Sequence[Path]) -> dict[str, Path]:
+    """The debug files of a crash's modules by build ID, as far as ``folders`` have them.
+
+    Raises:
+        InputError: ``no-such-file``.
+    """
+    return find_symbols(folders, [each.memory or each.file or "" for each in manifest.modules]) if folders else {}
+
+
+def _debug_file(build_id: str, path: Path) -> Entry:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return Entry(f"{OURS}/debug/{debug_path(build_id)}", 0o644, 0, path.stat().st_size, None, path, digest.hexdigest())
 
 
 def image_of(store: Store, subject: Subject, progress: Progress = lambda _: None) -> StoredImage:
@@ -140,7 +163,8 @@ def _build(
     with BundleReader(plain) as reader:
         unpacked = reader.unpack(work / "bundle")
     description = _describe(reader.manifest, unpacked, toolbox, options)
-    assembly = assemble(store, unpacked, reader.manifest, toolbox.layer, description, progress=progress)
+    debug = [_debug_file(*each) for each in symbols_of(reader.manifest, options.symbols).items()]
+    assembly = assemble(store, unpacked, reader.manifest, toolbox.layer, description, symbols=debug, progress=progress)
     tags = options.tags or (default_tag(reader.manifest, unpacked.identity),)
     layers = tuple((each.layer, each.reused) for each in assembly.layers)
     if options.context is not None:
@@ -151,8 +175,8 @@ def _build(
         return Built(image_id, tags, unpacked.identity, layers, None, "docker")
     image = put_native(store, assembly, tags)
     store.remember("bundle", _stat_key(bundle, options), {"identity": unpacked.identity})
-    # Files that a template copies are no part of the key: such an image is built each time, from layers that are known.
-    if all(layer.kind != ADDED for layer in image.layers):
+    # Symbols and files that a template copies are no part of the key: that image is built each time, of known layers.
+    if not options.symbols and all(layer.kind != ADDED for layer in image.layers):
         store.remember("image", _image_key(unpacked.identity, toolbox, options), {"image_id": image.image_id})
     return Built(image.image_id, image.tags, unpacked.identity, layers, image)
 

@@ -7,16 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from corebox.actions.build import image_of
+from corebox.actions.build import image_of, symbols_of
 from corebox.actions.subject import Subject
 from corebox.bundle.prove import compare_build_ids
 from corebox.coredump import open_core, read_elf
-from corebox.debugger import CORE, ENVIRONMENT, REPLACED_EXECUTABLE, SCRIPT, TOOLBOX, gdb_command
+from corebox.debugger import CORE, DEBUG, ENVIRONMENT, REPLACED_EXECUTABLE, SCRIPT, TOOLBOX, gdb_command
 from corebox.engine import Engine, Mount, Sandbox, choose_engine
 from corebox.errors import InputError
 from corebox.gather.collect import check_executable
 from corebox.image import OpenedImage, copy_sparse, open_image
 from corebox.store import Store
+from corebox.symbols import debug_path
 
 Progress = Callable[[str], None]
 
@@ -32,6 +33,7 @@ class ShellOptions:
         gdb_arguments: further arguments.
         customer_code: load the customer's auto-load scripts and libthread_db.
         script: a file of ours that gdb is to find at ``SCRIPT`` with the same suffix.
+        symbols: folders with debug files, in addition to those of the image.
     """
 
     core: Path | None = None
@@ -40,6 +42,7 @@ class ShellOptions:
     gdb_arguments: tuple[str, ...] = ()
     customer_code: bool = True
     script: Path | None = None
+    symbols: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,14 @@ def prepare_session(
             mounts.append(Mount(_readable(options.executable, engine, work), REPLACED_EXECUTABLE))
         if options.script:
             mounts.append(Mount(_readable(options.script, engine, work), SCRIPT + options.script.suffix))
+        found = symbols_of(opened.manifest, options.symbols)
+        for build_id, path in found.items():
+            mounts.append(Mount(_readable(path, engine, work), f"{DEBUG}/{debug_path(build_id)}"))
         environment = {**ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb")}
         sandbox = Sandbox(opened.root, tuple(mounts), environment)
-        command = gdb_command(inside, options.gdb_arguments, customer_code=options.customer_code)
+        command = gdb_command(
+            inside, options.gdb_arguments, customer_code=options.customer_code, more_symbols=bool(found)
+        )
         yield Session(engine, sandbox, tuple(command), notices)
 
 

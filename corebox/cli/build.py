@@ -40,6 +40,7 @@ from corebox.store import Store
     help="Your own Dockerfile.template.",
 )
 @click.option("--check", is_flag=True, help="Build again from nothing and compare the image IDs.")
+@options.symbols
 @options.identity
 @options.as_json
 def command(
@@ -51,6 +52,7 @@ def command(
     context: Path | None,
     template: Path | None,
     check: bool,
+    symbols: tuple[Path, ...],
     identity: Path | None,
     as_json: bool,
 ) -> int:
@@ -61,7 +63,8 @@ def command(
 
     If only a core came: BUNDLE is the core, LIBRARIES the archive that the script of corebox request made.
     """
-    chosen = BuildOptions(tags, builder, load, context, template or default_template(), identity, libraries)
+    template = template or default_template()
+    chosen = BuildOptions(tags, builder, load, context, template, identity, libraries, symbols)
     built = build(Store.default(), bundle, chosen, output.progress())
     if as_json:
         output.say_json(built.to_json())

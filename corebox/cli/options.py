@@ -51,6 +51,18 @@ def registry(function: Function) -> Function:
     return ca_file(click.option("--plain-http", is_flag=True, help=help_text)(function))
 
 
+def symbols(function: Function) -> Function:
+    """--symbols."""
+    option = click.option(
+        "--symbols",
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        multiple=True,
+        metavar="DIR",
+        help="Debug files: unstripped programs, .debug files, .build-id trees; taken by build ID. May be given again.",
+    )
+    return option(function)
+
+
 def no_customer_code(function: Function) -> Function:
     """--no-customer-code."""
     help_text = "Load none of the customer's gdb scripts, nor libthread_db."

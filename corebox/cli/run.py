@@ -16,6 +16,7 @@ from corebox.store import Store
 @click.command("run")
 @options.subject
 @click.argument("script", type=click.Path(path_type=Path))
+@options.symbols
 @options.identity
 @options.engine
 @options.registry
@@ -24,6 +25,7 @@ from corebox.store import Store
 def command(
     subject: str,
     script: Path,
+    symbols: tuple[Path, ...],
     identity: Path | None,
     engine: str,
     ca_file: Path | None,
@@ -36,7 +38,7 @@ def command(
     A Python script has gdb's own module: corebox run crash.corebox threads.py
     """
     store = Store.default()
-    chosen = ShellOptions(engine=engine, customer_code=not no_customer_code)
+    chosen = ShellOptions(engine=engine, customer_code=not no_customer_code, symbols=symbols)
     pulling = Pulling(meter("pulling"), ca_file, plain_http)
     found = resolve(store, subject, pulling, identity)
     done = run(store, found, script, time_limit, chosen, output.progress())

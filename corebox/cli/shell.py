@@ -18,6 +18,7 @@ from corebox.store import Store
 @click.option(
     "-e", "--executable", type=click.Path(path_type=Path), metavar="EXE", help="Another executable, e.g. unstripped."
 )
+@options.symbols
 @options.identity
 @options.engine
 @options.registry
@@ -27,6 +28,7 @@ def command(
     subject: str,
     core: Path | None,
     executable: Path | None,
+    symbols: tuple[Path, ...],
     identity: Path | None,
     engine: str,
     ca_file: Path | None,
@@ -39,7 +41,7 @@ def command(
     A bundle is built first if need be. What follows -- goes to gdb: corebox shell crash.corebox -- -batch -ex bt
     """
     store = Store.default()
-    chosen = ShellOptions(core, executable, engine, gdb_arguments, not no_customer_code)
+    chosen = ShellOptions(core, executable, engine, gdb_arguments, not no_customer_code, symbols=symbols)
     pulling = Pulling(meter("pulling"), ca_file, plain_http)
     with prepare_session(store, resolve(store, subject, pulling, identity), chosen, output.progress()) as session:
         for notice in session.notices:

@@ -69,6 +69,10 @@ class _Sections(NamedTuple):
     debuglink: Optional[Tuple[str, int]]
     debugaltlink: Optional[Tuple[str, str]]
     build_id: Optional[str]
+    hollow: bool
+
+
+_NO_SEGMENTS = _Segments(None, None, None, ())
 
 
 def is_elf(path: str) -> bool:
@@ -101,7 +105,8 @@ def read_elf(path: str) -> ElfFile:
 
 
 def _facts(elf: Any, header: Header) -> ElfFile:
-    segments, sections = _read_segments(elf, header), _read_sections(elf, header)
+    sections = _read_sections(elf, header)
+    segments = _NO_SEGMENTS if sections.hollow else _read_segments(elf, header)
     debug = bool(sections.names & {".debug_info", ".zdebug_info"})
     return ElfFile(
         machine=machine_name(header.machine, header.bits, header.byte_order),
@@ -137,21 +142,25 @@ def _read_segments(elf: Any, header: Header) -> _Segments:
 
 
 def _read_sections(elf: Any, header: Header) -> _Sections:
-    """Debug files keep the build ID in a section only: their segments have no bytes."""
+    """Debug files keep the build ID in a section only: their segments are hollow, and lie about where they are.
+
+    objcopy(1), --only-keep-debug, leaves the program headers as they were and the sections without bytes.
+    """
     names: Set[str] = set()
-    debuglink, debugaltlink, build_id = None, None, None
+    debuglink, debugaltlink, build_id, hollow = None, None, None, False
     for index in range(elf.num_sections()):
         # Not iter_sections: making a section object of a hash table reads all of it, megabytes in a large library.
         section = elf._get_section_header(index)
         name = elf._get_section_name(section)
         names.add(name)
+        hollow = hollow or (name in (".interp", ".dynamic", ".text") and section["sh_type"] == "SHT_NOBITS")
         if name == ".gnu_debuglink":
             debuglink = _parse_debuglink(_bytes(elf, section["sh_offset"], section["sh_size"]), header)
         elif name == ".gnu_debugaltlink":
             debugaltlink = _parse_debugaltlink(_bytes(elf, section["sh_offset"], section["sh_size"]))
         elif name == ".note.gnu.build-id" and section["sh_type"] == "SHT_NOTE":
             build_id = _build_id(elf, header, section["sh_offset"], section["sh_size"])
-    return _Sections(names, debuglink, debugaltlink, build_id)
+    return _Sections(names, debuglink, debugaltlink, build_id, hollow)
 
 
 def _build_id(elf: Any, header: Header, offset: int, size: int) -> Optional[str]:

@@ -2,6 +2,7 @@
 
 from corebox.debugger.session import (
     CORE,
+    DEBUG,
     ENVIRONMENT,
     GDBINIT,
     REPLACED_EXECUTABLE,
@@ -14,6 +15,7 @@ from corebox.debugger.session import (
 
 __all__ = [
     "CORE",
+    "DEBUG",
     "ENVIRONMENT",
     "GDBINIT",
     "REPLACED_EXECUTABLE",

@@ -13,6 +13,7 @@ CORE = "/.corebox/core"
 GDBINIT = "/.corebox/gdbinit"
 REPLACED_EXECUTABLE = "/.corebox/executable"
 SCRIPT = "/.corebox/script"
+DEBUG = "/.corebox/symbols"
 SCRATCH = "/.corebox/tmp"
 
 # gdb(1): the environment is all that gdb and its Python see.
@@ -28,6 +29,7 @@ ENVIRONMENT = {
     "TERMINFO": TOOLBOX + "/share/terminfo",
 }
 
+_DEBUG_FOLDERS = "/.corebox/debug:/usr/lib/debug"
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+@%~-]+")
 
 
@@ -36,7 +38,11 @@ _WITHOUT_CUSTOMER_CODE = ("-iex", "set auto-load off", "-iex", "set auto-load sa
 
 
 def gdb_command(
-    executable: str | None, arguments: Sequence[str] = (), core: str = CORE, customer_code: bool = True
+    executable: str | None,
+    arguments: Sequence[str] = (),
+    core: str = CORE,
+    customer_code: bool = True,
+    more_symbols: bool = False,
 ) -> list[str]:
     """The command that opens ``core`` with gdb inside the image.
 
@@ -48,10 +54,12 @@ def gdb_command(
         arguments: further gdb arguments, e.g. ``["-batch", "-ex", "bt"]``.
         core: path in the image.
         customer_code: load the customer's auto-load scripts and libthread_db.
+        more_symbols: look for debug files below ``DEBUG`` too.
     """
     loader = [f"{TOOLBOX}/lib/ld.so", "--library-path", f"{TOOLBOX}/lib", f"{TOOLBOX}/bin/gdb"]
     options = ["--data-directory", f"{TOOLBOX}/share/gdb", "-nh", "-nx", "-q", "-ix", GDBINIT]
     options += () if customer_code else _WITHOUT_CUSTOMER_CODE
+    options += ["-iex", f"set debug-file-directory {DEBUG}:{_DEBUG_FOLDERS}"] if more_symbols else []
     program = ["-se", executable] if executable else []
     return [*loader, *options, *program, "-c", core, *arguments]
 
@@ -72,7 +80,7 @@ def gdbinit(libthread_db: Iterable[str], scripts: Iterable[str]) -> str:
         # On again at the first prompt: nobody wants to page through what gdb says while it opens the core.
         "set pagination off",
         "set history save off",
-        "set debug-file-directory /.corebox/debug:/usr/lib/debug",
+        f"set debug-file-directory {_DEBUG_FOLDERS}",
         # The sandbox is what makes running the customer's code acceptable; the path is narrow all the same.
         "set auto-load safe-path " + ":".join(trusted),
         "set libthread-db-search-path " + ":".join(thread_folders or ["$sdir"]),

@@ -3,7 +3,7 @@
 from corebox.image.archive import stream_archive
 from corebox.image.context import stream_context, write_context
 from corebox.image.export import copy_sparse, export_bundle, export_core
-from corebox.image.layers import ADDED, KINDS
+from corebox.image.layers import ADDED, KINDS, OURS
 from corebox.image.native import Assembly, BuiltLayer, Description, assemble, put_native
 from corebox.image.opened import OpenedImage, open_image
 from corebox.image.tar import Entry
@@ -21,6 +21,7 @@ from corebox.image.toolbox import (
 __all__ = [
     "ADDED",
     "KINDS",
+    "OURS",
     "Assembly",
     "BuiltLayer",
     "Description",
