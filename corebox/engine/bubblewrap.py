@@ -55,7 +55,8 @@ def plan_command(sandbox: Sandbox, command: Sequence[str], options: Sequence[str
         writable.append("/tmp")  # noqa: S108  # the sandbox's own
     for folder in writable:
         line += ["--perms", "1777", "--size", str(sandbox.limits.scratch), "--tmpfs", folder]
-    line += ["--remount-ro", "/", "--chdir", sandbox.scratch]
+    # /dev is a tmpfs without a bound that the sandbox's user owns.
+    line += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", sandbox.scratch]
     for name, value in sandbox.environment.items():
         line += ["--setenv", name, value]
     return [*line, "--", *command]

@@ -51,7 +51,16 @@ def fill():
 attempt("loopback", lambda: connect(socket.AF_INET, ("127.0.0.1", PORT)))
 attempt("abstract socket", lambda: connect(socket.AF_UNIX, SOCKET))
 attempt("outside", lambda: connect(socket.AF_INET, ("192.0.2.1", 80)))
-for path in ("/x", "/usr/x", "/.corebox/x", "/.corebox/core", "/.corebox/manifest.json", "/.corebox/gdbinit", __file__):
+for path in (
+    "/x",
+    "/usr/x",
+    "/dev/x",
+    "/.corebox/x",
+    "/.corebox/core",
+    "/.corebox/manifest.json",
+    "/.corebox/gdbinit",
+    __file__,
+):
     attempt("write " + path, lambda path=path: write(path))
 attempt("write the debugger", lambda: write("/.corebox/toolbox/bin/gdb"))
 attempt("write through /proc/self/exe", lambda: write("/proc/self/exe"))
