@@ -14,6 +14,7 @@ from corebox.actions.signature import crash_signature
 from corebox.actions.source import needs_identity, plain_bundle
 from corebox.actions.subject import BareCore, BundleFile, Subject
 from corebox.bundle import BundleReader, Manifest, Unpacked, read_manifest
+from corebox.coredump import debug_path
 from corebox.debugger import ENVIRONMENT, gdb_command, gdbinit
 from corebox.engine import connect
 from corebox.errors import InputError
@@ -32,7 +33,7 @@ from corebox.image import (
     write_context,
 )
 from corebox.store import Layer, Store, StoredImage
-from corebox.symbols import debug_path, find_symbols
+from corebox.symbols import find_symbols
 
 Progress = Callable[[str], None]
 
@@ -118,7 +119,8 @@ def symbols_of(manifest: Manifest, folders: Sequence[Path]) -> dict[str, Path]:
     Raises:
         InputError: ``no-such-file``.
     """
-    return find_symbols(folders, [each.memory or each.file or "" for each in manifest.modules]) if folders else {}
+    build_ids = (each.memory or each.file for each in manifest.modules)
+    return find_symbols(folders, filter(None, build_ids)) if folders else {}
 
 
 def _debug_file(build_id: str, path: Path) -> Entry:

@@ -10,14 +10,13 @@ from pathlib import Path
 from corebox.actions.build import image_of, symbols_of
 from corebox.actions.subject import Subject
 from corebox.bundle.prove import compare_build_ids
-from corebox.coredump import open_core, read_elf
+from corebox.coredump import debug_path, open_core, read_elf
 from corebox.debugger import CORE, DEBUG, ENVIRONMENT, REPLACED_EXECUTABLE, SCRIPT, TOOLBOX, gdb_command
 from corebox.engine import Engine, Mount, Sandbox, choose_engine
 from corebox.errors import InputError
 from corebox.gather.collect import check_executable
 from corebox.image import OpenedImage, copy_sparse, open_image
 from corebox.store import Store
-from corebox.symbols import debug_path
 
 Progress = Callable[[str], None]
 

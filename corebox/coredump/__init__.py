@@ -7,7 +7,7 @@ taken as hostile: any bytes give facts or a ``CoreboxError``, in bounded time an
 from corebox.coredump.compact import CompactionPlan, plan_compaction, write_compact
 from corebox.coredump.compare import compare_with_file
 from corebox.coredump.core import CoreFile, open_core
-from corebox.coredump.elffile import is_elf, read_elf
+from corebox.coredump.elffile import debug_path, is_elf, read_elf
 from corebox.coredump.layout import restore
 from corebox.coredump.redact import RedactionPlan, plan_redaction
 from corebox.coredump.slim import SlimPlan, plan_slim, write_slim
@@ -42,6 +42,7 @@ __all__ = [
     "Thread",
     "Truncation",
     "compare_with_file",
+    "debug_path",
     "is_elf",
     "measure_memory",
     "open_core",

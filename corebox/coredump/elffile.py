@@ -86,6 +86,14 @@ def is_elf(path: str) -> bool:
         os.close(descriptor)
 
 
+def debug_path(build_id: str) -> str:
+    """Where gdb looks for the debug file of a build ID, below a debug-file-directory.
+
+    gdb manual, "Separate Debug Files".
+    """
+    return ".build-id/{}/{}.debug".format(build_id[:2], build_id[2:])
+
+
 def read_elf(path: str) -> ElfFile:
     """Facts of the ELF file at ``path``.
 

@@ -6,7 +6,7 @@ import zlib
 from typing import Iterable, Iterator, List, Optional, Tuple
 
 from corebox.bundle.disk import Lookup
-from corebox.coredump import ElfFile, Module, read_elf
+from corebox.coredump import ElfFile, Module, debug_path, read_elf
 from corebox.errors import CoreboxError
 from corebox.gather.files import FileSet
 
@@ -95,7 +95,7 @@ def take_debug_files(files: FileSet, proven: Iterable[Tuple[Module, Lookup]]) ->
 def _by_build_id(files: FileSet, build_id: Optional[str]) -> Optional[Lookup]:
     if build_id is None or len(build_id) < 3:
         return None
-    found = files.root.find("/usr/lib/debug/.build-id/{}/{}.debug".format(build_id[:2], build_id[2:]))
+    found = files.root.find("/usr/lib/debug/" + debug_path(build_id))
     return found if found.file else None
 
 
