@@ -7,7 +7,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 
 from corebox.engine.batch import run_batch
 from corebox.engine.sandbox import Finished, Limits, Sandbox, read_root_entries
@@ -41,7 +40,6 @@ def plan_command(sandbox: Sandbox, command: Sequence[str], options: Sequence[str
     entries = read_root_entries(sandbox.root)
     uid, gid = sandbox.user
     line = ["bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--cap-drop", "ALL", "--clearenv"]
-    line += ["--disable-userns"] if _can_disable_namespaces() else []
     line += ["--uid", str(uid), "--gid", str(gid), "--hostname", "corebox", *options]
     for mount in entries.mounts:
         line += ["--ro-bind", str(mount.source), mount.target]
@@ -62,17 +60,6 @@ def plan_command(sandbox: Sandbox, command: Sequence[str], options: Sequence[str
     return [*line, "--", *command]
 
 
-@cache
-def _can_disable_namespaces() -> bool:
-    """Whether this bwrap can forbid namespaces within the sandbox: 0.8.0 and later, where /proc/sys is writable."""
-    return _trial("--disable-userns").returncode == 0
-
-
-def _trial(*options: str) -> subprocess.CompletedProcess[bytes]:
-    line = ["bwrap", "--unshare-all", "--unshare-user", *options, "--ro-bind", "/", "/", "true"]
-    return subprocess.run(line, capture_output=True, check=False)
-
-
 def find_bubblewrap() -> Bubblewrap:
     """The engine, if this machine can run it.
 
@@ -81,7 +68,8 @@ def find_bubblewrap() -> Bubblewrap:
     """
     if shutil.which("bwrap") is None:
         raise HostError("no-engine", "bubblewrap is not installed", "install it: apt-get install bubblewrap")
-    trial = _trial()
+    line = ["bwrap", "--unshare-all", "--unshare-user", "--ro-bind", "/", "/", "true"]
+    trial = subprocess.run(line, capture_output=True, check=False)
     if trial.returncode:
         reason = trial.stderr.decode(errors="replace").strip()
         hint = "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1), or use --engine docker"

@@ -2,53 +2,73 @@
 
 TIOCSTI puts characters into the terminal's input as if the user had typed them, TIOCLINUX can paste on a console
 (ioctl_tty(2)); both let a process in a sandbox run commands in the shell outside (CVE-2017-5226). A new session would
-help as well, but takes job control and Ctrl-C away from gdb. The caller's keyrings are in no namespace (keyrings(7)),
-and gdb needs none of the other calls to read a core.
+help as well, but takes job control and Ctrl-C away from gdb. The caller's keyrings are in no namespace (keyrings(7)).
+To read a core gdb needs none of the other calls, and threads but no processes: without those there is no fork bomb,
+and without new namespaces no user who has capabilities in one.
 """
 
 import platform
 import struct
+from dataclasses import dataclass
 
-# linux/audit.h and asm/unistd.h: architecture, number of ioctl, and of what is refused altogether: ptrace, add_key,
-# request_key, keyctl, perf_event_open, bpf, userfaultfd.
-_ARCHITECTURES = {
-    "x86_64": (0xC000003E, 16, (101, 248, 249, 250, 298, 321, 323)),
-    "aarch64": (0xC00000B7, 29, (117, 217, 218, 219, 241, 280, 282)),
+
+@dataclass(frozen=True)
+class _Calls:
+    """A machine's value in linux/audit.h and its numbers of system calls, from asm/unistd.h."""
+
+    audit: int
+    clone: int
+    ioctl: int
+    refused: tuple[int, ...]
+
+
+_MACHINES = {
+    # ptrace, add_key, request_key, keyctl, unshare, perf_event_open, setns, bpf, userfaultfd, fork, vfork
+    "x86_64": _Calls(0xC000003E, 56, 16, (101, 248, 249, 250, 272, 298, 308, 321, 323, 57, 58)),
+    "aarch64": _Calls(0xC00000B7, 220, 29, (117, 217, 218, 219, 97, 241, 268, 280, 282)),
 }
+_CLONE3 = 435  # on every machine
+_CLONE_THREAD = 0x10000
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
-_ALLOW, _EPERM = 0x7FFF0000, 0x00050000 | 1
-# BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_JMP|JGE|K, BPF_RET|K (linux/bpf_common.h)
-_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
-# Offsets in struct seccomp_data (linux/seccomp.h): number, architecture, low word of the second argument.
-_NUMBER, _ARCHITECTURE, _REQUEST = 0, 4, 24
+_ALLOW, _EPERM, _ENOSYS = 0x7FFF0000, 0x00050000 | 1, 0x00050000 | 38
+# BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_JMP|JGE|K, BPF_JMP|JSET|K, BPF_RET|K (linux/bpf_common.h)
+_LOAD, _EQUAL, _AT_LEAST, _HAS_BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+# Offsets in struct seccomp_data (linux/seccomp.h); of the arguments the low words.
+_NUMBER, _ARCHITECTURE, _FIRST, _SECOND = 0, 4, 16, 24
 _X32_BIT = 0x40000000
 
 
 def sandbox_filter(machine: str = platform.machine()) -> bytes | None:
     """The program in the form that ``bwrap --seccomp`` reads, or None for a machine that we have no numbers for."""
-    if machine not in _ARCHITECTURES:
+    calls = _MACHINES.get(machine)
+    if calls is None:
         return None
-    architecture, ioctl, refused = _ARCHITECTURES[machine]
-    refuse = len(refused) + 9  # the index of the last instruction
+    # (label, code, operand, label to go to if true, if false); "" is the next instruction.
+    return _assemble(
+        ("", _LOAD, _ARCHITECTURE, "", ""),
+        ("", _EQUAL, calls.audit, "", "refuse"),  # another ABI (int 0x80) has other numbers
+        ("", _LOAD, _NUMBER, "", ""),
+        ("", _AT_LEAST, _X32_BIT, "refuse", ""),  # the x32 ABI
+        *(("", _EQUAL, number, "refuse", "") for number in calls.refused),
+        ("", _EQUAL, _CLONE3, "absent", ""),  # its flags cannot be seen from here; the C library falls back to clone
+        ("", _EQUAL, calls.clone, "clone", ""),
+        ("", _EQUAL, calls.ioctl, "ioctl", "allow"),
+        ("clone", _LOAD, _FIRST, "", ""),
+        ("", _HAS_BITS, _CLONE_THREAD, "allow", "refuse"),
+        ("ioctl", _LOAD, _SECOND, "", ""),
+        ("", _EQUAL, _TIOCSTI, "refuse", ""),
+        ("", _EQUAL, _TIOCLINUX, "refuse", "allow"),
+        ("allow", _RETURN, _ALLOW, "", ""),
+        ("refuse", _RETURN, _EPERM, "", ""),
+        ("absent", _RETURN, _ENOSYS, "", ""),
+    )
 
-    # (code, jump if true, jump if false, operand); jumps count from the next instruction.
-    def unless(code: int, operand: int, position: int) -> tuple[int, int, int, int]:
-        return (code, refuse - position - 1, 0, operand)
 
-    program = [
-        (_LOAD, 0, 0, _ARCHITECTURE),
-        (_EQUAL, 0, refuse - 2, architecture),  # another ABI (int 0x80) has other numbers
-        (_LOAD, 0, 0, _NUMBER),
-        unless(_AT_LEAST, _X32_BIT, 3),  # the x32 ABI
-        *(unless(_EQUAL, number, 4 + index) for index, number in enumerate(refused)),
-    ]
-    at = len(program)
-    program += [
-        (_EQUAL, 0, 3, ioctl),
-        (_LOAD, 0, 0, _REQUEST),
-        unless(_EQUAL, _TIOCSTI, at + 2),
-        unless(_EQUAL, _TIOCLINUX, at + 3),
-        (_RETURN, 0, 0, _ALLOW),
-        (_RETURN, 0, 0, _EPERM),
-    ]
-    return b"".join(struct.pack("HBBI", *instruction) for instruction in program)
+def _assemble(*program: tuple[str, int, int, str, str]) -> bytes:
+    """Array of struct sock_filter (linux/filter.h); jumps count from the next instruction."""
+    labels = {label: index for index, (label, *_) in enumerate(program)}
+    packed = b""
+    for index, (_, code, operand, *targets) in enumerate(program):
+        true, false = (labels[target] - index - 1 if target else 0 for target in targets)
+        packed += struct.pack("=HBBI", code, true, false, operand)
+    return packed

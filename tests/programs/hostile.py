@@ -5,6 +5,7 @@ The test puts PORT, SOCKET and SECRET of its machine in front.
 
 import ctypes
 import os
+import signal
 import socket
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -48,6 +49,22 @@ def fill():
     return True
 
 
+def fork_bomb():
+    """Far more processes than gdb needs; all of them end at once."""
+    children = []
+    try:
+        for _ in range(300):
+            child = os.fork()
+            if child == 0:
+                signal.pause()
+            children.append(child)
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    return True
+
+
 attempt("loopback", lambda: connect(socket.AF_INET, ("127.0.0.1", PORT)))
 attempt("abstract socket", lambda: connect(socket.AF_UNIX, SOCKET))
 attempt("outside", lambda: connect(socket.AF_INET, ("192.0.2.1", 80)))
@@ -71,6 +88,7 @@ attempt("capabilities", capabilities)
 attempt("setuid", lambda: os.setuid(0))
 attempt("mount", lambda: libc.mount(b"none", b"/.corebox/tmp", b"tmpfs", 0, None))
 attempt("user namespace", lambda: libc.unshare(0x10000000) == 0)
+attempt("user namespace by clone", lambda: libc.syscall(56, 0x10000011, 0, 0, 0, 0) >= 0)
 attempt("chroot", lambda: os.chroot("/"))
 attempt("ptrace", lambda: libc.ptrace(16, 1, None, None))
 attempt("keyring", lambda: libc.syscall(250, 0, -3, 1, 0, 0))  # KEYCTL_GET_KEYRING_ID of the session's
@@ -78,4 +96,5 @@ attempt("new key", lambda: libc.syscall(248, b"user", b"corebox", b"x", 1, -3))
 attempt("device", lambda: os.mknod("/.corebox/tmp/null", 0o20666, os.makedev(1, 3)))
 attempt("fill the disk", fill)
 attempt("memory", lambda: len(bytearray(1 << 36)))
+attempt("fork bomb", fork_bomb)
 print("tried everything")

@@ -7,13 +7,14 @@ import pytest
 from corebox.engine.seccomp import sandbox_filter
 
 X86_64, I386, AARCH64 = 0xC000003E, 0x40000003, 0xC00000B7
-ALLOW, EPERM = 0x7FFF0000, 0x00050001
+ALLOW, EPERM, ENOSYS = 0x7FFF0000, 0x00050001, 0x00050026
+SIGCHLD, CLONE_THREAD, CLONE_NEWUSER = 17, 0x10000, 0x10000000
 TIOCSTI, TIOCLINUX, TCGETS = 0x5412, 0x541C, 0x5401
 
 
-def verdict(program: bytes, architecture: int, number: int, request: int) -> int:
+def verdict(program: bytes, architecture: int, number: int, second: int, first: int = 0) -> int:
     """What the kernel would return (Documentation/networking/filter.rst)."""
-    data = struct.pack("=IIQ6Q", number, architecture, 0, 0, request, 0, 0, 0, 0)
+    data = struct.pack("=IIQ6Q", number, architecture, 0, first, second, 0, 0, 0, 0)
     instructions = list(struct.iter_unpack("HBBI", program))
     at = value = 0
     while True:
@@ -25,6 +26,8 @@ def verdict(program: bytes, architecture: int, number: int, request: int) -> int
             at += true if value == operand else false
         elif code == 0x35:
             at += true if value >= operand else false
+        elif code == 0x45:
+            at += true if value & operand else false
         else:
             assert code == 0x06
             return int(operand)
@@ -58,7 +61,25 @@ def test_the_callers_keyrings_are_out_of_reach(machine: str, architecture: int, 
     program = sandbox_filter(machine)
     assert program is not None
     assert [verdict(program, architecture, keyctl + each, 0) for each in (-2, -1, 0)] == [EPERM] * 3
-    assert verdict(program, architecture, 56, 0) == ALLOW
+
+
+@pytest.mark.parametrize(("machine", "architecture", "clone"), [("x86_64", X86_64, 56), ("aarch64", AARCH64, 220)])
+def test_threads_but_no_processes(machine: str, architecture: int, clone: int) -> None:
+    program = sandbox_filter(machine)
+    assert program is not None
+    assert verdict(program, architecture, clone, 0, first=0x3D0F00 | CLONE_THREAD) == ALLOW
+    assert verdict(program, architecture, clone, 0, first=SIGCHLD) == EPERM
+    assert verdict(program, architecture, clone, 0, first=SIGCHLD | CLONE_NEWUSER) == EPERM
+    assert verdict(program, architecture, 435, 0) == ENOSYS
+
+
+@pytest.mark.parametrize(
+    ("machine", "architecture", "numbers"), [("x86_64", X86_64, (57, 58, 272, 308)), ("aarch64", AARCH64, (97, 268))]
+)
+def test_no_way_round_to_processes_and_namespaces(machine: str, architecture: int, numbers: tuple[int, ...]) -> None:
+    program = sandbox_filter(machine)
+    assert program is not None
+    assert {verdict(program, architecture, number, 0) for number in numbers} == {EPERM}
 
 
 def test_other_machines_get_a_session_of_their_own_instead() -> None:
