@@ -13,7 +13,7 @@ APT_DEMO := bubblewrap gcc libc6-dev libzstd1
 APT_TEST := $(APT_DEMO) bubblewrap busybox docker.io docker-registry g++ gdb mmdebstrap podman skopeo zstd age lz4 \
 	systemd-coredump xz-utils openssl nodejs redis-server faketime
 
-.PHONY: help demo test unit integration lint format docs bench setup setup-demo clean
+.PHONY: help demo test unit integration lint format docs bench lock upgrade setup setup-demo clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -47,20 +47,22 @@ docs: setup  ## write the generated part of docs/reference
 bench: setup  ## compare speed with what a user would do instead
 	$(SUDO) $(BIN)/python -m benchmarks
 
+lock: setup  ## make the lock files in requirements/ agree with pyproject.toml again
+	tools/lock $(BIN)
+
+upgrade: setup  ## the same, with the newest version of everything
+	tools/lock $(BIN) --upgrade
+
 setup: $(VENV)/dev.stamp  ## packages, and a virtual environment for development
 
-setup-demo: $(VENV)/demo.stamp  ## the little that the demo needs
+setup-demo: $(VENV)/run.stamp  ## the little that the demo needs
 
-$(VENV)/demo.stamp: pyproject.toml
-	@tools/install-packages $(APT_DEMO)
+$(VENV)/dev.stamp: APT := $(APT_TEST)
+$(VENV)/run.stamp: APT := $(APT_DEMO)
+$(VENV)/%.stamp: requirements/%.txt pyproject.toml
+	@tools/install-packages $(APT)
 	@tools/make-venv $(PYTHON) $(VENV)
-	$(BIN)/pip install --quiet --editable .
-	@touch $@
-
-$(VENV)/dev.stamp: pyproject.toml
-	@tools/install-packages $(APT_TEST)
-	@tools/make-venv $(PYTHON) $(VENV)
-	$(BIN)/pip install --quiet --editable '.[dev]'
+	@tools/install-locked $(VENV) $< --editable .
 	@touch $@
 
 clean:  ## remove what was made here

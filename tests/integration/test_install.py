@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.lab import Lab
+from tests.support.programs import install
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -35,13 +36,11 @@ def copy_of_checkout(folder: Path) -> Path:
 def test_installed_corebox_does_the_main_job(bundle: Path, tmp_path: Path, how: str) -> None:
     source = copy_of_checkout(tmp_path / "source")
     if how == "wheel":
-        subprocess.run(
-            [sys.executable, "-m", "build", "--wheel", "-o", tmp_path, source], check=True, capture_output=True
-        )
+        build = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "-o", str(tmp_path), str(source)]
+        subprocess.run(build, check=True, capture_output=True)
         source = next(tmp_path.glob("*.whl"))
     venv = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-    subprocess.run([venv / "bin" / "pip", "install", "--quiet", source], check=True)
+    install(venv, source)
     lab = Lab(tmp_path / "home", (str(venv / "bin" / "corebox"),))
     assert "compare (left=" in lab.gdb(bundle, "bubblewrap", "bt").output
     lab.done("gather", "--make-zipapp", tmp_path / "gather.pyz")

@@ -6,11 +6,13 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 HOST_GDB = "/usr/bin/gdb"  # the distribution's, not the one of the toolbox in our environment
 REPOSITORY = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("COREBOX_TEST_CACHE", Path.home() / ".cache" / "corebox-tests"))
+LOCK = REPOSITORY / "requirements" / "run.txt"
 FOLDER = Path(__file__).parents[1] / "programs"
 
 
@@ -36,13 +38,19 @@ def find_python(version: str) -> str:
 
 def python_with_packages(version: str) -> str:
     """A Python of this version in a virtual environment with all that corebox depends on, made once and kept."""
-    project = (REPOSITORY / "pyproject.toml").read_bytes()
-    folder = CACHE / f"python{version}-{hashlib.sha256(project).hexdigest()[:8]}"
+    inputs = (REPOSITORY / "pyproject.toml").read_bytes() + LOCK.read_bytes()
+    folder = CACHE / f"python{version}-{hashlib.sha256(inputs).hexdigest()[:8]}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"python{version}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "done").exists():
-            subprocess.run([find_python(version), "-m", "venv", "--clear", folder], check=True)
-            subprocess.run([folder / "bin" / "pip", "install", "--quiet", REPOSITORY], check=True)
+            install(folder, REPOSITORY, find_python(version))
             (folder / "done").touch()
     return str(folder / "bin" / "python")
+
+
+def install(folder: Path, source: Path, python: str = sys.executable) -> None:
+    """Make a virtual environment with corebox of ``source``, and by digest all else that it says it needs."""
+    subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
+    subprocess.run([REPOSITORY / "tools/install-locked", folder, LOCK, source], check=True)
+    subprocess.run([folder / "bin" / "pip", "check"], check=True)
