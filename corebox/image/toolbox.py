@@ -125,10 +125,12 @@ def _make(store: Store, debugger: Debugger) -> Toolbox:
     known = _toolbox(store, store.recall(_RECORD, key))
     if known is not None:
         return known
+    from corebox.image.sbom import describe_toolbox  # noqa: PLC0415  # slow to import, for what is made once
+
     with store.adding(), store.workplace() as work:
-        entries = complete(gather_entries(debugger, shipped("images/toolbox"), work))
+        members = gather_entries(debugger, shipped("images/toolbox"), work)
         with store.writer() as writer:
-            write_tar(entries, writer)
+            write_tar(complete([*members, describe_toolbox(members, debugger)]), writer)
             blob = writer.commit()
         toolbox = Toolbox(Layer(blob.digest, blob.size, TOOLBOX, blob.digest), debugger.versions())
         store.remember(_RECORD, key, _note(toolbox))
@@ -149,7 +151,8 @@ def _key(debugger: Debugger) -> str:
 
 def _source_digest() -> str:
     """The code that decides what is in the toolbox, so that a changed corebox does not take an old one for its own."""
-    return hashlib.sha256(Path(find_debugger.__code__.co_filename).read_bytes()).hexdigest()
+    sources = (Path(__file__).with_name(name).read_bytes() for name in ("toolboxparts.py", "sbom.py", "packages.py"))
+    return hashlib.sha256(b"".join(sources)).hexdigest()
 
 
 def _note(toolbox: Toolbox) -> Json:

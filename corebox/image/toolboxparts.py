@@ -61,6 +61,7 @@ class Debugger:
         libpython: the shared library that it needs.
         stdlib: folder of the standard library; ``dynload`` of its extension modules.
         interpreter: a Python of the very same version, to compile with.
+        from_pypi: whether it is the one of the PyPI package ``gdb-for-pwndbg``.
     """
 
     gdb: Path
@@ -72,6 +73,7 @@ class Debugger:
     dynload: Path
     python_version: str
     interpreter: tuple[str, ...]
+    from_pypi: bool = False
 
     def versions(self) -> dict[str, str]:
         """What the toolbox will say of itself."""
@@ -104,6 +106,7 @@ def find_debugger() -> Debugger:
         dynload=Path(sysconfig.get_config_var("DESTSHARED")),
         python_version=".".join(map(str, sys.version_info[:3])),
         interpreter=(sys.executable, "-s", "-S", "-B"),
+        from_pypi=True,
     )
 
 
