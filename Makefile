@@ -13,7 +13,7 @@ APT_DEMO := bubblewrap gcc libc6-dev libzstd1
 APT_TEST := $(APT_DEMO) bubblewrap busybox docker.io docker-registry g++ gdb mmdebstrap podman skopeo zstd age lz4 \
 	systemd-coredump xz-utils openssl nodejs redis-server faketime
 
-.PHONY: help demo test unit integration lint format docs bench lock upgrade setup setup-demo clean
+.PHONY: help demo test unit integration lint audit format docs bench lock upgrade setup setup-demo clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -21,7 +21,7 @@ help:  ## this list
 demo: setup-demo  ## crash a small program, gather, build, and show the backtrace from inside the container
 	@PATH="$(abspath $(BIN)):$$PATH" tools/demo
 
-test: lint unit integration  ## every test; sets up all it needs, Docker Engine included
+test: lint audit unit integration  ## every test; sets up all it needs, Docker Engine included
 
 unit: setup  ## the tests without docker, gdb and network; less than a minute
 	$(BIN)/python -m pytest tests/unit
@@ -36,6 +36,9 @@ lint: setup  ## ruff, mypy, vermin for the customer's side, import-linter
 	$(BIN)/vermin -t=3.6- --no-tips --violations corebox/__init__.py corebox/errors.py \
 		corebox/coredump corebox/bundle corebox/gather
 	$(BIN)/lint-imports
+
+audit: setup  ## ask whether what is locked has known vulnerabilities; skipped where nobody answers
+	$(BIN)/python tools/audit.py
 
 format: setup  ## let ruff repair what it can
 	$(BIN)/ruff check --fix
