@@ -13,6 +13,7 @@ from corebox.image.native import Assembly
 from corebox.image.recipe import copied_files
 from corebox.image.tar import header_of
 from corebox.store import Store
+from corebox.store.files import write_atomically
 
 _DOCKERFILE = "Dockerfile"
 
@@ -33,13 +34,15 @@ def stream_context(store: Store, assembly: Assembly) -> Iterator[bytes]:
 def write_context(store: Store, assembly: Assembly, folder: Path) -> None:
     """Leave a folder that ``docker build`` and buildah take; layers are hard links where possible, else copies.
 
+    A new folder is its owner's alone, as are the files that we write: the core is in one of them.
+
     Raises:
         UsageError: ``context-exists`` if the folder has something in it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise UsageError("context-exists", f"{folder} is not empty", "give the name of a new folder")
-    (folder / _DOCKERFILE).write_text(assembly.dockerfile, encoding="utf-8")
+    write_atomically(folder / _DOCKERFILE, assembly.dockerfile.encode("utf-8"))
     for each in assembly.layers:
         _link_or_copy(store.blob_path(each.layer.digest), folder / each.file)
     for name, path in _extra_files(assembly):
@@ -52,6 +55,7 @@ def _link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
         return
     shutil.copyfile(source, target)
+    target.chmod(0o600)
 
 
 def _extra_files(assembly: Assembly) -> Iterator[tuple[str, Path]]:

@@ -69,6 +69,6 @@ class BlobWriter:
             self._waiting.popleft().result()
         digest = self._hash.hexdigest()
         self._file.close()
-        self._temporary.chmod(0o644)
+        self._temporary.chmod(0o600)
         self._temporary.replace(self._blobs / digest)
         return Descriptor(media_type, "sha256:" + digest, self.size)

@@ -15,7 +15,7 @@ def _path_of(directory: Path, kind: str, key: str) -> Path:
 def remember(directory: Path, kind: str, key: str, value: Json) -> None:
     """Write the note."""
     path = _path_of(directory, kind, key)
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     write_atomically(path, json.dumps(value, sort_keys=True).encode())
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from corebox.store.extract import extract_layer
-from corebox.store.files import Workplace, locked, try_lock
+from corebox.store.files import Workplace, locked, try_lock, write_atomically
 
 _TREE = "tree"
 _LAYERS = "layers"
@@ -46,15 +46,15 @@ class Roots:
                 self._finish(home, digests, directory)
 
     def _finish(self, home: Path, digests: Sequence[str], tree: Path) -> None:
-        (home / _LAYERS).write_text("\n".join(digests))
-        tree.chmod(0o755)
+        write_atomically(home / _LAYERS, "\n".join(digests).encode())
+        tree.chmod(0o755)  # the sandbox has another user; nobody else gets past the directories above
         tree.rename(home / _TREE)
 
     def _hold(self, digests: Sequence[str]) -> Path:
         """The directory of the root, locked against ``prune`` of other processes as long as this one lives."""
         home = self._directory / hashlib.sha256("\n".join(digests).encode()).hexdigest()
         while home not in self._held:
-            home.mkdir(exist_ok=True)
+            home.mkdir(mode=0o700, exist_ok=True)
             try:
                 descriptor = try_lock(home / _LOCK, shared=True)
             except FileNotFoundError:  # another process pruned it in between

@@ -47,8 +47,9 @@ class Store:
     def _prepare(self) -> None:
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.home.chmod(0o700)
-        for directory in (self._blobs, self._records, self.home / "roots", self.home / "tmp"):
-            directory.mkdir(parents=True, exist_ok=True)
+        private = (self.oci, self._blobs.parent, self._blobs, self._records, self.home / "roots", self.home / "tmp")
+        for directory in private:
+            directory.mkdir(mode=0o700, exist_ok=True)
         if not (self.oci / "oci-layout").exists():
             write_atomically(self.oci / "oci-layout", index.LAYOUT)
         if not self._index.exists():
