@@ -13,7 +13,7 @@ from corebox.gather import handler
 from corebox.gather.job import Gathered, gather, input_size
 from corebox.gather.options import make_parser
 from corebox.gather.progress import ProgressLine, format_size
-from corebox.gather.summary import is_exact, list_lines, printable, summary_json, summary_lines
+from corebox.gather.summary import is_exact, list_lines, memory_warning, printable, summary_json, summary_lines
 from corebox.gather.zipapp import make_zipapp
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -75,16 +75,19 @@ def run(options: argparse.Namespace) -> int:
         gathered = gather(options, progress)
     finally:
         progress.clear()
-    _say(_text(options, gathered, time.monotonic() - began))
+    warning = memory_warning(gathered.manifest, bool(options.encrypt_to))
+    _say(_text(options, gathered, time.monotonic() - began, warning))
+    if warning:
+        _complain("warning: " + warning)
     return 0 if is_exact(gathered.manifest) else 1
 
 
-def _text(options: argparse.Namespace, gathered: Gathered, seconds: float) -> str:
+def _text(options: argparse.Namespace, gathered: Gathered, seconds: float, warning: Optional[str]) -> str:
     manifest = gathered.manifest
     if options.list:
         return "\n".join(list_lines(manifest))
     if options.json:
-        return summary_json(manifest, gathered.written)
+        return summary_json(manifest, gathered.written, warning)
     lines = list(summary_lines(manifest, gathered.written, seconds))
     if options.dry_run:
         lines.append("dry run:   {} would be read, nothing was written".format(format_size(input_size(manifest))))

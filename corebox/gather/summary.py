@@ -11,6 +11,10 @@ _ADVICE = {
     MISMATCH: "changed since the process started; if you have the old package, gather with it: --root DIR",
     MISSING: "not on this machine any more; if it is in a container or another root, gather with --root DIR",
 }
+_MEMORY = (
+    "a core is the memory of the process, so passwords, keys and personal data may be in it: --redact and --slim leave "
+    "some of that out, and with --encrypt-to only the receiver can read it"
+)
 _ADVICE_EXECUTABLE = "if you have the executable that crashed elsewhere, gather with it: -e EXECUTABLE"
 
 
@@ -52,6 +56,11 @@ def summary_lines(manifest: Manifest, written: Optional[WrittenBundle], seconds:
         yield "bundle:    {}, {}, {:.1f} s".format(printable(written.path), format_size(written.size), seconds)
         yield "identity:  " + written.identity
     yield "result:    " + _result(manifest)
+
+
+def memory_warning(manifest: Manifest, encrypted: bool) -> Optional[str]:
+    """What who sends the bundle must know of its content, if anybody but the receiver could read it on the way."""
+    return _MEMORY if manifest.core.included and not encrypted else None
 
 
 def _counts(modules: "tuple[ModuleEntry, ...]") -> str:
@@ -105,8 +114,8 @@ def list_lines(manifest: Manifest) -> List[str]:
     return lines + ["leave    {:>12}  {}: {}".format("", printable(r.path), r.why) for r in manifest.not_taken]
 
 
-def summary_json(manifest: Manifest, written: Optional[WrittenBundle]) -> str:
-    """The summary for machines: verdict counts and the bundle."""
+def summary_json(manifest: Manifest, written: Optional[WrittenBundle], warning: Optional[str]) -> str:
+    """The summary for machines: verdict counts, the bundle, and what to know before it is sent."""
     counts = {name: sum(module.verdict == name for module in manifest.modules) for name in VERDICTS}
     return json.dumps(
         {
@@ -114,6 +123,7 @@ def summary_json(manifest: Manifest, written: Optional[WrittenBundle]) -> str:
             "exact": is_exact(manifest),
             "verdicts": counts,
             "bundle": {"path": written.path, "identity": written.identity, "size": written.size} if written else None,
+            "warning": warning,
             "manifest": manifest.to_json(),
         },
         sort_keys=True,

@@ -48,7 +48,9 @@ def test_comes_back_with_the_private_key_only(
         decrypt(str(out), str(identity), file)
     verification = verify_bundle(plain)
     assert verification.ok
-    assert f"identity:  {verification.identity}" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert f"identity:  {verification.identity}" in printed.out
+    assert "warning" not in printed.err  # nobody but the receiver can read it
 
 
 @pytest.mark.parametrize("kind", ["certificate", "age"])

@@ -63,6 +63,31 @@ def test_json_carries_counts_bundle_and_manifest(
     assert printed["manifest"] == read_manifest(out).to_json()
 
 
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [((), True), (("--slim",), True), (("--dry-run",), True), (("--json",), True), (("--no-core",), False)],
+    ids=lambda value: " ".join(value) or "plain" if isinstance(value, tuple) else None,
+)
+def test_who_sends_a_core_is_told_once_what_may_be_in_it(
+    core_path: Path,
+    root: Path,
+    tmp_path: Path,
+    options: tuple[str, ...],
+    warned: bool,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Unless it is encrypted: tests/integration/test_gather_encrypted.py."""
+    assert run(core_path, root, "-o", str(tmp_path / "x.corebox"), *options) == 0
+    printed = capsys.readouterr()
+    warnings = [line for line in printed.err.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) == warned
+    assert ("passwords" in printed.err) == warned
+    for way in ("--slim", "--redact", "--encrypt-to"):
+        assert (way in printed.err) == warned
+    if "--json" in options:
+        assert [f"warning: {json.loads(printed.out)['warning']}"] == warnings
+
+
 @pytest.mark.parametrize("option", ["--list", "--dry-run"])
 def test_a_look_writes_nothing(
     core_path: Path, root: Path, tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
