@@ -1,5 +1,6 @@
 """Encrypted while it is written, by the programs of the site; opened with the private key only."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -51,6 +52,38 @@ def test_comes_back_with_the_private_key_only(
     printed = capsys.readouterr()
     assert f"identity:  {verification.identity}" in printed.out
     assert "warning" not in printed.err  # nobody but the receiver can read it
+
+
+def samples(data: bytes) -> set[bytes]:
+    """Of each block of 512 bytes that is no filling its most telling 16, to look for any block at once."""
+    blocks = (data[start : start + 512] for start in range(0, len(data), 512))
+    windows = ([block[at : at + 16] for at in range(0, len(block) - 15, 16)] for block in blocks if len(set(block)) > 1)
+    return {max(each, key=lambda window: len(set(window))) for each in windows if each}
+
+
+def blocks_in(data: bytes, file: bytes) -> int:
+    """How many of the blocks of ``data`` stand in the file, wherever in it."""
+    wanted = samples(data)
+    return len({window for at in range(len(file) - 15) if (window := file[at : at + 16]) in wanted})
+
+
+@pytest.mark.parametrize("kind", ["certificate", "public key", "age"])
+@pytest.mark.parametrize("options", [(), ("--slim",)], ids=["whole", "slim"])
+def test_no_block_of_the_core_is_readable(
+    keys: dict[str, tuple[str, Path]], tmp_path: Path, kind: str, options: tuple[str, ...]
+) -> None:
+    recipient, identity = keys[kind]
+    core = build_program(tmp_path / "app").crash()
+    out, plain = tmp_path / "x.corebox.enc", tmp_path / "plain.corebox"
+    assert main([str(core), "-o", str(out), "--encrypt-to", recipient, "--no-nice", *options]) == 0
+    with plain.open("wb") as file:
+        decrypt(str(out), str(identity), file)
+    memory, compressed, encrypted = (path.read_bytes() for path in (core, plain, out))
+    assert len(samples(memory)) > 100
+    assert blocks_in(memory[5120:5632], os.urandom(1000) + memory[5120:5632] + os.urandom(1000)) == 1
+    assert len(encrypted) > len(compressed) > 10_000
+    assert blocks_in(memory, encrypted) == 0
+    assert blocks_in(compressed, encrypted) == 0
 
 
 @pytest.mark.parametrize("kind", ["certificate", "age"])
