@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from corebox.errors import UsageError
+from corebox.store.values import without_password
 
 _HOST = (
     r"(?P<host>(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|\[[0-9A-Fa-f:]+\]|[A-Za-z0-9-]+(?=:))(?::[0-9]{1,5})?)"
@@ -55,5 +56,6 @@ def parse_reference(text: str) -> Reference:
     match = _REFERENCE.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
         hint = "write the host too: registry.example.com/team/crash:1 (Docker Hub is docker.io/NAME/crash)"
-        raise UsageError("bad-reference", f"{text:.200} does not name an image in a registry", hint)
+        shown = without_password(text)
+        raise UsageError("bad-reference", f"{shown:.200} does not name an image in a registry", hint)
     return Reference(match["host"], match["repository"], match["tag"], match["digest"])

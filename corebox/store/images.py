@@ -5,7 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from corebox.errors import InputError
-from corebox.store.values import LAYER_KIND, Descriptor, Json, Layer, StoredImage, image_damaged, is_digest
+from corebox.store.values import (
+    LAYER_KIND,
+    Descriptor,
+    Json,
+    Layer,
+    StoredImage,
+    image_damaged,
+    is_digest,
+    without_password,
+)
 
 #: The shortest beginning of an ID that `find` takes, as Docker's.
 _SHORTEST = 4
@@ -88,7 +97,11 @@ def find_image(images: Sequence[StoredImage], reference: str) -> StoredImage:
     if len(found) > 1:
         raise InputError("ambiguous-image", f"{reference} names {len(found)} images", "give more digits of the ID")
     if not found:
-        raise InputError("no-such-image", f"no image {reference} in the store", "`corebox images` lists what is there")
+        raise InputError(
+            "no-such-image",
+            f"no image {without_password(reference)} in the store",
+            "`corebox images` lists what is there",
+        )
     return found[0]
 
 

@@ -1,6 +1,7 @@
 """What the store holds, as immutable values."""
 
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -95,6 +96,11 @@ def host_architecture() -> str:
     """This machine's architecture as images name it: Go's GOARCH (OCI image spec, config.md)."""
     machine = platform.machine()
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+
+
+def without_password(name: str) -> str:
+    """The name of an image for a message, without what may be USER:PASSWORD: all before an ``@`` of no digest."""
+    return re.sub(r"^.*:.*@(?!sha256:)", "...@", name, flags=re.DOTALL)
 
 
 def is_digest(text: str) -> bool:

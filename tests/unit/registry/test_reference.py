@@ -1,5 +1,7 @@
 """Names of images in registries."""
 
+import re
+
 import pytest
 
 from corebox.errors import UsageError
@@ -48,6 +50,24 @@ def test_all_else_is_refused(text: str) -> None:
     with pytest.raises(UsageError) as raised:
         parse_reference(text)
     assert raised.value.code == "bad-reference"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("user:secret@registry.corp/crash:1", "...@registry.corp/crash:1"),
+        ("https://user:secret@registry.corp/crash", "...@registry.corp/crash"),
+        ("user:se/cr et@registry.corp/crash", "...@registry.corp/crash"),
+        ("user:se@cret@registry.corp/crash", "...@registry.corp/crash"),
+        (f"user:secret@registry.corp/Crash@{DIGEST}", f"...@registry.corp/Crash@{DIGEST}"),
+        (f"registry.corp:5000/Crash@{DIGEST}", f"registry.corp:5000/Crash@{DIGEST}"),
+        ("user@registry.corp/crash", "user@registry.corp/crash"),
+        ("Crash:1", "Crash:1"),
+    ],
+)
+def test_what_may_be_a_password_is_not_shown(text: str, shown: str) -> None:
+    with pytest.raises(UsageError, match=f"^{re.escape(shown)} does not name"):
+        parse_reference(text)
 
 
 def test_the_digest_is_wanted_before_the_tag_and_latest_if_there_is_neither() -> None:
