@@ -126,7 +126,9 @@ def _ask_helper(name: str, server: str) -> Credentials | None:
             said = (done.stdout or done.stderr).strip()
             if _NOT_FOUND in said:
                 return None
-            raise _unreadable(f"{program} failed: {said:.200}")
+            # A message, by its protocol; but one that fails after its answer must not put that on the screen.
+            shown = f": {said:.200}" if "Secret" not in said else ""
+            raise _unreadable(f"{program} failed{shown}")
         match json.loads(done.stdout):
             case {"Username": str(user), "Secret": str(secret)}:
                 return Credentials(token=secret) if user == _IDENTITY else Credentials(user, secret)
