@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from corebox.gather import make_zipapp
+from corebox.store import Store
 from tests.support.docker import running_engine
+from tests.support.images import put_random_image
 from tests.support.lab import Lab
 from tests.support.programs import python36
+from tests.support.registry import Registry, running, write_htpasswd
 from tests.support.site import Crash, Site, gather_with
 
 SUITES = ("bullseye", "trixie")  # glibc 2.31 and 2.41; the machine's own is between them
@@ -87,6 +90,21 @@ def bundle36(site: Site, crash: Crash, zipapp: Path, tmp_path_factory: pytest.Te
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """The vendor's desk, shared by all tests that only look."""
     return Lab(tmp_path_factory.mktemp("lab") / "home")
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry with a password."""
+    folder = tmp_path_factory.mktemp("guarded")
+    with running(Registry(folder / "registry", htpasswd=write_htpasswd(folder))) as started:
+        yield started
+
+
+@pytest.fixture
+def stocked(fresh_lab: Lab) -> Lab:
+    """A desk with an image called ``random:1``."""
+    put_random_image(Store(fresh_lab.home), 1 << 20)
+    return fresh_lab
 
 
 @pytest.fixture

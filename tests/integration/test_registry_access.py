@@ -2,43 +2,19 @@
 
 import base64
 import json
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from corebox.registry import Access, parse_reference, push_image
 from corebox.store import Store
 from tests.support.images import put_random_image
 from tests.support.lab import Lab
-from tests.support.registry import PASSWORD, USER, Registry, make_certificates, running, write_htpasswd
+from tests.support.registry import PASSWORD, USER, Registry, docker_config, make_certificates, running, write_helper
 
 SIZE = 1 << 20
 
 
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """A registry with a password."""
-    folder = tmp_path_factory.mktemp("guarded")
-    with running(Registry(folder / "registry", htpasswd=write_htpasswd(folder))) as started:
-        yield started
-
-
-@pytest.fixture
-def stocked(fresh_lab: Lab) -> Lab:
-    """A desk with an image called ``random:1``."""
-    put_random_image(Store(fresh_lab.home), SIZE)
-    return fresh_lab
-
-
-def _config(folder: Path, config: object) -> dict[str, str]:
-    folder.mkdir(exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(config))
-    return {"DOCKER_CONFIG": str(folder), "HOME": str(folder)}
-
-
 def test_without_a_password_nothing_is_told(guarded: Registry, stocked: Lab, tmp_path: Path) -> None:
-    result = stocked.corebox("push", "random:1", f"{guarded.host}/a/b:1", env=_config(tmp_path / "docker", {}))
+    result = stocked.corebox("push", "random:1", f"{guarded.host}/a/b:1", env=docker_config(tmp_path / "docker", {}))
     assert (result.status, result.output) == (4, "")
     assert result.errors == (
         f"error: {guarded.host} does not let us in without a password (HTTP 401)\n"
@@ -48,7 +24,7 @@ def test_without_a_password_nothing_is_told(guarded: Registry, stocked: Lab, tmp
 
 def test_a_wrong_password_is_refused(guarded: Registry, stocked: Lab, tmp_path: Path) -> None:
     auth = base64.b64encode(f"{USER}:guess".encode()).decode()
-    env = _config(tmp_path / "docker", {"auths": {guarded.host: {"auth": auth}}})
+    env = docker_config(tmp_path / "docker", {"auths": {guarded.host: {"auth": auth}}})
     result = stocked.corebox("push", "random:1", f"{guarded.host}/a/b:1", env=env)
     assert result.status == 4
     assert "HTTP 401" in result.errors
@@ -57,7 +33,7 @@ def test_a_wrong_password_is_refused(guarded: Registry, stocked: Lab, tmp_path: 
 
 def test_docker_login_is_enough(guarded: Registry, stocked: Lab, tmp_path: Path) -> None:
     auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-    env = _config(tmp_path / "docker", {"auths": {guarded.host: {"auth": auth}}})
+    env = docker_config(tmp_path / "docker", {"auths": {guarded.host: {"auth": auth}}})
     name = f"{guarded.host}/login/b:1"
     assert stocked.corebox("push", "random:1", name, env=env).status == 0
     other = Lab(tmp_path / "other")
@@ -70,20 +46,16 @@ def test_podman_login_for_a_namespace_is_enough(guarded: Registry, stocked: Lab,
     wrong = base64.b64encode(b"nobody:nothing").decode()
     auths = {guarded.host: {"auth": wrong}, f"{guarded.host}/team": {"auth": auth}}
     (tmp_path / "auth.json").write_text(json.dumps({"auths": auths}))
-    env = {"REGISTRY_AUTH_FILE": str(tmp_path / "auth.json"), **_config(tmp_path / "docker", {})}
+    env = {"REGISTRY_AUTH_FILE": str(tmp_path / "auth.json"), **docker_config(tmp_path / "docker", {})}
     assert stocked.corebox("push", "random:1", f"{guarded.host}/team/b:1", env=env).status == 0
     assert stocked.corebox("push", "random:1", f"{guarded.host}/others/b:1", env=env).status == 4
 
 
 def test_a_credential_helper_is_asked(guarded: Registry, stocked: Lab, tmp_path: Path) -> None:
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    helper = programs / "docker-credential-lab"
     answer = json.dumps({"ServerURL": guarded.host, "Username": USER, "Secret": PASSWORD})
-    helper.write_text(f"#!/bin/sh\n[ \"$1 $(cat)\" = 'get {guarded.host}' ] && echo '{answer}'\n")
-    helper.chmod(0o755)
-    env = _config(tmp_path / "docker", {"credHelpers": {guarded.host: "lab"}})
-    env["PATH"] = f"{programs}:/usr/bin:/bin"
+    asks = f"[ \"$1 $(cat)\" = 'get {guarded.host}' ]"
+    env = docker_config(tmp_path / "docker", {"credHelpers": {guarded.host: "lab"}})
+    env["PATH"] = write_helper(tmp_path / "bin", f"{asks} && echo '{answer}'")
     assert stocked.corebox("push", "random:1", f"{guarded.host}/helped/b:1", env=env).status == 0
     env["PATH"] = "/usr/bin:/bin"
     missing = stocked.corebox("push", "random:1", f"{guarded.host}/helped/b:2", env=env)

@@ -1,6 +1,7 @@
 """A real registry: Debian's docker-registry on this machine, with or without a password and TLS; and a bad network."""
 
 import contextlib
+import json
 import shutil
 import signal
 import socket
@@ -110,6 +111,22 @@ def write_htpasswd(folder: Path) -> Path:
     path = folder / "htpasswd"
     path.write_text(f"{USER}:{_BCRYPT}\n")
     return path
+
+
+def docker_config(folder: Path, config: object) -> dict[str, str]:
+    """The environment of a user with this ``config.json`` (a text as it is) and no other credentials."""
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(config if isinstance(config, str) else json.dumps(config))
+    return {"DOCKER_CONFIG": str(folder), "HOME": str(folder)}
+
+
+def write_helper(folder: Path, script: str) -> str:
+    """A credential helper called ``lab`` that runs this shell script; the PATH on which it is found."""
+    folder.mkdir()
+    helper = folder / "docker-credential-lab"
+    helper.write_text(f"#!/bin/sh\n{script}\n")
+    helper.chmod(0o755)
+    return f"{folder}:/usr/bin:/bin"
 
 
 def make_certificates(folder: Path) -> tuple[Path, Path, Path]:
