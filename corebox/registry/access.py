@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from corebox.errors import InputError
+from corebox.registry.faults import unreachable
 
 #: Seconds; a registry may think for a while when it has got a large blob.
 _CONNECT, _READ = 10.0, 120.0
@@ -64,7 +65,11 @@ def _add(context: ssl.SSLContext, path: Path) -> None:
 
 
 def open_pool(scheme: str, host: str, access: Access) -> urllib3.PoolManager:
-    """Connections to ``host``, through the proxy that the environment names."""
+    """Connections to ``host``, through the proxy that the environment names.
+
+    Raises:
+        HostError: ``registry-unreachable`` if it names a kind of proxy that we cannot use.
+    """
     options = {
         "timeout": urllib3.Timeout(connect=_CONNECT, read=_READ),
         "maxsize": _POOL,
@@ -73,5 +78,9 @@ def open_pool(scheme: str, host: str, access: Access) -> urllib3.PoolManager:
     }
     proxy = urllib.request.getproxies().get(scheme)
     if proxy and not is_loopback(host) and not urllib.request.proxy_bypass(host):
-        return urllib3.ProxyManager(proxy, **options)  # type: ignore[arg-type]
+        address = proxy if "://" in proxy else f"http://{proxy}"  # as curl takes it
+        try:
+            return urllib3.ProxyManager(address, **options)  # type: ignore[arg-type]
+        except urllib3.exceptions.ProxySchemeUnknown as error:
+            raise unreachable(host, error) from error
     return urllib3.PoolManager(**options)  # type: ignore[arg-type]

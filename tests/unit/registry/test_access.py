@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from corebox.errors import InputError
-from corebox.registry.access import api_host, is_loopback, trust
+from corebox.errors import HostError, InputError
+from corebox.registry.access import Access, api_host, is_loopback, open_pool, trust
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:5000", "127.0.0.1", "127.9.8.7:1", "[::1]:5000"])
@@ -30,3 +30,20 @@ def test_a_ca_file_without_a_certificate(tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
         trust("registry.corp", tmp_path / "ca.pem")
     assert raised.value.code == "bad-ca-file"
+
+
+@pytest.mark.parametrize("proxy", ["proxy.corp:3128", "http://proxy.corp:3128", "http://user:secret@proxy.corp:3128"])
+def test_a_proxy_with_or_without_its_scheme(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("https_proxy", proxy)
+    used = open_pool("https", "registry.corp", Access()).proxy
+    assert used is not None
+    assert (used.scheme, used.host, used.port) == ("http", "proxy.corp", 3128)
+
+
+def test_another_kind_of_proxy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "socks5://user:secret@proxy.corp")
+    with pytest.raises(HostError) as raised:
+        open_pool("https", "registry.corp", Access())
+    assert raised.value.code == "registry-unreachable"
+    assert "socks5" in raised.value.message
+    assert "secret" not in raised.value.message
