@@ -2,6 +2,7 @@
 
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -137,9 +138,11 @@ def _readable(path: Path, engine: Engine, work: Path) -> Path:
         status = path.stat()
         if engine.name == "bubblewrap" or os.getuid() or status.st_mode & stat.S_IROTH:
             return path.resolve()
-        copy = work / path.name
+        folder = Path(tempfile.mkdtemp(dir=work))  # files of the same name may come from many folders
+        copy = folder / path.name
         copy_sparse(path, copy)
         copy.chmod(0o444)
+        folder.chmod(0o755)
         work.chmod(0o755)
         return copy
     except FileNotFoundError as error:

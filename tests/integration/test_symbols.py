@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from corebox.bundle import read_manifest
 from corebox.coredump import read_elf
+from corebox.symbols import find_symbols
 from tests.support.lab import Lab
 from tests.support.site import Site
 
@@ -66,3 +68,17 @@ def test_the_facts_of_a_debug_file_are_its_own(site: Site, symbols: Path) -> Non
     build_id = read_elf(str(library)).build_id or ""
     facts = read_elf(str(symbols / "libc/usr/lib/debug/.build-id" / build_id[:2] / f"{build_id[2:]}.debug"))
     assert (facts.build_id, facts.has_debug_info, facts.interpreter, facts.needed) == (build_id, True, None, ())
+
+
+def test_files_of_one_name_that_only_root_may_read(lab: Lab, bundle: Path, symbols: Path, tmp_path: Path) -> None:
+    """For a container, whose user is not root, both are copied."""
+    modules = read_manifest(bundle).modules
+    build_ids = [each.memory or "" for each in modules if re.search(r"/libc[.-][^/]*$|/pipeline$", each.path)]
+    found = find_symbols([symbols], build_ids)
+    assert len(found) == 2
+    for build_id, path in found.items():
+        target = tmp_path / build_id / "the same name"
+        target.parent.mkdir()
+        shutil.copy(path, target)
+        target.chmod(0o600)
+    backtrace_has_all(lab.gdb(bundle, "docker", "backtrace", options=["--symbols", tmp_path]).output)
