@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,9 @@ def test_unreadable_files_are_named_for_an_ordinary_user(site: Site, crash: Cras
 def test_root_of_a_process_in_a_chroot(site: Site, crash: Crash, tmp_path: Path) -> None:
     with subprocess.Popen(["chroot", str(site.root), "sleep", "600"]) as inside:
         root = f"/proc/{inside.pid}/root"
+        while Path(root).readlink() != site.root:  # chroot(1) has started, but is not inside yet
+            assert inside.poll() is None
+            time.sleep(0.01)
         status = main([str(crash.core), "--root", root, "-o", str(tmp_path / "x.corebox"), "--no-nice"])
         inside.kill()
     assert status == 0
