@@ -10,6 +10,7 @@ import pytest
 
 from corebox.gather import make_zipapp
 from corebox.store import Store
+from tests.support.crashes import Program, build_program
 from tests.support.docker import running_engine
 from tests.support.images import put_random_image
 from tests.support.lab import Lab
@@ -111,3 +112,9 @@ def stocked(fresh_lab: Lab) -> Lab:
 def fresh_lab(tmp_path: Path) -> Lab:
     """A desk with an empty store."""
     return Lab(tmp_path / "home")
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """A program that crashes in a library."""
+    return build_program(tmp_path / "app")

@@ -13,12 +13,6 @@ from corebox.gather.cli import main
 from tests.support.crashes import Program, build_library, build_program
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> Program:
-    """A program that crashes in a library."""
-    return build_program(tmp_path / "app")
-
-
 def gather(core: Path, out: Path, *more: str) -> tuple[int, Manifest]:
     status = main([str(core), "-o", str(out), "--no-nice", *more])
     return status, read_manifest(out)

@@ -10,16 +10,11 @@ import pytest
 
 from corebox.bundle import read_manifest, verify_bundle
 from corebox.gather.cli import main
-from tests.support.crashes import Program, build_program
+from tests.support.crashes import Program
+from tests.support.systemd import SERVICE
 
 PATTERN = Path("/proc/sys/kernel/core_pattern")
 PATIENCE = 60  # seconds
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Program:
-    """A program that crashes in a library."""
-    return build_program(tmp_path / "app")
 
 
 @pytest.fixture
@@ -98,8 +93,6 @@ done
 
 def test_a_core_that_systemd_cut_is_said_to_be_so(program: Program, tmp_path: Path) -> None:
     """The journal has COREDUMP_TRUNCATED=1; the summary names who cut the core, and the setting."""
-    from tests.integration.test_gather_sources import SERVICE  # one way of calling systemd-coredump
-
     core = program.crash()
     store, settings = tmp_path / "store", tmp_path / "coredump.conf"
     store.mkdir()

@@ -13,15 +13,10 @@ import pytest
 
 from corebox.bundle import BundleReader, Manifest, read_manifest, verify_bundle
 from corebox.gather.cli import main
-from tests.support.crashes import Program, build_library, build_program
+from tests.support.crashes import Program, build_library
+from tests.support.systemd import SERVICE
 
 PACKERS = {"zst": ["zstd", "-q"], "lz4": ["lz4", "-q", "-m"], "xz": ["xz", "-1", "-k"], "gz": ["gzip", "-1", "-k"]}
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Program:
-    """A program that crashes in a library."""
-    return build_program(tmp_path / "app")
 
 
 def gather(*words: str, out: Path) -> tuple[int, Manifest]:
@@ -69,24 +64,6 @@ def systemd_coredump(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (package,) = folder.glob("*.deb")
     subprocess.run(["dpkg", "-x", str(package), str(folder)], check=True)
     return folder / "lib/systemd/systemd-coredump"
-
-
-#: What systemd does: the kernel's handler hands the core to a service over this socket (systemd-coredump.socket).
-SERVICE = """
-import os, socket, subprocess, sys
-program, core, pid = sys.argv[1:]
-os.makedirs("/run/systemd", exist_ok=True)
-listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-listener.bind("/run/systemd/coredump")
-listener.listen(1)
-words = [program, pid, "0", "0", "11", "1700000000", "18446744073709551615", "host"]
-handler = subprocess.Popen(words, stdin=open(core, "rb"))
-connection, _ = listener.accept()
-if os.fork() == 0:
-    os.dup2(connection.fileno(), 3)
-    os.execve(program, [program], {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"})
-sys.exit(os.wait()[1] | handler.wait())
-"""
 
 
 def test_real_store_of_systemd(program: Program, systemd_coredump: Path, tmp_path: Path) -> None:
