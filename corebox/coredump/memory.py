@@ -6,16 +6,23 @@ from array import array
 from typing import Iterator, List, Optional, Sequence, Set, Tuple
 
 from corebox.coredump import faults
-from corebox.coredump.disk import read_at
+from corebox.coredump.disk import PAGE, read_at
 from corebox.coredump.values import Segment
+
+# A dozen for each of a few thousand modules, read a few times each; a hostile core can show millions of modules.
+MOST_HEADERS = 4000000
 
 
 class Memory:
-    """Reads by address. Holes of the file read as the zeros that they stand for."""
+    """Reads by address. Holes of the file read as the zeros that they stand for.
+
+    ``headers_left`` is how many program headers of modules may still be read out of it.
+    """
 
     def __init__(self, descriptor: int, segments: Sequence[Segment], order: str, word_size: int) -> None:
         self.order = order
         self.word_size = word_size
+        self.headers_left = MOST_HEADERS
         self._descriptor = descriptor
         self._segments = sorted((s for s in segments if s.file_size), key=lambda s: s.address)
         self._starts: List[int] = [s.address for s in self._segments]
@@ -32,7 +39,8 @@ class Memory:
     def read_available(self, address: int, size: int) -> bytes:
         """As many of the ``size`` bytes as the core has from ``address`` on without a gap."""
         pieces: List[bytes] = []
-        while size > 0:
+        most = size // PAGE + 2  # segments are whole pages: those of a byte would cost a read for each byte
+        while size > 0 and len(pieces) < most:
             index = bisect.bisect_right(self._starts, address) - 1
             if index < 0:
                 break
@@ -55,7 +63,10 @@ class Memory:
         return self._segments[index]
 
     def pieces(self, start: int, end: int, most: int = 1 << 20) -> Iterator[Tuple[int, bytes]]:
-        """What the core has of the memory from ``start`` to ``end``: address and at most ``most`` bytes each."""
+        """What the core has of the memory from ``start`` to ``end``: address and at most ``most`` bytes each.
+
+        Each byte comes once, however many segments claim to have it.
+        """
         index = max(0, bisect.bisect_right(self._starts, start) - 1)
         while index < len(self._segments) and self._segments[index].address < end:
             segment = self._segments[index]
@@ -67,6 +78,7 @@ class Memory:
                     break
                 yield address, data
                 address += len(data)
+            start = max(start, address)
             index += 1
 
     def read_string(self, address: int, longest: int = 4096) -> bytes:
