@@ -85,12 +85,13 @@ class Memory:
         """The bytes up to NUL, at most ``longest``; empty if they are not in the core or have no end."""
         data = b""
         while len(data) < longest:
-            piece = self.read_available(address + len(data), min(256, longest - len(data)))
+            wanted = min(256, longest - len(data))
+            piece = self.read_available(address + len(data), wanted)
             text, end, _ = piece.partition(b"\0")
             data += text
             if end:
                 return data
-            if not piece:
+            if len(piece) < wanted:
                 break
         return b""
 
