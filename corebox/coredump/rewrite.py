@@ -74,7 +74,8 @@ def plan_rewrite(
 def _is_regular(core: CoreFile) -> bool:
     """Whether headers come first, no byte of file or memory belongs to two of them, and all numbers make sense."""
     table, header = core.table, core.header
-    if table.cut or not table.counted or header.table_offset != header.size:
+    # e_ehsize may be anything: what is rewritten is the header that was read.
+    if table.cut or not table.counted or header.table_offset != (64 if header.bits == 64 else 52):
         return False
     top = 1 << header.bits
     loads = [s for s in table.headers if s.kind == PT_LOAD]
