@@ -1,5 +1,6 @@
 """Whatever a stranger sends: a clear refusal, nothing outside the directory, nothing left in it."""
 
+import gzip
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from corebox.bundle import BundleReader, SymlinkEntry
 from corebox.bundle.tarformat import Member, format_sparse_map
 from corebox.errors import CoreboxError, InputError
+from tests.fuzz.targets import bounds
 from tests.unit.bundle import samples
 from tests.unit.bundle.samples import Part, parts, sums_of, write_raw
 
@@ -169,3 +171,11 @@ def test_long_chain_of_links_costs_little(tmp_path: Path) -> None:
     data = samples.manifest(symlinks=links).to_bytes()
     members[0] = Part(Member(b"corebox.json", b"0", len(data), 0o644, 0), data)
     refuse(write_raw(tmp_path / "x", members), tmp_path / "out")
+
+
+def test_gzip_members_of_nothing_cost_no_more_than_their_bytes(tmp_path: Path) -> None:
+    member = gzip.compress(b"", 1, mtime=0)
+    path = tmp_path / "x"
+    path.write_bytes(member * ((16 << 20) // len(member)))
+    with bounds(), pytest.raises(InputError), BundleReader(path):
+        pass
