@@ -52,7 +52,7 @@ def plan_rewrite(
     If they are ``remembered``, they become PT_LOADs without bytes, which debuggers read as zeros; else debuggers say
     that there is no such memory. A core whose parts overlap, or that is cut within its headers, stays as it is.
     """
-    if not _is_regular(core):
+    if not is_regular(core):
         return Rewrite(b"", 0, (Extent(0, core.size),) if core.size else (), b"")
     body = core.table.end
     pieces: List[Segment] = []
@@ -71,7 +71,7 @@ def plan_rewrite(
     return _assemble(core, body, pieces, dropped, kept)
 
 
-def _is_regular(core: CoreFile) -> bool:
+def is_regular(core: CoreFile) -> bool:
     """Whether headers come first, no byte of file or memory belongs to two of them, and all numbers make sense."""
     table, header = core.table, core.header
     # e_ehsize may be anything: what is rewritten is the header that was read.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump import open_core
+from corebox.coredump import open_core, plan_compaction, plan_slim
 from corebox.errors import CoreboxError
 from tests.fuzz.targets import ask_everything, bounds, in_file
 from tests.support.elfwriter import (
@@ -153,3 +153,18 @@ def test_entries_of_a_circle_come_once(tmp_path: Path, name: str, entries: int) 
     path.write_bytes(CASES[name]())
     with open_core(str(path)) as opened:
         assert len(opened.link_map) == entries
+
+
+def test_memory_told_many_times_is_not_planned_many_times(tmp_path: Path) -> None:
+    """Each of many segments is a hole of the file and has the same memory, with a mapping in every other page."""
+    size, many = 64 << 20, 2000
+    notes = FORM.note(NT_FILE, FORM.mappings([(at, at + 1, 0, b"/lib/a") for at in range(BASE, BASE + size, 8192)]))
+    start = 64 + 56 * (many + 1)
+    loads = [(PT_LOAD, 6, (1 << 20) + at * size, BASE, size, size) for at in range(many)]
+    path = tmp_path / "core"
+    with path.open("wb") as file:
+        file.write(core([(PT_NOTE, 0, start, 0, len(notes), 0), *loads], notes))
+        file.truncate((1 << 20) + many * size)
+    with bounds(), open_core(str(path)) as opened:
+        assert plan_compaction(opened).size == opened.size
+        assert plan_slim(opened).dropped_memory == 0
