@@ -2,13 +2,16 @@
 
 import gzip
 import random
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from corebox.bundle import BundleReader, SymlinkEntry
+from corebox.bundle.compression import Stream
 from corebox.bundle.tarformat import Member, format_sparse_map
+from corebox.bundle.unpack import read_sparse_map
 from corebox.errors import CoreboxError, InputError
 from tests.fuzz.targets import bounds
 from tests.unit.bundle import samples
@@ -179,3 +182,16 @@ def test_gzip_members_of_nothing_cost_no_more_than_their_bytes(tmp_path: Path) -
     path.write_bytes(member * ((16 << 20) // len(member)))
     with bounds(), pytest.raises(InputError), BundleReader(path):
         pass
+
+
+def test_a_sparse_map_takes_few_bytes_for_each_extent() -> None:
+    many = 100000
+    extents = [(at * 8192, 4096) for at in range(many)]
+    text = format_sparse_map(extents, many * 8192)
+    member = Member(b"core", b"0", len(text) + many * 4096, 0o600, 0, sparse_size=many * 8192)
+    tracemalloc.start()
+    offsets, sizes = read_sparse_map(Stream(iter([text])), member)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert list(zip(offsets, sizes, strict=True)) == extents
+    assert peak < 40 * many
