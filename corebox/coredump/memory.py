@@ -26,6 +26,9 @@ class Memory:
         self._descriptor = descriptor
         self._segments = sorted((s for s in segments if s.file_size), key=lambda s: s.address)
         self._starts: List[int] = [s.address for s in self._segments]
+        self._before = [0]  # bytes in the segments before each
+        for segment in self._segments:
+            self._before.append(self._before[-1] + segment.file_size)
         self.lowest = min(self._starts, default=0)
         self.highest = max((s.address + s.file_size for s in self._segments), default=0)
 
@@ -61,6 +64,16 @@ class Memory:
         if index < 0 or address >= self._segments[index].address + self._segments[index].file_size:
             return None
         return self._segments[index]
+
+    def size_between(self, start: int, end: int) -> int:
+        """How many bytes of the memory from ``start`` to ``end`` the core has."""
+        return max(0, self._size_up_to(end) - self._size_up_to(start))
+
+    def _size_up_to(self, address: int) -> int:
+        index = bisect.bisect_right(self._starts, address) - 1
+        if index < 0:
+            return 0
+        return self._before[index] + min(address - self._starts[index], self._segments[index].file_size)
 
     def pieces(self, start: int, end: int, most: int = 1 << 20) -> Iterator[Tuple[int, bytes]]:
         """What the core has of the memory from ``start`` to ``end``: address and at most ``most`` bytes each.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from corebox.bundle import prove
 from corebox.coredump import open_core, plan_compaction, plan_slim
 from corebox.errors import CoreboxError
 from tests.fuzz.targets import ask_everything, bounds, in_file
@@ -27,7 +28,7 @@ FORM = Format()
 BASE = 0x10000
 LAST = (1 << 63) - 1
 LARGEST = (1 << 64) - 1
-MANY = 60000
+MANY = 30000
 
 
 def core(entries: list[tuple[int, int, int, int, int, int]], body: bytes = b"") -> bytes:
@@ -94,9 +95,9 @@ def split(whole: bytes) -> tuple[bytes, bytes]:
         return opened.read_file(notes.offset, notes.file_size), opened.read_file(memory.offset, memory.file_size)
 
 
-def modules_everywhere() -> bytes:
-    """Each of many mappings, and of many segments, shows the same module with 4096 program headers."""
-    headers = FORM.header(ET_DYN, 4096) + FORM.entry(PT_LOAD, 5, 0, 0, 1, 1) * 4096
+def modules_everywhere(count: int = 4096) -> bytes:
+    """Each of many mappings, and of many segments, shows the same module with ``count`` program headers."""
+    headers = FORM.header(ET_DYN, count) + FORM.entry(PT_LOAD, 5, 0, 0, 1, 1) * count
     rows = [(BASE + at * len(headers), BASE + at * len(headers) + 1, 0, b"/lib/%d" % at) for at in range(MANY)]
     notes = FORM.note(NT_FILE, FORM.mappings(rows))
     start = 64 + 56 * (MANY + 1)
@@ -168,3 +169,12 @@ def test_memory_told_many_times_is_not_planned_many_times(tmp_path: Path) -> Non
     with bounds(), open_core(str(path)) as opened:
         assert plan_compaction(opened).size == opened.size
         assert plan_slim(opened).dropped_memory == 0
+
+
+def test_many_modules_that_are_missing_are_proved_in_time(tmp_path: Path) -> None:
+    path = tmp_path / "core"
+    path.write_bytes(modules_everywhere(count=1))
+    with bounds(), open_core(str(path)) as opened:
+        proofs = prove(opened, str(tmp_path))
+    assert {proof.detail for proof in proofs} == {"no such file; 1 of the 1 bytes it had in memory are in the core"}
+    assert len(proofs) == MANY
