@@ -5,6 +5,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+SECONDS ?= 600
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # At the vendor's: a sandbox, and the library that bundles are compressed with.
@@ -13,7 +14,7 @@ APT_DEMO := bubblewrap gcc libc6-dev libzstd1
 APT_TEST := $(APT_DEMO) bubblewrap busybox docker.io docker-registry g++ gdb mmdebstrap podman skopeo zstd age lz4 \
 	systemd-coredump xz-utils openssl nodejs redis-server faketime
 
-.PHONY: help demo test unit integration lint audit format docs bench lock upgrade setup setup-demo clean
+.PHONY: help demo test unit fuzz integration lint audit format docs bench lock upgrade setup setup-demo clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -23,11 +24,16 @@ demo: setup-demo  ## crash a small program, gather, build, and show the backtrac
 
 test: lint audit unit integration  ## every test; sets up all it needs, Docker Engine included
 
-unit: setup  ## the tests without docker, gdb and network; less than a minute
-	$(BIN)/python -m pytest tests/unit
+unit: setup  ## the tests without docker, gdb and network; a short run of the fuzzer among them
+	$(BIN)/python -m pytest tests/unit tests/fuzz
 
 integration: setup  ## real crashes, engines and registries
 	$(SUDO) $(BIN)/python -m pytest tests/integration
+
+fuzz: setup  ## ten minutes of coverage-guided fuzzing for each target; the long version of tests/fuzz
+	mkdir -p build/fuzz
+	for target in notes segments link_map elf manifest bundle; do \
+		nice $(BIN)/python -m tests.fuzz $$target --seconds $(SECONDS) --keep build/fuzz || exit 1; done
 
 lint: setup  ## ruff, mypy, vermin for the customer's side, import-linter
 	$(BIN)/ruff check || { echo "repair: make format" >&2; exit 1; }

@@ -14,6 +14,8 @@ GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib: a gzip wrapper around a 32 KiB window; writes no time and no name
 _LEVEL = 1
 _CHUNK = 1 << 20
+# zlib copies what follows a member: the more is read at once, the more is copied for each of many tiny members.
+_READ = 1 << 16
 
 
 class GzipWriter:
@@ -94,12 +96,12 @@ def decompressed(source: BinaryIO) -> Iterator[bytes]:
 
 
 def _gunzip(source: BinaryIO) -> Iterator[bytes]:
-    data = source.read(_CHUNK)
+    data = source.read(_READ)
     while data:
         member = zlib.decompressobj(_GZIP_WINDOW)
         while not member.eof:
             if not data:
-                data = source.read(_CHUNK)
+                data = source.read(_READ)
             if not data:
                 raise damaged("it ends early")
             try:
@@ -109,7 +111,7 @@ def _gunzip(source: BinaryIO) -> Iterator[bytes]:
             data = member.unconsumed_tail
             if piece:
                 yield piece
-        data = member.unused_data or source.read(_CHUNK)
+        data = member.unused_data or source.read(_READ)
 
 
 class Stream:

@@ -7,13 +7,18 @@ from typing import Iterator, Tuple
 
 from corebox.bundle import layout
 from corebox.bundle.manifest import FileEntry, Manifest
-from corebox.bundle.tarformat import FILE, SYMLINK, Member
+from corebox.bundle.tarformat import FILE, LATEST, SYMLINK, Member
+
+
+def _time(seconds: int) -> int:
+    """The time that a header can hold next to ``seconds``: 1970 to 2242."""
+    return max(0, min(seconds, LATEST))
 
 
 def core_time(manifest: Manifest) -> int:
     """Modification time of the core in seconds since 1970, at least 0."""
     try:
-        return max(0, calendar.timegm(time.strptime(manifest.process.time, "%Y-%m-%dT%H:%M:%SZ")))
+        return _time(calendar.timegm(time.strptime(manifest.process.time, "%Y-%m-%dT%H:%M:%SZ")))
     except ValueError:
         return 0
 
@@ -38,4 +43,4 @@ def symlink_members(manifest: Manifest) -> Iterator[Member]:
 def file_members(manifest: Manifest) -> Iterator[Tuple[FileEntry, Member]]:
     """The headers of all files, in order."""
     for entry in manifest.files:
-        yield entry, Member(os.fsencode(layout.member_of(entry.path)), FILE, entry.size, entry.mode, entry.mtime)
+        yield entry, Member(os.fsencode(layout.member_of(entry.path)), FILE, entry.size, entry.mode, _time(entry.mtime))

@@ -56,10 +56,7 @@ def compare_build_ids(memory: Optional[str], file: Optional[str]) -> Tuple[str, 
 
 def _what_is_left(core: CoreFile, module: Module, found: Lookup) -> str:
     """Why the file is missing, and how much of it the core itself holds (its data, as a rule)."""
-    held = 0
-    for segment in core.segments:
-        end = min(module.end, segment.address + segment.file_size)
-        held += max(0, end - max(module.start, segment.address))
+    held = core.memory.size_between(module.start, module.end)
     return "{}; {} of the {} bytes it had in memory are in the core".format(found.why, held, module.end - module.start)
 
 

@@ -10,7 +10,8 @@ FILE = b"0"
 SYMLINK = b"2"
 PAX = b"x"
 
-_MAX_USTAR_SIZE = 8 << 30  # 11 octal digits
+LATEST = (8 << 30) - 1  # 11 octal digits
+_MAX_USTAR_SIZE = 8 << 30
 _PAX_NAME = b"PaxHeaders/member"
 
 
@@ -68,7 +69,7 @@ def _ustar(member: Member) -> bytes:
     header[0:100] = member.name[:100].ljust(100, b"\0")
     header[100:124] = b"%07o\0" % member.mode + b"0000000\0" + b"0000000\0"
     header[124:136] = b"%011o\0" % (member.size if member.size < _MAX_USTAR_SIZE else 0)
-    header[136:148] = b"%011o\0" % min(member.mtime, _MAX_USTAR_SIZE - 1)
+    header[136:148] = b"%011o\0" % member.mtime
     header[148:157] = b"        " + member.kind
     header[157:257] = member.target[:100].ljust(100, b"\0")
     header[257:265] = b"ustar\00000"

@@ -4,10 +4,11 @@ import contextlib
 import errno
 import os
 import shutil
+from array import array
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Deque, Iterator, List, Tuple
+from typing import Deque, Iterator, Tuple
 
 from corebox.bundle import layout
 from corebox.bundle.compression import Stream
@@ -91,25 +92,29 @@ def write_all(descriptor: int, data: bytes, offset: int) -> None:
         data, offset = data[written:], offset + written
 
 
-def read_sparse_map(stream: Stream, member: Member) -> List[Tuple[int, int]]:
-    """The extents of the core from the head of its data; they ascend, do not touch, and add up to the member's size."""
+def read_sparse_map(stream: Stream, member: Member) -> Tuple["array[int]", "array[int]"]:
+    """Offsets and sizes of the extents of the core, from the head of its data.
+
+    They ascend, do not touch, and add up to the member's size.
+    """
     numbers, size = _read_numbers(stream)
-    extents = list(zip(numbers[::2], numbers[1::2]))
-    if extents and extents[-1] == (member.sparse_size, 0):
-        extents.pop()
+    offsets, lengths = numbers[1::2], numbers[2::2]
+    if offsets and (offsets[-1], lengths[-1]) == (member.sparse_size, 0):
+        offsets.pop()
+        lengths.pop()
     end = -1
-    for offset, length in extents:
+    for offset, length in zip(offsets, lengths):
         if offset <= end or not length:
             raise damaged("the extents of the core are not in order")
         end = offset + length
-    if end > member.sparse_size or size + sum(length for _, length in extents) != member.size:
+    if end > member.sparse_size or size + sum(lengths) != member.size:
         raise damaged("the extents of the core do not fit its size")
-    return extents
+    return offsets, lengths
 
 
-def _read_numbers(stream: Stream) -> Tuple[List[int], int]:
-    """The numbers of a sparse map without the first, and the size of the map in bytes."""
-    numbers: List[int] = []
+def _read_numbers(stream: Stream) -> Tuple["array[int]", int]:
+    """The numbers of a sparse map, the first being how many pairs follow, and the size of the map in bytes."""
+    numbers: "array[int]" = array("q")  # a list of the millions that there may be would be a gigabyte
     wanted, rest, size = 1, b"", 0
     while len(numbers) < wanted:
         block = stream.read(BLOCK)
@@ -117,7 +122,7 @@ def _read_numbers(stream: Stream) -> Tuple[List[int], int]:
         lines = (rest + block).split(b"\n")
         rest = lines.pop()
         try:
-            numbers += [parse_decimal(line) for line in lines]
+            numbers.extend([parse_decimal(line) for line in lines])
         except ValueError as error:
             raise damaged("the sparse map of the core is not made of numbers") from error
         if len(rest.rstrip(b"\0")) > 20:
@@ -128,17 +133,17 @@ def _read_numbers(stream: Stream) -> Tuple[List[int], int]:
                 raise damaged("the core has too many extents")
     if len(numbers) != wanted or rest.strip(b"\0"):
         raise damaged("the sparse map of the core is not made of numbers")
-    return numbers[1:], size
+    return numbers, size
 
 
 def copy_core(stream: Stream, member: Member, descriptor: int, into: Path) -> str:
     """Restore the sparse core and return the digest of its pages."""
-    extents = read_sparse_map(stream, member)
-    require_space(into, sum(size for _, size in extents))
+    offsets, sizes = read_sparse_map(stream, member)
+    require_space(into, sum(sizes))
     digest = PagesDigest()
     hashing: Deque[Future[None]] = deque()
     with ThreadPoolExecutor(1) as hasher:  # hashing, decompressing and writing release the interpreter's lock
-        for offset, size in extents:
+        for offset, size in zip(offsets, sizes):
             at = offset
             for piece in stream.pieces(size):
                 hashing.append(hasher.submit(digest.update, at, piece))

@@ -10,6 +10,7 @@ from corebox.coredump.values import Extent
 
 PAGE = 4096
 CHUNK = 1 << 20
+LAST_OFFSET = (1 << 63) - 1  # off_t
 _ZEROS = bytes(CHUNK)
 
 
@@ -33,10 +34,11 @@ def open_regular(path: str) -> int:
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:
     """Up to ``size`` bytes at ``offset``, fewer at its end; none at offsets that no file can have."""
-    if size <= 0 or offset < 0 or offset >= 1 << 63:
+    if offset < 0:
         return b""
+    size = min(size, LAST_OFFSET - offset)  # a read across it is EINVAL, not a short one (the kernel's rw_verify_area)
     pieces = []
-    while size:
+    while size > 0:
         piece = os.pread(descriptor, min(size, 1 << 24), offset)
         if not piece:
             break

@@ -56,6 +56,12 @@ def not_in_core(address: int, size: int) -> CoreboxError:
     return InputError("memory-not-in-core", message, hint, address=address, size=size)
 
 
+def endless_headers() -> CoreboxError:
+    """``not-a-core``: every address seems to be the beginning of a module with thousands of program headers."""
+    message = "the memory of the core makes no sense: it has more program headers than modules can have"
+    return InputError("not-a-core", message, "the file is damaged: copy it again and compare sizes and checksums")
+
+
 def not_elf(path: str, why: str) -> CoreboxError:
     """``not-elf``: a file that should be an executable or a shared object is not."""
     return InputError("not-elf", "{} is not an ELF file: {}".format(path, why), "check it: file " + path, path=path)

@@ -24,7 +24,6 @@ class Header(NamedTuple):
     machine: int
     table_offset: int
     section_offset: int
-    size: int
     entry_size: int
     entries: int
 
@@ -52,8 +51,8 @@ def parse_header(data: bytes) -> Optional[Header]:
     layout = struct.Struct(order + ("HHIQQQIHHH" if bits == 64 else "HHIIIIIHHH"))
     if len(data) < 16 + layout.size:
         return None
-    kind, machine, _, _, table, sections, _, size, entry_size, count = layout.unpack_from(data, 16)
-    return Header(bits, order, kind, machine, table, sections, size, entry_size, count)
+    kind, machine, _, _, table, sections, _, _, entry_size, count = layout.unpack_from(data, 16)
+    return Header(bits, order, kind, machine, table, sections, entry_size, count)
 
 
 def entry_struct(header: Header) -> struct.Struct:

@@ -7,6 +7,7 @@ import os
 import struct
 from typing import Dict, List, NamedTuple, Tuple
 
+from corebox.coredump import faults
 from corebox.coredump.header import PT_DYNAMIC, PT_PHDR, Header, entry_struct, parse_segments
 from corebox.coredump.memory import Memory
 from corebox.coredump.values import LinkMapEntry, Segment
@@ -20,9 +21,17 @@ SEARCHED = 16 << 20
 
 
 def program_headers(memory: Memory, header: Header, address: int, count: int) -> Tuple[Segment, ...]:
-    """The program headers of a module at ``address`` in memory, as many as are there."""
+    """The program headers of a module at ``address`` in memory, as many as are there.
+
+    Raises:
+        InputError: ``not-a-core`` when all that were asked for of this core are more than modules can have.
+    """
     size = entry_struct(header).size
-    return tuple(parse_segments(header, memory.read_available(address, min(count, MOST_PROGRAM_HEADERS) * size)))
+    found = tuple(parse_segments(header, memory.read_available(address, min(count, MOST_PROGRAM_HEADERS) * size)))
+    memory.headers_left -= len(found)
+    if memory.headers_left < 0:
+        raise faults.endless_headers()
+    return found
 
 
 def executable_bias(segments: Tuple[Segment, ...], table: int) -> int:

@@ -6,19 +6,29 @@ from array import array
 from typing import Iterator, List, Optional, Sequence, Set, Tuple
 
 from corebox.coredump import faults
-from corebox.coredump.disk import read_at
+from corebox.coredump.disk import PAGE, read_at
 from corebox.coredump.values import Segment
+
+# A dozen for each of a few thousand modules, read a few times each; a hostile core can show millions of modules.
+MOST_HEADERS = 4000000
 
 
 class Memory:
-    """Reads by address. Holes of the file read as the zeros that they stand for."""
+    """Reads by address. Holes of the file read as the zeros that they stand for.
+
+    ``headers_left`` is how many program headers of modules may still be read out of it.
+    """
 
     def __init__(self, descriptor: int, segments: Sequence[Segment], order: str, word_size: int) -> None:
         self.order = order
         self.word_size = word_size
+        self.headers_left = MOST_HEADERS
         self._descriptor = descriptor
         self._segments = sorted((s for s in segments if s.file_size), key=lambda s: s.address)
         self._starts: List[int] = [s.address for s in self._segments]
+        self._before = [0]  # bytes in the segments before each
+        for segment in self._segments:
+            self._before.append(self._before[-1] + segment.file_size)
         self.lowest = min(self._starts, default=0)
         self.highest = max((s.address + s.file_size for s in self._segments), default=0)
 
@@ -32,7 +42,8 @@ class Memory:
     def read_available(self, address: int, size: int) -> bytes:
         """As many of the ``size`` bytes as the core has from ``address`` on without a gap."""
         pieces: List[bytes] = []
-        while size > 0:
+        most = size // PAGE + 2  # segments are whole pages: those of a byte would cost a read for each byte
+        while size > 0 and len(pieces) < most:
             index = bisect.bisect_right(self._starts, address) - 1
             if index < 0:
                 break
@@ -54,8 +65,21 @@ class Memory:
             return None
         return self._segments[index]
 
+    def size_between(self, start: int, end: int) -> int:
+        """How many bytes of the memory from ``start`` to ``end`` the core has."""
+        return max(0, self._size_up_to(end) - self._size_up_to(start))
+
+    def _size_up_to(self, address: int) -> int:
+        index = bisect.bisect_right(self._starts, address) - 1
+        if index < 0:
+            return 0
+        return self._before[index] + min(address - self._starts[index], self._segments[index].file_size)
+
     def pieces(self, start: int, end: int, most: int = 1 << 20) -> Iterator[Tuple[int, bytes]]:
-        """What the core has of the memory from ``start`` to ``end``: address and at most ``most`` bytes each."""
+        """What the core has of the memory from ``start`` to ``end``: address and at most ``most`` bytes each.
+
+        Each byte comes once, however many segments claim to have it.
+        """
         index = max(0, bisect.bisect_right(self._starts, start) - 1)
         while index < len(self._segments) and self._segments[index].address < end:
             segment = self._segments[index]
@@ -67,18 +91,20 @@ class Memory:
                     break
                 yield address, data
                 address += len(data)
+            start = max(start, address)
             index += 1
 
     def read_string(self, address: int, longest: int = 4096) -> bytes:
         """The bytes up to NUL, at most ``longest``; empty if they are not in the core or have no end."""
         data = b""
         while len(data) < longest:
-            piece = self.read_available(address + len(data), min(256, longest - len(data)))
+            wanted = min(256, longest - len(data))
+            piece = self.read_available(address + len(data), wanted)
             text, end, _ = piece.partition(b"\0")
             data += text
             if end:
                 return data
-            if not piece:
+            if len(piece) < wanted:
                 break
         return b""
 

@@ -84,11 +84,14 @@ def group_mappings(memory: Memory, mappings: Iterable[FileMapping]) -> List[Grou
     """The mappings in runs of one path, each no longer than the ELF file is in memory.
 
     An ELF header at offset 0 begins a new run; so does what lies apart, as where node maps its code a second time.
+    What overlaps the mapping before is left out: no kernel writes it, and a million that overlap would take hours.
     """
     runs: List[List[FileMapping]] = []
     limit = 0
     for mapping in sorted(mappings, key=lambda m: m.start):
         last = runs[-1][-1] if runs else None
+        if last is not None and mapping.start < last.end:
+            continue
         joins = last is not None and (last.path, last.deleted) == (mapping.path, mapping.deleted)
         if joins and mapping.file_offset > 0 and mapping.start < limit:
             runs[-1].append(mapping)

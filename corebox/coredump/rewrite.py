@@ -52,7 +52,7 @@ def plan_rewrite(
     If they are ``remembered``, they become PT_LOADs without bytes, which debuggers read as zeros; else debuggers say
     that there is no such memory. A core whose parts overlap, or that is cut within its headers, stays as it is.
     """
-    if not _is_regular(core):
+    if not is_regular(core):
         return Rewrite(b"", 0, (Extent(0, core.size),) if core.size else (), b"")
     body = core.table.end
     pieces: List[Segment] = []
@@ -71,18 +71,26 @@ def plan_rewrite(
     return _assemble(core, body, pieces, dropped, kept)
 
 
-def _is_regular(core: CoreFile) -> bool:
-    """Whether headers come first, nothing in the file belongs to two of them, and all numbers make sense."""
+def is_regular(core: CoreFile) -> bool:
+    """Whether headers come first, no byte of file or memory belongs to two of them, and all numbers make sense."""
     table, header = core.table, core.header
-    if table.cut or not table.counted or header.table_offset != header.size:
+    # e_ehsize may be anything: what is rewritten is the header that was read.
+    if table.cut or not table.counted or header.table_offset != (64 if header.bits == 64 else 52):
         return False
     top = 1 << header.bits
     loads = [s for s in table.headers if s.kind == PT_LOAD]
     if any(s.file_size > s.memory_size or s.address + s.memory_size > top for s in loads):
         return False
+    memory = sorted((s.address, s.address + s.memory_size) for s in loads)
     ranges = sorted((s.offset, s.offset + s.file_size) for s in table.headers if s.file_size)
     ends = [table.end] + [end for _, end in ranges]
-    return ends[-1] < top - MOST_GROWTH and all(start >= end for (start, _), end in zip(ranges, ends))
+    memory_ends = [0] + [end for _, end in memory]
+    return ends[-1] < top - MOST_GROWTH and _is_disjoint(ranges, ends) and _is_disjoint(memory, memory_ends)
+
+
+def _is_disjoint(ranges: Iterable[Tuple[int, int]], ends: Iterable[int]) -> bool:
+    """Whether each of the sorted ``ranges`` begins at the one of ``ends`` before it, or behind it."""
+    return all(start >= end for (start, _), end in zip(ranges, ends))
 
 
 class Ranges:

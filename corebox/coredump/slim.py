@@ -14,7 +14,7 @@ from corebox.coredump.linkmap import AT_RANDOM, walk_entries
 from corebox.coredump.memory import read_pointers
 from corebox.coredump.modules import AT_SYSINFO_EHDR, image_end
 from corebox.coredump.notes import NT_PRSTATUS, parse_registers, read_notes
-from corebox.coredump.rewrite import Ranges, Run, place_runs, plan_rewrite
+from corebox.coredump.rewrite import Ranges, Run, is_regular, place_runs, plan_rewrite
 from corebox.coredump.sending import write_pieces
 
 # The System V ABI of x86-64 lets functions use 128 bytes below the stack pointer, that of ppc64 512.
@@ -43,7 +43,7 @@ class SlimPlan(NamedTuple):
 
 
 def plan_slim(core: CoreFile) -> SlimPlan:
-    """Plan the slim core; a core that is cut within its headers stays as it is."""
+    """Plan the slim core; a core whose parts overlap, or that is cut within its headers, stays as it is."""
     registers = list(_registers(core))
     stacks = list(_stacks(core, registers))
     kept = stacks + list(module_ranges(core)) + list(_link_map(core))
@@ -55,7 +55,8 @@ def plan_slim(core: CoreFile) -> SlimPlan:
         pointers.update(word for word in words if core.memory.segment_at(word) is not None)
     kept += _follow(core, pointers)
     ranges = Ranges((start & -PAGE, -(-end & -PAGE)) for start, end in kept)
-    holes = sorted(hole for segment in core.segments for hole in ranges.outside(segment))
+    segments = core.segments if is_regular(core) else ()
+    holes = sorted(hole for segment in segments for hole in ranges.outside(segment))
     rewrite = plan_rewrite(core, holes, (), remembered=False)
     runs, size = place_runs(rewrite)
     dropped = sum(hole.size for hole in holes)

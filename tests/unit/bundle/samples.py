@@ -86,14 +86,14 @@ class SparseCore:
         self._file.close()
 
 
-def write_sample(directory: Path, value: Manifest | None = None, jobs: int = 1) -> WrittenBundle:
+def write_sample(directory: Path, value: Manifest | None = None, jobs: int = 1, mtime: int = MTIME) -> WrittenBundle:
     """Write the sample bundle into ``directory``."""
     directory.mkdir(exist_ok=True)
     sources = {}
     for number, (path, data) in enumerate(CONTENT.items()):
         source = directory / f"source-{number}"
         source.write_bytes(data)
-        os.utime(source, (MTIME, MTIME))
+        os.utime(source, (mtime, mtime))
         sources[path] = str(source)
     core = SparseCore(directory / "sample-core")
     try:

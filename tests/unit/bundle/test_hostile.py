@@ -1,14 +1,19 @@
 """Whatever a stranger sends: a clear refusal, nothing outside the directory, nothing left in it."""
 
+import gzip
 import random
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from corebox.bundle import BundleReader, SymlinkEntry
+from corebox.bundle.compression import Stream
 from corebox.bundle.tarformat import Member, format_sparse_map
+from corebox.bundle.unpack import read_sparse_map
 from corebox.errors import CoreboxError, InputError
+from tests.fuzz.targets import bounds
 from tests.unit.bundle import samples
 from tests.unit.bundle.samples import Part, parts, sums_of, write_raw
 
@@ -169,3 +174,24 @@ def test_long_chain_of_links_costs_little(tmp_path: Path) -> None:
     data = samples.manifest(symlinks=links).to_bytes()
     members[0] = Part(Member(b"corebox.json", b"0", len(data), 0o644, 0), data)
     refuse(write_raw(tmp_path / "x", members), tmp_path / "out")
+
+
+def test_gzip_members_of_nothing_cost_no_more_than_their_bytes(tmp_path: Path) -> None:
+    member = gzip.compress(b"", 1, mtime=0)
+    path = tmp_path / "x"
+    path.write_bytes(member * ((16 << 20) // len(member)))
+    with bounds(), pytest.raises(InputError), BundleReader(path):
+        pass
+
+
+def test_a_sparse_map_takes_few_bytes_for_each_extent() -> None:
+    many = 100000
+    extents = [(at * 8192, 4096) for at in range(many)]
+    text = format_sparse_map(extents, many * 8192)
+    member = Member(b"core", b"0", len(text) + many * 4096, 0o600, 0, sparse_size=many * 8192)
+    tracemalloc.start()
+    offsets, sizes = read_sparse_map(Stream(iter([text])), member)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert list(zip(offsets, sizes, strict=True)) == extents
+    assert peak < 40 * many

@@ -36,6 +36,17 @@ def test_reader_gives_back_every_file_and_the_sparse_core(tmp_path: Path, compre
     assert int(unpacked.core.stat().st_mtime) == samples.MTIME
 
 
+def test_a_file_of_a_year_that_tar_cannot_write_comes_back_as_of_the_last(tmp_path: Path) -> None:
+    year_2400 = 13569465600
+    entries = tuple(entry._replace(mtime=year_2400) for entry in samples.manifest().files)
+    value = samples.manifest(files=entries)
+    written = samples.write_sample(tmp_path / "site", value, mtime=year_2400)
+    with BundleReader(written.path) as reader:
+        assert reader.manifest == value
+        copy = reader.unpack(tmp_path / "out").root / "opt/app/bin/app"
+    assert int(copy.stat().st_mtime) == (8 << 30) - 1
+
+
 def test_plain_tar_and_sha256sum_agree(tmp_path: Path, compressor: str) -> None:
     written = samples.write_sample(tmp_path / "site")
     out = tmp_path / "out"

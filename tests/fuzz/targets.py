@@ -1,0 +1,147 @@
+"""What reads bytes of strangers, one function for each: it returns, or raises what must not be raised.
+
+A ``CoreboxError`` is an answer. Anything else is a defect, and so is too much time or memory (``bounds``).
+"""
+
+import contextlib
+import gzip
+import os
+import resource
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from corebox.bundle import BundleReader, parse_manifest, verify_unpacked
+from corebox.bundle.compression import is_compressed
+from corebox.coredump import (
+    CoreFile,
+    compare_with_file,
+    measure_memory,
+    open_core,
+    plan_compaction,
+    plan_redaction,
+    plan_slim,
+    read_elf,
+)
+from corebox.errors import CoreboxError
+from tests.support.elfwriter import NT_AUXV, NT_FILE, CoreWriter, Format
+
+Target = Callable[[bytes], None]
+
+SECONDS = 10
+MEMORY = 1 << 30
+FORMATS = [Format(bits, order, machine) for bits, machine in ((64, 62), (32, 3)) for order in "<>"]
+#: Where the memory of the target ``link_map`` lies, and how far its second copy is from the first.
+BASE, APART = 0x10000, 0x800
+BLOCK = 512
+
+
+@contextlib.contextmanager
+def bounds() -> Iterator[None]:
+    """Make what takes too much time or memory raise TimeoutError or MemoryError; in the main thread only."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    before = signal.signal(signal.SIGALRM, _too_late)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, hard))
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _too_late(*_: object) -> None:
+    raise TimeoutError(f"no end after {SECONDS} seconds")
+
+
+@contextlib.contextmanager
+def in_file(data: bytes) -> Iterator[str]:
+    """The path of a file in memory with these bytes."""
+    descriptor = os.memfd_create("fuzz")
+    try:
+        os.write(descriptor, data)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def ask_everything(core: CoreFile) -> None:
+    """Ask a core all it can be asked."""
+    assert (core.process, core.other_files, core.truncation, core.stored_size, core.link_map) is not None
+    measure_memory(core)
+    plan_compaction(core)
+    plan_slim(core)
+    plan_redaction(core, environment=True, patterns=[b"secret"])
+    for module in core.modules:
+        compare_with_file(core, module, core.path)
+
+
+def _ask_core(data: bytes) -> None:
+    with contextlib.suppress(CoreboxError), in_file(data) as path, open_core(path) as core:
+        ask_everything(core)
+
+
+def segments(data: bytes) -> None:
+    """A whole core file: header, program headers, notes, memory."""
+    _ask_core(data)
+
+
+def notes(data: bytes) -> None:
+    """The notes of a core; the first byte chooses word size and byte order."""
+    writer = CoreWriter(FORMATS[data[0] % len(FORMATS)] if data else FORMATS[0], [data[1:]])
+    writer.memory(BASE, bytes(64))
+    _ask_core(writer.to_bytes())
+
+
+def link_map(data: bytes) -> None:
+    """Memory, mapped two times so that the copies overlap, with an executable's headers where it begins."""
+    form = FORMATS[data[0] % len(FORMATS)] if data else FORMATS[0]
+    memory = data[1:]
+    writer = CoreWriter(form)
+    writer.note(NT_AUXV, form.words(3, BASE + form.header_size, 5, 8, 9, BASE, 25, BASE, 31, BASE, 0, 0))
+    writer.note(NT_FILE, form.mappings([(BASE + at, BASE + at + 64, 0, b"/a") for at in (0, 64, APART)]))
+    for start in (BASE, BASE + APART):
+        writer.memory(start, memory, flags=5)
+    _ask_core(writer.to_bytes())
+
+
+def elf(data: bytes) -> None:
+    """An ELF file on disk."""
+    with contextlib.suppress(CoreboxError), in_file(data) as path:
+        read_elf(path)
+
+
+def manifest(data: bytes) -> None:
+    """``corebox.json``: what is read from it is written and read again as the same."""
+    with contextlib.suppress(CoreboxError):
+        value = parse_manifest(data)
+        assert parse_manifest(value.to_bytes()) == value
+
+
+def bundle(data: bytes) -> None:
+    """A bundle: compressed, or a tar archive whose checksums are put right so that more than they is tried."""
+    packed = data if is_compressed(data[:4]) else gzip.compress(_with_checksums(data), 0, mtime=0)
+    with (
+        contextlib.suppress(CoreboxError),
+        tempfile.TemporaryDirectory(dir="/dev/shm") as into,
+        in_file(packed) as path,
+    ):
+        with BundleReader(path) as reader:
+            unpacked = reader.unpack(into)
+        verify_unpacked(reader.manifest, unpacked, path)
+
+
+def _with_checksums(archive: bytes) -> bytes:
+    """The archive with the right checksum in all that looks like a header."""
+    fixed = bytearray(archive)
+    for at in range(0, len(archive) - BLOCK + 1, BLOCK):
+        if fixed[at + 257 : at + 262] == b"ustar":
+            fixed[at + 148 : at + 156] = b" " * 8
+            fixed[at + 148 : at + 156] = b"%06o\0 " % sum(fixed[at : at + BLOCK])
+    return bytes(fixed)
+
+
+TARGETS: dict[str, Target] = {each.__name__: each for each in (notes, segments, link_map, elf, manifest, bundle)}
