@@ -6,8 +6,9 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from corebox.bundle.temporary import temporary_directory
 from corebox.store.extract import extract_layer
-from corebox.store.files import Workplace, locked, try_lock, write_atomically
+from corebox.store.files import locked, try_lock, write_atomically
 
 _TREE = "tree"
 _LAYERS = "layers"
@@ -15,13 +16,14 @@ _LOCK = "lock"
 
 
 class Roots:
-    """The unpacked roots beneath ``directory``, each with a lock that those who use it share."""
+    """The unpacked roots beneath ``directory``, made in ``scratch``, each with a lock that those who use it share."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, scratch: Path) -> None:
         self._directory = directory
+        self._scratch = scratch
         self._held: dict[Path, int] = {}
 
-    def get(self, tars: Sequence[tuple[str, Path]], work: Workplace) -> Path:
+    def get(self, tars: Sequence[tuple[str, Path]]) -> Path:
         """The tree of these layers, given as (digest, path of the tar); it stays until this process ends."""
         digests = [digest for digest, _ in tars]
         home = self._hold(digests)
@@ -29,8 +31,8 @@ class Roots:
         if not tree.exists():
             with locked(home / "making"):
                 if not tree.exists():
-                    with work.directory() as temporary:
-                        new = temporary / _TREE
+                    with temporary_directory(str(self._scratch)) as temporary:
+                        new = Path(temporary) / _TREE
                         new.mkdir()
                         for _, path in tars:
                             extract_layer(path, new)
@@ -46,7 +48,7 @@ class Roots:
                 self._finish(home, digests, directory)
 
     def _finish(self, home: Path, digests: Sequence[str], tree: Path) -> None:
-        write_atomically(home / _LAYERS, "\n".join(digests).encode())
+        write_atomically(home / _LAYERS, "\n".join(digests).encode(), self._scratch)
         tree.chmod(0o755)  # the sandbox has another user; nobody else gets past the directories above
         tree.rename(home / _TREE)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import platformdirs
 
+from corebox.bundle.temporary import remove_abandoned, temporary_directory
 from corebox.errors import InputError
 from corebox.store import index, records
 from corebox.store.blobs import BlobWriter
-from corebox.store.files import Workplace, explained, locked, write_atomically
+from corebox.store.files import explained, locked, write_atomically
 from corebox.store.images import find_image, is_readable, read_image
 from corebox.store.roots import Roots
 from corebox.store.values import CONFIG_TYPE, MANIFEST_TYPE, Descriptor, Json, Layer, Pruned, StoredImage, is_digest
@@ -33,8 +34,8 @@ class Store:
         self._index_lock = self.home / "index.lock"
         self._blobs_lock = self.home / "blobs.lock"
         self._records = self.home / "records"
-        self._roots = Roots(self.home / "roots")
-        self._work = Workplace(self.home / "tmp")
+        self._scratch = self.home / "tmp"
+        self._roots = Roots(self.home / "roots", self._scratch)
         with explained(self.home):
             self._prepare()
 
@@ -51,12 +52,12 @@ class Store:
         for directory in private:
             directory.mkdir(mode=0o700, exist_ok=True)
         if not (self.oci / "oci-layout").exists():
-            write_atomically(self.oci / "oci-layout", index.LAYOUT)
+            write_atomically(self.oci / "oci-layout", index.LAYOUT, self._scratch)
         if not self._index.exists():
             with locked(self._index_lock):
                 if not self._index.exists():
-                    index.write_index(self._index, [])
-        self._work.clean()
+                    self._write_index([])
+        remove_abandoned(str(self._scratch))
 
     # Blobs
 
@@ -71,7 +72,7 @@ class Store:
     @contextlib.contextmanager
     def writer(self) -> Iterator[BlobWriter]:
         """A new blob; see ``BlobWriter``."""
-        with explained(self.home), self._work.directory() as work, BlobWriter(work / "blob", self._blobs) as writer:
+        with self.workplace() as work, BlobWriter(work / "blob", self._blobs) as writer:
             yield writer
 
     def put_json(self, value: Mapping[str, object], media_type: str) -> Descriptor:
@@ -89,8 +90,8 @@ class Store:
     @contextlib.contextmanager
     def workplace(self) -> Iterator[Path]:
         """A temporary directory on the store's disk, removed at the end, or by the next process if this one dies."""
-        with explained(self.home), self._work.directory() as work:
-            yield work
+        with explained(self.home), temporary_directory(str(self._scratch)) as work:
+            yield Path(work)
 
     # Images
 
@@ -107,7 +108,7 @@ class Store:
         image = read_image(self.oci, manifest, ())
         with explained(self.home), locked(self._index_lock):
             entries = index.with_image(index.read_index(self._index), manifest, tags)
-            index.write_index(self._index, entries)
+            self._write_index(entries)
         self._touch(image.manifest_digest)
         return next(found for found in self.images() if found.manifest_digest == manifest.digest)
 
@@ -141,18 +142,18 @@ class Store:
             entries = index.read_index(self._index)
             manifest = next((entry for entry in entries if entry.digest == image.manifest_digest), None)
             if manifest is not None:
-                index.write_index(self._index, index.with_image(entries, manifest, [tag]))
+                self._write_index(index.with_image(entries, manifest, [tag]))
 
     def untag(self, tag: str) -> None:
         """Take a name away; the image stays until it is pruned."""
         with locked(self._index_lock):
-            index.write_index(self._index, index.without_tag(index.read_index(self._index), tag))
+            self._write_index(index.without_tag(index.read_index(self._index), tag))
 
     def remove(self, image: StoredImage) -> None:
         """Take the image with all its names out of the index; its blobs go with the next ``prune``."""
         with locked(self._index_lock):
             entries = [entry for entry in index.read_index(self._index) if entry.digest != image.manifest_digest]
-            index.write_index(self._index, entries)
+            self._write_index(entries)
 
     # Roots
 
@@ -168,7 +169,7 @@ class Store:
                 if not path.exists():
                     hint = "build or pull it again"
                     raise InputError("missing-blob", f"the store lacks the layer {digest}", hint)
-            return self._roots.get(tars, self._work)
+            return self._roots.get(tars)
 
     def adopt(self, layers: Sequence[Layer], directory: Path) -> None:
         """Take a directory that has the content of the layers as their unpacked root, instead of unpacking later."""
@@ -180,7 +181,7 @@ class Store:
     def remember(self, kind: str, key: str, value: Json) -> None:
         """Note ``value`` under ``kind`` (a plain name) and ``key`` (any text)."""
         with explained(self.home):
-            records.remember(self._records, kind, key, value)
+            records.remember(self._records, kind, key, value, self._scratch)
 
     def recall(self, kind: str, key: str) -> Json | None:
         """What was noted, or None."""
@@ -214,7 +215,7 @@ class Store:
             entries = index.read_index(self._index)
             readable = [entry for entry in entries if is_readable(self.oci, entry)]
             if len(readable) < len(entries):
-                index.write_index(self._index, readable)
+                self._write_index(readable)
 
     def _is_stale(self, image: StoredImage, older_than: float | None) -> bool:
         old = older_than is not None and time.time() - self._used(image) > older_than
@@ -247,6 +248,9 @@ class Store:
             digest = note.get("digest")
             if isinstance(digest, str) and is_digest(digest):
                 yield digest
+
+    def _write_index(self, entries: Iterable[Descriptor]) -> None:
+        index.write_index(self._index, entries, self._scratch)
 
     def _touch(self, digest: str) -> None:
         os.utime(self.blob_path(digest))
