@@ -144,7 +144,8 @@ class Desk:
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "out").mkdir(parents=True)
         # Hard links: what a command changes in place is changed in the seed too, and seen by all later tries.
-        subprocess.run(["cp", "--archive", "--link", str(seed), str(folder / "home")], check=True)
+        how = "--link" if seed.stat().st_dev == folder.stat().st_dev else "--reflink=auto"
+        subprocess.run(["cp", "--archive", how, str(seed), str(folder / "home")], check=True)
         (folder / "out/older").write_text("a file of the user's")
         desk = cls(folder, verb, {}, {}, World.now(verb.docker))
         return replace(desk, before=content(folder), images=desk.image_ids())
