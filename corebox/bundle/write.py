@@ -182,7 +182,7 @@ class _ArchiveWriter:
             for offset, size in extents:
                 self._extent(core.fileno(), offset, size, digest)
         if os.fstat(core.fileno()).st_size != core.size:
-            raise _changed(core.path)
+            raise changed(core.path)
         for waiting in self._hashing:
             waiting.result()
         self._writer.write(bytes(padding(stored)))
@@ -193,7 +193,7 @@ class _ArchiveWriter:
             with _reading("the core"):
                 piece = os.pread(descriptor, min(size, _CHUNK), offset)
             if not piece:
-                raise _changed("the core")
+                raise changed("the core")
             if self._change:
                 piece = self._change(offset, piece)
             self._hashing.append(self._hasher.submit(digest.update, offset, piece))
@@ -215,18 +215,18 @@ def _read_file(path: str, entry: FileEntry) -> Iterator[bytes]:
             entry.size,
             entry.mtime,
         ):
-            raise _changed(path)
+            raise changed(path)
         left = entry.size
         while left:
             with _reading(path):
                 piece = file.read(min(left, _CHUNK)) or b""
             if not piece:
-                raise _changed(path)
+                raise changed(path)
             left -= len(piece)
             yield piece
         after = os.fstat(descriptor)
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise _changed(path)
+            raise changed(path)
 
 
 @contextlib.contextmanager
@@ -243,7 +243,8 @@ def _reading(path: str) -> Iterator[None]:
         ) from error
 
 
-def _changed(path: str) -> InputError:
+def changed(path: str) -> InputError:
+    """``file-changed``: what is gathered is not as it was when that began."""
     return InputError(
         "file-changed",
         "{} changed while it was being gathered".format(path),

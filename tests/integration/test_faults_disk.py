@@ -2,15 +2,17 @@
 
 import os
 import random
-import shutil
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from corebox.bundle import verify_bundle
 from tests.support.aftermath import Desk, tries
 from tests.support.bench import COMMANDS, Bench
 from tests.support.lab import Result
@@ -31,7 +33,9 @@ def mounted(place: Path, *options: str) -> Iterator[None]:
 
 
 def used(folder: Path) -> int:
-    return int(subprocess.run(["du", "-s", "-B1", folder], capture_output=True, text=True, check=True).stdout.split()[0])
+    return int(
+        subprocess.run(["du", "-s", "-B1", folder], capture_output=True, text=True, check=True).stdout.split()[0]
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -50,7 +54,7 @@ def test_a_full_disk(bench: Bench, tmp_path: Path, command: str) -> None:
                 os.posix_fallocate(ballast.fileno(), 0, max(4096, DISK - used(disk) - free))
             done = desk.run()
             assert done.status in (0, 4), done.errors
-            assert done.status == 0 or "space" in done.errors, done.errors
+            assert done.status == 0 or re.search("space|free", done.errors), done.errors
             refused += done.status == 4
             (disk / "ballast").unlink()
             desk.must_be_whole(expected)
@@ -63,7 +67,8 @@ def test_a_store_and_a_folder_that_cannot_be_written(bench: Bench, command: str)
     with mounted(desk.folder, "--bind", str(desk.folder)):
         subprocess.run(["mount", "-o", "remount,ro,bind", str(desk.folder)], check=True)
         done = desk.run()
-    assert (done.status, "cannot" in done.errors) == (4, True), done.errors
+    assert done.status == 4, done.errors
+    assert "Read-only" in done.errors
     desk.must_be_whole(expected)
 
 
@@ -114,21 +119,27 @@ def test_a_disk_that_cannot_be_read(bench: Bench, faulty: Path, command: str, na
 def test_a_core_that_changes_while_it_is_read(
     bench: Bench, faulty: Path, tmp_path: Path, command: str, fault: str
 ) -> None:
-    expected = bench.outcome(command)
-    whole = shutil.copy2(bench.core, tmp_path / "core")
+    # Each try has a copy of its own, with the holes that a copy has.
+    mine = replace(bench, core=tmp_path / "core", known={})
+    copy = ["cp", "--preserve", "--sparse=always", str(bench.core), str(mine.core)]
+    subprocess.run(copy, check=True)
+    expected, refused = mine.outcome(command), 0
     for at in (0, 1, 5, 20, *range(50, tries(3) * 25, 25)):
-        desk = bench.lay(command)
-        done = disturbed(desk, faulty, fault, bench.core, at)
-        # What goes on reading an unlinked file has all of it; one that ended before it was cut, a cut core's bundle.
-        bench.core.unlink(missing_ok=True)
-        shutil.copy2(whole, bench.core)
+        desk = mine.lay(command)
+        done = disturbed(desk, faulty, fault, mine.core, at)
+        mine.core.unlink(missing_ok=True)
+        subprocess.run(copy, check=True)
         assert done.status in (0, 1, *REFUSED), done.errors
-        assert done.status in REFUSED or fault == "unlink" or "truncated" in done.output or at == 0, done.output
-        (desk.folder / "out/x.corebox").unlink(missing_ok=True)
+        refused += done.status in REFUSED
+        if done.status in (0, 1):  # it changed before it was opened, or went on to be read without a name
+            exact = verify_bundle(desk.folder / "out/x.corebox").ok
+            assert exact if fault != "truncate" else "TRUNCATED" in done.output, done.output
+            (desk.folder / "out/x.corebox").unlink()
         desk.must_be_whole(expected)
+    assert refused or fault == "unlink", "the change was never seen"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [each for each in COMMANDS if each != "shell"])  # bwrap does not start with it
 def test_a_clock_that_jumps(bench: Bench, tmp_path: Path, command: str) -> None:
     """By years, forth and back, every few milliseconds; the monotonic clock goes on, as with settimeofday(2)."""
     desk, expected, over = bench.lay(command), bench.outcome(command), threading.Event()
@@ -141,7 +152,13 @@ def test_a_clock_that_jumps(bench: Bench, tmp_path: Path, command: str) -> None:
 
     now.write_text("@1971-01-01 00:00:00\n")
     library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-    clock = {"FAKETIME_TIMESTAMP_FILE": str(now), "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    clock = {
+        "NO_FAKE_STAT": "1",
+        "FAKETIME_DISABLE_SHM": "1",
+        "FAKETIME_TIMESTAMP_FILE": str(now),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
     jumping = threading.Thread(target=jump)
     jumping.start()
     try:

@@ -77,7 +77,10 @@ def digest(path: Path) -> str:
 @lru_cache(None)
 def _digest(path: Path, *_: int) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        found = hashlib.sha256()
+        while block := file.read(1 << 20):
+            found.update(block)
+        return found.hexdigest()
 
 
 def content(*folders: Path) -> dict[str, str]:
@@ -95,7 +98,7 @@ def content(*folders: Path) -> dict[str, str]:
 
 
 def _require_store(home: Path) -> None:
-    """No half-made file stands under a final name: each blob is what it is called, each image and each root is whole."""
+    """No half-made file has a final name: each blob is what it is called, each image and each root is whole."""
     for blob in (home / "oci/blobs/sha256").iterdir():
         assert digest(blob) == blob.name
     store = Store(home)
@@ -177,7 +180,9 @@ class Desk:
         left over; and the next run does what it would have done, leaving the same files: no temporary of before.
         """
         self.must_have_lost_nothing()
-        assert self.undisturbed() == expected
+        outcome = self.undisturbed()
+        assert outcome.essence == expected.essence, f"{outcome.essence} instead of {expected.essence}"
+        assert outcome.names == expected.names, f"more or fewer files: {sorted(outcome.names ^ expected.names)}"
         self.must_have_lost_nothing()
         assert World.now(self.verb.docker).containers <= self.world.containers
 
