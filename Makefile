@@ -13,7 +13,7 @@ APT_DEMO := bubblewrap gcc libc6-dev libzstd1
 APT_TEST := $(APT_DEMO) bubblewrap busybox docker.io docker-registry g++ gdb mmdebstrap podman skopeo zstd age lz4 \
 	systemd-coredump xz-utils openssl nodejs redis-server faketime
 
-.PHONY: help demo test unit integration lint audit format docs bench lock upgrade setup setup-demo clean
+.PHONY: help demo test unit integration faults lint audit format docs bench lock upgrade setup setup-demo clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -28,6 +28,9 @@ unit: setup  ## the tests without docker, gdb and network; less than a minute
 
 integration: setup  ## real crashes, engines and registries
 	$(SUDO) $(BIN)/python -m pytest tests/integration
+
+faults: setup  ## the tests of faults and load, long: some 300 kills, 200 runs at once; about half an hour
+	$(SUDO) env COREBOX_FAULTS=9 $(BIN)/python -m pytest -rP tests/integration/test_faults_*.py tests/integration/test_load.py
 
 lint: setup  ## ruff, mypy, vermin for the customer's side, import-linter
 	$(BIN)/ruff check || { echo "repair: make format" >&2; exit 1; }

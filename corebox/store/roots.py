@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from corebox.bundle.temporary import temporary_directory
@@ -23,8 +23,11 @@ class Roots:
         self._scratch = scratch
         self._held: dict[Path, int] = {}
 
-    def get(self, tars: Sequence[tuple[str, Path]]) -> Path:
-        """The tree of these layers, given as (digest, path of the tar); it stays until this process ends."""
+    def get(self, tars: Sequence[tuple[str, Path]], check: Callable[[str], None]) -> Path:
+        """The tree of these layers, given as (digest, path of the tar); it stays until this process ends.
+
+        ``check`` is called with each digest before its tar is unpacked.
+        """
         digests = [digest for digest, _ in tars]
         home = self._hold(digests)
         tree = home / _TREE
@@ -34,7 +37,8 @@ class Roots:
                     with temporary_directory(str(self._scratch)) as temporary:
                         new = Path(temporary) / _TREE
                         new.mkdir()
-                        for _, path in tars:
+                        for digest, path in tars:
+                            check(digest)
                             extract_layer(path, new)
                         self._finish(home, digests, new)
         os.utime(home)

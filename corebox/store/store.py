@@ -1,9 +1,11 @@
 """The store's front: blobs, images, unpacked roots, notes, and keeping house."""
 
 import contextlib
+import hashlib
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -68,6 +70,25 @@ class Store:
     def has(self, digest: str) -> bool:
         """Whether the blob is there."""
         return self.blob_path(digest).exists()
+
+    def require_whole(self, digest: str) -> None:
+        """Read the blob, and remove it if its bytes are not those of its digest: it will be made or pulled again.
+
+        Raises:
+            InputError: ``missing-blob``, ``image-damaged``.
+        """
+        path, found = self.blob_path(digest), hashlib.sha256()
+        hint = "build or pull it again"
+        with explained(self.home):
+            if not path.exists():
+                raise InputError("missing-blob", f"the store lacks the layer {digest}", hint)
+            with path.open("rb") as blob:
+                while block := blob.read(1 << 20):
+                    found.update(block)
+            if found.hexdigest() != digest[7:]:
+                path.unlink()
+                message = f"the store's copy of {digest} was damaged and has been removed"
+                raise InputError("image-damaged", message, hint)
 
     @contextlib.contextmanager
     def writer(self) -> Iterator[BlobWriter]:
@@ -149,10 +170,11 @@ class Store:
         with locked(self._index_lock):
             self._write_index(index.without_tag(index.read_index(self._index), tag))
 
-    def remove(self, image: StoredImage) -> None:
-        """Take the image with all its names out of the index; its blobs go with the next ``prune``."""
+    def remove(self, *images: StoredImage) -> None:
+        """Take the images with all their names out of the index; their blobs go with the next ``prune``."""
+        gone = {image.manifest_digest for image in images}
         with locked(self._index_lock):
-            entries = [entry for entry in index.read_index(self._index) if entry.digest != image.manifest_digest]
+            entries = [entry for entry in index.read_index(self._index) if entry.digest not in gone]
             self._write_index(entries)
 
     # Roots
@@ -164,12 +186,9 @@ class Store:
             InputError: ``image-damaged``.
         """
         with explained(self.home), self.adding():
-            tars = [(layer.digest, self.blob_path(layer.digest)) for layer in layers]
-            for digest, path in tars:
-                if not path.exists():
-                    hint = "build or pull it again"
-                    raise InputError("missing-blob", f"the store lacks the layer {digest}", hint)
-            return self._roots.get(tars)
+            return self._roots.get(
+                [(layer.digest, self.blob_path(layer.digest)) for layer in layers], self.require_whole
+            )
 
     def adopt(self, layers: Sequence[Layer], directory: Path) -> None:
         """Take a directory that has the content of the layers as their unpacked root, instead of unpacking later."""
@@ -201,12 +220,13 @@ class Store:
         """
         with explained(self.home), locked(self._blobs_lock):
             self._drop_damaged()
-            gone = [image for image in self.images() if self._is_stale(image, older_than)]
-            kept = [image for image in self.images() if image not in gone]
+            images = self.images()
+            stale = {image.manifest_digest for image in images if self._is_stale(image, older_than)}
+            gone = [image for image in images if image.manifest_digest in stale]
+            kept = [image for image in images if image.manifest_digest not in stale]
             if size_limit is not None:
                 gone += self._beyond(kept, size_limit)
-            for image in gone:
-                self.remove(image)
+            self.remove(*gone)
             return Pruned(tuple(gone), self._sweep())
 
     def _drop_damaged(self) -> None:
@@ -223,10 +243,16 @@ class Store:
 
     def _beyond(self, images: Sequence[StoredImage], limit: int) -> list[StoredImage]:
         """The least recently used images that must go for the others' blobs to fit into ``limit`` bytes."""
-        kept = sorted(images, key=self._used)
+        users = Counter(digest for image in images for digest in _sizes(image))
+        left = sum({digest: size for image in images for digest, size in _sizes(image).items()}.values())
         gone: list[StoredImage] = []
-        while kept and sum({layer.digest: layer.size for image in kept for layer in image.layers}.values()) > limit:
-            gone.append(kept.pop(0))
+        for image in sorted(images, key=self._used):
+            if left <= limit:
+                break
+            gone.append(image)
+            for digest, size in _sizes(image).items():
+                users[digest] -= 1
+                left -= 0 if users[digest] else size
         return gone
 
     def _sweep(self) -> int:
@@ -258,3 +284,8 @@ class Store:
     def _used(self, image: StoredImage) -> float:
         """When the image was last built, pulled or opened: the time of its manifest's file."""
         return self.blob_path(image.manifest_digest).stat().st_mtime
+
+
+def _sizes(image: StoredImage) -> dict[str, int]:
+    """The image's layers by digest: one may be there twice."""
+    return {layer.digest: layer.size for layer in image.layers}
