@@ -14,7 +14,8 @@ APT_DEMO := bubblewrap gcc libc6-dev libzstd1
 APT_TEST := $(APT_DEMO) bubblewrap busybox docker.io docker-registry g++ gdb mmdebstrap podman skopeo zstd age lz4 \
 	systemd-coredump xz-utils openssl nodejs redis-server faketime
 
-.PHONY: help demo test unit fuzz integration lint audit format docs bench lock upgrade setup setup-demo clean
+.PHONY: help demo test unit fuzz-short fuzz integration faults lint audit format docs bench lock upgrade setup \
+	setup-demo clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -22,18 +23,24 @@ help:  ## this list
 demo: setup-demo  ## crash a small program, gather, build, and show the backtrace from inside the container
 	@PATH="$(abspath $(BIN)):$$PATH" tools/demo
 
-test: lint audit unit integration  ## every test; sets up all it needs, Docker Engine included
+test: lint audit unit fuzz-short integration  ## every test; sets up all it needs, Docker Engine included
 
-unit: setup  ## the tests without docker, gdb and network; a short run of the fuzzer among them
-	$(BIN)/python -m pytest tests/unit tests/fuzz
+unit: setup  ## the tests without docker, gdb and network; less than a minute
+	$(BIN)/python -m pytest tests/unit
+
+fuzz-short: setup  ## a fixed number of damaged inputs for each reader; half a minute
+	$(BIN)/python -m pytest tests/fuzz
 
 integration: setup  ## real crashes, engines and registries
 	$(SUDO) $(BIN)/python -m pytest tests/integration
 
-fuzz: setup  ## ten minutes of coverage-guided fuzzing for each target; the long version of tests/fuzz
+fuzz: setup  ## ten minutes of coverage-guided fuzzing for each target; the long version of fuzz-short
 	mkdir -p build/fuzz
 	for target in notes segments link_map elf manifest bundle; do \
 		nice $(BIN)/python -m tests.fuzz $$target --seconds $(SECONDS) --keep build/fuzz || exit 1; done
+
+faults: setup  ## the tests of faults and load, long: some 300 kills, 200 runs at once; about half an hour
+	$(SUDO) env COREBOX_FAULTS=9 $(BIN)/python -m pytest -rP tests/integration/test_faults_*.py tests/integration/test_load.py
 
 lint: setup  ## ruff, mypy, vermin for the customer's side, import-linter
 	$(BIN)/ruff check || { echo "repair: make format" >&2; exit 1; }

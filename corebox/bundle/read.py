@@ -3,7 +3,7 @@
 import hashlib
 import os
 from pathlib import Path
-from typing import BinaryIO, Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import BinaryIO, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from corebox.bundle import compression, layout
 from corebox.bundle.digests import format_sums, identity_of
@@ -52,7 +52,7 @@ class BundleReader:
     def __enter__(self) -> "BundleReader":
         self._file: BinaryIO = _open(self._path)
         try:
-            self._stream = compression.Stream(compression.decompressed(self._file))
+            self._stream = compression.Stream(_pieces(self._file, self._path))
             self.manifest: Manifest = self._read_manifest()
         except BaseException:
             self._file.close()
@@ -185,9 +185,20 @@ def _open(path: str) -> BinaryIO:
     try:
         return open(path, "rb")
     except OSError as error:
-        raise InputError(
-            "cannot-read", "cannot read {}: {}".format(path, error.strerror), "check the name and its permissions"
-        ) from error
+        raise _cannot_read(path, error) from error
+
+
+def _pieces(file: BinaryIO, path: str) -> Iterator[bytes]:
+    """The archive in the file; a disk that fails is told from one that cannot take what we unpack."""
+    try:
+        yield from compression.decompressed(file)
+    except OSError as error:
+        raise _cannot_read(path, error) from error
+
+
+def _cannot_read(path: str, error: OSError) -> InputError:
+    hint = "check the name, its permissions and the disk"
+    return InputError("cannot-read", "cannot read {}: {}".format(path, error.strerror), hint)
 
 
 def read_manifest(path: AnyPath) -> Manifest:

@@ -7,6 +7,7 @@ from corebox.bundle.disk import DiskRoot
 from corebox.bundle.manifest import MISSING, VERIFIED, Manifest, ModuleEntry
 from corebox.bundle.prove import ModuleProof, compare_build_ids, prove_module
 from corebox.bundle.read import AnyPath, BundleReader, Unpacked
+from corebox.bundle.temporary import temporary_directory
 from corebox.coredump import CoreFile, open_core, read_elf
 from corebox.errors import InputError
 
@@ -28,7 +29,7 @@ def verify_bundle(path: AnyPath, scratch: Optional[str] = None) -> Verification:
         InputError: ``bundle-damaged`` and the others of ``BundleReader``.
         HostError: ``no-space`` when there is no room to unpack.
     """
-    with BundleReader(path) as reader, tempfile.TemporaryDirectory(dir=scratch, prefix="corebox-verify-") as directory:
+    with BundleReader(path) as reader, temporary_directory(scratch or tempfile.gettempdir()) as directory:
         return verify_unpacked(reader.manifest, reader.unpack(directory), str(path))
 
 

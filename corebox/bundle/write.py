@@ -5,7 +5,6 @@ import errno
 import hashlib
 import os
 import stat
-import tempfile
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO, Callable, Deque, Iterator, List, Mapping, NamedTuple, Optional, Tuple
@@ -17,6 +16,7 @@ from corebox.bundle.manifest import FileEntry, Manifest
 from corebox.bundle.members import core_member, file_members, plain, symlink_members
 from corebox.bundle.runscript import run_script
 from corebox.bundle.tarformat import BLOCK, format_member, format_sparse_map, padding
+from corebox.bundle.temporary import temporary_directory
 from corebox.coredump import CoreFile
 from corebox.errors import HostError, InputError
 
@@ -67,9 +67,9 @@ def write_bundle(
     """
     directory = os.path.dirname(os.path.abspath(out))
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".corebox-")  # mode 0600
-        try:
-            with open(descriptor, "wb") as file:
+        with temporary_directory(directory) as place:
+            temporary = os.path.join(place, "bundle")
+            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 content = _Content(manifest, sources, core, progress, change)
                 if envelope is None:
                     identity = _write_compressed(file, content, jobs)
@@ -77,9 +77,6 @@ def write_bundle(
                     identity = _write_encrypted(file, content, jobs, envelope)
             size = os.path.getsize(temporary)
             os.replace(temporary, out)
-        except BaseException:
-            os.unlink(temporary)
-            raise
     except OSError as error:
         raise _cannot_write(out, error) from error
     return WrittenBundle(out, identity, size)
@@ -185,7 +182,7 @@ class _ArchiveWriter:
             for offset, size in extents:
                 self._extent(core.fileno(), offset, size, digest)
         if os.fstat(core.fileno()).st_size != core.size:
-            raise _changed(core.path)
+            raise changed(core.path)
         for waiting in self._hashing:
             waiting.result()
         self._writer.write(bytes(padding(stored)))
@@ -196,7 +193,7 @@ class _ArchiveWriter:
             with _reading("the core"):
                 piece = os.pread(descriptor, min(size, _CHUNK), offset)
             if not piece:
-                raise _changed("the core")
+                raise changed("the core")
             if self._change:
                 piece = self._change(offset, piece)
             self._hashing.append(self._hasher.submit(digest.update, offset, piece))
@@ -218,18 +215,18 @@ def _read_file(path: str, entry: FileEntry) -> Iterator[bytes]:
             entry.size,
             entry.mtime,
         ):
-            raise _changed(path)
+            raise changed(path)
         left = entry.size
         while left:
             with _reading(path):
                 piece = file.read(min(left, _CHUNK)) or b""
             if not piece:
-                raise _changed(path)
+                raise changed(path)
             left -= len(piece)
             yield piece
         after = os.fstat(descriptor)
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise _changed(path)
+            raise changed(path)
 
 
 @contextlib.contextmanager
@@ -246,7 +243,8 @@ def _reading(path: str) -> Iterator[None]:
         ) from error
 
 
-def _changed(path: str) -> InputError:
+def changed(path: str) -> InputError:
+    """``file-changed``: what is gathered is not as it was when that began."""
     return InputError(
         "file-changed",
         "{} changed while it was being gathered".format(path),

@@ -10,7 +10,7 @@ import click
 
 import corebox
 from corebox.cli import output
-from corebox.errors import CoreboxError
+from corebox.errors import CoreboxError, HostError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -91,6 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has seen enough. Nothing may be written to it when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        hint = "check permissions, disk and limits; corebox doctor tells more"
+        output.complain(HostError("system-refuses", f"the system refuses: {error}", hint))
+        return HostError.exit_status
     except Exception as error:  # noqa: BLE001  # the one place that turns a bug of ours into an exit status
         if os.environ.get("COREBOX_DEBUG"):
             traceback.print_exc()

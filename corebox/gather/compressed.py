@@ -4,12 +4,12 @@ import contextlib
 import errno
 import lzma
 import os
-import tempfile
 import zlib
 from typing import BinaryIO, Callable, Dict, Iterator, Optional
 
 from corebox.bundle import zstd
 from corebox.bundle.compression import GZIP_MAGIC
+from corebox.bundle.temporary import temporary_directory
 from corebox.bundle.unpack import write_all
 from corebox.errors import HostError, InputError
 from corebox.gather import lz4
@@ -48,7 +48,7 @@ def decompressed_core(path: str, directory: str) -> Iterator[str]:
         return
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(open(path, "rb"))
-        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=directory, prefix=".corebox-core-"))  # mode 0700
+        folder = stack.enter_context(temporary_directory(directory))  # mode 0700
         name = os.path.join(folder, os.path.basename(path))
         with open(name, "wb") as target:
             write_sparse(_READERS[kind](source), target)

@@ -7,9 +7,9 @@ import contextlib
 import os
 import shutil
 import subprocess
-import tempfile
 from typing import Dict, Iterator
 
+from corebox.bundle.temporary import temporary_directory
 from corebox.errors import HostError, InputError
 
 
@@ -54,7 +54,7 @@ def core_of_process(pid: int, directory: str) -> Iterator[str]:
             "there is no gcore on this machine to take a core of a running process",
             "install gdb; or end the process with `kill -ABRT {}` and gather its core".format(pid),
         )
-    with tempfile.TemporaryDirectory(dir=directory, prefix=".corebox-live-") as place:
+    with temporary_directory(directory) as place:
         prefix = os.path.join(place, "core")
         command = ["gcore", "-o", prefix, str(pid)]
         done = subprocess.run(

@@ -2,11 +2,12 @@
 
 import contextlib
 import os
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from typing import Iterator, Sequence
 
 from corebox.bundle import Manifest
+from corebox.bundle.temporary import temporary_directory
+from corebox.bundle.write import changed
 from corebox.coredump import CoreFile, RedactionPlan, open_core, plan_redaction, plan_slim, write_slim
 from corebox.gather.compressed import write_sparse
 
@@ -17,13 +18,16 @@ def slim_core(core: CoreFile, directory: str) -> Iterator[CoreFile]:
 
     Raises:
         HostError: ``no-space`` or ``cannot-write``.
+        InputError: ``file-changed`` when the core still grows.
     """
-    with tempfile.TemporaryDirectory(dir=directory, prefix=".corebox-slim-") as folder:  # mode 0700
+    with temporary_directory(directory) as folder:  # mode 0700
         path = os.path.join(folder, os.path.basename(core.path))
         with open(path, "wb") as file:
             write_sparse(_slim_pieces(core), file)
-        modified = os.fstat(core.fileno()).st_mtime_ns
-        os.utime(path, ns=(modified, modified))
+        status = os.fstat(core.fileno())
+        if status.st_size != core.size:
+            raise changed(core.path)
+        os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
         with open_core(path) as slim:
             yield slim
 

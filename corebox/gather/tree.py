@@ -5,11 +5,11 @@ import lzma
 import os
 import subprocess
 import tarfile
-import tempfile
 import zlib
 from typing import BinaryIO, Dict, Iterator, List, Optional, cast
 
 from corebox.bundle.rootfs import is_canonical, resolve
+from corebox.bundle.temporary import temporary_directory
 from corebox.errors import CoreboxError, HostError, InputError
 
 
@@ -20,7 +20,7 @@ def unpacked_archive(path: str, directory: str) -> Iterator[str]:
     Raises:
         InputError: ``not-an-archive``.
     """
-    with tempfile.TemporaryDirectory(dir=directory, prefix=".corebox-root-") as into, open(path, "rb") as file:
+    with temporary_directory(directory) as into, open(path, "rb") as file:
         unpack_tree(file, into, path)
         yield into
 
@@ -32,7 +32,7 @@ def unpacked_output(command: List[str], directory: str) -> Iterator[str]:
     Raises:
         HostError: ``engine-failed`` when the command fails.
     """
-    with tempfile.TemporaryDirectory(dir=directory, prefix=".corebox-root-") as into:
+    with temporary_directory(directory) as into:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
             assert child.stdout
             assert child.stderr

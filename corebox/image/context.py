@@ -13,7 +13,6 @@ from corebox.image.native import Assembly
 from corebox.image.recipe import copied_files
 from corebox.image.tar import header_of
 from corebox.store import Store
-from corebox.store.files import write_atomically
 
 _DOCKERFILE = "Dockerfile"
 
@@ -42,7 +41,8 @@ def write_context(store: Store, assembly: Assembly, folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise UsageError("context-exists", f"{folder} is not empty", "give the name of a new folder")
-    write_atomically(folder / _DOCKERFILE, assembly.dockerfile.encode("utf-8"))
+    (folder / _DOCKERFILE).write_text(assembly.dockerfile, encoding="utf-8")
+    (folder / _DOCKERFILE).chmod(0o600)
     for each in assembly.layers:
         _link_or_copy(store.blob_path(each.layer.digest), folder / each.file)
     for name, path in _extra_files(assembly):

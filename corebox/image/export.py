@@ -2,12 +2,12 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from corebox.bundle import WrittenBundle, write_bundle
+from corebox.bundle.temporary import temporary_directory
 from corebox.coredump import open_core, restore
 from corebox.coredump.disk import data_extents
 from corebox.coredump.sending import copy_range
@@ -73,7 +73,7 @@ def copy_sparse(source: Path, target: Path) -> None:
 def _new_name(out: Path) -> Iterator[Path]:
     """A name beside ``out`` that nothing has; a file of that name is removed at the end."""
     try:
-        with tempfile.TemporaryDirectory(prefix=".corebox-", dir=out.parent) as folder:
+        with temporary_directory(str(out.parent)) as folder:
             yield Path(folder) / out.name
     except OSError as error:
         raise HostError("cannot-write", f"cannot write {out}: {error}", "give another file") from error

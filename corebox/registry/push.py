@@ -113,6 +113,7 @@ class _Push:
         known = known_compressed(self._store, layer.diff_id, self._compression)
         if known is not None and (self._store.has(known.digest) or self._is_there(known)):
             return self._blob(known)
+        self._store.require_whole(layer.digest)
         blob = compress_layer(self._store, self._store.blob_path(layer.digest), self._compression)
         note_compressed(self._store, layer.diff_id, self._compression, blob)
         return self._blob(blob)
@@ -132,6 +133,7 @@ class _Push:
         how = "there"
         if not self._has(blob):
             path = self._store.blob_path(blob.digest)
+            self._store.require_whole(blob.digest)
             sent = upload_blob(self.client, blob, path, self._source(blob.digest), self.moving)
             how = "sent" if sent else "mounted"
         note_place(self._store, blob.digest, self._reference)

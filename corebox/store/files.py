@@ -4,11 +4,10 @@ import contextlib
 import errno
 import fcntl
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from corebox.bundle.temporary import temporary_directory
 from corebox.errors import HostError
 
 
@@ -25,16 +24,13 @@ def explained(home: Path) -> Iterator[None]:
         raise HostError("store-unusable", f"cannot use the store {home}: {error}", hint) from error
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a small file under a temporary name beside ``path`` and rename it."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+def write_atomically(path: Path, data: bytes, scratch: Path) -> None:
+    """Write a small file in the directory ``scratch``, which is on the same disk, and rename it."""
+    with temporary_directory(str(scratch)) as place:
+        new = Path(place) / path.name
+        new.touch(0o600)
+        new.write_bytes(data)
+        new.replace(path)
 
 
 @contextlib.contextmanager
@@ -57,50 +53,3 @@ def try_lock(path: Path, *, shared: bool = False) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
-
-
-class Workplace:
-    """Temporary directories of running processes; those of dead ones are found by their free locks and removed."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-
-    def clean(self) -> None:
-        """Remove what processes that died left behind."""
-        for lock in self._directory.glob("*.lock"):
-            descriptor = try_lock(lock)
-            if descriptor is not None:
-                _remove(lock)
-                os.close(descriptor)
-
-    @contextlib.contextmanager
-    def directory(self) -> Iterator[Path]:
-        """A new directory, removed at the end."""
-        descriptor, lock = self._new_lock()
-        path = lock.with_suffix("")
-        try:
-            path.mkdir(mode=0o700)
-            yield path
-        finally:
-            _remove(lock)
-            os.close(descriptor)
-
-    def _new_lock(self) -> tuple[int, Path]:
-        while True:
-            descriptor, name = tempfile.mkstemp(dir=self._directory, suffix=".lock")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            # Between the two calls `clean` of another process may have taken the lock for a dead one's.
-            if os.fstat(descriptor).st_nlink:
-                return descriptor, Path(name)
-            os.close(descriptor)
-
-
-def _remove(lock: Path) -> None:
-    """Remove a directory and its lock; the lock stays if the directory does, for the next to try again.
-
-    A child of a process that was killed may still write there.
-    """
-    directory = lock.with_suffix("")
-    shutil.rmtree(directory, ignore_errors=True)
-    if not directory.exists():
-        lock.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """Reads images: manifest and config, checked for what the store needs of them."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,7 +77,10 @@ def _read_json(oci: Path, digest: str) -> Json:
     try:
         if path.stat().st_size > _MOST_JSON:
             raise image_damaged(f"{digest} is too long")
-        value = json.loads(path.read_bytes())
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != digest[7:]:
+            raise image_damaged(f"{digest} has other bytes than those of its digest")
+        value = json.loads(data)
     except FileNotFoundError as error:
         raise image_damaged(f"{digest} is not in the store") from error
     except (ValueError, RecursionError) as error:

@@ -29,11 +29,11 @@ def read_index(path: Path) -> list[Descriptor]:
     raise image_damaged(f"{path} lists no manifests")
 
 
-def write_index(path: Path, entries: Iterable[Descriptor]) -> None:
-    """Replace index.json."""
+def write_index(path: Path, entries: Iterable[Descriptor], scratch: Path) -> None:
+    """Replace index.json; ``scratch`` is a directory on the same disk."""
     manifests = [entry.to_json() for entry in sorted(entries, key=lambda entry: (tag_of(entry) or "", entry.digest))]
     value = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": manifests}
-    write_atomically(path, json.dumps(value, sort_keys=True, indent=1).encode())
+    write_atomically(path, json.dumps(value, sort_keys=True, indent=1).encode(), scratch)
 
 
 def tag_of(entry: Descriptor) -> str | None:

@@ -12,11 +12,11 @@ def _path_of(directory: Path, kind: str, key: str) -> Path:
     return directory / kind / (hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest() + ".json")
 
 
-def remember(directory: Path, kind: str, key: str, value: Json) -> None:
+def remember(directory: Path, kind: str, key: str, value: Json, scratch: Path) -> None:
     """Write the note."""
     path = _path_of(directory, kind, key)
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    write_atomically(path, json.dumps(value, sort_keys=True).encode())
+    write_atomically(path, json.dumps(value, sort_keys=True).encode(), scratch)
 
 
 def recall(directory: Path, kind: str, key: str) -> Json | None:

@@ -3,11 +3,12 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from corebox.bundle.temporary import temporary_directory
 from corebox.store.extract import extract_layer
-from corebox.store.files import Workplace, locked, try_lock, write_atomically
+from corebox.store.files import locked, try_lock, write_atomically
 
 _TREE = "tree"
 _LAYERS = "layers"
@@ -15,24 +16,29 @@ _LOCK = "lock"
 
 
 class Roots:
-    """The unpacked roots beneath ``directory``, each with a lock that those who use it share."""
+    """The unpacked roots beneath ``directory``, made in ``scratch``, each with a lock that those who use it share."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, scratch: Path) -> None:
         self._directory = directory
+        self._scratch = scratch
         self._held: dict[Path, int] = {}
 
-    def get(self, tars: Sequence[tuple[str, Path]], work: Workplace) -> Path:
-        """The tree of these layers, given as (digest, path of the tar); it stays until this process ends."""
+    def get(self, tars: Sequence[tuple[str, Path]], check: Callable[[str], None]) -> Path:
+        """The tree of these layers, given as (digest, path of the tar); it stays until this process ends.
+
+        ``check`` is called with each digest before its tar is unpacked.
+        """
         digests = [digest for digest, _ in tars]
         home = self._hold(digests)
         tree = home / _TREE
         if not tree.exists():
             with locked(home / "making"):
                 if not tree.exists():
-                    with work.directory() as temporary:
-                        new = temporary / _TREE
+                    with temporary_directory(str(self._scratch)) as temporary:
+                        new = Path(temporary) / _TREE
                         new.mkdir()
-                        for _, path in tars:
+                        for digest, path in tars:
+                            check(digest)
                             extract_layer(path, new)
                         self._finish(home, digests, new)
         os.utime(home)
@@ -46,7 +52,7 @@ class Roots:
                 self._finish(home, digests, directory)
 
     def _finish(self, home: Path, digests: Sequence[str], tree: Path) -> None:
-        write_atomically(home / _LAYERS, "\n".join(digests).encode())
+        write_atomically(home / _LAYERS, "\n".join(digests).encode(), self._scratch)
         tree.chmod(0o755)  # the sandbox has another user; nobody else gets past the directories above
         tree.rename(home / _TREE)
 

@@ -1,18 +1,21 @@
 """The store's front: blobs, images, unpacked roots, notes, and keeping house."""
 
 import contextlib
+import hashlib
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import platformdirs
 
+from corebox.bundle.temporary import remove_abandoned, temporary_directory
 from corebox.errors import InputError
 from corebox.store import index, records
 from corebox.store.blobs import BlobWriter
-from corebox.store.files import Workplace, explained, locked, write_atomically
+from corebox.store.files import explained, locked, write_atomically
 from corebox.store.images import find_image, is_readable, read_image
 from corebox.store.roots import Roots
 from corebox.store.values import CONFIG_TYPE, MANIFEST_TYPE, Descriptor, Json, Layer, Pruned, StoredImage, is_digest
@@ -33,8 +36,8 @@ class Store:
         self._index_lock = self.home / "index.lock"
         self._blobs_lock = self.home / "blobs.lock"
         self._records = self.home / "records"
-        self._roots = Roots(self.home / "roots")
-        self._work = Workplace(self.home / "tmp")
+        self._scratch = self.home / "tmp"
+        self._roots = Roots(self.home / "roots", self._scratch)
         with explained(self.home):
             self._prepare()
 
@@ -51,12 +54,12 @@ class Store:
         for directory in private:
             directory.mkdir(mode=0o700, exist_ok=True)
         if not (self.oci / "oci-layout").exists():
-            write_atomically(self.oci / "oci-layout", index.LAYOUT)
+            write_atomically(self.oci / "oci-layout", index.LAYOUT, self._scratch)
         if not self._index.exists():
             with locked(self._index_lock):
                 if not self._index.exists():
-                    index.write_index(self._index, [])
-        self._work.clean()
+                    self._write_index([])
+        remove_abandoned(str(self._scratch))
 
     # Blobs
 
@@ -68,10 +71,29 @@ class Store:
         """Whether the blob is there."""
         return self.blob_path(digest).exists()
 
+    def require_whole(self, digest: str) -> None:
+        """Read the blob, and remove it if its bytes are not those of its digest: it will be made or pulled again.
+
+        Raises:
+            InputError: ``missing-blob``, ``image-damaged``.
+        """
+        path, found = self.blob_path(digest), hashlib.sha256()
+        hint = "build or pull it again"
+        with explained(self.home):
+            if not path.exists():
+                raise InputError("missing-blob", f"the store lacks the layer {digest}", hint)
+            with path.open("rb") as blob:
+                while block := blob.read(1 << 20):
+                    found.update(block)
+            if found.hexdigest() != digest[7:]:
+                path.unlink()
+                message = f"the store's copy of {digest} was damaged and has been removed"
+                raise InputError("image-damaged", message, hint)
+
     @contextlib.contextmanager
     def writer(self) -> Iterator[BlobWriter]:
         """A new blob; see ``BlobWriter``."""
-        with explained(self.home), self._work.directory() as work, BlobWriter(work / "blob", self._blobs) as writer:
+        with self.workplace() as work, BlobWriter(work / "blob", self._blobs) as writer:
             yield writer
 
     def put_json(self, value: Mapping[str, object], media_type: str) -> Descriptor:
@@ -89,8 +111,8 @@ class Store:
     @contextlib.contextmanager
     def workplace(self) -> Iterator[Path]:
         """A temporary directory on the store's disk, removed at the end, or by the next process if this one dies."""
-        with explained(self.home), self._work.directory() as work:
-            yield work
+        with explained(self.home), temporary_directory(str(self._scratch)) as work:
+            yield Path(work)
 
     # Images
 
@@ -107,7 +129,7 @@ class Store:
         image = read_image(self.oci, manifest, ())
         with explained(self.home), locked(self._index_lock):
             entries = index.with_image(index.read_index(self._index), manifest, tags)
-            index.write_index(self._index, entries)
+            self._write_index(entries)
         self._touch(image.manifest_digest)
         return next(found for found in self.images() if found.manifest_digest == manifest.digest)
 
@@ -141,18 +163,19 @@ class Store:
             entries = index.read_index(self._index)
             manifest = next((entry for entry in entries if entry.digest == image.manifest_digest), None)
             if manifest is not None:
-                index.write_index(self._index, index.with_image(entries, manifest, [tag]))
+                self._write_index(index.with_image(entries, manifest, [tag]))
 
     def untag(self, tag: str) -> None:
         """Take a name away; the image stays until it is pruned."""
         with locked(self._index_lock):
-            index.write_index(self._index, index.without_tag(index.read_index(self._index), tag))
+            self._write_index(index.without_tag(index.read_index(self._index), tag))
 
-    def remove(self, image: StoredImage) -> None:
-        """Take the image with all its names out of the index; its blobs go with the next ``prune``."""
+    def remove(self, *images: StoredImage) -> None:
+        """Take the images with all their names out of the index; their blobs go with the next ``prune``."""
+        gone = {image.manifest_digest for image in images}
         with locked(self._index_lock):
-            entries = [entry for entry in index.read_index(self._index) if entry.digest != image.manifest_digest]
-            index.write_index(self._index, entries)
+            entries = [entry for entry in index.read_index(self._index) if entry.digest not in gone]
+            self._write_index(entries)
 
     # Roots
 
@@ -163,12 +186,9 @@ class Store:
             InputError: ``image-damaged``.
         """
         with explained(self.home), self.adding():
-            tars = [(layer.digest, self.blob_path(layer.digest)) for layer in layers]
-            for digest, path in tars:
-                if not path.exists():
-                    hint = "build or pull it again"
-                    raise InputError("missing-blob", f"the store lacks the layer {digest}", hint)
-            return self._roots.get(tars, self._work)
+            return self._roots.get(
+                [(layer.digest, self.blob_path(layer.digest)) for layer in layers], self.require_whole
+            )
 
     def adopt(self, layers: Sequence[Layer], directory: Path) -> None:
         """Take a directory that has the content of the layers as their unpacked root, instead of unpacking later."""
@@ -180,7 +200,7 @@ class Store:
     def remember(self, kind: str, key: str, value: Json) -> None:
         """Note ``value`` under ``kind`` (a plain name) and ``key`` (any text)."""
         with explained(self.home):
-            records.remember(self._records, kind, key, value)
+            records.remember(self._records, kind, key, value, self._scratch)
 
     def recall(self, kind: str, key: str) -> Json | None:
         """What was noted, or None."""
@@ -200,12 +220,13 @@ class Store:
         """
         with explained(self.home), locked(self._blobs_lock):
             self._drop_damaged()
-            gone = [image for image in self.images() if self._is_stale(image, older_than)]
-            kept = [image for image in self.images() if image not in gone]
+            images = self.images()
+            stale = {image.manifest_digest for image in images if self._is_stale(image, older_than)}
+            gone = [image for image in images if image.manifest_digest in stale]
+            kept = [image for image in images if image.manifest_digest not in stale]
             if size_limit is not None:
                 gone += self._beyond(kept, size_limit)
-            for image in gone:
-                self.remove(image)
+            self.remove(*gone)
             return Pruned(tuple(gone), self._sweep())
 
     def _drop_damaged(self) -> None:
@@ -214,7 +235,7 @@ class Store:
             entries = index.read_index(self._index)
             readable = [entry for entry in entries if is_readable(self.oci, entry)]
             if len(readable) < len(entries):
-                index.write_index(self._index, readable)
+                self._write_index(readable)
 
     def _is_stale(self, image: StoredImage, older_than: float | None) -> bool:
         old = older_than is not None and time.time() - self._used(image) > older_than
@@ -222,10 +243,16 @@ class Store:
 
     def _beyond(self, images: Sequence[StoredImage], limit: int) -> list[StoredImage]:
         """The least recently used images that must go for the others' blobs to fit into ``limit`` bytes."""
-        kept = sorted(images, key=self._used)
+        users = Counter(digest for image in images for digest in _sizes(image))
+        left = sum({digest: size for image in images for digest, size in _sizes(image).items()}.values())
         gone: list[StoredImage] = []
-        while kept and sum({layer.digest: layer.size for image in kept for layer in image.layers}.values()) > limit:
-            gone.append(kept.pop(0))
+        for image in sorted(images, key=self._used):
+            if left <= limit:
+                break
+            gone.append(image)
+            for digest, size in _sizes(image).items():
+                users[digest] -= 1
+                left -= 0 if users[digest] else size
         return gone
 
     def _sweep(self) -> int:
@@ -248,9 +275,17 @@ class Store:
             if isinstance(digest, str) and is_digest(digest):
                 yield digest
 
+    def _write_index(self, entries: Iterable[Descriptor]) -> None:
+        index.write_index(self._index, entries, self._scratch)
+
     def _touch(self, digest: str) -> None:
         os.utime(self.blob_path(digest))
 
     def _used(self, image: StoredImage) -> float:
         """When the image was last built, pulled or opened: the time of its manifest's file."""
         return self.blob_path(image.manifest_digest).stat().st_mtime
+
+
+def _sizes(image: StoredImage) -> dict[str, int]:
+    """The image's layers by digest: one may be there twice."""
+    return {layer.digest: layer.size for layer in image.layers}

@@ -10,6 +10,7 @@ import pytest
 
 from corebox.gather import make_zipapp
 from corebox.store import Store
+from tests.support.bench import Bench, made_bench
 from tests.support.crashes import Program, build_program
 from tests.support.docker import running_engine
 from tests.support.images import put_random_image
@@ -118,3 +119,10 @@ def fresh_lab(tmp_path: Path) -> Lab:
 def program(tmp_path: Path) -> Program:
     """A program that crashes in a library."""
     return build_program(tmp_path / "app")
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory, machine: None) -> Iterator[Bench]:
+    """What the tests of faults disturb."""
+    with made_bench(tmp_path_factory.mktemp("bench")) as made:
+        yield made

@@ -37,9 +37,10 @@ def finish(process: "subprocess.Popen[str]") -> None:
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
-    write_atomically(tmp_path / "file", b"old")
-    write_atomically(tmp_path / "file", b"new")
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    (tmp_path / "scratch").mkdir()
+    for content in (b"old", b"new"):
+        write_atomically(tmp_path / "file", content, tmp_path / "scratch")
+    assert list((tmp_path / "scratch").iterdir()) == []
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
@@ -73,7 +74,7 @@ def test_the_next_process_cleans_what_a_killed_one_left(tmp_path: Path) -> None:
     process = run_python(code, home)
     assert read_line(process) == "written"
     Store(home)
-    assert len(list((home / "tmp").iterdir())) == 2, "the files of a running process are left alone"
+    assert len(list((home / "tmp").iterdir())) == 1, "the files of a running process are left alone"
     process.send_signal(signal.SIGKILL)
     process.communicate()
     Store(home)

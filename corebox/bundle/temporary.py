@@ -1,0 +1,62 @@
+"""Temporary directories that outlive nobody: those of processes that were killed are removed by the next one."""
+
+import contextlib
+import fcntl
+import glob
+import os
+import shutil
+import tempfile
+from typing import Iterator, Optional, Tuple
+
+_PREFIX = ".corebox-tmp-"
+
+
+@contextlib.contextmanager
+def temporary_directory(parent: str) -> Iterator[str]:
+    """A new directory in ``parent``, 0700, removed at the end; what dead processes left in ``parent`` goes first.
+
+    A living process holds the lock of its directory (flock(2): released by the kernel when the process dies).
+    """
+    remove_abandoned(parent)
+    path, descriptor = _make(parent)
+    try:
+        yield path
+    finally:
+        # What a child of a killed process still writes into makes this fail; the next one tries again.
+        shutil.rmtree(path, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def remove_abandoned(parent: str) -> None:
+    """Remove the directories in ``parent`` whose processes have died."""
+    for path in glob.iglob(os.path.join(glob.escape(parent), _PREFIX + "*")):
+        with contextlib.suppress(OSError):
+            descriptor = _lock(path)
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(descriptor)
+
+
+def _make(parent: str) -> Tuple[str, Optional[int]]:
+    while True:
+        path = tempfile.mkdtemp(dir=parent, prefix=_PREFIX)
+        try:
+            descriptor = _lock(path)
+        except (BlockingIOError, FileNotFoundError):
+            continue  # another process has just taken it for a dead one's
+        except OSError:
+            return path, None  # NFS locks no directories; nobody removes it then
+        if os.path.isdir(path):
+            return path, descriptor
+        os.close(descriptor)
+
+
+def _lock(path: str) -> int:
+    """A descriptor that holds the lock of the directory; an OSError if somebody else holds it, or it is gone."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
