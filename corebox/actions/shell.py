@@ -1,6 +1,7 @@
 """Open gdb on a crash, in a sandbox, building whatever is missing."""
 
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,11 +13,12 @@ from corebox.actions.build import image_of, symbols_of
 from corebox.actions.subject import Subject
 from corebox.bundle.prove import compare_build_ids
 from corebox.coredump import debug_path, open_core, read_elf
-from corebox.debugger import CORE, DEBUG, ENVIRONMENT, REPLACED_EXECUTABLE, SCRIPT, TOOLBOX, gdb_command
+from corebox.debugger import CORE, DEBUG, ENVIRONMENT, GDBSIDE, REPLACED_EXECUTABLE, SCRIPT, TOOLBOX, gdb_command
 from corebox.engine import Engine, Mount, Sandbox, choose_engine
 from corebox.errors import InputError
 from corebox.gather.collect import check_executable
 from corebox.image import OpenedImage, copy_sparse, open_image
+from corebox.resources import shipped
 from corebox.store import Store
 
 Progress = Callable[[str], None]
@@ -75,6 +77,7 @@ def prepare_session(
     with store.workplace() as work:
         mounts = [
             Mount(opened.toolbox, TOOLBOX),
+            Mount(_gdbside(work), GDBSIDE),
             Mount(_readable(core, engine, work) if options.core else core, CORE),
             Mount(opened.ours / "gdbinit", "/.corebox/gdbinit"),
             Mount(opened.ours / "manifest.json", "/.corebox/manifest.json"),
@@ -94,6 +97,18 @@ def prepare_session(
             inside, options.gdb_arguments, customer_code=options.customer_code, more_symbols=bool(found)
         )
         yield Session(engine, sandbox, tuple(command), notices)
+
+
+def _gdbside(work: Path) -> Path:
+    """Our Python for gdb, which everybody may read: an image that was pulled may hold that of another corebox."""
+    folder = work / "gdbside"
+    folder.mkdir(mode=0o755)
+    work.chmod(0o755)
+    for path in shipped("images/toolbox/gdbside").glob("*.py"):
+        shutil.copyfile(path, folder / path.name)
+        (folder / path.name).chmod(0o644)
+    folder.chmod(0o755)
+    return folder
 
 
 def _executable(opened: OpenedImage, options: ShellOptions) -> tuple[str | None, Path | None]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 TOOLBOX = "/.corebox/toolbox"
+GDBSIDE = TOOLBOX + "/share/corebox"
 CORE = "/.corebox/core"
 GDBINIT = "/.corebox/gdbinit"
 REPLACED_EXECUTABLE = "/.corebox/executable"
@@ -86,7 +87,7 @@ def gdbinit(libthread_db: Iterable[str], scripts: Iterable[str]) -> str:
         "set libthread-db-search-path " + ":".join(thread_folders or ["$sdir"]),
         # The image's root is the customer's root: names from the link map are right as they are.
         "set sysroot /",
-        f"source {TOOLBOX}/share/corebox/session.py",
+        f"source {GDBSIDE}/session.py",
     ]
     return "\n".join(lines) + "\n"
 
