@@ -41,6 +41,8 @@ COMMANDS = {
     "verify": "verify:command",
     "shell": "shell:command",
     "run": "run:command",
+    "report": "report:command",
+    "similar": "similar:command",
     "build": "build:command",
     "export": "export:command",
     "push": "push:command",

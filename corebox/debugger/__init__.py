@@ -1,5 +1,6 @@
 """What to tell gdb, and what it answers."""
 
+from corebox.debugger.answer import ASK, Answer, Frame, Instruction, Register, Stack, Variable, Why, parse_answer
 from corebox.debugger.session import (
     CORE,
     DEBUG,
@@ -15,6 +16,7 @@ from corebox.debugger.session import (
 )
 
 __all__ = [
+    "ASK",
     "CORE",
     "DEBUG",
     "ENVIRONMENT",
@@ -24,6 +26,14 @@ __all__ = [
     "SCRATCH",
     "SCRIPT",
     "TOOLBOX",
+    "Answer",
+    "Frame",
+    "Instruction",
+    "Register",
+    "Stack",
+    "Variable",
+    "Why",
     "gdb_command",
     "gdbinit",
+    "parse_answer",
 ]

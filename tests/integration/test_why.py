@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.crashes import compile_cxx
 from tests.support.lab import Lab
 
 SOURCE = Path(__file__).parents[1] / "programs" / "faults" / "faults.cc"
@@ -35,9 +36,7 @@ FAULTS = {
 @pytest.fixture(scope="module")
 def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program, without debug information of its own."""
-    program = tmp_path_factory.mktemp("faults") / "faults"
-    subprocess.run(["g++", "-std=c++17", "-O1", "-fstack-protector-all", "-pthread", "-o", program, SOURCE], check=True)
-    return program
+    return compile_cxx(SOURCE, tmp_path_factory.mktemp("faults") / "faults", "-O1", "-fstack-protector-all")
 
 
 def die(program: Path, *words: str) -> Path:

@@ -67,3 +67,10 @@ def build_library(path: Path, version: int) -> None:
 
 def _compile(source: str, out: Path, *flags: str) -> None:
     subprocess.run(["gcc", "-x", "c", "-", "-o", str(out), *flags], input=source, text=True, check=True)
+
+
+def compile_cxx(source: Path, executable: Path, *flags: str) -> Path:
+    """Compile a C++ program."""
+    executable.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["g++", "-std=c++17", "-pthread", *flags, "-o", executable, source], check=True)
+    return executable

@@ -19,7 +19,7 @@ from corebox.store import Layer, Store
 from tests.support.images import put_random_image
 from tests.support.realcores import unpack_core
 
-NAMES = ("build", "images", "info", "verify")
+NAMES = ("build", "images", "info", "report", "similar", "verify")
 
 
 def _schema(name: str) -> dict[str, Any]:

@@ -1,0 +1,180 @@
+"""What gdb answers about a crash: parsed as hostile data, because code of the customer's ran in the same gdb.
+
+Whatever is in the output, the result is a value of bounded size or an InputError.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from corebox.debugger.session import GDBSIDE
+from corebox.errors import InputError
+
+#: What makes gdb answer.
+ASK = ("-batch", "-x", f"{GDBSIDE}/report.py")
+
+# The same as in images/toolbox/gdbside/report.py.
+_BEGIN, _END = b"\x1ecorebox-answer ", b"\x1e\n"
+_LARGEST = 64 << 20  # bytes
+_MOST = 4096  # entries of any list
+_LONGEST = 4096  # characters of any text
+_ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """An argument or local variable, its value as gdb prints it."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame; ``kind`` is normal, inline, signal-handler or other."""
+
+    pc: int
+    kind: str
+    function: str | None
+    file: str | None
+    line: int | None
+    arguments: tuple[Variable, ...]
+    locals: tuple[Variable, ...]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A thread with its frames, the innermost first; ``end`` says why the stack ends too early, if it does."""
+
+    number: int
+    tid: int
+    name: str | None
+    frames: tuple[Frame, ...]
+    end: str | None
+
+
+@dataclass(frozen=True)
+class Register:
+    """A general register."""
+
+    name: str
+    value: int
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One line of disassembly."""
+
+    address: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Why:
+    """What kind of fault it is, in a sentence, and what shows it."""
+
+    kind: str
+    sentence: str
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """All that gdb knows; the first thread is the one that crashed."""
+
+    threads: tuple[Stack, ...]
+    registers: tuple[Register, ...]
+    disassembly: tuple[Instruction, ...]
+    why: Why | None
+
+
+def parse_answer(output: bytes) -> Answer:
+    """The answer in what gdb wrote.
+
+    Raises:
+        InputError: ``no-answer`` if there is none in it or it is not what our Python writes.
+    """
+    begin = output.rfind(_BEGIN)
+    end = output.find(_END, begin)
+    if begin < 0 or end < 0 or end - begin > _LARGEST:
+        raise _no_answer("gdb ended before it had written one")
+    try:
+        return _answer(json.loads(output[begin + len(_BEGIN) : end]))
+    # A JSON text may nest deeper than Python's stack, and hold numbers longer than int() takes (a ValueError).
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _no_answer(f"it is not well-formed ({type(error).__name__})") from error
+
+
+def _no_answer(why: str) -> InputError:
+    hint = "look at the crash yourself: corebox shell SUBJECT; it shows what gdb says"
+    return InputError("no-answer", f"gdb gave no report of the crash: {why}", hint)
+
+
+def _answer(data: Any) -> Answer:
+    if data["version"] != 1:
+        raise ValueError(data["version"])
+    why = data["why"]
+    return Answer(
+        _list(data["threads"], _stack),
+        _list(data["registers"], lambda each: Register(_text(each["name"]), _address(each["value"]))),
+        _list(data["disassembly"], lambda each: Instruction(_address(each["address"]), _text(each["text"]))),
+        why and Why(_text(why["kind"]), _text(why["sentence"]), _list(why["evidence"], _text)),
+    )
+
+
+def _stack(data: Any) -> Stack:
+    return Stack(
+        _number(data["number"]),
+        _number(data["tid"]),
+        _maybe(data["name"], _text),
+        _list(data["frames"], _frame),
+        _maybe(data["end"], _text),
+    )
+
+
+def _frame(data: Any) -> Frame:
+    return Frame(
+        _address(data["pc"]),
+        _text(data["kind"]),
+        _maybe(data["function"], _text),
+        _maybe(data["file"], _text),
+        _maybe(data["line"], _number),
+        _list(data["arguments"], _variable),
+        _list(data["locals"], _variable),
+    )
+
+
+def _variable(data: Any) -> Variable:
+    return Variable(_text(data["name"]), _text(data["value"]))
+
+
+def _maybe(value: Any, read: Callable[[Any], Value]) -> Value | None:
+    return None if value is None else read(value)
+
+
+def _list(value: Any, read: Callable[[Any], Value]) -> tuple[Value, ...]:
+    if not isinstance(value, list) or len(value) > _MOST:
+        raise TypeError("no list of bounded length")
+    return tuple(read(each) for each in value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value[:_LONGEST]
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise ValueError("no number of 63 bits")
+    return value
+
+
+def _address(value: Any) -> int:
+    if not isinstance(value, str) or not _ADDRESS.fullmatch(value):
+        raise ValueError("no address")
+    return int(value, 16)

@@ -1,0 +1,133 @@
+"""The report as plain values: what gdb answered, joined with what the manifest and the core say."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from posixpath import basename
+from typing import Any
+
+from corebox.bundle import Manifest, ModuleEntry
+from corebox.debugger import Answer, Frame, Stack
+
+#: What the files at hand tell about a module: functions, files, lines and types; functions' names; exported names only.
+FULL, MINIMAL, NONE = "full", "minimal", "none"
+
+
+@dataclass(frozen=True)
+class PlacedFrame:
+    """A frame and the module that its code is in; ``offset`` is from the module's load address."""
+
+    frame: Frame
+    module: str | None
+    offset: int | None
+
+    @property
+    def function(self) -> str | None:
+        """The function's name."""
+        return self.frame.function
+
+    @property
+    def kind(self) -> str:
+        """See ``Frame.kind``."""
+        return self.frame.kind
+
+    @property
+    def place(self) -> str:
+        """``libc.so.6+0x28d36``; ``nowhere`` for what is in no module."""
+        return "nowhere" if self.module is None else f"{basename(self.module)}+{self.offset:#x}"
+
+    def to_json(self) -> dict[str, Any]:
+        """A frame of ``schema/report-1.schema.json``."""
+        frame = self.frame
+        return {
+            "pc": f"{frame.pc:#x}",
+            "kind": frame.kind,
+            "function": frame.function,
+            "file": frame.file,
+            "line": frame.line,
+            "module": self.module,
+            "offset": None if self.offset is None else f"{self.offset:#x}",
+            "arguments": [vars(each) for each in frame.arguments],
+            "locals": [vars(each) for each in frame.locals],
+        }
+
+
+@dataclass(frozen=True)
+class ThreadGroup:
+    """Threads whose stacks are the same, frame by frame; ``end`` says why the stack ends too early, if it does."""
+
+    crashed: bool
+    threads: tuple[Stack, ...]
+    frames: tuple[PlacedFrame, ...]
+    end: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """A group of ``schema/report-1.schema.json``."""
+        return {
+            "crashed": self.crashed,
+            "threads": [{"number": each.number, "tid": each.tid, "name": each.name} for each in self.threads],
+            "frames": [each.to_json() for each in self.frames],
+            "end": self.end,
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything about a crash; the first of ``groups`` has the thread that crashed, alone.
+
+    Attributes:
+        name: of the subject, as given.
+        identity: of the bundle.
+        signature: see ``corebox.report.signature``.
+        manifest: of the bundle.
+        answer: what gdb says.
+        groups: the threads.
+        symbols: for each module of the manifest ``FULL``, ``MINIMAL`` or ``NONE``.
+    """
+
+    name: str
+    identity: str
+    signature: str
+    manifest: Manifest
+    answer: Answer
+    groups: tuple[ThreadGroup, ...]
+    symbols: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``schema/report-1.schema.json``."""
+        why = self.answer.why
+        modules = zip(self.manifest.modules, self.symbols, strict=True)
+        counter = self.groups[0].frames[0].frame.pc if self.groups and self.groups[0].frames else None
+        return {
+            "version": 1,
+            "subject": {"name": self.name, "identity": self.identity},
+            "signature": self.signature,
+            "why": why and {**vars(why), "evidence": list(why.evidence)},
+            "threads": [group.to_json() for group in self.groups],
+            "registers": [{"name": each.name, "value": f"{each.value:#x}"} for each in self.answer.registers],
+            "disassembly": [
+                {"address": f"{each.address:#x}", "text": each.text, "current": each.address == counter}
+                for each in self.answer.disassembly
+            ],
+            "symbols": [{"path": module.path, "symbols": symbols} for module, symbols in modules],
+            "manifest": self.manifest.to_json(),
+        }
+
+
+def group_threads(stacks: Sequence[Stack], modules: Sequence[ModuleEntry]) -> tuple[ThreadGroup, ...]:
+    """The first thread, which crashed, then the others by equal stacks, the most frequent first."""
+    groups: dict[object, list[Stack]] = {}
+    for stack in stacks[1:]:
+        groups.setdefault((tuple((frame.pc, frame.kind) for frame in stack.frames), stack.end), []).append(stack)
+    others = sorted(groups.values(), key=lambda group: -len(group))
+    return tuple(_groups([[stacks[0]], *others] if stacks else [], modules))
+
+
+def _groups(groups: Iterable[list[Stack]], modules: Sequence[ModuleEntry]) -> Iterator[ThreadGroup]:
+    for index, group in enumerate(groups):
+        frames = tuple(_placed(frame, modules) for frame in group[0].frames)
+        yield ThreadGroup(index == 0, tuple(group), frames, group[0].end)
+
+
+def _placed(frame: Frame, modules: Sequence[ModuleEntry]) -> PlacedFrame:
+    module = next((each for each in modules if each.start <= frame.pc < each.end), None)
+    return PlacedFrame(frame, module and module.path, None if module is None else frame.pc - module.start)

@@ -1,0 +1,105 @@
+"""A short text that is the same in all crashes with the same cause, for finding duplicates.
+
+It is made of the names of functions, which stay when addresses, compilers' clones and machines change, and only of the
+program's own: which frames the C library has between two of them depends on its release and on the processor.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from posixpath import basename
+
+from corebox.report.document import PlacedFrame
+
+#: How many of the program's own functions count, from the fault outwards.
+DEPTH = 5
+#: So many calls of one function are a recursion, whose depth and innermost function are chance.
+RECURSION = 16
+
+_RUNTIME = re.compile(r"(libc|libpthread|libm|libdl|librt|libgcc_s|libstdc\+\+|libc\+\+(abi)?|ld)([-.].*)?\.so.*")
+_RUNTIME_NAMES = re.compile(
+    r"(__GI_|__libc_|__pthread_|__assert|__stack_chk|__fortify|__cxa_|__restore_rt|_start$|_dl_|__kernel_)"
+    r"|(abort|raise|gsignal|start_thread|clone3?|malloc_printerr|_int_free|_int_malloc|free|malloc|realloc|calloc)$"
+    r"|(std|__gnu_cxx|__cxxabiv1)::"
+)
+# What compilers append to copies of a function: GCC's -fipa passes, LLVM's "llvm" and part numbers.
+_CLONE = re.compile(
+    r"(\.(isra|constprop|part|cold|lto_priv|localalias|llvm|clone|__uniq)(\.\d+)?)+$|\s*\[clone [^]]*\]"
+)
+# Which variant of a string function runs depends on the processor (glibc, sysdeps/x86_64/multiarch).
+_VARIANT = re.compile(r"_(avx|avx2|avx512|evex|evex512|sse2|sse3|ssse3|sse4|erms|unaligned|neon|sve|generic)(_.*)?$")
+_ALIASES = {"memcpy": "memmove", "GI_raise": "abort", "raise": "abort", "pthread_kill_implementation": "abort"}
+
+
+def signature(signal: str | None, frames: Sequence[PlacedFrame]) -> str:
+    """``SIGSEGV memmove < copy_order < main``: signal, called runtime function, the program's own functions.
+
+    Args:
+        signal: name of the signal.
+        frames: of the crashed thread, innermost first; one without a name counts as ``module+offset``.
+    """
+    called = None
+    own: list[str] = []
+    for frame in frames:
+        if frame.kind == "signal-handler" or _is_runtime(frame):
+            if not own and frame.function:
+                called = plain_name(frame.function)
+        else:
+            own.append(_label(frame))
+    names = _without_recursion(own)[:DEPTH]
+    if called is not None:
+        names.insert(0, _public_name(called))
+    return " ".join([signal or "no-signal", " < ".join(names) or "nowhere"])
+
+
+def plain_name(function: str) -> str:
+    """A function's name without parameters, template arguments and suffixes of clones."""
+    kept, depth = [], 0
+    text = _CLONE.sub("", function)
+    text = re.sub(r"operator(<<=?|>>=?|<=>?|>=?|<|->\*?|\(\))", lambda m: "operator" + m[1].translate(_HIDE), text)
+    text = text.replace("(anonymous namespace)", "{anonymous}")
+    for char in text:
+        if char in "<(":
+            depth += 1
+        elif char in ">)":
+            depth = max(0, depth - 1)
+        elif not depth:
+            kept.append(char)
+    name = "".join(kept).translate(_SHOW).split("@", 1)[0]
+    # A template's demangled name begins with its return type.
+    return re.sub(r"\s+(const|volatile|&+)\s*$", "", name).strip().rsplit(" ", 1)[-1]
+
+
+# Brackets that belong to an operator's name are hidden from the removal of arguments.
+_HIDE = {ord("<"): "\x01", ord(">"): "\x02", ord("("): "\x03", ord(")"): "\x04"}
+_SHOW = {1: "<", 2: ">", 3: "(", 4: ")"}
+
+
+def _is_runtime(frame: PlacedFrame) -> bool:
+    if frame.module and _RUNTIME.fullmatch(basename(frame.module)):
+        return True
+    return bool(frame.function and _RUNTIME_NAMES.match(frame.function))
+
+
+def _public_name(name: str) -> str:
+    """The name that the program called: ``__memmove_avx_unaligned_erms`` is ``memmove``."""
+    public = _VARIANT.sub("", re.sub(r"^_*(GI_+|libc_)?", "", name))
+    return _ALIASES.get(public, public)
+
+
+def _label(frame: PlacedFrame) -> str:
+    if not frame.function:
+        return frame.place
+    name = plain_name(frame.function)
+    # All lambdas have this name; in the same source they stand where they stood.
+    nameless = name.endswith("operator()") and frame.frame.file
+    return f"{name} at {basename(frame.frame.file or '')}:{frame.frame.line}" if nameless else name
+
+
+def _without_recursion(names: list[str]) -> list[str]:
+    """Each name once; functions that call each other without end are put together at the front, sorted."""
+    often = sorted(name for name, count in Counter(names).items() if count >= RECURSION)
+    if often:
+        outside = names[max(index for index, name in enumerate(names) if name in often) + 1 :]
+        return ["recursion of " + ", ".join(often), *dict.fromkeys(outside)]
+    return list(dict.fromkeys(names))

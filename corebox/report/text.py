@@ -1,0 +1,72 @@
+"""The report for a terminal. The lines hold what came from the core as it is: who prints them escapes it."""
+
+from collections.abc import Iterator
+
+from corebox.gather.summary import describe_crash
+from corebox.report.document import FULL, PlacedFrame, Report, ThreadGroup
+
+_WIDTH = 3  # registers in a line
+
+
+def text_lines(report: Report) -> Iterator[str]:
+    """The report, line by line."""
+    yield "crash:     " + describe_crash(report.manifest)
+    why = report.answer.why
+    if why:
+        yield "cause:     " + why.sentence
+        for each in why.evidence:
+            yield "  " + each
+    yield "signature: " + report.signature
+    for group in report.groups:
+        yield ""
+        yield from _group_lines(group)
+    yield from _registers(report)
+    yield from _disassembly(report)
+    yield ""
+    yield "modules:"
+    for module, symbols in zip(report.manifest.modules, report.symbols, strict=True):
+        wanted = "" if symbols == FULL else f", build ID {module.memory or module.file or 'none'}"
+        yield f"  {module.path}: {module.verdict}, symbols {symbols}{wanted}"
+
+
+def _group_lines(group: ThreadGroup) -> Iterator[str]:
+    names = ", ".join(f"{each.number} ({each.name or 'no name'}, {each.tid})" for each in group.threads[:8])
+    more = f" and {len(group.threads) - 8} more" if len(group.threads) > 8 else ""
+    if group.crashed:
+        yield f"thread {names}, which crashed:"
+    else:
+        yield f"{len(group.threads)} with this stack: thread {names}{more}:"
+    for index, frame in enumerate(group.frames):
+        yield f"  #{index:<3} {_frame(frame)}"
+        for each in frame.frame.locals:
+            yield f"         {each.name} = {each.value}"
+    if group.end:
+        yield f"  the stack ends here: {group.end}"
+
+
+def _frame(frame: PlacedFrame) -> str:
+    if frame.kind == "signal-handler":
+        return "<signal handler called>"
+    inside = frame.frame
+    arguments = ", ".join(f"{each.name}={each.value}" for each in inside.arguments)
+    function = f"{inside.function} ({arguments})" if inside.function else f"{inside.pc:#x}"
+    source = f" at {inside.file}:{inside.line}" if inside.file else ""
+    return f"{function}{source} in {frame.place}"
+
+
+def _registers(report: Report) -> Iterator[str]:
+    cells = [f"{each.name:8} {each.value:#018x}" for each in report.answer.registers]
+    if cells:
+        yield ""
+        yield "registers:"
+    for start in range(0, len(cells), _WIDTH):
+        yield "  " + "  ".join(cells[start : start + _WIDTH])
+
+
+def _disassembly(report: Report) -> Iterator[str]:
+    if report.answer.disassembly:
+        yield ""
+        yield "disassembly:"
+    counter = report.groups[0].frames[0].frame.pc if report.groups and report.groups[0].frames else None
+    for each in report.answer.disassembly:
+        yield f"{'=>' if each.address == counter else '  '} {each.address:#x}  {each.text}"

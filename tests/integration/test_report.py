@@ -1,0 +1,101 @@
+"""``corebox report`` and ``corebox similar`` on real crashes."""
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from tests.integration.test_why import die
+from tests.support.crashes import compile_cxx
+from tests.support.lab import Lab
+
+SOURCE = Path(__file__).parents[1] / "programs" / "faults" / "faults.cc"
+
+
+def validate(document: Any, name: str) -> None:
+    """The document against its shipped schema."""
+
+    def schema(package: str, stem: str) -> Any:
+        return json.loads(resources.files(package).joinpath(f"schema/{stem}-1.schema.json").read_text())
+
+    bundle = Resource(contents=schema("corebox.bundle", "bundle"), specification=DRAFT202012)
+    registry: Any = Registry().with_resource("bundle-1.schema.json", bundle)
+    jsonschema.Draft202012Validator(schema("corebox.actions", name), registry=registry).validate(document)
+
+
+@pytest.fixture(scope="module")
+def report(bundle: Path, lab: Lab) -> Any:
+    """The report of the site's crash: a comparison function called by qsort in a thread."""
+    document = lab.done("report", bundle, "--engine", "bubblewrap", "--format", "json").json
+    validate(document, "report")
+    return document
+
+
+def test_the_crashed_thread_comes_first_and_alone(report: Any) -> None:
+    first, *others = report["threads"]
+    assert first["crashed"]
+    assert len(first["threads"]) == 1
+    assert first["frames"][0]["function"] == "compare"
+    assert not any(group["crashed"] for group in others)
+    assert sum(len(group["threads"]) for group in others) == 3
+
+
+def test_frames_lie_in_the_modules_that_were_mapped(report: Any) -> None:
+    for frame in report["threads"][0]["frames"]:
+        module = next(each for each in report["manifest"]["modules"] if each["path"] == frame["module"])
+        assert int(frame["pc"], 16) - int(module["start"], 16) == int(frame["offset"], 16)
+
+
+def test_the_cause_is_told(report: Any) -> None:
+    assert report["why"]["kind"] == "null-dereference"
+    assert report["signature"].startswith("SIGSEGV compare < ")
+
+
+def test_the_instruction_that_died_is_marked(report: Any) -> None:
+    (current,) = (each for each in report["disassembly"] if each["current"])
+    assert current["address"] == report["threads"][0]["frames"][0]["pc"]
+
+
+def test_registers_are_those_of_the_crash(report: Any) -> None:
+    registers = {each["name"]: each["value"] for each in report["registers"]}
+    assert registers["rip"] == report["threads"][0]["frames"][0]["pc"]
+
+
+def test_both_engines_and_both_formats_tell_the_same(report: Any, engine: str, bundle: Path, lab: Lab) -> None:
+    lines = lab.done("report", bundle, "--engine", engine).output.splitlines()
+    assert f"cause:     {report['why']['sentence']}" in lines
+    assert f"signature: {report['signature']}" in lines
+    frames = [line.split()[1] for line in lines if line.startswith("  #0 ")]
+    assert frames[0] == "compare"
+
+
+def test_a_script_of_the_customers_cannot_forge_the_end_of_the_answer(bundle: Path, lab: Lab) -> None:
+    again = lab.done("report", bundle, "--no-customer-code", "--engine", "bubblewrap", "--format", "json").json
+    assert again["threads"][0]["frames"][0]["function"] == "compare"
+
+
+KINDS = ("null-read", "throw", "stack-overflow", "double-free")
+TIMES = 5
+
+
+def test_crashes_of_one_cause_are_similar(tmp_path: Path, lab: Lab) -> None:
+    """Two compilers' outputs of one source, address spaces at random: as many groups as there are faults."""
+    names: dict[str, list[str]] = {}
+    for level in ("-O0", "-O1"):
+        program = compile_cxx(SOURCE, tmp_path / level / "faults", level, "-g")
+        for kind in KINDS:
+            for number in range(TIMES):
+                out = tmp_path / f"{kind}{level}{number}.corebox"
+                core = die(program, kind)
+                lab.done("gather", core, "-o", out)
+                core.unlink()
+                names.setdefault(kind, []).append(str(out))
+    every = [name for group in names.values() for name in group]
+    document = lab.done("similar", "--engine", "bubblewrap", "--json", *every).json
+    validate(document, "similar")
+    assert {frozenset(group["names"]) for group in document["groups"]} == set(map(frozenset, names.values()))
