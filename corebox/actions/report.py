@@ -1,6 +1,7 @@
 """Make the report of a crash: gdb is asked in the sandbox, and its answer joined with the manifest."""
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +9,12 @@ from corebox.actions.build import image_of, symbols_of
 from corebox.actions.shell import ShellOptions, prepare_session
 from corebox.actions.subject import Image, Subject
 from corebox.bundle import Manifest
-from corebox.coredump import debug_path, read_elf
+from corebox.coredump import debug_path, open_core, read_elf, segment_kinds
 from corebox.debugger import ASK, parse_answer
 from corebox.errors import CoreboxError
-from corebox.image import OpenedImage, open_image
-from corebox.report import FULL, MINIMAL, NONE, Report, group_threads, signature
-from corebox.store import Store
+from corebox.image import OpenedImage, new_name, open_image
+from corebox.report import FULL, MINIMAL, NONE, Region, Report, group_threads, signature
+from corebox.store import Store, StoredImage
 
 
 def report(
@@ -48,6 +49,39 @@ def report(
         groups=groups,
         symbols=_symbols(opened, manifest, options.symbols),
     )
+
+
+def memory_regions(store: Store, image: StoredImage) -> Iterator[Region]:
+    """What was mapped, for a picture.
+
+    Raises:
+        InputError: those of ``open_image``.
+    """
+    opened = open_image(store, image)
+    if opened.core is None:
+        return
+    with open_core(str(opened.core)) as core:
+        files = sorted(core.mappings)
+        starts = [mapping.start for mapping in files]
+        for segment, kind in segment_kinds(core):
+            end = segment.address + segment.memory_size
+            index = bisect_right(starts, segment.address) - 1
+            # A compact core cuts mappings in pieces, and only the first begins where the file's mapping does.
+            mapped = index >= 0 and segment.address < files[index].end
+            path = files[index].path if mapped else ""
+            yield Region(segment.address, end, "file" if mapped else kind, path, segment.file_size > 0)
+
+
+def write_report(out: Path, text: str) -> None:
+    """Write it where only the user may read it, complete or not at all: it tells what was in the memory.
+
+    Raises:
+        HostError: ``cannot-write``.
+    """
+    with new_name(out) as new:
+        new.touch(0o600)
+        new.write_text(text, encoding="utf-8")
+        new.replace(out)
 
 
 def _symbols(opened: OpenedImage, manifest: Manifest, folders: tuple[Path, ...]) -> tuple[str, ...]:

@@ -1,15 +1,18 @@
 """``corebox report``."""
 
+import json
 from pathlib import Path
 
 import click
 
-from corebox.actions.report import report
+from corebox.actions.build import image_of
+from corebox.actions.report import memory_regions, report, write_report
 from corebox.actions.shell import ShellOptions
 from corebox.actions.subject import Pulling, resolve
 from corebox.cli import options, output
 from corebox.cli.meter import meter
-from corebox.report import text_lines
+from corebox.gather.summary import printable
+from corebox.report import html_page, text_lines
 from corebox.store import Store
 
 
@@ -23,11 +26,12 @@ from corebox.store import Store
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "json"]),
+    type=click.Choice(["text", "json", "html"]),
     default="text",
     show_default=True,
-    help="For people, or for machines.",
+    help="For people, machines, or a page for both.",
 )
+@click.option("-o", "--output", "out", type=click.Path(path_type=Path), metavar="FILE", help="Write there instead.")
 @click.option("--time-limit", default=300.0, show_default=True, metavar="SECONDS", help="Stop gdb after so long.")
 def command(
     subject: str,
@@ -38,6 +42,7 @@ def command(
     plain_http: bool,
     no_customer_code: bool,
     form: str,
+    out: Path | None,
     time_limit: float,
 ) -> int:
     """Tell all about a crash: its cause, stacks with arguments, registers, instructions and modules.
@@ -48,9 +53,14 @@ def command(
     chosen = ShellOptions(engine=engine, customer_code=not no_customer_code, symbols=symbols)
     found = resolve(store, subject, Pulling(meter("pulling"), ca_file, plain_http), identity)
     made = report(store, found, subject, time_limit, chosen, output.progress())
-    if form == "json":
-        output.say_json(made.to_json())
+    if form == "html":
+        text = html_page(made, memory_regions(store, image_of(store, found)))
+    elif form == "json":
+        text = json.dumps(made.to_json(), sort_keys=True, indent=1) + "\n"
     else:
-        for line in text_lines(made):
-            output.say(line)
+        text = "".join(printable(line) + "\n" for line in text_lines(made))
+    if out:
+        write_report(out, text)
+    else:
+        click.echo(text, nl=False)
     return 0

@@ -11,7 +11,7 @@ from corebox.coredump.elffile import debug_path, is_elf, read_elf
 from corebox.coredump.layout import restore
 from corebox.coredump.redact import RedactionPlan, plan_redaction
 from corebox.coredump.slim import SlimPlan, plan_slim, write_slim
-from corebox.coredump.usage import MemoryUse, measure_memory
+from corebox.coredump.usage import KINDS, MemoryUse, measure_memory, segment_kinds
 from corebox.coredump.values import (
     ElfFile,
     Extent,
@@ -26,6 +26,7 @@ from corebox.coredump.values import (
 )
 
 __all__ = [
+    "KINDS",
     "CompactionPlan",
     "CoreFile",
     "ElfFile",
@@ -51,6 +52,7 @@ __all__ = [
     "plan_slim",
     "read_elf",
     "restore",
+    "segment_kinds",
     "write_compact",
     "write_slim",
 ]

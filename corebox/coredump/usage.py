@@ -7,7 +7,7 @@ come as zeros, and what was resident cannot be told.
 
 from bisect import bisect_right
 from collections import OrderedDict
-from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from corebox.coredump.core import CoreFile
 from corebox.coredump.linkmap import AT_RANDOM
@@ -42,10 +42,9 @@ def measure_memory(core: CoreFile) -> Tuple[MemoryUse, ...]:
     """
     stored = _stored(core.segments, core.extents())
     told = sum(stored) < sum(segment.file_size for segment in core.segments)
-    classify = _Classifier(core)
     totals: Dict[str, List[int]] = OrderedDict((kind, [0, 0, 0, 0]) for kind in KINDS)
-    for segment, resident in zip(core.segments, stored):
-        total = totals[classify(segment)]
+    for (segment, kind), resident in zip(segment_kinds(core), stored):
+        total = totals[kind]
         total[0] += segment.memory_size
         total[1] += segment.file_size
         total[2] += resident
@@ -54,6 +53,12 @@ def measure_memory(core: CoreFile) -> Tuple[MemoryUse, ...]:
         MemoryUse(kind, virtual, dumped, resident if told else None, mappings)
         for kind, (virtual, dumped, resident, mappings) in totals.items()
     )
+
+
+def segment_kinds(core: CoreFile) -> Iterator[Tuple[Segment, str]]:
+    """Each segment with the one of ``KINDS`` that it is."""
+    classify = _Classifier(core)
+    return ((segment, classify(segment)) for segment in core.segments)
 
 
 class _Classifier:

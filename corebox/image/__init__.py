@@ -2,7 +2,7 @@
 
 from corebox.image.archive import stream_archive
 from corebox.image.context import stream_context, write_context
-from corebox.image.export import copy_sparse, export_bundle, export_core
+from corebox.image.export import copy_sparse, export_bundle, export_core, new_name
 from corebox.image.layers import ADDED, KINDS, OURS
 from corebox.image.native import Assembly, BuiltLayer, Description, assemble, put_native
 from corebox.image.opened import OpenedImage, open_image
@@ -39,6 +39,7 @@ __all__ = [
     "lend_toolbox",
     "list_toolboxes",
     "make_toolbox",
+    "new_name",
     "open_image",
     "put_native",
     "stream_archive",

@@ -27,7 +27,7 @@ def export_core(opened: OpenedImage, out: Path) -> None:
     if opened.core is None:
         raise InputError("no-core", "the bundle was made without its core", "ask the customer for the core")
     layout = json.loads((opened.ours / Path(LAYOUT_FILE).relative_to(OURS)).read_bytes())
-    with _new_name(out) as temporary:
+    with new_name(out) as temporary:
         if opened.core.stat().st_size == layout.get("size"):  # a compact core of the same size is the same
             copy_sparse(opened.core, temporary)
         else:
@@ -44,7 +44,7 @@ def export_bundle(opened: OpenedImage, out: Path) -> WrittenBundle:
     """
     sources = {entry.path: f"{opened.root}{entry.path}" for entry in opened.manifest.files}
     jobs = os.cpu_count() or 1
-    with _new_name(out) as temporary, _new_name(out) as finished:
+    with new_name(out) as temporary, new_name(out) as finished:
         if opened.core is None:
             written = write_bundle(str(finished), opened.manifest, sources, None, jobs=jobs)
         else:
@@ -70,8 +70,12 @@ def copy_sparse(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def _new_name(out: Path) -> Iterator[Path]:
-    """A name beside ``out`` that nothing has; a file of that name is removed at the end."""
+def new_name(out: Path) -> Iterator[Path]:
+    """A name beside ``out`` that nothing has; a file of that name is removed at the end.
+
+    Raises:
+        HostError: ``cannot-write``.
+    """
     try:
         with temporary_directory(str(out.parent)) as folder:
             yield Path(folder) / out.name

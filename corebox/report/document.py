@@ -92,11 +92,15 @@ class Report:
     groups: tuple[ThreadGroup, ...]
     symbols: tuple[str, ...]
 
+    @property
+    def program_counter(self) -> int | None:
+        """That of the thread that crashed."""
+        return self.groups[0].frames[0].frame.pc if self.groups and self.groups[0].frames else None
+
     def to_json(self) -> dict[str, Any]:
         """The document of ``schema/report-1.schema.json``."""
         why = self.answer.why
         modules = zip(self.manifest.modules, self.symbols, strict=True)
-        counter = self.groups[0].frames[0].frame.pc if self.groups and self.groups[0].frames else None
         return {
             "version": 1,
             "subject": {"name": self.name, "identity": self.identity},
@@ -105,7 +109,7 @@ class Report:
             "threads": [group.to_json() for group in self.groups],
             "registers": [{"name": each.name, "value": f"{each.value:#x}"} for each in self.answer.registers],
             "disassembly": [
-                {"address": f"{each.address:#x}", "text": each.text, "current": each.address == counter}
+                {"address": f"{each.address:#x}", "text": each.text, "current": each.address == self.program_counter}
                 for each in self.answer.disassembly
             ],
             "symbols": [{"path": module.path, "symbols": symbols} for module, symbols in modules],

@@ -67,6 +67,5 @@ def _disassembly(report: Report) -> Iterator[str]:
     if report.answer.disassembly:
         yield ""
         yield "disassembly:"
-    counter = report.groups[0].frames[0].frame.pc if report.groups and report.groups[0].frames else None
     for each in report.answer.disassembly:
-        yield f"{'=>' if each.address == counter else '  '} {each.address:#x}  {each.text}"
+        yield f"{'=>' if each.address == report.program_counter else '  '} {each.address:#x}  {each.text}"

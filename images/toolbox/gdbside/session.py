@@ -42,24 +42,17 @@ def banner(facts):
 
 
 def why_lines():
-    """What kind of fault it is, then the evidence; nothing if the core is not open or does not tell."""
+    """What kind of fault it is, then the evidence; nothing if no core is open."""
     import why  # noqa: PLC0415 - the path to it is not set before
 
-    thread, frame = gdb.selected_thread(), None
+    thread = gdb.selected_thread()
     if thread is None:
         return []
-    try:
-        frame = gdb.selected_frame()
-        crashed = min(gdb.selected_inferior().threads(), key=lambda each: each.num)
-        crashed.switch()
-        found = why.explain()
-    # A core may hold anything, and a banner must not keep the user from the prompt.
-    except Exception as error:  # noqa: BLE001
-        return [f"the cause is not known: {error}"]
-    finally:
-        thread.switch()
-        if frame is not None and frame.is_valid():
-            frame.select()
+    frame = gdb.selected_frame()
+    min(gdb.selected_inferior().threads(), key=lambda each: each.num).switch()
+    found = why.explain()
+    thread.switch()
+    frame.select()
     return [found["sentence"], *("  " + line for line in found["evidence"])]
 
 

@@ -294,7 +294,14 @@ KINDS = (
 
 
 def explain():
-    """Kind, sentence and evidence as a dictionary; of the thread that crashed."""
+    """Kind, sentence and evidence as a dictionary; of the selected thread, which must have crashed."""
+    try:
+        return _explain()
+    except Exception as error:  # noqa: BLE001 - a core may hold anything, and all else must be told nevertheless
+        return {"kind": "unknown", "sentence": f"The cause could not be found: {error}", "evidence": []}
+
+
+def _explain():
     fault = Fault()
     if fault.signal is None:
         return {"kind": "no-signal", "sentence": "The core has no signal: it is a snapshot", "evidence": []}

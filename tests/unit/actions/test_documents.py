@@ -1,14 +1,10 @@
 """The JSON documents are what their shipped schemas say."""
 
 import json
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
-from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT202012
 
 from corebox.actions.build import Built
 from corebox.actions.info import info
@@ -16,35 +12,22 @@ from corebox.actions.subject import BareCore
 from corebox.actions.verify import verification_json, verify
 from corebox.cli import main
 from corebox.store import Layer, Store
+from tests.support.documents import schema_of, validate
 from tests.support.images import put_random_image
 from tests.support.realcores import unpack_core
 
 NAMES = ("build", "images", "info", "report", "similar", "verify")
 
 
-def _schema(name: str) -> dict[str, Any]:
-    text = resources.files("corebox.actions").joinpath(f"schema/{name}-1.schema.json").read_text()
-    schema: dict[str, Any] = json.loads(text)
-    return schema
-
-
-def _validate(document: object, name: str) -> None:
-    """Check against the schema; info's refers to the bundle's manifest."""
-    text = resources.files("corebox.bundle").joinpath("schema/bundle-1.schema.json").read_text()
-    bundle = Resource.from_contents(json.loads(text), default_specification=DRAFT202012)
-    registry = Registry().with_resource("bundle-1.schema.json", bundle)
-    jsonschema.Draft202012Validator(_schema(name), registry=registry).validate(document)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_schemas_are_valid(name: str) -> None:
-    jsonschema.Draft202012Validator.check_schema(_schema(name))
+    jsonschema.Draft202012Validator.check_schema(schema_of(name))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_schemas_refuse_another_version(name: str) -> None:
     with pytest.raises(jsonschema.ValidationError):
-        _validate({"version": 2}, name)
+        validate({"version": 2}, name)
 
 
 @pytest.fixture
@@ -61,7 +44,7 @@ def store(tmp_path: Path) -> Store:
 
 def test_info_of_a_core(store: Store, core: Path, tmp_path: Path) -> None:
     document = info(store, BareCore(core), str(tmp_path)).to_json()
-    _validate(document, "info")
+    validate(document, "info")
     assert document["subject"] == {"kind": "core", "name": str(core), "identity": None}
     assert document["manifest"]["process"]["signal_name"] == "SIGSEGV"
     assert {module["verdict"] for module in document["manifest"]["modules"]} == {"missing"}
@@ -69,7 +52,7 @@ def test_info_of_a_core(store: Store, core: Path, tmp_path: Path) -> None:
 
 def test_verify_of_a_core_whose_files_are_missing(store: Store, core: Path, tmp_path: Path) -> None:
     result = verify(store, BareCore(core), str(tmp_path))
-    _validate(verification_json(result), "verify")
+    validate(verification_json(result), "verify")
     assert not result.ok
     assert {proof.verdict for proof in result.modules} == {"missing"}
 
@@ -88,7 +71,7 @@ def test_a_build() -> None:
     layer = Layer("sha256:" + "a" * 64, 10, "core", "sha256:" + "a" * 64)
     built = Built("sha256:" + "b" * 64, ("app:1",), "sha256:" + "c" * 64, ((layer, True),), None)
     document = built.to_json()
-    _validate(document, "build")
+    validate(document, "build")
     assert document["layers"] == [{"digest": layer.digest, "size": 10, "kind": "core", "reused": True}]
 
 
@@ -97,5 +80,5 @@ def test_the_list_of_images(store: Store, monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setenv("COREBOX_HOME", str(store.home))
     assert main(["images", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    _validate(document, "images")
+    validate(document, "images")
     assert [(each["image_id"], each["tags"]) for each in document["images"]] == [(image.image_id, ["random:1"])]

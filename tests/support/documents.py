@@ -1,0 +1,23 @@
+"""JSON documents against their shipped schemas."""
+
+import json
+from importlib import resources
+from typing import Any
+
+import jsonschema
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+
+def schema_of(name: str, package: str = "corebox.actions") -> dict[str, Any]:
+    """A shipped schema."""
+    text = resources.files(package).joinpath(f"schema/{name}-1.schema.json").read_text()
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def validate(document: object, name: str) -> None:
+    """Check against the schema; those of info and report refer to the bundle's manifest."""
+    bundle = Resource.from_contents(schema_of("bundle", "corebox.bundle"), default_specification=DRAFT202012)
+    registry = Registry().with_resource("bundle-1.schema.json", bundle)
+    jsonschema.Draft202012Validator(schema_of(name), registry=registry).validate(document)
