@@ -1,0 +1,82 @@
+"""The report's page in a real browser: it shows what it should, and nothing from the core is more than text."""
+
+import re
+import struct
+import subprocess
+import zlib
+from pathlib import Path
+
+import pytest
+
+from tests.integration.test_report import SOURCE
+from tests.integration.test_why import die
+from tests.support.crashes import compile_cxx
+from tests.support.lab import Lab
+
+#: A file name that is markup, that turns the text around, and that moves a terminal's cursor.
+HOSTILE = '<img src=x onerror=document.title="owned">&lt;\u202egnp.\x1b[2J'
+
+
+def chromium(*words: object) -> str:
+    """Run the browser without a window."""
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", *map(str, words)]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+
+
+@pytest.fixture(scope="module")
+def page(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a crash of a program with that name."""
+    folder = tmp_path_factory.mktemp("page")
+    program = compile_cxx(SOURCE, folder / "plain", "-O1", "-g").rename(folder / HOSTILE)
+    lab.done("gather", die(program, "null-read", "thread"), "-o", folder / "x.corebox")
+    lab.done("report", folder / "x.corebox", "--engine", "bubblewrap", "--format", "html", "-o", folder / "page.html")
+    return folder / "page.html"
+
+
+def test_nothing_of_the_core_is_markup(page: Path) -> None:
+    text = page.read_text()
+    assert "&lt;img src=x onerror=" in text
+    assert not re.search("<img|<script|\u202e|\x1b", text)
+    shown = chromium("--dump-dom", page.as_uri())
+    assert re.search("<title>SIGSEGV [^<]*null_read", shown)
+    assert "<img" not in shown
+
+
+def test_the_page_needs_nothing_else(page: Path) -> None:
+    assert re.findall('(?:src|href)="(?!#)|url[(]|@import', page.read_text()) == []
+
+
+def test_it_is_only_for_the_user(page: Path) -> None:
+    assert page.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_cause_and_the_pictures_are_shown(page: Path) -> None:
+    shown = chromium("--dump-dom", page.as_uri())
+    assert "<h1>A null pointer was used</h1>" in shown
+    assert len(re.findall('role="img"', shown)) >= 2
+    assert "<summary>1 " in shown  # the other thread
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_light_and_dark(scheme: str, page: Path, tmp_path: Path) -> None:
+    shot = tmp_path / "page.png"
+    dark = f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}"
+    chromium("--window-size=400,300", dark, f"--screenshot={shot}", page.as_uri())
+    assert corner(shot) == {"light": (255, 255, 255), "dark": (13, 17, 23)}[scheme]
+
+
+def corner(png: Path) -> tuple[int, ...]:
+    """Red, green and blue of the first pixel: in the first row filters have nothing to the left or above (PNG, 9.2)."""
+    data, at, stream = png.read_bytes(), 8, b""
+    while at < len(data):
+        (size,) = struct.unpack_from(">I", data, at)
+        if data[at + 4 : at + 8] == b"IDAT":
+            stream += data[at + 8 : at + 8 + size]
+        at += size + 12
+    return tuple(zlib.decompress(stream)[1:4])
+
+
+def test_it_prints(page: Path, tmp_path: Path) -> None:
+    out = tmp_path / "page.pdf"
+    chromium(f"--print-to-pdf={out}", page.as_uri())
+    assert out.read_bytes().startswith(b"%PDF")
