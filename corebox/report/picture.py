@@ -9,8 +9,8 @@ from corebox.gather.progress import format_size
 
 #: So wide a picture is, and the bars of memory by kind.
 WIDTH, KIND_WIDTH = 1000, 300
-#: Memory that is farther apart is drawn apart: nearly all of an address space is empty.
-GAP = 1 << 32
+#: Memory that is farther apart, in bytes, is drawn apart: nearly all of an address space is empty.
+GAP = 16 << 20
 #: More could not be told apart, and the core decides how many there are.
 MOST_BARS = 4000
 _THINNEST = 0.5
