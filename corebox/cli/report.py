@@ -7,10 +7,8 @@ import click
 
 from corebox.actions.build import image_of
 from corebox.actions.report import memory_regions, report, write_report
-from corebox.actions.shell import ShellOptions
-from corebox.actions.subject import Pulling, resolve
 from corebox.cli import options, output
-from corebox.cli.meter import meter
+from corebox.cli.session import Session, session
 from corebox.gather.summary import printable
 from corebox.report import html_page, text_lines
 from corebox.store import Store
@@ -18,11 +16,7 @@ from corebox.store import Store
 
 @click.command("report")
 @options.subject
-@options.symbols
-@options.identity
-@options.engine
-@options.registry
-@options.no_customer_code
+@session
 @click.option(
     "--format",
     "form",
@@ -34,13 +28,9 @@ from corebox.store import Store
 @click.option("-o", "--output", "out", type=click.Path(path_type=Path), metavar="FILE", help="Write there instead.")
 @click.option("--time-limit", default=300.0, show_default=True, metavar="SECONDS", help="Stop gdb after so long.")
 def command(
+    *,
+    session: Session,
     subject: str,
-    symbols: tuple[Path, ...],
-    identity: Path | None,
-    engine: str,
-    ca_file: Path | None,
-    plain_http: bool,
-    no_customer_code: bool,
     form: str,
     out: Path | None,
     time_limit: float,
@@ -50,9 +40,8 @@ def command(
     gdb is asked in the sandbox; a bundle is built first if need be.
     """
     store = Store.default()
-    chosen = ShellOptions(engine=engine, customer_code=not no_customer_code, symbols=symbols)
-    found = resolve(store, subject, Pulling(meter("pulling"), ca_file, plain_http), identity)
-    made = report(store, found, subject, time_limit, chosen, output.progress())
+    found = session.find(store, subject)
+    made = report(store, found, subject, time_limit, session.options, output.progress())
     if form == "html":
         text = html_page(made, memory_regions(store, image_of(store, found)))
     elif form == "json":

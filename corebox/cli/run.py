@@ -6,31 +6,21 @@ from pathlib import Path
 import click
 
 from corebox.actions.run import run
-from corebox.actions.shell import ShellOptions
-from corebox.actions.subject import Pulling, resolve
 from corebox.cli import options, output
-from corebox.cli.meter import meter
+from corebox.cli.session import Session, session
 from corebox.store import Store
 
 
 @click.command("run")
 @options.subject
 @click.argument("script", type=click.Path(path_type=Path))
-@options.symbols
-@options.identity
-@options.engine
-@options.registry
-@options.no_customer_code
+@session
 @click.option("--time-limit", default=300.0, show_default=True, metavar="SECONDS", help="Stop it after so long.")
 def command(
+    *,
+    session: Session,
     subject: str,
     script: Path,
-    symbols: tuple[Path, ...],
-    identity: Path | None,
-    engine: str,
-    ca_file: Path | None,
-    plain_http: bool,
-    no_customer_code: bool,
     time_limit: float,
 ) -> int:
     """Run a script (.py or .gdb) in gdb on a crash, in the sandbox; its output and status become ours.
@@ -38,10 +28,7 @@ def command(
     A Python script has gdb's own module: corebox run crash.corebox threads.py
     """
     store = Store.default()
-    chosen = ShellOptions(engine=engine, customer_code=not no_customer_code, symbols=symbols)
-    pulling = Pulling(meter("pulling"), ca_file, plain_http)
-    found = resolve(store, subject, pulling, identity)
-    done = run(store, found, script, time_limit, chosen, output.progress())
+    done = run(store, session.find(store, subject), script, time_limit, session.options, output.progress())
     sys.stderr.buffer.write(done.errors)
     sys.stderr.flush()
     sys.stdout.buffer.write(done.output)

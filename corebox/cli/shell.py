@@ -1,14 +1,14 @@
 """``corebox shell``."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from corebox.actions.shell import ShellOptions, prepare_session
-from corebox.actions.subject import Pulling, resolve
+from corebox.actions.shell import prepare_session
 from corebox.cli import options, output
-from corebox.cli.meter import meter
+from corebox.cli.session import Session, session
 from corebox.store import Store
 
 
@@ -18,22 +18,14 @@ from corebox.store import Store
 @click.option(
     "-e", "--executable", type=click.Path(path_type=Path), metavar="EXE", help="Another executable, e.g. unstripped."
 )
-@options.symbols
-@options.identity
-@options.engine
-@options.registry
-@options.no_customer_code
+@session
 @click.argument("gdb_arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
+    *,
+    session: Session,
     subject: str,
     core: Path | None,
     executable: Path | None,
-    symbols: tuple[Path, ...],
-    identity: Path | None,
-    engine: str,
-    ca_file: Path | None,
-    plain_http: bool,
-    no_customer_code: bool,
     gdb_arguments: tuple[str, ...],
 ) -> int:
     """Open gdb on a crash, in a sandbox without network, with nothing of this machine in it.
@@ -41,10 +33,9 @@ def command(
     A bundle is built first if need be. What follows -- goes to gdb: corebox shell crash.corebox -- -batch -ex bt
     """
     store = Store.default()
-    chosen = ShellOptions(core, executable, engine, gdb_arguments, not no_customer_code, symbols=symbols)
-    pulling = Pulling(meter("pulling"), ca_file, plain_http)
-    with prepare_session(store, resolve(store, subject, pulling, identity), chosen, output.progress()) as session:
-        for notice in session.notices:
+    chosen = replace(session.options, core=core, executable=executable, gdb_arguments=gdb_arguments)
+    with prepare_session(store, session.find(store, subject), chosen, output.progress()) as opened:
+        for notice in opened.notices:
             output.note(f"note: {notice}")
         tty = sys.stdin.isatty() and sys.stdout.isatty()
-        return session.engine.attach(session.sandbox, session.command, tty)
+        return opened.engine.attach(opened.sandbox, opened.command, tty)

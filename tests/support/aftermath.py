@@ -1,5 +1,6 @@
 """What must hold after any fault, checked by one function: ``Desk.must_be_whole``."""
 
+import contextlib
 import ctypes
 import hashlib
 import json
@@ -58,7 +59,11 @@ class World:
 
 
 def _children() -> list[str]:
-    return [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+    found: list[str] = []
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended meanwhile
+            found += (task / "children").read_text().split()
+    return found
 
 
 def _containers(docker: str | None) -> list[str]:

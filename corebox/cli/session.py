@@ -1,0 +1,51 @@
+"""What the commands that ask gdb have in common."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from corebox.actions.shell import ShellOptions
+from corebox.actions.subject import Pulling, Subject, resolve
+from corebox.cli import options
+from corebox.cli.meter import meter
+from corebox.store import Store
+
+
+@dataclass(frozen=True)
+class Session:
+    """What the user chose: how gdb is run, and how a subject is fetched and read."""
+
+    options: ShellOptions
+    pulling: Pulling
+    identity: Path | None
+
+    def find(self, store: Store, subject: str) -> Subject:
+        """What ``subject`` names; see ``resolve``."""
+        return resolve(store, subject, self.pulling, self.identity)
+
+
+def session(function: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options of a session, and their values as the argument ``session``."""
+
+    @options.symbols
+    @options.identity
+    @options.engine
+    @options.registry
+    @options.no_customer_code
+    @functools.wraps(function)
+    def command(
+        *,
+        symbols: tuple[Path, ...],
+        identity: Path | None,
+        engine: str,
+        ca_file: Path | None,
+        plain_http: bool,
+        no_customer_code: bool,
+        **others: Any,
+    ) -> int:
+        chosen = ShellOptions(engine=engine, customer_code=not no_customer_code, symbols=symbols)
+        return function(session=Session(chosen, Pulling(meter("pulling"), ca_file, plain_http), identity), **others)
+
+    return command
