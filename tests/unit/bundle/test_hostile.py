@@ -3,7 +3,6 @@
 import gzip
 import random
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,9 @@ from corebox.bundle.tarformat import Member, format_sparse_map
 from corebox.bundle.unpack import read_sparse_map
 from corebox.errors import CoreboxError, InputError
 from tests.fuzz.targets import bounds
+from tests.support.hostile_bundles import MAPS, MEMBERS, core_with_map
 from tests.unit.bundle import samples
 from tests.unit.bundle.samples import Part, parts, sums_of, write_raw
-
-Change = Callable[[list[Part]], list[Part]]
 
 
 def refuse(path: Path, into: Path) -> str:
@@ -35,71 +33,10 @@ def test_untouched_raw_archive_is_accepted(tmp_path: Path) -> None:
         assert reader.unpack(tmp_path / "out").core is not None
 
 
-def insert(position: int, member: Member, data: bytes = b"") -> Change:
-    return lambda members: [*members[:position], Part(member, data), *members[position:]]
-
-
-def replace_member(position: int, **changes: object) -> Change:
-    return lambda members: [
-        part._replace(member=part.member._replace(**changes)) if at == position else part  # type: ignore[arg-type]
-        for at, part in enumerate(members)
-    ]
-
-
-CHANGES: dict[str, Change] = {
-    "a member more": insert(3, Member(b"rootfs/extra", b"0", 3, 0o644, 0), b"abc"),
-    "a member twice": lambda members: [*members[:4], members[3], *members[4:]],
-    "an absolute member": insert(5, Member(b"/etc/cron.d/x", b"0", 3, 0o644, 0), b"abc"),
-    "a member outside": insert(5, Member(b"../x", b"0", 3, 0o644, 0), b"abc"),
-    "a device": insert(5, Member(b"rootfs/dev", b"3", 0, 0o644, 0)),
-    "a hard link": insert(5, Member(b"rootfs/hard", b"1", 0, 0o644, 0, b"/etc/passwd")),
-    "a directory": insert(1, Member(b"rootfs/", b"5", 0, 0o755, 0)),
-    "a missing file": lambda members: members[:3] + members[4:],
-    "other order": lambda members: [members[0], members[2], members[1], *members[3:]],
-    "set-id bit": replace_member(3, mode=0o4755),
-    "other mode": replace_member(3, mode=0o777),
-    "other time": replace_member(3, mtime=5),
-    "other target": replace_member(1, target=b"/etc"),
-    "link instead of file": replace_member(3, kind=b"2", size=0, target=b"/etc/passwd"),
-    "other name": replace_member(5, name=b"corf"),
-    "core of other size": replace_member(5, sparse_size=77),
-    "plain core": replace_member(5, sparse_size=-1),
-    "huge run.sh": lambda members: [*members[:6], Part(Member(b"run.sh", b"0", 1 << 20, 0o755, 0), bytes(1 << 20))],
-    "manifest not first": lambda members: [members[0]._replace(member=Member(b"corebox.json", b"2", 0, 0o644, 0))],
-    "no core": lambda members: members[:5] + members[6:],
-}
-
-
-@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("name", MEMBERS)
 def test_other_members_than_announced_are_refused(tmp_path: Path, name: str) -> None:
-    members = CHANGES[name](parts(samples.manifest()))
+    members = MEMBERS[name](parts(samples.manifest()))
     refuse(write_raw(tmp_path / "x", [*members, sums_of(members)]), tmp_path / "out")
-
-
-def core_with_map(sparse_map: bytes, data: bytes = samples.CORE) -> Change:
-    def change(members: list[Part]) -> list[Part]:
-        core = members[5]
-        member = core.member._replace(size=len(sparse_map) + len(data))
-        return [*members[:5], Part(member, sparse_map + data), *members[6:]]
-
-    return change
-
-
-SIZE = len(samples.CORE)
-MAPS = {
-    "descending": format_sparse_map([(8192, SIZE - 100), (0, 100)], samples.CORE_SIZE),
-    "overlapping": format_sparse_map([(0, SIZE - 100), (SIZE - 200, 100)], samples.CORE_SIZE),
-    "touching": format_sparse_map([(0, SIZE - 100), (SIZE - 100, 100)], samples.CORE_SIZE),
-    "past the end": format_sparse_map([(samples.CORE_SIZE - 10, SIZE)], samples.CORE_SIZE),
-    "too little": format_sparse_map([(0, SIZE - 1)], samples.CORE_SIZE),
-    "too much": format_sparse_map([(0, SIZE + 1)], samples.CORE_SIZE),
-    "empty extent": format_sparse_map([(0, SIZE), (SIZE + 5, 0)], samples.CORE_SIZE),
-    "no numbers": b"x\n".ljust(512, b"\0"),
-    "no newline": b"1" * 512,
-    "negative": b"1\n-1\n5\n".ljust(512, b"\0"),
-    "many": b"99999999999\n".ljust(512, b"\0"),
-    "hidden": b"1\n0\n%d\nhidden".ljust(512, b"\0") % SIZE,
-}
 
 
 @pytest.mark.parametrize("name", MAPS)
