@@ -39,17 +39,17 @@ BLOCK = 512
 
 @contextlib.contextmanager
 def bounds() -> Iterator[None]:
-    """Make what takes too much time or memory raise TimeoutError or MemoryError; in the main thread only."""
+    """Make what takes too much processor time or memory raise TimeoutError or MemoryError; in the main thread only."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    before = signal.signal(signal.SIGALRM, _too_late)
+    before = signal.signal(signal.SIGPROF, _too_late)
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, hard))
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
