@@ -6,7 +6,7 @@ Whatever is in the output, the result is a value of bounded size or an InputErro
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from corebox.debugger.session import GDBSIDE
@@ -16,7 +16,7 @@ from corebox.errors import InputError
 ASK = ("-batch", "-x", f"{GDBSIDE}/report.py")
 
 # The same as in images/toolbox/gdbside/report.py.
-_BEGIN, _END = b"\x1ecorebox-answer ", b"\x1e\n"
+_BEGIN, _PYTHON, _END = b"\x1ecorebox-answer ", b"\x1ecorebox-python ", b"\x1e\n"
 _LARGEST = 64 << 20  # bytes
 _MOST = 4096  # entries of any list
 _LONGEST = 4096  # characters of any text
@@ -47,6 +47,16 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class PythonFrame:
+    """A Python frame; CPython's evaluator was called anew for it if ``entry``, else an outer frame's call runs it."""
+
+    function: str
+    file: str
+    line: int
+    entry: bool
+
+
+@dataclass(frozen=True)
 class Stack:
     """A thread with its frames, the innermost first; ``end`` says why the stack ends too early, if it does."""
 
@@ -55,6 +65,7 @@ class Stack:
     name: str | None
     frames: tuple[Frame, ...]
     end: str | None
+    python: tuple[PythonFrame, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,12 +95,16 @@ class Why:
 
 @dataclass(frozen=True)
 class Answer:
-    """All that gdb knows; the first thread is the one that crashed."""
+    """All that gdb knows; the first thread is the one that crashed.
+
+    ``python_missing`` says why there are no Python stacks although a CPython is in the core.
+    """
 
     threads: tuple[Stack, ...]
     registers: tuple[Register, ...]
     disassembly: tuple[Instruction, ...]
     why: Why | None
+    python_missing: str | None = None
 
 
 def parse_answer(output: bytes) -> Answer:
@@ -98,15 +113,22 @@ def parse_answer(output: bytes) -> Answer:
     Raises:
         InputError: ``no-answer`` if there is none in it or it is not what our Python writes.
     """
-    begin = output.rfind(_BEGIN)
-    end = output.find(_END, begin)
-    if begin < 0 or end < 0 or end - begin > _LARGEST:
+    record = _record(output, _BEGIN)
+    if record is None:
         raise _no_answer("gdb ended before it had written one")
     try:
-        return _answer(json.loads(output[begin + len(_BEGIN) : end]))
+        data = json.loads(record)
+        answer = _answer(data)
+        return _with_python(answer, _record(output, _PYTHON)) if data["python"] else answer
     # A JSON text may nest deeper than Python's stack, and hold numbers longer than int() takes (a ValueError).
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _no_answer(f"it is not well-formed ({type(error).__name__})") from error
+
+
+def _record(output: bytes, mark: bytes) -> bytes | None:
+    begin = output.rfind(mark)
+    end = output.find(_END, begin)
+    return None if begin < 0 or end < 0 or end - begin > _LARGEST else output[begin + len(mark) : end]
 
 
 def _no_answer(why: str) -> InputError:
@@ -124,6 +146,20 @@ def _answer(data: Any) -> Answer:
         _list(data["disassembly"], lambda each: Instruction(_address(each["address"]), _text(each["text"]))),
         why and Why(_text(why["kind"]), _text(why["sentence"]), _list(why["evidence"], _text)),
     )
+
+
+def _with_python(answer: Answer, record: bytes | None) -> Answer:
+    """The same with the Python stacks, which gdb may have died of."""
+    if record is None:
+        return replace(answer, python_missing="gdb ended while they were read")
+    data = json.loads(record)
+    found = dict(_list(data["threads"], lambda each: (_number(each["tid"]), _list(each["frames"], _python_frame))))
+    threads = tuple(replace(thread, python=found.get(thread.tid, ())) for thread in answer.threads)
+    return replace(answer, threads=threads, python_missing=_maybe(data["error"], _text))
+
+
+def _python_frame(data: Any) -> PythonFrame:
+    return PythonFrame(_text(data["function"]), _text(data["file"]), _number(data["line"]), data["entry"] is True)
 
 
 def _stack(data: Any) -> Stack:

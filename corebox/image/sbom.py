@@ -44,6 +44,13 @@ _PROJECTS = (
     _Project("cpython", "PSF-2.0", r"python/.*|lib/libpython.*"),
     _Project("ncurses", "X11-distribute-modifications-variant", r"share/terminfo/.*|lib/lib(ncurses|tinfo|panel).*"),
     _Project("gcc", "GPL-3.0-or-later WITH GCC-exception-3.1", r"lib/lib(gcc_s|stdc\+\+)\..*"),
+    _Project("libstdc++-printers", "GPL-3.0-or-later", r"share/libstdcxx/.*"),
+    # With what its wheel brings along, elfutils and zstd, whose names auditwheel gave a digest.
+    _Project(
+        "pystack",
+        "Apache-2.0 AND (GPL-2.0-or-later OR LGPL-3.0-or-later) AND BSD-3-Clause",
+        r"share/pystack/.*|lib/lib\w+(-\d+)?-[0-9a-f]{8}\..*",
+    ),
     _Project("libffi", "MIT", r"lib/libffi\..*"),
     _Project("expat", "MIT", r"lib/libexpat\..*"),
     _Project("zlib", "Zlib", r"lib/libz\..*"),
@@ -96,11 +103,10 @@ def _origin(project: _Project, package: Package | None, debugger: Debugger) -> _
         qualifiers = {"arch": "source", "distro": f"{package.distribution}-{package.release}"}
         where = (package.family, package.distribution, package.name, package.version)
         return {"version": package.version, "purl": PackageURL(*where, qualifiers=qualifiers)}
-    version = {"corebox": __version__, "gdb": debugger.gdb_version, "cpython": debugger.python_version}.get(
-        project.name
-    )
-    if project.name == "gdb" and debugger.from_pypi:
-        return {"version": version, "purl": PackageURL("pypi", None, "gdb-for-pwndbg", version)}
+    version = {**debugger.versions(), "cpython": debugger.python_version}.get(project.name)
+    wheel = {"gdb": "gdb-for-pwndbg" if debugger.from_pypi else None, "pystack": "pystack"}.get(project.name)
+    if wheel:
+        return {"version": version, "purl": PackageURL("pypi", None, wheel, version)}
     return {"version": version, "purl": PackageURL("generic", None, project.name, version)}
 
 

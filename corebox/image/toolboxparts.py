@@ -8,8 +8,8 @@ import re
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from corebox import __version__
@@ -62,6 +62,8 @@ class Debugger:
         stdlib: folder of the standard library; ``dynload`` of its extension modules.
         interpreter: a Python of the very same version, to compile with.
         from_pypi: whether it is the one of the PyPI package ``gdb-for-pwndbg``.
+        packages: folders of further Python packages for use in gdb, by their place in the toolbox.
+        pystack: version of the one that reads Python's stacks, if it is there.
     """
 
     gdb: Path
@@ -74,27 +76,33 @@ class Debugger:
     python_version: str
     interpreter: tuple[str, ...]
     from_pypi: bool = False
+    packages: Mapping[str, Path] = field(default_factory=dict)
+    pystack: str | None = None
 
     def versions(self) -> dict[str, str]:
         """What the toolbox will say of itself."""
-        return {"corebox": __version__, "gdb": self.gdb_version, "python": self.python_version}
+        pystack = {"pystack": self.pystack} if self.pystack else {}
+        return {"corebox": __version__, "gdb": self.gdb_version, "python": self.python_version, **pystack}
 
     def big_files(self) -> list[Path]:
         """The files whose change makes another toolbox."""
         libpython = [self.libpython] if self.libpython else []
-        return [self.gdb, *libpython, self.package / "__init__.py", self.stdlib / "os.py"]
+        packages = [folder / "__init__.py" for folder in self.packages.values()]
+        return [self.gdb, *libpython, self.package / "__init__.py", self.stdlib / "os.py", *packages]
 
 
 def find_debugger() -> Debugger:
-    """The gdb of the PyPI package ``gdb-for-pwndbg``, which is built for the Python that runs us.
+    """The gdb of the PyPI package ``gdb-for-pwndbg``, which is built for the Python that runs us; pystack is, too.
 
     Raises:
         HostError: ``no-gdb`` or ``no-libpython``.
     """
     spec = importlib.util.find_spec("gdb_for_pwndbg")
     package = importlib.util.find_spec("gdb")
-    if spec is None or spec.origin is None or package is None or package.origin is None:
-        raise HostError("no-gdb", "the Python package gdb-for-pwndbg is missing", "pip install gdb-for-pwndbg")
+    pystack = importlib.util.find_spec("pystack")
+    if not (spec and spec.origin and package and package.origin and pystack and pystack.origin):
+        message = "the Python package gdb-for-pwndbg or pystack is missing"
+        raise HostError("no-gdb", message, "pip install gdb-for-pwndbg pystack")
     vendored = Path(spec.origin).parent / "_vendor"
     return Debugger(
         gdb=vendored / "bin/gdb",
@@ -107,7 +115,15 @@ def find_debugger() -> Debugger:
         python_version=".".join(map(str, sys.version_info[:3])),
         interpreter=(sys.executable, "-s", "-S", "-B"),
         from_pypi=True,
+        packages={**_find_printers(), "share/pystack/pystack": Path(pystack.origin).parent},
+        pystack=importlib.metadata.version("pystack"),
     )
+
+
+def _find_printers() -> dict[str, Path]:
+    """The pretty-printers of GCC's C++ library, if this machine has them; the newest."""
+    folders = sorted(Path("/usr/share").glob("gcc*/python/libstdcxx"))
+    return {"share/libstdcxx/libstdcxx": folders[-1]} if folders else {}
 
 
 def _find_libpython() -> Path:
@@ -144,6 +160,7 @@ def find_gdb(path: Path) -> Debugger:
         dynload=Path(facts["dynload"]),
         python_version=version,
         interpreter=_interpreter(path, version, facts["prefix"]),
+        packages=_find_printers(),
     )
 
 
@@ -191,11 +208,17 @@ def gather_entries(debugger: Debugger, ours: Path, work: Path) -> list[Entry]:
         work: an empty directory for compiled files, which the members then refer to.
     """
     version = "python" + debugger.python_version.rpartition(".")[0]
-    modules = [path for path in sorted(debugger.dynload.glob("*.so")) if not _MODULES_LEFT_OUT.match(path.name)]
+    modules = {
+        f"python/lib/{version}/lib-dynload/{path.name}": path
+        for path in sorted(debugger.dynload.glob("*.so"))
+        if not _MODULES_LEFT_OUT.match(path.name)
+    }
+    for name, folder in debugger.packages.items():
+        modules.update((f"{name}/{path.name}", path) for path in sorted(folder.glob("*.so")))
     return [
         _file("bin/gdb", debugger.gdb, 0o755),
-        *_libraries(debugger, modules),
-        *(_file(f"python/lib/{version}/lib-dynload/{path.name}", path) for path in modules),
+        *_libraries(debugger, modules.values()),
+        *(_file(name, path) for name, path in modules.items()),
         *_compiled(debugger, version, ours / "gdbside", work),
         *_tree("share/gdb", debugger.data, leave_out=("auto-load", "guile", "python", "system-gdbinit")),
         *_terminals(),
@@ -272,6 +295,7 @@ def _compiled(debugger: Debugger, version: str, gdbside: Path, work: Path) -> It
         (debugger.stdlib, f"python/lib/{version}", False),
         (debugger.package, "share/gdb/python/gdb", True),
         (gdbside, "share/corebox", True),
+        *((folder, name, True) for name, folder in debugger.packages.items()),
     ):
         for path in _sources(folder):
             relative = path.relative_to(folder)

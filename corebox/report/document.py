@@ -7,6 +7,7 @@ from typing import Any
 
 from corebox.bundle import Manifest, ModuleEntry
 from corebox.debugger import Answer, Frame, Stack
+from corebox.report.python import PlacedPython, place_python
 
 #: What the files at hand tell about a module: functions, files, lines and types; functions' names; exported names only.
 FULL, MINIMAL, NONE = "full", "minimal", "none"
@@ -59,6 +60,7 @@ class ThreadGroup:
     threads: tuple[Stack, ...]
     frames: tuple[PlacedFrame, ...]
     end: str | None
+    python: tuple[PlacedPython, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A group of ``schema/report-1.schema.json``."""
@@ -67,6 +69,7 @@ class ThreadGroup:
             "threads": [{"number": each.number, "tid": each.tid, "name": each.name} for each in self.threads],
             "frames": [each.to_json() for each in self.frames],
             "end": self.end,
+            **({"python": [each.to_json() for each in self.python]} if self.python else {}),
         }
 
 
@@ -114,6 +117,7 @@ class Report:
             ],
             "symbols": [{"path": module.path, "symbols": symbols} for module, symbols in modules],
             "manifest": self.manifest.to_json(),
+            **({"python_missing": self.answer.python_missing} if self.answer.python_missing else {}),
         }
 
 
@@ -121,15 +125,19 @@ def group_threads(stacks: Sequence[Stack], modules: Sequence[ModuleEntry]) -> tu
     """The first thread, which crashed, then the others by equal stacks, the most frequent first."""
     groups: dict[object, list[Stack]] = {}
     for stack in stacks[1:]:
-        groups.setdefault((tuple((frame.pc, frame.kind) for frame in stack.frames), stack.end), []).append(stack)
+        groups.setdefault(_key(stack), []).append(stack)
     others = sorted(groups.values(), key=lambda group: -len(group))
     return tuple(_groups([[stacks[0]], *others] if stacks else [], modules))
+
+
+def _key(stack: Stack) -> object:
+    return tuple((frame.pc, frame.kind) for frame in stack.frames), stack.python, stack.end
 
 
 def _groups(groups: Iterable[list[Stack]], modules: Sequence[ModuleEntry]) -> Iterator[ThreadGroup]:
     for index, group in enumerate(groups):
         frames = tuple(_placed(frame, modules) for frame in group[0].frames)
-        yield ThreadGroup(index == 0, tuple(group), frames, group[0].end)
+        yield ThreadGroup(index == 0, tuple(group), frames, group[0].end, place_python(group[0]))
 
 
 def _placed(frame: Frame, modules: Sequence[ModuleEntry]) -> PlacedFrame:

@@ -20,6 +20,9 @@ def text_lines(report: Report) -> Iterator[str]:
     for group in report.groups:
         yield ""
         yield from _group_lines(group)
+    if report.answer.python_missing:
+        yield ""
+        yield f"Python runs in it, but its stacks cannot be told: {report.answer.python_missing}"
     yield from _registers(report)
     yield from _disassembly(report)
     yield ""
@@ -40,8 +43,10 @@ def _group_lines(group: ThreadGroup) -> Iterator[str]:
         yield f"  #{index:<3} {_frame(frame)}"
         for each in frame.frame.locals:
             yield f"         {each.name} = {each.value}"
+        yield from (f"       py {each.text}" for each in group.python if each.native == index)
     if group.end:
         yield f"  the stack ends here: {group.end}"
+    yield from (f"       py {each.text}" for each in group.python if each.native is None)
 
 
 def _frame(frame: PlacedFrame) -> str:

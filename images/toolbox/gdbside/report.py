@@ -4,13 +4,16 @@ gdb's own Python API only, never the text that its commands print. Everything is
 endless stacks, values and names. Addresses are "0x" strings; what cannot be read is left out or None.
 """
 
+import faulthandler
 import json
 import os
 
 import gdb
+import pystacks
 import why
 
-BEGIN, END = "\x1ecorebox-answer ", "\x1e\n"
+BEGIN, PYTHON, END = "\x1ecorebox-answer ", "\x1ecorebox-python ", "\x1e\n"
+LONGEST_PYSTACK = 60  # seconds
 MOST_THREADS, MOST_FRAMES = 1024, 128
 FRAMES_WITH_VALUES, MOST_VALUES, LONGEST_VALUE = 24, 24, 240
 LONGEST_TEXT = 1024
@@ -153,24 +156,52 @@ def collect():
     """The whole answer."""
     crashed = gdb.selected_thread()
     if crashed is None:
-        return {"version": 1, "threads": [], "registers": [], "disassembly": [], "why": None}
+        return {"version": 1, "threads": [], "registers": [], "disassembly": [], "why": None, "python": False}
     return {
         "version": 1,
         "threads": threads(crashed),
         "registers": registers(),
         "disassembly": disassembly(),
         "why": cause(),
+        "python": pystacks.is_python(),
     }
 
 
-def answer():
-    """Write the answer to the standard output past gdb's pager and filters."""
-    gdb.execute("set width 0")
-    line = BEGIN + json.dumps(collect()) + END
+def python_stacks():
+    """The stacks of all Python threads, the innermost frame first, or why they cannot be told."""
+    try:
+        found = pystacks.stacks()
+    except RuntimeError as error:
+        return {"error": text(error), "threads": []}
+    return {"error": None, "threads": [{"tid": tid, "frames": list(map(python_frame, each))} for tid, each in found]}
+
+
+def python_frame(frame):
+    """A Python frame; its names are as bounded as all others."""
+    return {
+        "function": text(frame.function),
+        "file": text(frame.file),
+        "line": max(0, frame.line),
+        "entry": frame.entry,
+    }
+
+
+def write(mark, facts):
+    """Write facts to the standard output past gdb's pager and filters."""
     gdb.flush()
-    data = line.encode("ascii")
+    data = (mark + json.dumps(facts) + END).encode("ascii")
     while data:
         data = data[os.write(1, data) :]
+
+
+def answer():
+    """Write the answer, then what is read natively: a hostile core may crash or hang that, and gdb with it."""
+    gdb.execute("set width 0")
+    write(BEGIN, collect())
+    if pystacks.is_python():
+        faulthandler.dump_traceback_later(LONGEST_PYSTACK, exit=True, file=2)
+        write(PYTHON, python_stacks())
+        faulthandler.cancel_dump_traceback_later()
 
 
 if __name__ == "__main__":

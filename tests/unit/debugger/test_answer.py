@@ -18,6 +18,7 @@ GOOD: dict[str, Any] = {
     "registers": [{"name": "rip", "value": "0x1149"}],
     "disassembly": [{"address": "0x1149", "text": "ud2"}],
     "why": {"kind": "trap", "sentence": "A trap", "evidence": ["ud2"]},
+    "python": False,
 }
 
 
@@ -63,3 +64,31 @@ def test_what_is_no_answer_is_refused(output: bytes) -> None:
 def test_texts_are_cut() -> None:
     answer = parse_answer(framed(changed(disassembly=[{"address": "0x1", "text": "x" * 10_000}])))
     assert len(answer.disassembly[0].text) == 4096
+
+
+PYTHON = {"tid": 7, "frames": [{"function": "main", "file": "x.py", "line": 3, "entry": True}]}
+
+
+def with_python(record: Any) -> bytes:
+    mark = b"\x1ecorebox-python " + json.dumps(record).encode() + b"\x1e\n"
+    return framed(changed(python=True)) + mark
+
+
+def test_python_stacks_join_their_threads() -> None:
+    answer = parse_answer(with_python({"error": None, "threads": [PYTHON, {**PYTHON, "tid": 99}]}))
+    (frame,) = answer.threads[0].python
+    assert (frame.function, frame.file, frame.line, frame.entry) == ("main", "x.py", 3, True)
+    assert answer.python_missing is None
+
+
+def test_a_gdb_that_died_of_the_python_stacks_has_told_the_rest() -> None:
+    answer = parse_answer(framed(changed(python=True)))
+    assert answer.threads[0].frames[0].function == "main"
+    assert answer.python_missing == "gdb ended while they were read"
+
+
+@pytest.mark.parametrize("line", [-1, 1 << 63, "3", None])
+def test_python_frames_are_as_hostile_as_all(line: object) -> None:
+    bad = {**PYTHON, "frames": [{"function": "f", "file": "x", "line": line, "entry": True}]}
+    with pytest.raises(InputError):
+        parse_answer(with_python({"error": None, "threads": [bad]}))
