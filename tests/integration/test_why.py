@@ -7,9 +7,12 @@ import pytest
 
 from tests.support.crashes import compile_cxx
 from tests.support.lab import Lab
+from tests.support.programs import FAULTS_FLAGS
+from tests.support.site import Site
 
 SOURCE = Path(__file__).parents[1] / "programs" / "faults" / "faults.cc"
 
+GETPPID = 110  # on x86-64 (asm/unistd_64.h)
 #: How it dies, the sentence, and a part of the evidence.
 FAULTS = {
     "null-read": ("A null pointer was used", "rdi = 0x0"),
@@ -30,13 +33,28 @@ FAULTS = {
     "divide": ("An integer was divided by zero, or the quotient did not fit", "= 0x0"),
     "trap": ("A trap that the compiler or the program put there", "ud2"),
     "killed": ("sent signal 11; nothing crashed here", "si_code 0"),
+    "raised": ("The program sent itself signal 5", "si_code -6"),
+    "pure-virtual": ("A virtual function was called that the object, half made", "__cxa_pure_virtual is on the stack"),
+    "terminate": ("told to terminate; no exception was found in flight", "std::terminate is on the stack"),
+    "invalid-free": ("The heap is corrupted: free(): invalid pointer", "__abort_msg"),
+    "fortify": ("A string function would have overrun its buffer", "__abort_msg: *** buffer overflow detected ***"),
+    "library-check": ("A check of the C++ library failed", "std::__glibcxx_assert_fail is on the stack"),
+    "unmapped": ("A pointer to 0x", ": nothing is mapped there"),
+    "illegal": ("The processor does not know the instruction", "instruction at 0x"),
+    "float-divide": ("A floating-point operation trapped: a division by zero", "div"),
+    "forbidden": (f"System call {GETPPID} was refused by a filter", "instruction at 0x"),
 }
+#: What the C and the C++ library of the machine have a part in.
+OF_THE_LIBRARIES = (
+    "stack-overflow", "abort", "assert", "double-free", "invalid-free", "smash", "fortify", "throw", "throw-int",
+    "bad-alloc", "pure-virtual", "library-check",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program, without debug information of its own."""
-    return compile_cxx(SOURCE, tmp_path_factory.mktemp("faults") / "faults", "-O1", "-fstack-protector-all")
+    return compile_cxx(SOURCE, tmp_path_factory.mktemp("faults") / "faults", *FAULTS_FLAGS)
 
 
 def die(program: Path, *words: str) -> Path:
@@ -58,11 +76,29 @@ def bundle(faults: Path, lab: Lab) -> Path:
 
 @pytest.mark.parametrize("words", [(name,) for name in FAULTS] + [("stack-overflow", "thread"), ("throw", "thread")])
 def test_the_kind_of_a_fault(words: tuple[str, ...], faults: Path, bundle: Path, lab: Lab) -> None:
-    sentence, evidence = FAULTS[words[0]]
     said = lab.gdb(bundle, "bubblewrap", "echo answer:\\n", "corebox why", options=["-c", die(faults, *words)]).output
+    check(words[0], said)
+
+
+def check(name: str, said: str) -> None:
+    sentence, evidence = FAULTS[name]
     first, *others = said.partition("answer:\n")[2].splitlines()
     assert sentence in first
     assert evidence in "\n".join(others)
+
+
+@pytest.fixture(scope="module")
+def site_bundle(site: Site, zipapp: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A crash in the site, with whose files the others there are opened."""
+    out = tmp_path_factory.mktemp(site.suite) / "faults.corebox"
+    assert site.gather_inside(site.crash_faults("abort"), zipapp, out) == 0
+    return out
+
+
+@pytest.mark.parametrize("name", OF_THE_LIBRARIES)
+def test_the_kind_of_a_fault_on_another_machine(name: str, site: Site, site_bundle: Path, lab: Lab) -> None:
+    core = site.crash_faults(name).core
+    check(name, lab.gdb(site_bundle, "bubblewrap", "echo answer:\\n", "corebox why", options=["-c", core]).output)
 
 
 def test_in_each_engine(engine: str, bundle: Path, lab: Lab) -> None:

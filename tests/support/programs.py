@@ -14,6 +14,8 @@ REPOSITORY = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("COREBOX_TEST_CACHE", Path.home() / ".cache" / "corebox-tests"))
 LOCK = REPOSITORY / "requirements" / "run.txt"
 FOLDER = Path(__file__).parents[1] / "programs"
+#: How the program that dies in many ways is compiled.
+FAULTS_FLAGS = ("-O1", "-fstack-protector-all", "-D_FORTIFY_SOURCE=2", "-D_GLIBCXX_ASSERTIONS")
 
 
 def python36() -> str:

@@ -76,6 +76,18 @@ class Site:
         assert len(cores) == 1, f"{command} left {cores}: {result.stderr}"
         return Crash(cores[0], executable)
 
+    def crash_faults(self, name: str) -> Crash:
+        """Crash the program of tests/programs/faults in the way of this name, built when its source is new here."""
+        words = ["g++ -g -std=c++17 -pthread", *programs.FAULTS_FLAGS, "-o /opt/faults /usr/src/faults/faults.cc"]
+        source = programs.FOLDER / "faults"
+        mark = " ".join(words) + hashlib.sha256((source / "faults.cc").read_bytes()).hexdigest()
+        built = self.root / "opt" / "faults.built-from"
+        if not built.exists() or built.read_text() != mark:
+            self.put(source, "/usr/src/faults")
+            self.run(" ".join(words))
+            built.write_text(mark)
+        return self.crash(f"/opt/faults {name}", "/opt/faults")
+
     def crash_pipeline(self) -> Crash:
         """Crash the C++ program of tests/programs/pipeline, built when its source is new here."""
         sources = programs.FOLDER / "pipeline"

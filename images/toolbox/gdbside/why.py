@@ -11,6 +11,7 @@ import gdb
 
 # siginfo's si_code (sigaction(2)); positive ones come from the kernel, SI_KERNEL without an address.
 SI_KERNEL, SEGV_MAPERR, SEGV_ACCERR, BUS_ADRERR, FPE_INTDIV, FPE_INTOVF = 0x80, 1, 2, 2, 1, 2
+_FLOATING = {3: "a division by zero", 4: "an overflow", 5: "an underflow", 6: "an inexact result", 7: "an invalid one"}
 # mmap_min_addr keeps this much free at the bottom, and a member of a null structure is hardly farther away.
 NULL_REGION = 0x10000
 # gcc probes a large frame page by page; without probes a frame may reach this far below the stack.
@@ -30,13 +31,14 @@ class Fault:
         self.frame = gdb.newest_frame()
         self.mask = (1 << 8 * self.core.word) - 1
         self.counter = int(self.frame.pc()) & self.mask
-        self.stack = self._register("sp")
+        self.stack = self.register("sp")
         info = _siginfo()
         self.signal, self.code, self.address, self.sender = info
         self.address = None if self.address is None else self.address & self.mask
         self.names = _names(self.frame)
 
-    def _register(self, name):
+    def register(self, name):
+        """Its value, or None if the machine has no such register."""
         try:
             return int(self.frame.read_register(name)) & self.mask
         except (ValueError, gdb.error):
@@ -44,7 +46,8 @@ class Fault:
 
     def runs(self, *names):
         """The innermost frame of one of these functions, or None."""
-        return next((name for name in self.names if name in names), None)
+        plain = (name.partition("(")[0] for name in self.names)  # without debug information C++ has its parameters
+        return next((name for name in plain if name in names), None)
 
     def instruction(self):
         """The instruction that was to run, or "" if its bytes are not in the core."""
@@ -56,7 +59,7 @@ class Fault:
     def registers(self):
         """Name and value of the registers that the instruction names."""
         for name in dict.fromkeys(_REGISTER.findall(self.instruction())):
-            value = self._register(name)
+            value = self.register(name)
             if value is not None:
                 yield name, value
 
@@ -113,14 +116,28 @@ def sent(fault):
     """si_code of kill(2), tgkill(2) and sigqueue(3) is not positive; abort(3) sends itself SIGABRT."""
     if fault.code is None or fault.code > 0 or fault.signal == 6:
         return None
-    name = f"signal {fault.signal}"
     evidence = [f"si_code {fault.code}: sent by a process, not by the processor"]
-    return "sent-signal", f"Process {fault.sender} sent {name}; nothing crashed here", evidence
+    if fault.sender == gdb.selected_inferior().pid:
+        return "raised", f"The program sent itself signal {fault.signal}", evidence
+    return "sent-signal", f"Process {fault.sender} sent signal {fault.signal}; nothing crashed here", evidence
+
+
+def pure_virtual(fault):
+    """The entry of a pure virtual function in a vtable is one of these (Itanium C++ ABI, 3.2.6)."""
+    called = fault.runs("__cxa_pure_virtual", "__cxa_deleted_virtual")
+    sentence = "A virtual function was called that the object, half made or half gone, does not have"
+    return called and ("pure-virtual-call", sentence, [f"{called} is on the stack"])
+
+
+def library_check(fault):
+    """With _GLIBCXX_ASSERTIONS GCC's C++ library checks indexes and the like, prints what is wrong, and aborts."""
+    failed = fault.runs("std::__glibcxx_assert_fail", "std::__replacement_assert")
+    return failed and ("assertion", "A check of the C++ library failed", [f"{failed} is on the stack"])
 
 
 def exception(fault):
     """C++ calls std::terminate, whose default handler aborts, when an exception finds no handler."""
-    if fault.signal != 6 or not fault.runs("std::terminate()", "std::terminate", "__cxxabiv1::__terminate"):
+    if fault.signal != 6 or not fault.runs("std::terminate", "__cxxabiv1::__terminate"):
         return None
     found = cxx.thrown(fault.stack, fault.core)
     evidence = ["std::terminate is on the stack"]
@@ -270,7 +287,8 @@ def arithmetic(fault):
         return None
     if fault.code in (FPE_INTDIV, FPE_INTOVF):
         return "division-by-zero", "An integer was divided by zero, or the quotient did not fit", _evidence(fault)
-    return "floating-point", f"A floating-point operation trapped (si_code {fault.code})", _evidence(fault)
+    what = _FLOATING.get(fault.code, "an operation that failed")
+    return "floating-point", f"A floating-point operation trapped: {what}", _evidence(fault)
 
 
 def trap(fault):
@@ -283,13 +301,17 @@ def trap(fault):
 
 
 def filtered(fault):
-    """seccomp(2) refused a system call."""
-    return ("bad-system-call", "A system call was refused", _evidence(fault)) if fault.signal == 31 else None
+    """seccomp(2) refused a system call, whose number Linux and gdb keep in these registers."""
+    if fault.signal != 31:
+        return None
+    number = next(filter(None, map(fault.register, ("orig_rax", "orig_eax", "x8"))), None)
+    called = "A system call" if number is None else f"System call {number}"
+    return "bad-system-call", f"{called} was refused by a filter (seccomp)", _evidence(fault)
 
 
 KINDS = (
-    sent, exception, rust_panic, go_panic, aborted, stack_overflow, bad_call, null_dereference, non_canonical,
-    no_rights, bus_error, bad_pointer, arithmetic, trap, filtered,
+    sent, pure_virtual, library_check, exception, rust_panic, go_panic, aborted, stack_overflow, bad_call,
+    null_dereference, non_canonical, no_rights, bus_error, bad_pointer, arithmetic, trap, filtered,
 )  # fmt: skip
 
 

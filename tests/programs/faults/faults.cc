@@ -1,17 +1,22 @@
 // Dies in the way that its first argument names, in a thread of its own if the second is "thread".
 #include <cassert>
+#include <cfenv>
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <functional>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <map>
 #include <new>
 #include <stdexcept>
 #include <string>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -43,9 +48,8 @@ const char message[] = "constant";
 }
 
 [[gnu::noinline]] void smash(const char *text) {
-    char small[8];
-    strcpy(small, text);
-    printf("%s\n", small);
+    volatile char small[8];
+    for (int at = 0; text[at]; ++at) small[at] = text[at];
 }
 
 [[gnu::noinline]] void truncated_file() {
@@ -66,6 +70,61 @@ const char message[] = "constant";
     free(wall);
 }
 
+struct Shape {
+    Shape() { draw(); }
+    void draw() { paint(); }
+    virtual void paint() = 0;
+};
+
+struct Circle : Shape {
+    void paint() override { zero = 1; }
+};
+
+[[gnu::noinline]] void unmapped() {
+    void *page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    munmap(page, 4096);
+    zero = *static_cast<volatile int *>(page);
+}
+
+// seccomp(2): kill the process at getppid.
+[[gnu::noinline]] void forbidden() {
+    sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    sock_fprog filter = {4, program};
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+    syscall(SYS_getppid);
+}
+
+[[gnu::noinline]] void overlong_copy() {
+    char small[8];
+    snprintf(small, 1000 + zero, "%s", message);
+    printf("%s\n", small);
+}
+
+[[gnu::noinline]] void beyond_the_end() {
+    std::vector<int> few(3);
+    zero = few[3 + zero];
+}
+
+[[gnu::noinline]] void float_divide() {
+    feenableexcept(FE_DIVBYZERO);
+    volatile double one = 1;
+    volatile double quotient = one / zero;
+    (void)quotient;
+}
+
+[[gnu::noinline, gnu::optimize("O0")]] void among_containers() {
+    std::string words = "an order";
+    std::vector<int> numbers{1, 2, 3};
+    std::map<std::string, int> amounts{{"screws", 40}, {"nails", 7}};
+    numbers[0] = null_read(no_order);
+}
+
 const std::map<std::string, std::function<void()>> faults = {
     {"null-read", [] { printf("%d\n", null_read(no_order)); }},
     {"null-call", [] { no_handler(); }},
@@ -84,7 +143,18 @@ const std::map<std::string, std::function<void()>> faults = {
     {"truncated-file", truncated_file},
     {"divide", [] { zero = 1000 / zero; }},
     {"trap", [] { __builtin_trap(); }},
-    {"killed", [] { kill(getpid(), SIGSEGV); pause(); }},
+    {"containers", among_containers},
+    {"pure-virtual", [] { Circle(); }},
+    {"terminate", [] { std::thread(pause).~thread(); }},
+    {"invalid-free", [] { free(reinterpret_cast<void *>(0x10 + reinterpret_cast<unsigned long>(malloc(4000)))); }},
+    {"fortify", overlong_copy},
+    {"library-check", beyond_the_end},
+    {"unmapped", unmapped},
+    {"illegal", [] { asm volatile(".byte 0x0f, 0x04"); }},
+    {"raised", [] { raise(SIGTRAP); }},
+    {"float-divide", float_divide},
+    {"forbidden", forbidden},
+    {"killed", [] { if (!fork()) _exit(kill(getppid(), SIGSEGV)); pause(); }},
 };
 
 }  // namespace
