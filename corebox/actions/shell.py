@@ -5,15 +5,27 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from corebox.actions.build import image_of, symbols_of
+from corebox.actions.history import lent_history
 from corebox.actions.subject import Subject
 from corebox.bundle.prove import compare_build_ids
 from corebox.coredump import debug_path, open_core, read_elf
-from corebox.debugger import CORE, DEBUG, ENVIRONMENT, GDBSIDE, REPLACED_EXECUTABLE, SCRIPT, TOOLBOX, gdb_command
+from corebox.debugger import (
+    CORE,
+    DEBUG,
+    ENVIRONMENT,
+    GDBSIDE,
+    READ_USER_GDBINIT,
+    REPLACED_EXECUTABLE,
+    SCRIPT,
+    TOOLBOX,
+    USER_GDBINIT,
+    gdb_command,
+)
 from corebox.engine import Engine, Mount, Sandbox, choose_engine
 from corebox.errors import InputError
 from corebox.gather.collect import check_executable
@@ -36,6 +48,8 @@ class ShellOptions:
         customer_code: load the customer's auto-load scripts and libthread_db.
         script: a file of ours that gdb is to find at ``SCRIPT`` with the same suffix.
         symbols: folders with debug files, in addition to those of the image.
+        gdbinit: a file of the user's with gdb commands, run before the core is opened.
+        typed_at: somebody types commands, which are kept for the next session on the same crash.
     """
 
     core: Path | None = None
@@ -45,6 +59,8 @@ class ShellOptions:
     customer_code: bool = True
     script: Path | None = None
     symbols: tuple[Path, ...] = ()
+    gdbinit: Path | None = None
+    typed_at: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +90,7 @@ def prepare_session(
         raise InputError("no-core", "the bundle was made without its core", "give the core: corebox shell -c CORE ...")
     inside, executable = _executable(opened, options)
     notices = tuple(_notices(core, executable, options))
-    with store.workplace() as work:
+    with store.workplace() as work, ExitStack() as lasting:
         mounts = [
             Mount(opened.toolbox, TOOLBOX),
             Mount(_gdbside(work), GDBSIDE),
@@ -88,14 +104,17 @@ def prepare_session(
             mounts.append(Mount(_readable(options.executable, engine, work), REPLACED_EXECUTABLE))
         if options.script:
             mounts.append(Mount(_readable(options.script, engine, work), SCRIPT + options.script.suffix))
+        if options.gdbinit:
+            mounts.append(Mount(_readable(options.gdbinit, engine, work), USER_GDBINIT))
+        if options.typed_at:
+            mounts += lasting.enter_context(lent_history(store, opened.identity, work))
         found = symbols_of(opened.manifest, options.symbols)
         for build_id, path in found.items():
             mounts.append(Mount(_readable(path, engine, work), f"{DEBUG}/{debug_path(build_id)}"))
         environment = {**ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb")}
+        arguments = [*(READ_USER_GDBINIT if options.gdbinit else ()), *options.gdb_arguments]
         sandbox = Sandbox(opened.root, tuple(mounts), environment)
-        command = gdb_command(
-            inside, options.gdb_arguments, customer_code=options.customer_code, more_symbols=bool(found)
-        )
+        command = gdb_command(inside, arguments, customer_code=options.customer_code, more_symbols=bool(found))
         yield Session(engine, sandbox, tuple(command), notices)
 
 

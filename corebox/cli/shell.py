@@ -9,6 +9,7 @@ import click
 from corebox.actions.shell import prepare_session
 from corebox.cli import options, output
 from corebox.cli.session import Session, session
+from corebox.debugger import PYTHON_PROMPT
 from corebox.store import Store
 
 
@@ -18,6 +19,8 @@ from corebox.store import Store
 @click.option(
     "-e", "--executable", type=click.Path(path_type=Path), metavar="EXE", help="Another executable, e.g. unstripped."
 )
+@click.option("--gdbinit", type=click.Path(path_type=Path), metavar="FILE", help="gdb commands of yours to begin with.")
+@click.option("--python", is_flag=True, help="A Python prompt that has the module gdb, instead of gdb's own.")
 @session
 @click.argument("gdb_arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
@@ -26,6 +29,8 @@ def command(
     subject: str,
     core: Path | None,
     executable: Path | None,
+    gdbinit: Path | None,
+    python: bool,
     gdb_arguments: tuple[str, ...],
 ) -> int:
     """Open gdb on a crash, in a sandbox without network, with nothing of this machine in it.
@@ -33,9 +38,16 @@ def command(
     A bundle is built first if need be. What follows -- goes to gdb: corebox shell crash.corebox -- -batch -ex bt
     """
     store = Store.default()
-    chosen = replace(session.options, core=core, executable=executable, gdb_arguments=gdb_arguments)
+    tty = sys.stdin.isatty() and sys.stdout.isatty()
+    chosen = replace(
+        session.options,
+        core=core,
+        executable=executable,
+        gdbinit=gdbinit,
+        typed_at=tty,
+        gdb_arguments=(*gdb_arguments, *(PYTHON_PROMPT if python else ())),
+    )
     with prepare_session(store, session.find(store, subject), chosen, output.progress()) as opened:
         for notice in opened.notices:
             output.note(f"note: {notice}")
-        tty = sys.stdin.isatty() and sys.stdout.isatty()
         return opened.engine.attach(opened.sandbox, opened.command, tty)

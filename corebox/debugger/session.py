@@ -16,6 +16,13 @@ REPLACED_EXECUTABLE = "/.corebox/executable"
 SCRIPT = "/.corebox/script"
 DEBUG = "/.corebox/symbols"
 SCRATCH = "/.corebox/tmp"
+USER_GDBINIT = "/.corebox/user.gdbinit"
+HISTORY, HISTORY_PIPE = "/.corebox/history", "/.corebox/history.pipe"
+
+#: What makes gdb a Python prompt, after the banner; leaving it ends gdb (gdb manual, "Python Commands").
+PYTHON_PROMPT = ("-ex", "python greet()", "-ex", "set pagination off", "-ex", "python-interactive", "-ex", "quit")
+#: Commands of the user's own, read when ours have been and before the core is opened.
+READ_USER_GDBINIT = ("-ix", USER_GDBINIT)
 
 # gdb(1): the environment is all that gdb and its Python see.
 ENVIRONMENT = {
@@ -84,6 +91,8 @@ def gdbinit(libthread_db: Iterable[str], scripts: Iterable[str]) -> str:
         f"set debug-file-directory {_DEBUG_FOLDERS}",
         # The sandbox is what makes running the customer's code acceptable; the path is narrow all the same.
         "set auto-load safe-path " + ":".join(trusted),
+        # The directory for scripts of the customer's gdb; ours looks below its own data directory.
+        "set auto-load scripts-directory /usr/share/gdb/auto-load:/usr/lib/debug",
         "set libthread-db-search-path " + ":".join(thread_folders or ["$sdir"]),
         # The image's root is the customer's root: names from the link map are right as they are.
         "set sysroot /",

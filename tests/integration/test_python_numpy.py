@@ -3,9 +3,13 @@
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from tests.support.documents import validate
 from tests.support.lab import Lab
-from tests.support.programs import HOST_GDB
+from tests.support.programs import FOLDER, HOST_GDB
 from tests.support.site import Crash, Site
 
 
@@ -18,22 +22,92 @@ def mapped_elf_files(crash: Crash, site: Site) -> set[str]:
     return {name for name, path in paths.items() if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"}
 
 
+#: The Python frames of tests/programs/arrays/crash.py, the innermost first; each of its last lines calls the next.
+STACK = ("string_at", "weigh", "<lambda>", "arrange", "<module>")
+SCRIPT = "/usr/src/arrays/crash.py"
+
+
+@pytest.fixture(scope="module")
+def numpy_crash(site: Site) -> Crash:
+    """The Python that died in C."""
+    return site.crash_numpy()
+
+
+@pytest.fixture(scope="module")
+def numpy_bundle(numpy_crash: Crash, site: Site, zipapp: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its bundle."""
+    out = tmp_path_factory.mktemp(site.suite) / "numpy.corebox"
+    assert site.gather_inside(numpy_crash, zipapp, out) == 0
+    return out
+
+
+def line_of(text: str) -> int:
+    """The line of the script that begins so."""
+    lines = (FOLDER / "arrays" / "crash.py").read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if line.strip().startswith(text))
+
+
 def test_every_mapped_elf_file_is_in_the_bundle_and_verified(
-    site: Site, zipapp: Path, lab: Lab, tmp_path: Path
+    site: Site, numpy_crash: Crash, numpy_bundle: Path, lab: Lab
 ) -> None:
-    crash = site.crash_numpy()
     named_by_ldd = len(site.run("ldd /usr/bin/python3").stdout.splitlines())
-    out = tmp_path / "numpy.corebox"
-    assert site.gather_inside(crash, zipapp, out) == 0
-    manifest = lab.done("info", out, "--json").json["manifest"]
+    manifest = lab.done("info", numpy_bundle, "--json").json["manifest"]
     modules = {module["path"]: module["verdict"] for module in manifest["modules"]}
     assert set(modules.values()) == {"verified"}
     assert len(modules) > 20
     assert len(modules) > 3 * named_by_ldd
     assert any("_multiarray_umath" in path for path in modules)
     taken = {file["path"] for file in manifest["files"]}
-    assert mapped_elf_files(crash, site) == set(modules) <= taken
-    assert lab.done("verify", out, "--json").json["ok"]
-    shown = lab.gdb(out, "bubblewrap", "bt").output
+    assert mapped_elf_files(numpy_crash, site) == set(modules) <= taken
+    assert lab.done("verify", numpy_bundle, "--json").json["ok"]
+    shown = lab.gdb(numpy_bundle, "bubblewrap", "bt").output
     for name in ("_ctypes.cpython", "Py_RunMain", "__libc_start_main"):
         assert name in shown, shown
+
+
+@pytest.fixture(scope="module")
+def report(numpy_bundle: Path, lab: Lab) -> Any:
+    """The report of the crash."""
+    document = lab.done("report", numpy_bundle, "--engine", "bubblewrap", "--format", "json").json
+    validate(document, "report")
+    return document
+
+
+def test_the_report_has_the_python_frames_at_the_native_ones(report: Any) -> None:
+    crashed, waiting = report["threads"]
+    python = crashed["python"]
+    assert [each["function"] for each in python] == list(STACK)
+    places = [(each["file"], each["line"]) for each in python[1:]]
+    assert places == [
+        (SCRIPT, line_of("return ctypes")),
+        (SCRIPT, line_of("return sorted")),
+        (SCRIPT, line_of("return sorted")),
+        (SCRIPT, line_of("arrange([8])")),
+    ]
+    runs_in = [crashed["frames"][each["native"]] for each in python]
+    assert {frame["function"] for frame in runs_in} == {"_PyEval_EvalFrameDefault"}
+    evaluators = [at for at, frame in enumerate(crashed["frames"]) if frame["function"] == "_PyEval_EvalFrameDefault"]
+    assert sorted({each["native"] for each in python}) == evaluators, "each call of the evaluator has its frames"
+    # sorted() is C: what its key calls is run by another call of the evaluator than what called it.
+    by_name = {each["function"]: each["native"] for each in python}
+    assert by_name["string_at"] <= by_name["weigh"] <= by_name["<lambda>"] < by_name["arrange"] <= by_name["<module>"]
+    assert waiting["python"][0]["function"] == "wait"
+
+
+def test_text_and_page_have_them_too(numpy_bundle: Path, lab: Lab, tmp_path: Path) -> None:
+    text = lab.done("report", numpy_bundle, "--engine", "bubblewrap").output
+    found = re.findall(r"^ +py (\S+) at (\S+):(\d+)$", text.partition("1 with this stack")[0], re.MULTILINE)
+    assert tuple(function for function, _, _ in found) == STACK
+    assert found[1][1:] == (SCRIPT, str(line_of("return ctypes")))
+    page = lab.done("report", numpy_bundle, "--engine", "bubblewrap", "--format", "html").output
+    assert f"<b>weigh</b> {SCRIPT}:{line_of('return ctypes')}" in page
+    assert "<b>&lt;lambda&gt;</b>" in page
+
+
+def test_the_session_says_the_same(numpy_bundle: Path, lab: Lab, engine: str) -> None:
+    shown = lab.gdb(numpy_bundle, engine, "py-bt", "thread 2", "corebox python").output
+    first, second = shown.split("Traceback (most recent call last):\n")[1:]
+    found = re.findall(r'^  File "(.*)", line (\d+), in (.*)$', first, re.MULTILINE)
+    assert tuple(reversed([function for _, _, function in found])) == STACK
+    assert found[-2] == (SCRIPT, str(line_of("return ctypes")), "weigh")
+    assert re.findall(r", in (.*)$", second, re.MULTILINE)[-1] == "wait"

@@ -9,8 +9,15 @@ import sys
 
 import gdb
 
-HERE = "/.corebox/toolbox/share/corebox"
+sys.path.insert(0, "/.corebox/toolbox/share/corebox")
+
+import cxxprinters
+import history
+import pystacks
+import why
+
 MANIFEST = pathlib.Path("/.corebox/manifest.json")
+MOST_DOUBTFUL = 10
 
 
 def printable(text):
@@ -24,36 +31,65 @@ def manifest():
 
 
 def banner(facts):
-    """The lines that say what crashed and how far the files can be trusted."""
+    """The lines that say what crashed, where, how far the files can be trusted, and what to do next."""
     process, modules = facts["process"], facts["modules"]
     what = process["executable"] or process["name"] or "a program"
     lines = ["{} died of {}".format(what, process["signal_name"] or "an unknown signal")]
     if process["fault_address"]:
         lines[0] += " at address {}".format(process["fault_address"])
-    lines += why_lines()[:1]
+    lines += why_lines()[:1] + where_lines()
     verified = sum(module["verdict"] == "verified" for module in modules)
-    lines.append("{} threads; {} of {} modules verified".format(process["threads"], verified, len(modules)))
-    doubtful = (module for module in modules if module["verdict"] != "verified")
-    lines += ["  {}: {}".format(module["verdict"], module["path"]) for module in doubtful]
+    lines.append(f"{verified} of {len(modules)} modules verified")
+    doubtful = [module for module in modules if module["verdict"] != "verified"]
+    lines += ["  {}: {}".format(module["verdict"], module["path"]) for module in doubtful[:MOST_DOUBTFUL]]
+    if len(doubtful) > MOST_DOUBTFUL:
+        lines.append(f"  and {len(doubtful) - MOST_DOUBTFUL} more")
+    if doubtful:
+        lines.append("  frames in these may be wrong: ask the customer for the file of the build ID in the core")
     if facts["core"]["truncated"]:
         lines.append("the core is truncated: some memory cannot be read")
+    if pystacks.is_python():
+        lines.append('Python runs in it: "py-bt" for its stack')
     lines.append('more: "corebox why" for the evidence, "corebox modules" for files and symbols')
     return lines
 
 
-def why_lines():
-    """What kind of fault it is, then the evidence; nothing if no core is open."""
-    import why  # noqa: PLC0415 - the path to it is not set before
-
+def in_crashed_thread(tell):
+    """The lines of ``tell`` about the innermost frame of the thread that crashed; nothing if no core is open."""
     thread = gdb.selected_thread()
     if thread is None:
         return []
     frame = gdb.selected_frame()
     min(gdb.selected_inferior().threads(), key=lambda each: each.num).switch()
-    found = why.explain()
+    gdb.newest_frame().select()
+    lines = tell()
     thread.switch()
     frame.select()
-    return [found["sentence"], *("  " + line for line in found["evidence"])]
+    return lines
+
+
+def where_lines():
+    """The thread that crashed and its innermost frame."""
+
+    def tell():
+        thread, frame = gdb.selected_thread(), gdb.newest_frame()
+        place = frame.find_sal()
+        source = f" at {place.symtab.filename}:{place.line}" if place.symtab else ""
+        file = gdb.current_progspace().solib_name(frame.pc()) or gdb.current_progspace().filename
+        threads = len(gdb.selected_inferior().threads())
+        return [f"in thread {thread.num} of {threads} (LWP {thread.ptid[1]}): {frame.name() or '??'}{source}, {file}"]
+
+    return in_crashed_thread(tell)
+
+
+def why_lines():
+    """What kind of fault it is, then the evidence."""
+
+    def tell():
+        found = why.explain()
+        return [found["sentence"], *("  " + line for line in found["evidence"])]
+
+    return in_crashed_thread(tell)
 
 
 def module_lines():
@@ -68,7 +104,7 @@ def module_lines():
 
 
 class Corebox(gdb.Command):
-    """What corebox knows about this crash: "corebox why", "corebox modules"."""
+    """What corebox knows about this crash: "corebox why", "corebox modules", "corebox python"."""
 
     def __init__(self):
         super().__init__("corebox", gdb.COMMAND_STATUS, prefix=True)
@@ -79,7 +115,7 @@ class Lines(gdb.Command):
 
     def __init__(self, name, lines, text):
         self.__doc__, self.lines = text, lines
-        super().__init__("corebox " + name, gdb.COMMAND_STATUS)
+        super().__init__(name, gdb.COMMAND_STATUS)
 
     def invoke(self, _argument, _from_tty):
         """Print them, through gdb's pager."""
@@ -92,11 +128,17 @@ def greet():
     gdb.events.before_prompt.disconnect(greet)
     for line in banner(manifest()):
         print(printable(line))
+    gdb.execute("set print symbol-loading full")
     gdb.execute("set pagination on")  # last: gdb has counted the lines so far
 
 
-sys.path.insert(0, HERE)
 Corebox()
-Lines("why", why_lines, "What kind of fault it is, with the evidence.")
-Lines("modules", module_lines, "Each module with its verdict, build ID and the file that gives its symbols.")
+Lines("corebox why", why_lines, "What kind of fault it is, with the evidence.")
+Lines("corebox modules", module_lines, "Each module with its verdict, build ID and the file that gives its symbols.")
+Lines("corebox python", pystacks.lines, "The Python stack of the selected thread, which needs no debug files.")
+# The customer's Python may have a command of this name, which then takes the place of ours.
+Lines("py-bt", pystacks.lines, "The Python stack of the selected thread: the same as corebox python.")
+gdb.execute("set print symbol-loading off")  # two lines for each module, above the banner; on again after it
+cxxprinters.register()
+history.begin()
 gdb.events.before_prompt.connect(greet)

@@ -28,6 +28,7 @@ def test_scripts_are_trusted_one_by_one_with_their_folders() -> None:
     script = "/usr/share/gdb/auto-load/usr/lib/libstdc++.so.6-gdb.py"
     text = gdbinit([], [script])
     assert f"set auto-load safe-path {script}:/usr/share/gdb/auto-load/usr/lib\n" in text
+    assert "set auto-load scripts-directory /usr/share/gdb/auto-load:/usr/lib/debug\n" in text
 
 
 @pytest.mark.parametrize("name", ["/lib\nshell id\n/x.so", "/lib:/etc/x.so", "/a b/x.so", "/lib/$(id)/x.so", "/'/x.so"])
