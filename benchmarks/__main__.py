@@ -1,29 +1,35 @@
-"""Run the benchmarks named on the command line, or all."""
+"""Run the parts of the benchmark that are named on the command line, or all."""
 
 import platform
 import resource
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks import gather, images
-from benchmarks.measure import HEADER
+from benchmarks.measure import HEADER, Row
 from tests.support.docker import running_engine
 
-ALL = {"gather": gather.rows, "images": images.rows}
+PARTS: dict[str, Callable[[Path], Iterator[Row]]] = {"gather": gather.rows, **images.PARTS}
+GROUPS = {"images": tuple(images.PARTS)}
 
 
 def main(names: list[str]) -> None:
     """Print the table, a row as soon as it is measured."""
+    parts = list(dict.fromkeys(part for name in names for part in GROUPS.get(name, (name,))))
+    if unknown := set(parts) - set(PARTS):
+        sys.exit(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join([*PARTS, *GROUPS])}")
     resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     print(f"`python -m benchmarks {' '.join(names)}`, {platform.platform()}, Python {platform.python_version()}\n")
     print(HEADER, flush=True)
     with tempfile.TemporaryDirectory() as folder, running_engine(Path(folder) / "dockerd.log"):
-        for name in names:
-            work = Path(folder) / name
-            work.mkdir()
-            for row in ALL[name](work):
+        work = Path(folder) / "work"
+        work.mkdir()
+        for part in parts:
+            for row in PARTS[part](work):
                 print(row.markdown(), flush=True)
+    images.clean()
 
 
-main(sys.argv[1:] or list(ALL))
+main(sys.argv[1:] or list(PARTS))

@@ -1,20 +1,27 @@
-"""Building, loading, pushing and opening, against `docker build`, `docker push` and the bare gdb."""
+"""Building, loading, pushing and opening, against `docker build`, `docker push` and the bare gdb.
+
+Every part can be run alone: what it needs of the others (bundles, built images) is made when it is not there, untimed.
+"""
 
 import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from benchmarks.cores import HALF, HUGE, MIX, crash
+from benchmarks.cores import HALF, HUGE, MIX, SMALL, crash
 from benchmarks.gather import COREBOX
-from benchmarks.measure import Measured, Row, median, run
+from benchmarks.measure import Measured, Row, median, require_disk, run
 from tests.support.registry import Registry, running
 
 TAG = "corebox-benchmark"
 # The gdb that corebox puts into images, started directly.
 BARE_GDB = Path(sys.executable).with_name("gdb")
+_FILES = "`docker build` of the same files and core"
+_CRASHES = {"first": (MIX, "a"), "second": (MIX, "b"), "giant": (HUGE, "a"), "half": (HALF, "a"), "small": (SMALL, "a")}
 
 
 @dataclass(frozen=True)
@@ -24,90 +31,147 @@ class Desk:
     work: Path
 
     @property
-    def home(self) -> dict[str, str]:
-        """The environment that names the store."""
-        return {"COREBOX_HOME": str(self.work / "home")}
+    def home(self) -> Path:
+        """The store."""
+        return self.work / "home"
 
-    def corebox(self, *arguments: str | Path) -> Measured:
+    def corebox(self, *arguments: str | Path, disk: Path | None = None) -> Measured:
         """Measure one corebox command."""
-        return run([*COREBOX, *arguments], env=self.home)
+        return run([*COREBOX, *arguments], env={"COREBOX_HOME": str(self.home)}, disk=disk)
 
-    def bundle(self, core: Path, name: str) -> Path:
-        """Gather ``core``, and let it go."""
+    def bundle(self, name: str) -> Path:
+        """The bundle of one of the crashes; its core is let go."""
         out = self.work / f"{name}.corebox"
-        self.corebox("gather", core, "-o", out)
-        core.unlink()
+        if not out.exists():
+            shape, mark = _CRASHES[name]
+            core = crash(shape, self.work / name, mark)
+            self.corebox("gather", core, "-o", out)
+            core.unlink()
         return out
 
+    def context(self, name: str) -> Path:
+        """What `docker build` is given: the bundle unpacked, with a Dockerfile."""
+        folder = self.work / f"context-{name}"
+        if not folder.exists():
+            folder.mkdir()
+            subprocess.run(["tar", "--zstd", "-xf", self.bundle(name), "-C", folder], check=True)
+            (folder / "Dockerfile").write_text("FROM scratch\nCOPY rootfs /\nCOPY core /core\n")
+        return folder
 
-def rows(work: Path) -> Iterator[Row]:
-    """Two crashes of one program: built, loaded, pushed and opened; then a sparse giant."""
+    def build(self, name: str, *options: str) -> Measured:
+        """Build the bundle into the store, where it is not yet; the toolbox is there, and so is what others left."""
+        return self.corebox("build", self.bundle(name), "-t", f"{name}:1", *(options or ("--no-load",)))
+
+    def forget(self, name: str) -> None:
+        """Take the image, and the layers that no other image has, out of the store."""
+        self.corebox("toolbox", "build")
+        run([*COREBOX, "rm", f"{name}:1"], env={"COREBOX_HOME": str(self.home)}, statuses=(0, 3))
+        self.corebox("prune")
+
+    def docker_build(self, name: str, disk: Path | None = None) -> Measured:
+        """The same by Docker; its cache may help it, as it would anybody, but not with the same build again."""
+        _quiet("docker", "rmi", "-f", f"{TAG}:{name}")
+        # The classic builder: the other needs a plugin that Debian's package does not have.
+        command = f"docker build -q -t {TAG}:{name} {self.context(name)}"
+        return run(command.split(), env={"DOCKER_BUILDKIT": "0"}, disk=disk)
+
+
+def _build(work: Path) -> Iterator[Row]:
+    """A crash, into a store that has the toolbox only; then a second crash of the same program."""
     desk = Desk(work)
-    first = desk.bundle(crash(MIX, work / "first"), "first")
-    second = desk.bundle(crash(MIX, work / "second", "b"), "second")
-    desk.corebox("toolbox", "build")
-    built = desk.corebox("build", first, "--no-load", "-t", "first:1")
-    again = desk.corebox("build", second, "--no-load", "-t", "second:1")
-    docker = _docker_build(_unpacked(first, work / "context"), "first")
-    docker_again = _docker_build(_unpacked(second, work / "context-again"), "second")
-    yield Row("build into the store", built, "`docker build` of the same files and core", docker)
-    yield Row("build a second crash of the program", again, "`docker build` of it", docker_again)
-    yield from _push(desk)
-    loaded = desk.corebox("build", first, "--load", "-t", "first:1")
-    both = Measured(built.seconds + loaded.seconds, max(built.memory, loaded.memory))
-    yield Row("build, and load into the engine", both, "`docker build` of the same files and core", docker)
-    yield from _open(first, desk)
-    subprocess.run(
-        ["docker", "rmi", "-f", "first:1", f"{TAG}:first", f"{TAG}:second"], capture_output=True, check=False
-    )
-    yield from _giant(desk)
+    for name, what, instead in (
+        ("first", "build into the store", _FILES),
+        ("second", "build a second crash of the program", "`docker build` of it, the files from its cache"),
+    ):
+        desk.bundle(name)
+        ours = median(5, partial(desk.build, name), partial(desk.forget, name))
+        desk.context(name)
+        yield Row(what, ours, instead, median(3, partial(desk.docker_build, name)))
 
 
-def _push(desk: Desk) -> Iterator[Row]:
-    """To an empty registry each; the second crash after the first."""
-    for tag, what in (("first", "push"), ("second", "push a second crash of the program")):
-        with running(Registry(desk.work / f"registry-{tag}")) as registry:
-            if tag == "second":
-                desk.corebox("push", "first:1", f"{registry.host}/ours:first")
-            ours = desk.corebox("push", f"{tag}:1", f"{registry.host}/ours:{tag}")
-            names = [f"{registry.host}/theirs:{each}" for each in ("first", tag)]
-            for each, name in zip(("first", tag), names, strict=True):
-                run(["docker", "tag", f"{TAG}:{each}", name])
-            if tag == "second":
-                run(["docker", "push", "-q", names[0]])
-            theirs = run(["docker", "push", "-q", names[1]])
-            subprocess.run(["docker", "rmi", *names], capture_output=True, check=False)
-        yield Row(f"{what}, compression included", ours, "`docker push`", theirs)
+def _load(work: Path) -> Iterator[Row]:
+    """Build and load in one command; the engine has the toolbox of an earlier image, or has never seen one."""
+    desk = Desk(work)
+    desk.forget("first")
+    theirs = median(3, partial(desk.docker_build, "first"))
+    for earlier in (False, True):
+        what = "build, and load into the engine" + ("" if earlier else ", the first image ever")
+
+        def prepare(earlier: bool = earlier) -> None:
+            _quiet("docker", "rmi", "-f", "first:1", "small:1")
+            if earlier:
+                desk.build("small", "--load")
+            desk.forget("first")
+
+        yield Row(what, median(3, partial(desk.build, "first", "--load"), prepare), _FILES, theirs)
 
 
-def _open(bundle: Path, desk: Desk) -> Iterator[Row]:
-    folder = desk.work / "context"
+def _push(work: Path) -> Iterator[Row]:
+    """To an empty registry each; the second crash after the first. Compression is in the time, of Docker's too."""
+    desk = Desk(work)
+    for name in ("first", "second"):
+        desk.forget(name)
+        desk.build(name)
+        desk.docker_build(name)
+    with running(Registry(work / "registry")) as registry:
+        for name, what in (("first", "push"), ("second", "push a second crash of the program")):
+            ours = desk.corebox("push", f"{name}:1", f"{registry.host}/ours:{name}", disk=work)
+            theirs_name = f"{registry.host}/theirs:{name}"
+            run(["docker", "tag", f"{TAG}:{name}", theirs_name])
+            theirs = run(["docker", "push", "-q", theirs_name], disk=work)
+            _quiet("docker", "rmi", theirs_name)
+            yield Row(f"{what}, compression included", ours, "`docker push`", theirs)
+
+
+def _shell(work: Path) -> Iterator[Row]:
+    """To the first backtrace and out again, of an image that is built; the median of five."""
+    desk = Desk(work)
+    desk.build("first")
+    folder = desk.context("first")
     manifest = json.loads((folder / "corebox.json").read_bytes())
     executable = folder / "rootfs" / manifest["process"]["executable"].lstrip("/")
     bare = [BARE_GDB, "-nx", "-batch", "-iex", f"set sysroot {folder}/rootfs", "-ex", "bt", executable, folder / "core"]
     alone = median(5, lambda: run(bare))
     for engine in ("bubblewrap", "docker"):
-        desk.corebox("shell", bundle, "--engine", engine, "--", "-batch", "-ex", "bt")
-        ours = median(5, lambda e=engine: desk.corebox("shell", bundle, "--engine", e, "--", "-batch", "-ex", "bt"))  # type: ignore[misc]
-        yield Row(f"shell to the first backtrace, {engine}", ours, "the bare gdb 18", alone)
+        show = partial(desk.corebox, "shell", "first:1", "--engine", engine, "--", "-batch", "-ex", "bt")
+        show()
+        yield Row(f"shell to the first backtrace, {engine}", median(5, show), "the bare gdb 18", alone)
 
 
-def _giant(desk: Desk) -> Iterator[Row]:
-    bundle = desk.bundle(crash(HUGE, desk.work / "giant"), "giant")
-    ours = desk.corebox("build", bundle, "--no-load", "-t", "giant:1")
-    half = desk.bundle(crash(HALF, desk.work / "half"), "half")
-    docker = _docker_build(_unpacked(half, desk.work / "context-half"), "half")
-    subprocess.run(["docker", "rmi", "-f", f"{TAG}:half"], capture_output=True, check=False)
-    yield Row(f"build, core of {HUGE.name}", ours, f"`docker build`, core of {HALF.name}", docker)
+def _giant(work: Path) -> Iterator[Row]:
+    """A core of 16 GiB against one of half its size, with the disk that each takes at its peak."""
+    desk = Desk(work)
+    desk.bundle("giant")
+    desk.forget("giant")
+    ours = desk.corebox("build", desk.bundle("giant"), "--no-load", "-t", "giant:1", disk=work)
+    for name in ("first", "second"):
+        _drop(desk, name)
+    require_disk(work, 32)
+    desk.context("half")
+    theirs = desk.docker_build("half", disk=work)
+    _drop(desk, "half")
+    yield Row(f"build, core of {HUGE.name}", ours, f"`docker build`, core of {HALF.name}", theirs)
 
 
-def _unpacked(bundle: Path, folder: Path) -> Path:
-    folder.mkdir()
-    subprocess.run(["tar", "--zstd", "-xf", bundle, "-C", folder], check=True)
-    (folder / "Dockerfile").write_text("FROM scratch\nCOPY rootfs /\nCOPY core /core\n")
-    return folder
+def _drop(desk: Desk, name: str) -> None:
+    """Free what a part needed; another part makes it again."""
+    _quiet("docker", "rmi", "-f", f"{TAG}:{name}")
+    shutil.rmtree(desk.work / f"context-{name}", ignore_errors=True)
 
 
-def _docker_build(context: Path, tag: str) -> Measured:
-    # The classic builder: the other needs a plugin that Debian's package does not have.
-    return run(["docker", "build", "--no-cache", "-q", "-t", f"{TAG}:{tag}", context], env={"DOCKER_BUILDKIT": "0"})
+def clean() -> None:
+    """Take our images out of the engine."""
+    _quiet("docker", "rmi", "-f", "first:1", "small:1", *(f"{TAG}:{name}" for name in _CRASHES))
+
+
+def _quiet(*command: str) -> None:
+    subprocess.run(command, capture_output=True, check=False)
+
+
+PARTS: dict[str, Callable[[Path], Iterator[Row]]] = {
+    "build": _build,
+    "push": _push,
+    "load": _load,
+    "shell": _shell,
+    "giant": _giant,
+}
