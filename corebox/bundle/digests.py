@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+from array import array
 from typing import Iterable, Optional, Tuple
 
 from corebox.bundle import layout
+from corebox.coredump import SHORTEST_HOLE
 
 PAGE = 4096
 _ZEROS = bytes(PAGE)
@@ -31,9 +33,14 @@ class PagesDigest:
     """SHA-256 over the runs of pages that are not all zeros, whether the zeros are holes or stored.
 
     Feed the stored bytes in ascending order with ``update``, then ask for ``hexdigest``.
+
+    Attributes:
+        holes: then, offset and size of each run of zeros that is at least ``SHORTEST_HOLE`` bytes long, in turns.
     """
 
     def __init__(self) -> None:
+        self.holes: "array[int]" = array("q")
+        self._hole = 0  # where the last run ended
         self._hash = hashlib.sha256()
         self._partial = bytearray()  # bytes of the page that is not complete yet
         self._offset = 0  # where the partial page begins
@@ -58,6 +65,7 @@ class PagesDigest:
             self._partial += bytes(min(PAGE, size - self._offset) - len(self._partial))
         self._take_pages(bytes(self._partial))
         self._end_run()
+        self._end_hole(size)
         self._hash.update(size.to_bytes(8, "big"))
         return self._hash.hexdigest()
 
@@ -88,6 +96,7 @@ class PagesDigest:
                     begin = at
                     if self._run is None:
                         self._run = self._offset + at
+                        self._end_hole(self._run)
             elif begin is not None or self._run is not None:
                 if begin is not None:
                     self._hash.update(data[begin:at])
@@ -99,6 +108,10 @@ class PagesDigest:
 
     def _end_run(self, end: Optional[int] = None) -> None:
         if self._run is not None:
-            size = (self._offset if end is None else end) - self._run
-            self._hash.update(self._run.to_bytes(8, "big") + size.to_bytes(8, "big"))
+            self._hole = self._offset if end is None else end
+            self._hash.update(self._run.to_bytes(8, "big") + (self._hole - self._run).to_bytes(8, "big"))
             self._run = None
+
+    def _end_hole(self, end: int) -> None:
+        if end - self._hole >= SHORTEST_HOLE:
+            self.holes.extend((self._hole, end - self._hole))

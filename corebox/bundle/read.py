@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from array import array
 from pathlib import Path
 from typing import BinaryIO, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
@@ -21,13 +22,17 @@ from corebox.bundle.unpack import (
     skip_padding,
     write_all,
 )
+from corebox.coredump import Extent
 from corebox.errors import InputError
 
 AnyPath = Union[str, "os.PathLike[str]"]
 
 
 class Unpacked(NamedTuple):
-    """A bundle in a directory; ``digests`` are the SHA-256 of each member but the core, whose pages are digested."""
+    """A bundle in a directory; ``digests`` are the SHA-256 of each member but the core, whose pages are digested.
+
+    ``holes`` are the core's runs of zero pages, as far as they are long enough to be left out of a compact one.
+    """
 
     identity: str
     root: Path
@@ -35,6 +40,7 @@ class Unpacked(NamedTuple):
     run_script: Path
     sums: bytes
     digests: Dict[str, str]
+    holes: Tuple[Extent, ...]
 
 
 class BundleReader:
@@ -48,6 +54,7 @@ class BundleReader:
     def __init__(self, path: AnyPath) -> None:
         self._path = os.fspath(path)
         self._digests: List[Tuple[str, str]] = []
+        self._holes: "array[int]" = array("q")
 
     def __enter__(self) -> "BundleReader":
         self._file: BinaryIO = _open(self._path)
@@ -91,6 +98,7 @@ class BundleReader:
             run_script=into / layout.RUN_SCRIPT,
             sums=sums,
             digests=dict(self._digests),
+            holes=tuple(map(Extent, self._holes[::2], self._holes[1::2])),
         )
 
     def _read_manifest(self) -> Manifest:
@@ -150,7 +158,9 @@ class BundleReader:
         if member != core_member(self.manifest, member.size):
             raise damaged("the manifest announces a core, there is {!r:.200}".format(member.name))
         with new_file(into, member) as descriptor:
-            self._digests.append((layout.CORE, copy_core(self._stream, member, descriptor, into)))
+            pages = copy_core(self._stream, member, descriptor, into)
+        self._digests.append((layout.CORE, pages.hexdigest(member.sparse_size)))
+        self._holes = pages.holes
 
     def _unpack_run_script(self, into: Path) -> None:
         member = self._next()

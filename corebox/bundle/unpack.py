@@ -5,20 +5,19 @@ import errno
 import os
 import shutil
 from array import array
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Deque, Iterator, Tuple
+from typing import Iterator, List, Tuple
 
 from corebox.bundle import layout
 from corebox.bundle.compression import Stream
 from corebox.bundle.digests import PagesDigest
 from corebox.bundle.faults import damaged
+from corebox.bundle.stage import Stage
 from corebox.bundle.tarformat import BLOCK, Member, padding, parse_decimal
 from corebox.errors import HostError
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-_MOST_UNHASHED = 16  # pieces that wait to be hashed: what bounds the memory
+_BATCH = 1 << 20
 
 
 @contextlib.contextmanager
@@ -136,26 +135,43 @@ def _read_numbers(stream: Stream) -> Tuple["array[int]", int]:
     return numbers, size
 
 
-def copy_core(stream: Stream, member: Member, descriptor: int, into: Path) -> str:
-    """Restore the sparse core and return the digest of its pages."""
+def copy_core(stream: Stream, member: Member, descriptor: int, into: Path) -> PagesDigest:
+    """Restore the sparse core and return the digest of its pages, of which ``hexdigest`` is still to be asked."""
     offsets, sizes = read_sparse_map(stream, member)
     require_space(into, sum(sizes))
     digest = PagesDigest()
-    hashing: Deque[Future[None]] = deque()
-    with ThreadPoolExecutor(1) as hasher:  # hashing, decompressing and writing release the interpreter's lock
-        for offset, size in zip(offsets, sizes):
-            at = offset
-            for piece in stream.pieces(size):
-                hashing.append(hasher.submit(digest.update, at, piece))
-                if len(hashing) == _MOST_UNHASHED:
-                    hashing.popleft().result()
-                write_all(descriptor, piece, at)
-                at += len(piece)
-    for waiting in hashing:
-        waiting.result()
+
+    def hash_all(batch: List[Tuple[int, bytes]]) -> None:
+        for at, piece in batch:
+            digest.update(at, piece)
+
+    def write_batch(batch: List[Tuple[int, bytes]]) -> None:
+        for at, piece in batch:
+            write_all(descriptor, piece, at)
+
+    with Stage(hash_all) as hashing, Stage(write_batch) as writing:
+        for batch in _batches(stream, offsets, sizes):
+            hashing.put(batch)
+            writing.put(batch)
     os.ftruncate(descriptor, member.sparse_size)
     skip_padding(stream, member)
-    return digest.hexdigest(member.sparse_size)
+    return digest
+
+
+def _batches(stream: Stream, offsets: "array[int]", sizes: "array[int]") -> Iterator[List[Tuple[int, bytes]]]:
+    """Pieces of the core with their offsets, about a MiB together: to hand on each of many small ones costs more."""
+    batch: List[Tuple[int, bytes]] = []
+    waiting = 0
+    for offset, size in zip(offsets, sizes):
+        at = offset
+        for piece in stream.pieces(size):
+            batch.append((at, piece))
+            at += len(piece)
+            waiting += len(piece)
+            if waiting >= _BATCH:
+                yield batch
+                batch, waiting = [], 0
+    yield batch
 
 
 def skip_padding(stream: Stream, member: Member) -> None:

@@ -5,9 +5,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import BinaryIO, Callable, Deque, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import BinaryIO, Callable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from corebox.bundle import compression, layout
 from corebox.bundle.digests import PagesDigest, format_sums, identity_of
@@ -15,6 +13,7 @@ from corebox.bundle.envelope import Envelope, Filter
 from corebox.bundle.manifest import FileEntry, Manifest
 from corebox.bundle.members import core_member, file_members, plain, symlink_members
 from corebox.bundle.runscript import run_script
+from corebox.bundle.stage import Stage
 from corebox.bundle.tarformat import BLOCK, format_member, format_sparse_map, padding
 from corebox.bundle.temporary import temporary_directory
 from corebox.coredump import CoreFile
@@ -26,8 +25,6 @@ Progress = Callable[[int, int], None]
 Change = Callable[[int, bytes], bytes]
 
 _CHUNK = 1 << 18
-#: Pieces that may wait for their digest: evens out what compressing takes in bursts.
-_MOST_UNHASHED = 16
 
 
 class WrittenBundle(NamedTuple):
@@ -133,7 +130,6 @@ class _ArchiveWriter:
         self._progress = content.progress
         self._change = content.change
         self._digests: List[Tuple[str, str]] = []
-        self._hashing: Deque[Future[None]] = deque()
         self._done = 0
         self._total = sum(entry.size for entry in content.manifest.files)
         self._total += content.manifest.core.stored if content.core else 0
@@ -178,17 +174,15 @@ class _ArchiveWriter:
         stored = len(sparse_map) + sum(size for _, size in extents)
         self._writer.write(format_member(core_member(self._manifest, stored)) + sparse_map)
         digest = PagesDigest()
-        with ThreadPoolExecutor(1) as self._hasher:  # hashing and compressing release the interpreter's lock
+        with Stage(digest.update) as hashing:
             for offset, size in extents:
-                self._extent(core.fileno(), offset, size, digest)
+                self._extent(core.fileno(), offset, size, hashing)
         if os.fstat(core.fileno()).st_size != core.size:
             raise changed(core.path)
-        for waiting in self._hashing:
-            waiting.result()
         self._writer.write(bytes(padding(stored)))
         self._digests.append((layout.CORE, digest.hexdigest(core.size)))
 
-    def _extent(self, descriptor: int, offset: int, size: int, digest: PagesDigest) -> None:
+    def _extent(self, descriptor: int, offset: int, size: int, hashing: Stage) -> None:
         while size:
             with _reading("the core"):
                 piece = os.pread(descriptor, min(size, _CHUNK), offset)
@@ -196,9 +190,7 @@ class _ArchiveWriter:
                 raise changed("the core")
             if self._change:
                 piece = self._change(offset, piece)
-            self._hashing.append(self._hasher.submit(digest.update, offset, piece))
-            if len(self._hashing) == _MOST_UNHASHED:
-                self._hashing.popleft().result()
+            hashing.put(offset, piece)
             self._writer.write(piece)
             self._step(len(piece))
             offset += len(piece)

@@ -4,7 +4,7 @@ Nothing here executes, loads or interprets as code any byte of the target: files
 taken as hostile: any bytes give facts or a ``CoreboxError``, in bounded time and memory.
 """
 
-from corebox.coredump.compact import CompactionPlan, plan_compaction, write_compact
+from corebox.coredump.compact import SHORTEST_HOLE, CompactionPlan, plan_compaction, write_compact
 from corebox.coredump.compare import compare_with_file
 from corebox.coredump.core import CoreFile, open_core
 from corebox.coredump.elffile import debug_path, is_elf, read_elf
@@ -27,6 +27,7 @@ from corebox.coredump.values import (
 
 __all__ = [
     "KINDS",
+    "SHORTEST_HOLE",
     "CompactionPlan",
     "CoreFile",
     "ElfFile",

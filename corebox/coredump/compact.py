@@ -6,7 +6,7 @@ reads as zeros. Holes in the memory of modules stay as they are: there gdb would
 its layout. A hole is what is zero: the compact core depends on the core's content, not on the file system it was on.
 """
 
-from typing import Dict, Iterable, List, NamedTuple, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from corebox.coredump.core import CoreFile
 from corebox.coredump.disk import PAGE, data_extents
@@ -35,10 +35,13 @@ class CompactionPlan(NamedTuple):
         return describe_layout(Layout(self.original_size, self.original_head, self.runs))
 
 
-def plan_compaction(core: CoreFile) -> CompactionPlan:
-    """Plan the compact core. A core whose parts overlap, or that is cut within its headers, stays as it is."""
-    holes = _holes(data_extents(core.fileno(), core.size), core.size)
-    rewrite = plan_rewrite(core, holes, _protected(core), remembered=True)
+def plan_compaction(core: CoreFile, holes: Optional[Iterable[Extent]] = None) -> CompactionPlan:
+    """Plan the compact core. A core whose parts overlap, or that is cut within its headers, stays as it is.
+
+    ``holes`` are its runs of zero pages of at least ``SHORTEST_HOLE``, if they are known; else the core is searched.
+    """
+    long = _longest(_holes(data_extents(core.fileno(), core.size), core.size) if holes is None else list(holes))
+    rewrite = plan_rewrite(core, long, _protected(core), remembered=True)
     runs, size = place_runs(rewrite)
     original = core.read_file(0, rewrite.body_start)
     return CompactionPlan(core.size, original, rewrite.head, runs, rewrite.tail, size)
@@ -56,8 +59,11 @@ def _holes(data: Iterable[Extent], size: int) -> List[Extent]:
         holes.append(Extent(position, extent.offset - position))
         position = extent.offset + extent.size
     holes.append(Extent(position, size - position))
+    return [hole for hole in holes if hole.size >= SHORTEST_HOLE]
+
+
+def _longest(holes: List[Extent]) -> List[Extent]:
     shortest = SHORTEST_HOLE
-    holes = [hole for hole in holes if hole.size >= shortest]
     while len(holes) > MOST_HOLES:
         shortest *= 2
         holes = [hole for hole in holes if hole.size >= shortest]

@@ -41,7 +41,7 @@ def core_layer(unpacked: Unpacked, manifest: Manifest, gdbinit: str) -> Iterator
     with ExitStack() as stack:
         if unpacked.core is not None:
             core = stack.enter_context(open_core(str(unpacked.core)))
-            plan = plan_compaction(core)
+            plan = plan_compaction(core, unpacked.holes)
             entries.append(Entry(CORE_FILE, 0o644, time, plan.size, None, _producer(core, plan)))
             entries.append(text_file(LAYOUT_FILE, json.dumps(plan.layout(), sort_keys=True).encode("ascii")))
         yield plan_ours(CORE, entries)

@@ -2,47 +2,43 @@
 
 import hashlib
 import os
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+from corebox.bundle.stage import Stage
 from corebox.store.values import LAYER_TYPE, Descriptor
 
 _CHUNK = 1 << 20
-_MOST_WAITING = 4  # chunks that wait to be hashed: what bounds the memory
+_MOST_WAITING = 4  # chunks that wait to be hashed
 
 
 class BlobWriter:
-    """A blob in the making, to be used with ``with``: without ``commit`` nothing of it is left.
-
-    hashlib releases the interpreter's lock for large buffers, so hashing runs beside reading and writing.
-    """
+    """A blob in the making, to be used with ``with``: without ``commit`` nothing of it is left."""
 
     def __init__(self, temporary: Path, blobs: Path) -> None:
         self._temporary = temporary
         self._blobs = blobs
         self._hash = hashlib.sha256()
-        self._waiting: deque[Future[None]] = deque()
+        self._open = ExitStack()
 
     def __enter__(self) -> "BlobWriter":
-        self._file = self._temporary.open("xb", buffering=0)
-        self._hasher = ThreadPoolExecutor(1)
+        self._file = self._open.enter_context(self._temporary.open("xb", buffering=0))
+        self._hashing = self._open.enter_context(Stage(self._hash.update, _MOST_WAITING))
         self.size = 0
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._hasher.shutdown()
-        self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        try:
+            self._open.__exit__(kind, error, traceback)
+        finally:
+            self._temporary.unlink(missing_ok=True)
 
     def write(self, data: bytes) -> int:
         """Append ``data`` and return its length, as a file's ``write`` does."""
-        self._waiting.append(self._hasher.submit(self._hash.update, data))
-        if len(self._waiting) > _MOST_WAITING:
-            self._waiting.popleft().result()
+        self._hashing.put(data)
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
@@ -65,8 +61,7 @@ class BlobWriter:
 
     def commit(self, media_type: str = LAYER_TYPE) -> Descriptor:
         """Give the blob its name; if the store has it already, this one is dropped."""
-        while self._waiting:
-            self._waiting.popleft().result()
+        self._hashing.finish()
         digest = self._hash.hexdigest()
         self._file.close()
         self._temporary.chmod(0o600)

@@ -1,0 +1,42 @@
+"""A stage of a pipeline: one thread that does one thing to all that passes, in order, beside the others.
+
+Hashing, compressing and writing release the interpreter's lock; so do they use more than one processor.
+"""
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Callable, Deque
+
+_MOST_WAITING = 16  # pieces of at most 1 MiB: what bounds the memory
+
+
+class Stage:
+    """Calls ``act`` with what is ``put``, to be used with ``with``: all has been done when the block ends."""
+
+    def __init__(self, act: Callable[..., object], most_waiting: int = _MOST_WAITING) -> None:
+        self._act = act
+        self._most_waiting = most_waiting
+        self._waiting: Deque[Future[object]] = deque()
+
+    def __enter__(self) -> "Stage":
+        self._thread = ThreadPoolExecutor(1)
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            for waiting in self._waiting:
+                waiting.cancel()
+        self._thread.shutdown()
+        if kind is None:
+            self.finish()
+
+    def put(self, *arguments: object) -> None:
+        """Hand on; waits for an earlier one if too many are on their way, and raises what ``act`` raised."""
+        if len(self._waiting) == self._most_waiting:
+            self._waiting.popleft().result()
+        self._waiting.append(self._thread.submit(self._act, *arguments))
+
+    def finish(self) -> None:
+        """Wait until all has been done."""
+        while self._waiting:
+            self._waiting.popleft().result()
