@@ -53,8 +53,9 @@ def plan_command(sandbox: Sandbox, command: Sequence[str], options: Sequence[str
         writable.append("/tmp")  # noqa: S108  # the sandbox's own
     for folder in writable:
         line += ["--perms", "1777", "--size", str(sandbox.limits.scratch), "--tmpfs", folder]
-    # /dev is a tmpfs without a bound that the sandbox's user owns.
-    line += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", sandbox.scratch]
+    # /dev is a tmpfs without a bound that the sandbox's user owns. Whom root starts is root for the files in /proc/sys,
+    # whatever user namespace and capabilities say (test_perm in fs/proc/proc_sysctl.c): core_pattern could be written.
+    line += ["--remount-ro", "/dev", "--remount-ro", "/proc", "--remount-ro", "/", "--chdir", sandbox.scratch]
     for name, value in sandbox.environment.items():
         line += ["--setenv", name, value]
     return [*line, "--", *command]

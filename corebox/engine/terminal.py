@@ -1,5 +1,7 @@
 """Giving the terminal away to a child, and taking it back as it was."""
 
+import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -7,6 +9,22 @@ import termios
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+
+#: What escape sequences of a hostile script can leave on a terminal, undone (xterm's ctlseqs; others ignore what they
+#: do not know). DECSTR: cursor shown, wrapping, scrolling region, character sets, colours, keypad and cursor keys. Then
+#: the screen of before (1047: 1049 would move the cursor), no report of the mouse (1000 to 1006, 1015), of focus (1004)
+#: and of pasting (2004), kitty's keyboard as it was; line drawing off, and the colours of the palette.
+RESET = (
+    b"\x1b[!p\x1b[?1047l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1005l\x1b[?1006l\x1b[?1015l\x1b[?2004l"
+    b"\x1b[=0u\x1b(B\x0f\x1b[0m\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\"
+)
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_libc = ctypes.CDLL(None)
+
+
+def die_with_us() -> None:
+    """In a child before exec: the kernel kills it when we die, whatever we die of."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def attach(
@@ -56,4 +74,7 @@ def _restored_terminal() -> Iterator[None]:
     try:
         yield
     finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, state)
+        if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+            os.write(sys.stdout.fileno(), RESET)
+        # What was typed and not read goes too: a terminal answers queries as if the user had typed the answer.
+        termios.tcsetattr(descriptor, termios.TCSAFLUSH, state)

@@ -3,10 +3,18 @@
 The test puts PORT, SOCKET and SECRET of its machine in front.
 """
 
+import contextlib
 import ctypes
+import fcntl
 import os
 import signal
 import socket
+import stat
+import termios
+import time
+import tty
+
+import gdb
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -43,10 +51,25 @@ def capabilities():
     return any(int(line.split()[1], 16) for line in lines if line.startswith(("CapEff", "CapPrm", "CapInh", "CapAmb")))
 
 
-def fill():
-    with open("/.corebox/tmp/fill", "wb") as file:
-        file.writelines(bytes(64 << 20) for _ in range(40))
+def fill(folder):
+    try:
+        with open(folder + "/fill", "wb") as file:
+            file.writelines(bytes(64 << 20) for _ in range(40))
+    finally:
+        os.unlink(folder + "/fill")
     return True
+
+
+def leaked():
+    """A folder or socket of the host that was left open, through which there would be a way out."""
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            mode = os.fstat(int(name)).st_mode
+        except OSError:
+            continue  # the listing's own
+        if stat.S_ISDIR(mode) or (stat.S_ISSOCK(mode) and int(name) > 2):
+            return os.readlink("/proc/self/fd/" + name)
+    return None
 
 
 def fork_bomb():
@@ -94,7 +117,31 @@ attempt("ptrace", lambda: libc.ptrace(16, 1, None, None))
 attempt("keyring", lambda: libc.syscall(250, 0, -3, 1, 0, 0))  # KEYCTL_GET_KEYRING_ID of the session's
 attempt("new key", lambda: libc.syscall(248, b"user", b"corebox", b"x", 1, -3))
 attempt("device", lambda: os.mknod("/.corebox/tmp/null", 0o20666, os.makedev(1, 3)))
-attempt("fill the disk", fill)
+for folder in ("/.corebox/tmp", "/tmp", "/dev/shm"):
+    attempt("fill " + folder, lambda folder=folder: fill(folder))
+attempt("descriptors", leaked)
+attempt("the root of the first process", lambda: open("/proc/1/root" + SECRET).read())
+attempt("the root of the parent", lambda: open("/proc/%d/root%s" % (os.getppid(), SECRET)).read())
+attempt("write the first process's program", lambda: write("/proc/1/exe"))
+for path in ("/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger"):
+    attempt("open for writing " + path, lambda path=path: os.open(path, os.O_WRONLY))  # no more: it would do harm
+attempt("remount", lambda: libc.mount(None, b"/", None, 0x1020, None) == 0)  # MS_REMOUNT | MS_BIND, writable
 attempt("memory", lambda: len(bytearray(1 << 36)))
 attempt("fork bomb", fork_bomb)
 print("tried everything")
+
+
+def spoil(_event):
+    """Leave the terminal in as bad a state as can be, and make it answer when nobody but the shell will listen."""
+    for char in b"\necho owned\n":
+        for request, argument in ((termios.TIOCSTI, bytes([char])), (0x541C, b"\x03")):  # TIOCLINUX: 3 pastes
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(0, request, argument)
+    bad = b"\x1b[?1049h\x1b[?25l\x1b[?1003h\x1b[?2004h\x1b(0\x1b[31;40m\x1b[5;6r\x1b]0;owned\x07\x1b[6n"
+    os.write(1, bad + b"spoilt\n")
+    tty.setraw(0)
+    time.sleep(1)
+
+
+if os.isatty(0):
+    gdb.events.gdb_exiting.connect(spoil)

@@ -1,8 +1,11 @@
 """Small crashes on this machine, for what the gatherer finds when it comes too late."""
 
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.programs import FOLDER
 
 PROGRAM = r"""
 #include <dlfcn.h>
@@ -49,11 +52,11 @@ class Program:
         return child
 
 
-def build_program(folder: Path, name: str = "libfail.so") -> Program:
-    """Compile program and library, the latter under ``name``."""
+def build_program(folder: Path, name: str = "libfail.so", *flags: str) -> Program:
+    """Compile program and library, the latter under ``name``; ``flags`` are for the program."""
     folder.mkdir(parents=True, exist_ok=True)
     program = Program(folder, folder / "app", folder / name)
-    _compile(PROGRAM, program.executable, "-ldl")
+    _compile(PROGRAM, program.executable, "-ldl", *flags)
     build_library(program.library, 1)
     return program
 
@@ -63,6 +66,25 @@ def build_library(path: Path, version: int) -> None:
     new = path.parent / "new.so"
     _compile(LIBRARY % version, new, "-shared", "-fPIC")
     new.rename(path)
+
+
+def build_hostile(folder: Path, known: str) -> Program:
+    """A program with all that of a customer's runs inside gdb: a script of its library, and a libthread_db.
+
+    It has a C library of its own, so that the libthread_db beside that is its own as well. ``known`` is what the
+    script is told, as Python.
+    """
+    libc = folder / "libc"
+    libc.mkdir(parents=True)
+    for name in ("libc.so.6", "ld-linux-x86-64.so.2"):
+        shutil.copy(f"/lib/x86_64-linux-gnu/{name}", libc)
+    flags = (f"-Wl,--dynamic-linker={libc}/ld-linux-x86-64.so.2", f"-Wl,-rpath,{libc}")
+    program = build_program(folder, "libfail.so", *flags)
+    script = Path(f"{program.library}-gdb.py")
+    script.write_text(known + (FOLDER / "hostile.py").read_text())
+    source = (FOLDER / "hostile_thread_db.c").read_text()
+    _compile(source, libc / "libthread_db.so.1", "-shared", "-fPIC", f'-DSCRIPT="{script}"')
+    return program
 
 
 def _compile(source: str, out: Path, *flags: str) -> None:
