@@ -17,7 +17,7 @@ from corebox.gather.container import container_root
 from corebox.gather.live import core_of_process, mapped_files, root_of
 from corebox.gather.progress import format_size
 from corebox.gather.reduce import blank_manifest, plan_blanks, slim_core
-from corebox.gather.systemd import find_crash, parse_name, was_cut
+from corebox.gather.systemd import find_crash, was_cut
 from corebox.gather.tree import unpacked_archive
 
 
@@ -61,7 +61,7 @@ def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
 def _with_cutter(collection: Collection, given: Optional[str]) -> Collection:
     """Say who cut the core, if it is cut and somebody noted that."""
     core = collection.manifest.core
-    if core.truncated is None or given is None or not parse_name(given) or not was_cut(given):
+    if core.truncated is None or given is None or not was_cut(given):
         return collection
     core = core._replace(truncated=core.truncated._replace(cut_by="systemd-coredump"))
     return collection._replace(manifest=collection.manifest._replace(core=core))

@@ -86,6 +86,8 @@ def was_cut(path: str) -> bool:
     The field ``COREDUMP_TRUNCATED`` stands in the entry of the crash, found by the name of its file, which has boot,
     process and time in it (systemd.journal-fields(7)). A core that was copied elsewhere is still the same one.
     """
+    if parse_name(path) is None:
+        return False
     stored = os.path.join(DIRECTORY, os.path.basename(path))
     query = ["COREDUMP_FILENAME=" + stored, "COREDUMP_TRUNCATED=1"]
     try:
