@@ -4,11 +4,12 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _OWNED = re.compile(r"^(?!diversion by )([^\s,]+)(?:, \S+)*: (/.+)$", re.MULTILINE)
+_SOURCE = re.compile(r"(?P<name>.+)-(?P<version>[^-]+-[^-]+)\.(no)?src\.rpm")
 
 
 @dataclass(frozen=True)
@@ -28,34 +29,48 @@ class Package:
 
 
 def find_packages(paths: Iterable[Path]) -> dict[Path, Package]:
-    """The source package of each path that belongs to one; nothing where there is no dpkg."""
+    """The source package of each path that belongs to one; nothing where there is neither dpkg nor rpm."""
     names = {path: list(_spellings(path)) for path in paths}
     asked = sorted({name for each in names.values() for name in each})
-    owners = {path: package for package, path in _OWNED.findall(_run("dpkg-query", "--search", "--", *asked))}
-    sources = _sources(set(owners.values()))
-    found = {
-        path: [sources[owners[name]] for name in each if owners.get(name) in sources] for path, each in names.items()
-    }
-    return {path: each[0] for path, each in found.items() if each}
-
-
-def _spellings(path: Path) -> Iterator[str]:
-    """As dpkg may know it: it records what a package ships, in or beside a merged ``/usr`` (file-hierarchy(7))."""
-    for each in (str(path), os.path.realpath(path)):
-        yield from (each, "/usr" + each, each.removeprefix("/usr"))
-
-
-def _sources(packages: set[str]) -> Mapping[str, Package]:
-    """Source package of each binary package."""
     try:
         release = platform.freedesktop_os_release()
     except OSError:
         return {}
+    owners = {**_rpm(asked, release), **_dpkg(asked, release)}
+    found = {path: [owners[name] for name in each if name in owners] for path, each in names.items()}
+    return {path: each[0] for path, each in found.items() if each}
+
+
+def _spellings(path: Path) -> Iterator[str]:
+    """As a package manager may know it: as the package ships it, in or beside a merged ``/usr`` (file-hierarchy(7))."""
+    for each in (str(path), os.path.realpath(path)):
+        yield from (each, "/usr" + each, each.removeprefix("/usr"))
+
+
+def _dpkg(paths: Sequence[str], release: Mapping[str, str]) -> Mapping[str, Package]:
+    """The source packages of those paths that dpkg knows."""
+    owners = {path: package for package, path in _OWNED.findall(_run("dpkg-query", "--search", "--", *paths))}
     layout = "${binary:Package}\t${source:Package}\t${source:Version}\n"
-    lines = _run("dpkg-query", "--show", f"--showformat={layout}", "--", *sorted(packages)).splitlines()
-    rows = [line.split("\t") for line in lines]
+    lines = _run("dpkg-query", "--show", f"--showformat={layout}", "--", *sorted(set(owners.values()))).splitlines()
     where = ("deb", release["ID"], release.get("VERSION_ID", ""))
-    return {binary: Package(source, version, *where) for binary, source, version in rows}
+    sources = {binary: Package(source, version, *where) for binary, source, version in map(_columns, lines)}
+    return {path: sources[package] for path, package in owners.items() if package in sources}
+
+
+def _rpm(paths: Sequence[str], release: Mapping[str, str]) -> Mapping[str, Package]:
+    """The source packages of the files of all packages that have one of the paths (rpm(8), "--queryformat")."""
+    names = _run("rpm", "--query", "--file", "--queryformat", r"%{NAME}\n", "--", *paths).splitlines()
+    packages = sorted({name for name in names if " " not in name})  # "file /x is not owned by any package"
+    if not packages:
+        return {}
+    lines = _run("rpm", "--query", "--queryformat", r"[%{FILENAMES}\t%{=SOURCERPM}\n]", "--", *packages).splitlines()
+    found = {path: _SOURCE.fullmatch(source) for path, source in map(_columns, lines)}
+    where = ("rpm", release["ID"], release.get("VERSION_ID", ""))
+    return {path: Package(match["name"], match["version"], *where) for path, match in found.items() if match}
+
+
+def _columns(line: str) -> list[str]:
+    return line.split("\t")
 
 
 def _run(*command: str) -> str:

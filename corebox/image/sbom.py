@@ -100,7 +100,8 @@ class _Origin(TypedDict):
 def _origin(project: _Project, package: Package | None, debugger: Debugger) -> _Origin:
     """Version and package URL: the distribution's if it has the file, for its advisories are about these."""
     if package:
-        qualifiers = {"arch": "source", "distro": f"{package.distribution}-{package.release}"}
+        source = {"deb": "source", "rpm": "src"}[package.family]
+        qualifiers = {"arch": source, "distro": f"{package.distribution}-{package.release}"}
         where = (package.family, package.distribution, package.name, package.version)
         return {"version": package.version, "purl": PackageURL(*where, qualifiers=qualifiers)}
     version = {**debugger.versions(), "cpython": debugger.python_version}.get(project.name)

@@ -15,6 +15,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.spdx import is_expression
 from cyclonedx.validation.json import JsonStrictValidator
 
+from corebox.image.packages import find_packages
 from tests.support.lab import Lab
 from tests.support.programs import HOST_GDB
 
@@ -112,6 +113,25 @@ def test_gdb_and_python_have_the_versions_that_the_toolbox_has(toolbox: Toolbox)
         assert toolbox.component(component)["version"].startswith(versions[version])
     if ".post" in versions["gdb"]:
         assert toolbox.component("gdb")["purl"] == f"pkg:pypi/gdb-for-pwndbg@{versions['gdb']}"
+
+
+def test_where_rpm_has_the_files_they_are_its_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that rpmbuild made, in a database of its own, which holds a library that dpkg does not know."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".rpmmacros").write_text(f"%_dbpath {tmp_path}/db\n%_topdir {tmp_path}/build\n")
+    library = tmp_path / "opt/lib/libacme.so.1"
+    (tmp_path / "acme.spec").write_text(
+        "Name: acme-libs\nVersion: 1.5\nRelease: 2\nSummary: x\nLicense: x\nBuildArch: noarch\n%description\nx\n"
+        f"%install\ninstall -D /etc/os-release %{{buildroot}}{library}\n%files\n{library}\n"
+    )
+    for command in (("rpmbuild", "-bb", "acme.spec"), ("rpm", "--install", "--justdb", "--nodeps")):
+        made = map(str, (tmp_path / "build/RPMS").rglob("*.rpm"))
+        subprocess.run([*command, *made], cwd=tmp_path, check=True, capture_output=True)
+    library.parent.mkdir(parents=True)
+    library.touch()
+    found = find_packages([library, Path("/bin/cat")])
+    assert (found[library].name, found[library].version, found[library].family) == ("acme-libs", "1.5-2", "rpm")
+    assert found[Path("/bin/cat")].family == "deb"
 
 
 def test_nothing_in_it_is_of_the_moment_or_the_place(toolbox: Toolbox) -> None:
