@@ -11,6 +11,7 @@ import click
 import corebox
 from corebox.cli import output
 from corebox.errors import CoreboxError, HostError
+from corebox.gather.summary import printable
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = program.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
         return status if isinstance(status, int) else 0
     except click.ClickException as error:
-        error.show()
+        _show(error)
         return error.exit_code
     except CoreboxError as error:
         output.complain(error)
@@ -102,6 +103,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         output.complain(_bug(error))
         return CoreboxError.exit_status
+
+
+def _show(error: click.ClickException) -> None:
+    """Words of the command line are data too: they may be the names of files that a customer made."""
+    if isinstance(error, click.UsageError) and not isinstance(error, click.MissingParameter):
+        error = click.UsageError(printable(error.format_message()), error.ctx)
+    error.show()
 
 
 def _bug(error: Exception) -> CoreboxError:

@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     limits = handler.Limits(options.max_bundles, options.max_bytes)
     if options.make_zipapp:
         size = make_zipapp(options.make_zipapp)
-        _say("wrote {}, {}".format(options.make_zipapp, format_size(size)))
+        _say("wrote {}, {}".format(printable(options.make_zipapp), format_size(size)))
         return 0
     if options.install_handler:
         line = handler.install_handler(options.install_handler, handler.running_program(), limits)

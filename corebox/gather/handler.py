@@ -18,6 +18,7 @@ from corebox.gather.collect import Wishes, collect
 from corebox.gather.compressed import write_sparse
 from corebox.gather.live import mapped_files
 from corebox.gather.request import quote
+from corebox.gather.summary import printable
 from corebox.gather.zipapp import make_zipapp
 
 PROGRAM = "corebox-gather.pyz"
@@ -156,8 +157,8 @@ def surplus(bundles: List[Tuple[float, int, str]], limits: Limits) -> List[str]:
 
 
 def _log(directory: str, text: str) -> None:
-    line = "{} {}\n".format(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text.replace("\n", " "))
-    with open(os.path.join(directory, LOG), "a", errors="surrogateescape") as file:
+    line = "{} {}\n".format(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), printable(text))
+    with open(os.path.join(directory, LOG), "a") as file:
         file.write(line)
 
 

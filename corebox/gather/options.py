@@ -2,8 +2,10 @@
 
 import argparse
 import os
+from typing import NoReturn
 
 from corebox import __version__
+from corebox.gather.summary import printable
 from corebox.gather.systemd import DIRECTORY
 
 _DESCRIPTION = """\
@@ -22,9 +24,15 @@ examples:
   corebox-gather --pid 4711                      process 4711 hangs"""
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """As everywhere: words of the command line may be the names of files that somebody else made."""
+        super().error(printable(message))
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The parser of the gatherer's arguments."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="corebox-gather",
         description=_DESCRIPTION,
         epilog=_EPILOG,
