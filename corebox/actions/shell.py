@@ -113,7 +113,7 @@ def prepare_session(
             mounts.append(Mount(_readable(path, engine, work), f"{DEBUG}/{debug_path(build_id)}"))
         environment = {**ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb")}
         arguments = [*(READ_USER_GDBINIT if options.gdbinit else ()), *options.gdb_arguments]
-        sandbox = Sandbox(opened.root, tuple(mounts), environment)
+        sandbox = Sandbox(opened.root, tuple(mounts), environment, owner=work)
         command = gdb_command(inside, arguments, customer_code=options.customer_code, more_symbols=bool(found))
         yield Session(engine, sandbox, tuple(command), notices)
 

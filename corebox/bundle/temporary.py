@@ -37,6 +37,17 @@ def remove_abandoned(parent: str) -> None:
             os.close(descriptor)
 
 
+def is_abandoned(path: str) -> bool:
+    """Whether the process has died that made this directory: then nobody holds its lock, or it is gone already."""
+    try:
+        os.close(_lock(path))
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
 def _make(parent: str) -> Tuple[str, Optional[int]]:
     while True:
         path = tempfile.mkdtemp(dir=parent, prefix=_PREFIX)

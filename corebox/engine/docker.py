@@ -10,7 +10,8 @@ import os
 import shutil
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -19,13 +20,15 @@ import requests.exceptions
 from docker.types import LogConfig
 from docker.types import Mount as BindMount
 
+from corebox.bundle.temporary import is_abandoned
 from corebox.engine.batch import run_batch
 from corebox.engine.sandbox import Finished, RootEntries, Sandbox, read_root_entries
-from corebox.engine.terminal import attach
+from corebox.engine.terminal import attach, die_with_us
 from corebox.errors import HostError
 
 PING_TIMEOUT = 3  # seconds
 REQUEST_TIMEOUT = 600
+_OWNER = "io.corebox.owner"
 
 
 class DockerEngine:
@@ -60,12 +63,12 @@ class DockerEngine:
     def attach(self, sandbox: Sandbox, command: Sequence[str], tty: bool) -> int:
         """Run ``command`` on our standard streams; the engine's own program handles the terminal."""
         with self._container(sandbox, command, tty=tty, stdin_open=True) as container:
-            return attach(self._start(container.id, "--interactive"))
+            return attach(self._start(container.id, "--interactive"), prepare=die_with_us)
 
     def run(self, sandbox: Sandbox, command: Sequence[str], time_limit: float) -> Finished:
         """Run ``command`` without input and return what it wrote."""
         with self._container(sandbox, command) as container:
-            return run_batch(self._start(container.id), time_limit)
+            return run_batch(self._start(container.id), time_limit, prepare=die_with_us)
 
     def _start(self, container: str, *options: str) -> list[str]:
         """The engine's own command, which hands streams and status on better than the SDK does."""
@@ -117,6 +120,8 @@ class DockerEngine:
     def _container(self, sandbox: Sandbox, command: Sequence[str], **options: Any) -> Iterator[Any]:
         entries = read_root_entries(sandbox.root)
         with _translated(self.name):
+            if sandbox.owner:
+                self._remove_orphans(sandbox.owner.parent)
             container = self._client.containers.create(
                 self._empty_image(entries), **_create_options(sandbox, entries, command), **options
             )
@@ -124,6 +129,15 @@ class DockerEngine:
                 yield container
             finally:
                 container.remove(force=True, v=True)
+
+    def _remove_orphans(self, place: Path) -> None:
+        """Remove containers whose owners had their folders in ``place``, as we have, and were killed."""
+        api: Any = self._client.api
+        for each in api.containers(all=True, filters={"label": _OWNER}):
+            owner = Path(each["Labels"][_OWNER])
+            if owner.parent == place and is_abandoned(str(owner)):
+                with suppress(docker.errors.APIError):  # another process has the same in mind
+                    api.remove_container(each["Id"], force=True, v=True)
 
     def _empty_image(self, entries: RootEntries) -> str:
         """The image with nothing but the root's top-level symbolic links, made when it is not there yet."""
@@ -162,7 +176,7 @@ def _create_options(sandbox: Sandbox, entries: RootEntries, command: Sequence[st
         "log_config": LogConfig(type="none"),
         "tmpfs": dict.fromkeys(writable, f"rw,nosuid,nodev,noexec,mode=1777,size={sandbox.limits.scratch}"),
         "mounts": [BindMount(each.target, str(each.source), type="bind", read_only=True) for each in mounts],
-        "labels": {"io.corebox": "sandbox"},
+        "labels": {"io.corebox": "sandbox", **({_OWNER: str(sandbox.owner)} if sandbox.owner else {})},
     }
 
 

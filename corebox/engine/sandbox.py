@@ -39,6 +39,8 @@ class Sandbox:
         mounts: what is laid over the root.
         environment: the whole environment of the command; nothing is inherited.
         scratch: an empty, writable folder in memory; the command starts in it.
+        owner: a folder of ``temporary_directory`` that tells whether who runs the command lives. An engine's daemon
+            does not die with us: what a killed process left running there is found and removed by it.
         user: user and group ID of the command.
         limits: bounds.
     """
@@ -47,6 +49,7 @@ class Sandbox:
     mounts: tuple[Mount, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     scratch: str = "/.corebox/tmp"
+    owner: Path | None = None
     user: tuple[int, int] = field(default_factory=caller)
     limits: Limits = Limits()
 

@@ -53,8 +53,9 @@ class World:
             if Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
                 os.waitpid(int(child), os.WNOHANG)
         mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-        # Other tests of this machine run containers too; their mounts are not ours.
-        ours = frozenset(line for line in mounts if "corebox" in line and "/docker/" not in line)
+        # Other tests of this machine run containers and make sites meanwhile; their mounts are not ours.
+        others = ("/docker/", "/corebox-tests/")
+        ours = frozenset(line for line in mounts if "corebox" in line and not any(each in line for each in others))
         return cls(frozenset(_children()), ours, frozenset(_containers(docker)))
 
 
@@ -63,7 +64,14 @@ def _children() -> list[str]:
     for task in Path("/proc/self/task").iterdir():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended meanwhile
             found += (task / "children").read_text().split()
-    return found
+    return [child for child in found if not _is_engine(child)]
+
+
+def _is_engine(child: str) -> bool:
+    """Whether it is a daemon that a test has killed and started again, or what that left."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{child}/comm").read_text().startswith(("dockerd", "containerd"))
+    return False
 
 
 def _containers(docker: str | None) -> list[str]:
@@ -197,7 +205,7 @@ class Desk:
         while not (now := World.now(None)).children <= self.world.children and time.monotonic() < deadline:
             time.sleep(0.05)
         assert now.children <= self.world.children, [_command_line(each) for each in now.children - self.world.children]
-        assert now.mounts <= self.world.mounts
+        assert not now.mounts - self.world.mounts
         _require_store(self.lab.home)
         assert self.images.items() <= self.image_ids().items()
         after = content(self.folder)
