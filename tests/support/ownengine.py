@@ -81,3 +81,5 @@ def own_engine(folder: Path) -> Iterator[OwnEngine]:
         for container in engine.containers():
             engine.call("rm", "--force", container)
         engine.stop()
+        # It mounts its folder on itself, which a killed one leaves mounted.
+        subprocess.run(["umount", "--lazy", "--recursive", folder / "data-root"], capture_output=True, check=False)
