@@ -12,7 +12,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT_DEMO := bubblewrap gcc libc6-dev libzstd1
 # For the tests: customers' sites, a real engine, gdbs, registries, and what makes cores of every kind.
 APT_TEST := $(APT_DEMO) bubblewrap busybox docker.io docker-registry g++ gdb mmdebstrap podman skopeo zstd age lz4 \
-	systemd-coredump xz-utils openssl nodejs redis-server faketime chromium rpm
+	systemd-coredump xz-utils openssl nodejs redis-server faketime chromium rpm lua5.1
 
 .PHONY: help demo test unit fuzz-short fuzz integration faults lint audit format docs bench lock upgrade setup \
 	setup-demo clean
@@ -74,12 +74,14 @@ setup: $(VENV)/dev.stamp  ## packages, and a virtual environment for development
 setup-demo: $(VENV)/run.stamp  ## the little that the demo needs
 
 $(VENV)/dev.stamp: APT := $(APT_TEST)
+$(VENV)/dev.stamp: NPM := tests/client
 $(VENV)/run.stamp: APT := $(APT_DEMO)
-$(VENV)/%.stamp: requirements/%.txt pyproject.toml
+$(VENV)/%.stamp: requirements/%.txt pyproject.toml tests/client/package-lock.json
 	@tools/install-packages $(APT)
 	@tools/make-venv $(PYTHON) $(VENV)
 	@tools/install-locked $(VENV) $< --editable .
+	@[ -z "$(NPM)" ] || tools/install-npm $(NPM)
 	@touch $@
 
 clean:  ## remove what was made here
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) tests/client/node_modules build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

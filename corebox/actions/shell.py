@@ -50,6 +50,7 @@ class ShellOptions:
         symbols: folders with debug files, in addition to those of the image.
         gdbinit: a file of the user's with gdb commands, run before the core is opened.
         typed_at: somebody types commands, which are kept for the next session on the same crash.
+        opens: gdb opens the core when it starts.
     """
 
     core: Path | None = None
@@ -61,15 +62,17 @@ class ShellOptions:
     symbols: tuple[Path, ...] = ()
     gdbinit: Path | None = None
     typed_at: bool = False
+    opens: bool = True
 
 
 @dataclass(frozen=True)
 class Session:
-    """All that is needed to start gdb, and what the user should know before."""
+    """All that is needed to start gdb, and what the user should know before; the executable's path is inside."""
 
     engine: Engine
     sandbox: Sandbox
     command: tuple[str, ...]
+    executable: str | None
     notices: tuple[str, ...]
 
 
@@ -114,8 +117,14 @@ def prepare_session(
         environment = {**ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb")}
         arguments = [*(READ_USER_GDBINIT if options.gdbinit else ()), *options.gdb_arguments]
         sandbox = Sandbox(opened.root, tuple(mounts), environment, owner=work)
-        command = gdb_command(inside, arguments, customer_code=options.customer_code, more_symbols=bool(found))
-        yield Session(engine, sandbox, tuple(command), notices)
+        command = gdb_command(
+            inside,
+            arguments,
+            core=CORE if options.opens else None,
+            customer_code=options.customer_code,
+            more_symbols=bool(found),
+        )
+        yield Session(engine, sandbox, tuple(command), inside, notices)
 
 
 def _gdbside(work: Path) -> Path:

@@ -44,6 +44,8 @@ COMMANDS = {
     "run": "run:command",
     "report": "report:command",
     "similar": "similar:command",
+    "dap": "dap:command",
+    "ide": "ide:command",
     "build": "build:command",
     "export": "export:command",
     "push": "push:command",

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from corebox.debugger import SourceFolder
 from corebox.engine import NAMES
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -60,6 +61,18 @@ def symbols(function: Function) -> Function:
         metavar="DIR",
         help="Debug files: unstripped programs, .debug files, .build-id trees; taken by build ID. May be given again.",
     )
+    return option(function)
+
+
+def source(function: Function) -> Function:
+    """--source."""
+
+    def folder(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[SourceFolder, ...]:
+        words = [each.partition("=") for each in given]
+        return tuple(SourceFolder(Path(path), prefix if equals else None) for path, equals, prefix in words)
+
+    help_text = "Your sources: the folder, and what it was called where the program was compiled. May be given again."
+    option = click.option("--source", multiple=True, metavar="DIR[=PREFIX]", callback=folder, help=help_text)
     return option(function)
 
 

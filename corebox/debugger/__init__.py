@@ -1,5 +1,6 @@
 """What to tell gdb, and what it answers."""
 
+from corebox.debugger.adapter import SPEAK, Adapter, Client, relay
 from corebox.debugger.answer import (
     ASK,
     Answer,
@@ -30,6 +31,7 @@ from corebox.debugger.session import (
     gdb_command,
     gdbinit,
 )
+from corebox.debugger.sources import SourceFolder
 
 __all__ = [
     "ASK",
@@ -45,17 +47,22 @@ __all__ = [
     "REPLACED_EXECUTABLE",
     "SCRATCH",
     "SCRIPT",
+    "SPEAK",
     "TOOLBOX",
     "USER_GDBINIT",
+    "Adapter",
     "Answer",
+    "Client",
     "Frame",
     "Instruction",
     "PythonFrame",
     "Register",
+    "SourceFolder",
     "Stack",
     "Variable",
     "Why",
     "gdb_command",
     "gdbinit",
     "parse_answer",
+    "relay",
 ]

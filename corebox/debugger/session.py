@@ -48,7 +48,7 @@ _WITHOUT_CUSTOMER_CODE = ("-iex", "set auto-load off", "-iex", "set auto-load sa
 def gdb_command(
     executable: str | None,
     arguments: Sequence[str] = (),
-    core: str = CORE,
+    core: str | None = CORE,
     customer_code: bool = True,
     more_symbols: bool = False,
 ) -> list[str]:
@@ -60,7 +60,7 @@ def gdb_command(
     Args:
         executable: path in the image; None lets gdb find it through NT_FILE.
         arguments: further gdb arguments, e.g. ``["-batch", "-ex", "bt"]``.
-        core: path in the image.
+        core: path in the image; None leaves opening it, and the executable, to whom gdb will listen to.
         customer_code: load the customer's auto-load scripts and libthread_db.
         more_symbols: look for debug files below ``DEBUG`` too.
     """
@@ -68,8 +68,8 @@ def gdb_command(
     options = ["--data-directory", f"{TOOLBOX}/share/gdb", "-nh", "-nx", "-q", "-ix", GDBINIT]
     options += () if customer_code else _WITHOUT_CUSTOMER_CODE
     options += ["-iex", f"set debug-file-directory {DEBUG}:{_DEBUG_FOLDERS}"] if more_symbols else []
-    program = ["-se", executable] if executable else []
-    return [*loader, *options, *program, "-c", core, *arguments]
+    program = ["-se", executable] if executable and core else []
+    return [*loader, *options, *program, *(["-c", core] if core else []), *arguments]
 
 
 def gdbinit(libthread_db: Iterable[str], scripts: Iterable[str]) -> str:

@@ -1,6 +1,8 @@
 """What every engine can do."""
 
+import subprocess
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from corebox.engine.sandbox import Finished, Sandbox
@@ -20,3 +22,6 @@ class Engine(Protocol):
         Raises:
             HostError: ``time-limit`` after ``time_limit`` seconds; nothing of it is left running.
         """
+
+    def pipe(self, sandbox: Sandbox, command: Sequence[str]) -> "AbstractContextManager[subprocess.Popen[bytes]]":
+        """Run ``command`` with pipes as its standard input and output; nothing of it outlives the block."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from corebox.engine.batch import run_batch
+from corebox.engine.pipe import piped
 from corebox.engine.sandbox import Finished, Limits, Sandbox, read_root_entries
 from corebox.engine.seccomp import sandbox_filter
 from corebox.engine.terminal import attach
@@ -33,6 +34,14 @@ class Bubblewrap:
         with _filter_options() as (options, inherited):
             line = plan_command(sandbox, command, [*options, "--new-session"])
             return run_batch(line, time_limit, inherited, lambda: _limit(sandbox.limits))
+
+    @contextmanager
+    def pipe(self, sandbox: Sandbox, command: Sequence[str]) -> Iterator["subprocess.Popen[bytes]"]:
+        """Run ``command`` with pipes as its standard input and output."""
+        with _filter_options() as (options, inherited):
+            line = plan_command(sandbox, command, options)
+            with piped(line, inherited, lambda: _limit(sandbox.limits)) as child:
+                yield child
 
 
 def plan_command(sandbox: Sandbox, command: Sequence[str], options: Sequence[str] = ()) -> list[str]:

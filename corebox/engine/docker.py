@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import shutil
+import subprocess
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from docker.types import Mount as BindMount
 
 from corebox.bundle.temporary import is_abandoned
 from corebox.engine.batch import run_batch
+from corebox.engine.pipe import piped
 from corebox.engine.sandbox import Finished, RootEntries, Sandbox, read_root_entries
 from corebox.engine.terminal import attach, die_with_us
 from corebox.errors import HostError
@@ -69,6 +71,15 @@ class DockerEngine:
         """Run ``command`` without input and return what it wrote."""
         with self._container(sandbox, command) as container:
             return run_batch(self._start(container.id), time_limit, prepare=die_with_us)
+
+    @contextmanager
+    def pipe(self, sandbox: Sandbox, command: Sequence[str]) -> "Iterator[subprocess.Popen[bytes]]":
+        """Run ``command`` with pipes as its standard input and output."""
+        with (
+            self._container(sandbox, command, stdin_open=True) as container,
+            piped(self._start(container.id, "--interactive"), prepare=die_with_us) as child,
+        ):
+            yield child
 
     def _start(self, container: str, *options: str) -> list[str]:
         """The engine's own command, which hands streams and status on better than the SDK does."""

@@ -1,4 +1,7 @@
-"""The core's own tables, which gdb does not give to Python: what was mapped, with which rights, from which file."""
+"""The core's own tables, which gdb does not give to Python: what was mapped, with which rights, from which file.
+
+And the signal: gdb takes the one in the last thread's note, where the kernel writes it too, but not qemu-user.
+"""
 
 import bisect
 import pathlib
@@ -6,7 +9,8 @@ import struct
 
 PATH = "/.corebox/core"
 PF_X, PF_W, PF_R = 1, 2, 4
-_PT_LOAD, _PT_NOTE, _NT_FILE = 1, 4, 0x46494C45
+_PT_LOAD, _PT_NOTE = 1, 4
+_NT_PRSTATUS, _NT_AUXV, _NT_FILE = 1, 6, 0x46494C45
 _MOST_HEADERS, _LARGEST_NOTE = 1 << 20, 16 << 20
 
 
@@ -22,37 +26,46 @@ class Mapping:
 
 
 class CoreFile:
-    """The tables of an ELF core (elf(5)); every count and size is bounded, for the core may be anybody's."""
+    """The tables of an ELF core (elf(5)); every count and size is bounded, for the core may be anybody's.
+
+    Attributes:
+        word: bytes of an address.
+        byte_order: "little" or "big".
+        mappings: what was mapped, by address.
+        signal: what the first thread died of, None if it did not.
+        auxv: the auxiliary vector (getauxval(3)) by key.
+    """
 
     def __init__(self, path=PATH):
         with pathlib.Path(path).open("rb") as file:
             ident = file.read(64)
             self._wide = ident[4] == 2
-            self._order = "<" if ident[5] == 1 else ">"
+            self.byte_order = "little" if ident[5] == 1 else "big"
             self.word = 8 if self._wide else 4
+            self.signal, self.auxv = None, {}
             headers = self._headers(file, ident)
             self.mappings = self._loads(headers)
             for offset, size in ((each[2], each[4]) for each in headers if each[0] == _PT_NOTE):
                 file.seek(offset)
-                self._name_files(file.read(min(size, _LARGEST_NOTE)))
+                self._read_notes(file.read(min(size, _LARGEST_NOTE)))
 
     def _headers(self, file, ident):
         """Type, flags, offset, address, file size, memory size of each."""
-        start = self._unpack("Q" if self._wide else "I", ident, 32 if self._wide else 28)[0]
-        count = self._unpack("H", ident, 56 if self._wide else 44)[0]
+        start = self.unpack("Q" if self._wide else "I", ident, 32 if self._wide else 28)[0]
+        count = self.unpack("H", ident, 56 if self._wide else 44)[0]
         if count == 0xFFFF:  # PN_XNUM: the number is in the first section header's sh_info
-            sections = self._unpack("Q" if self._wide else "I", ident, 40 if self._wide else 32)[0]
+            sections = self.unpack("Q" if self._wide else "I", ident, 40 if self._wide else 32)[0]
             file.seek(sections + (44 if self._wide else 28))
-            count = self._unpack("I", file.read(4), 0)[0]
+            count = self.unpack("I", file.read(4), 0)[0]
         size = 56 if self._wide else 32
         file.seek(start)
         data = file.read(min(count, _MOST_HEADERS) * size)
         found = []
         for at in range(0, len(data) - size + 1, size):
             if self._wide:
-                kind, flags, offset, address, _, stored, memory, _ = self._unpack("IIQQQQQQ", data, at)
+                kind, flags, offset, address, _, stored, memory, _ = self.unpack("IIQQQQQQ", data, at)
             else:
-                kind, offset, address, _, stored, memory, flags, _ = self._unpack("IIIIIIII", data, at)
+                kind, offset, address, _, stored, memory, flags, _ = self.unpack("IIIIIIII", data, at)
             found.append((kind, flags, offset, address, stored, memory))
         return found
 
@@ -66,25 +79,33 @@ class CoreFile:
                 found.append(Mapping(address, address + memory, flags))
         return found
 
-    def _name_files(self, notes):
-        """NT_FILE: count, page size, then start, end, offset in pages of each, then the names (core(5))."""
-        at = 0
+    def _read_notes(self, notes):
+        at, threads = 0, 0
         while at + 12 <= len(notes):
-            name, size, kind = self._unpack("III", notes, at)
-            body = at + 12 + (name + 3 & ~3)
+            name, size, kind = self.unpack("III", notes, at)
+            start = at + 12 + (name + 3 & ~3)
+            body = notes[start : start + size]
             if kind == _NT_FILE:
-                self._name_each(notes[body : body + size])
-            at = body + (size + 3 & ~3)
+                self._name_files(body)
+            elif kind == _NT_AUXV:
+                pairs = struct.Struct(self._prefix + ("QQ" if self._wide else "II"))
+                self.auxv.update(pairs.iter_unpack(body[: len(body) // pairs.size * pairs.size]))
+            elif kind == _NT_PRSTATUS:
+                threads += 1
+                if threads == 1 and size >= 14:
+                    self.signal = self.unpack("H", body, 12)[0] or None  # pr_cursig (linux/elfcore.h)
+            at = start + (size + 3 & ~3)
 
-    def _name_each(self, note):
+    def _name_files(self, note):
+        """NT_FILE: count, page size, then start, end, offset in pages of each, then the names (core(5))."""
         word, code = self.word, "Q" if self._wide else "I"
         if len(note) < 2 * word:
             return
-        count, page = self._unpack(code * 2, note, 0)
+        count, page = self.unpack(code * 2, note, 0)
         if count > len(note) // (3 * word):
             return
         names = note[(2 + 3 * count) * word :].split(b"\0")
-        files = [self._unpack(code * 3, note, (2 + 3 * index) * word) for index in range(count)]
+        files = [self.unpack(code * 3, note, (2 + 3 * index) * word) for index in range(count)]
         for (start, end, offset), name in zip(files, names, strict=False):
             self._name(start, end, offset * page, name.decode("utf-8", "replace"))
 
@@ -108,8 +129,13 @@ class CoreFile:
         index = bisect.bisect_right(self.mappings, address, key=lambda each: each.start) - 1
         return index if index >= 0 and address < self.mappings[index].end else None
 
-    def _unpack(self, code, data, at):
-        return struct.unpack_from(self._order + code, data, at)
+    @property
+    def _prefix(self):
+        return "<" if self.byte_order == "little" else ">"
+
+    def unpack(self, code, data, at):
+        """Values at an offset, in the core's byte order; see struct."""
+        return struct.unpack_from(self._prefix + code, data, at)
 
     def at(self, address):
         """The mapping that has ``address``, or None."""

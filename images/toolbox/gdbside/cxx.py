@@ -25,11 +25,9 @@ class Thrown:
 
 
 class _Memory:
-    def __init__(self, word):
+    def __init__(self, core):
         self._read = gdb.selected_inferior().read_memory
-        self.word = word
-        big = "big" in gdb.execute("show endian", to_string=True)
-        self._order = "big" if big else "little"
+        self.word, self._order = core.word, core.byte_order
 
     def number(self, address, size):
         return int.from_bytes(self._read(address, size).tobytes(), self._order)
@@ -52,7 +50,7 @@ def thrown(stack, core):
     """The exception that the innermost frames deal with, or None; they hold pointers to its header."""
     if stack is None or core.at(stack) is None:
         return None
-    memory = _Memory(core.word)
+    memory = _Memory(core)
     end = min(stack + _STACK_BYTES, core.at(stack).end)
     seen = set()
     for slot in range(stack & -core.word, end - core.word, core.word):

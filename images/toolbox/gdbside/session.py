@@ -13,6 +13,7 @@ sys.path.insert(0, "/.corebox/toolbox/share/corebox")
 
 import cxxprinters
 import history
+import opened
 import pystacks
 import why
 
@@ -123,11 +124,16 @@ class Lines(gdb.Command):
             gdb.write(printable(line) + "\n")
 
 
+def shown():
+    """The banner, to be printed."""
+    return [printable(line) for line in banner(manifest())]
+
+
 def greet():
     """Print the banner once, at the first prompt, which a batch run never reaches."""
     gdb.events.before_prompt.disconnect(greet)
-    for line in banner(manifest()):
-        print(printable(line))
+    for line in shown():
+        print(line)
     gdb.execute("set print symbol-loading full")
     gdb.execute("set pagination on")  # last: gdb has counted the lines so far
 
@@ -141,4 +147,5 @@ Lines("py-bt", pystacks.lines, "The Python stack of the selected thread: the sam
 gdb.execute("set print symbol-loading off")  # two lines for each module, above the banner; on again after it
 cxxprinters.register()
 history.begin()
+opened.prepare(shown)
 gdb.events.before_prompt.connect(greet)

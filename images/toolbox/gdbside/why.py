@@ -21,6 +21,9 @@ _HEAP_MESSAGE = re.compile(
     r"(malloc|free|realloc|calloc|munmap_chunk|malloc_consolidate|corrupted|double free|invalid|chunk_main_arena)\b"
 )
 _REGISTER = re.compile(r"[%$]?\b([a-z][a-z0-9]{1,4})\b")
+# What assemblers put about the registers that an address is made of: 8(%rdi), [x0, #8], 0(r10).
+_ADDRESS = re.compile(r"[\[(]([^\])]*)[\])]")
+_TRAPS = ("ud2", "brk", "udf", "int3", "ebreak", "trap", "unimp")
 
 
 class Fault:
@@ -32,7 +35,7 @@ class Fault:
         self.mask = (1 << 8 * self.core.word) - 1
         self.counter = int(self.frame.pc()) & self.mask
         self.stack = self.register("sp")
-        info = _siginfo()
+        info = _siginfo(self.core)
         self.signal, self.code, self.address, self.sender = info
         self.address = None if self.address is None else self.address & self.mask
         self.names = _names(self.frame)
@@ -52,13 +55,13 @@ class Fault:
     def instruction(self):
         """The instruction that was to run, or "" if its bytes are not in the core."""
         try:
-            return self.frame.architecture().disassemble(self.counter)[0]["asm"]
+            return " ".join(self.frame.architecture().disassemble(self.counter)[0]["asm"].split())
         except (gdb.error, IndexError):
             return ""
 
-    def registers(self):
-        """Name and value of the registers that the instruction names."""
-        for name in dict.fromkeys(_REGISTER.findall(self.instruction())):
+    def registers(self, text=None):
+        """Name and value of the registers that the instruction names, or a part of it, ``text``."""
+        for name in dict.fromkeys(_REGISTER.findall(self.instruction() if text is None else text)):
             value = self.register(name)
             if value is not None:
                 yield name, value
@@ -72,16 +75,13 @@ class Fault:
         return f"{what} is mapped there, {mapping.rights()}"
 
 
-def _siginfo():
+def _siginfo(core):
     """Signal number, code, fault address, sender's process ID; None for what the core does not say."""
     try:
         info = gdb.parse_and_eval("$_siginfo")
         signal, code = int(info["si_signo"]), int(info["si_code"])
     except gdb.error:
-        try:
-            return int(gdb.parse_and_eval("$_exitsignal")), None, None, None
-        except gdb.error:
-            return None, None, None, None
+        return core.signal, None, None, None
     fields = info["_sifields"]
     sender = int(fields["_kill"]["si_pid"]) if code <= 0 else None
     return signal, code, int(fields["_sigfault"]["si_addr"]), sender
@@ -166,7 +166,7 @@ def aborted(fault):
     """What glibc says before it aborts is kept in __abort_msg (glibc, sysdeps/posix/libc_fatal.c, assert/assert.c)."""
     if fault.signal != 6:
         return None
-    message = _abort_message()
+    message = _abort_message(fault.core.byte_order)
     if message is None:
         return "abort", "The program called abort()", ["no message of the C library is in the core"]
     evidence = [f"__abort_msg: {message}"]
@@ -181,13 +181,13 @@ def aborted(fault):
     return "abort", f"The program aborted: {message}", evidence
 
 
-def _abort_message():
+def _abort_message(byte_order):
     try:
         pointer = int(gdb.parse_and_eval("*(char **) &__abort_msg"))
         if not pointer:
             return None
         memory = gdb.selected_inferior().read_memory
-        size = int.from_bytes(memory(pointer, 4).tobytes(), "little")
+        size = int.from_bytes(memory(pointer, 4).tobytes(), byte_order)
         data = memory(pointer + 4, min(size, 1024) - 4).tobytes()
     except (gdb.error, gdb.MemoryError, ValueError, OverflowError):
         return None
@@ -196,17 +196,19 @@ def _abort_message():
 
 def stack_overflow(fault):
     """The fault is at the stack pointer, just below a stack: in its guard page or where it could not grow."""
-    if fault.signal not in (7, 11) or fault.address is None or fault.stack is None:
+    if fault.signal not in (7, 11) or fault.stack is None:
         return None
-    here = fault.core.at(fault.address)
-    if abs(fault.address - fault.stack) > STACK_REACH or (here and here.flags & corefile.PF_W):
+    address = fault.stack if fault.address is None else fault.address
+    here = fault.core.at(address)
+    if abs(address - fault.stack) > STACK_REACH or (here and here.flags & corefile.PF_W):
         return None
-    stack = fault.core.next_to(fault.address, STACK_REACH)
+    stack = fault.core.next_to(address, STACK_REACH)
     if stack is not None and not stack.flags & corefile.PF_W:
         stack = fault.core.at(stack.end)
     if stack is None or not stack.flags & corefile.PF_W or stack.path or fault.stack >= stack.end:
         return None
-    evidence = [f"fault address {_hex(fault.address)}, stack pointer {_hex(fault.stack)}"]
+    evidence = [] if fault.address is None else [f"fault address {_hex(fault.address)}"]
+    evidence.append(f"stack pointer {_hex(fault.stack)}")
     evidence.append(f"the stack ends at {_hex(stack.start)} and is {stack.end - stack.start >> 10} KiB large")
     often = max(set(fault.names), key=fault.names.count)
     if fault.names.count(often) > MOST_FRAMES // 4 and often:
@@ -269,6 +271,19 @@ def bad_pointer(fault):
     return "bad-pointer", f"A pointer to {_hex(fault.address)} was used", _evidence(fault)
 
 
+def untold(fault):
+    """qemu-user writes no siginfo into a core, and so no address: the registers that the instruction uses tell."""
+    if fault.signal != 11 or fault.code is not None:
+        return None
+    for part in _ADDRESS.findall(fault.instruction()):
+        for name, value in fault.registers(part):
+            if value < NULL_REGION:
+                return "null-dereference", f"A null pointer was used, as {name} tells", _evidence(fault)
+            if fault.core.at(value) is None:
+                return "bad-pointer", f"A pointer to {_hex(value)} was used, as {name} tells", _evidence(fault)
+    return None
+
+
 def bus_error(fault):
     """A mapped file has no such page (any more), or a misaligned access."""
     if fault.signal != 7:
@@ -295,7 +310,7 @@ def trap(fault):
     """Compilers put ud2 (brk, udf) where execution must never come."""
     if fault.signal not in (4, 5):
         return None
-    if fault.signal == 5 or fault.instruction().split()[:1] in (["ud2"], ["brk"], ["udf"], ["int3"], ["ebreak"]):
+    if fault.signal == 5 or fault.instruction().split()[:1] in [[name] for name in _TRAPS]:
         return "trap", "A trap that the compiler or the program put there", _evidence(fault)
     return "illegal-instruction", "The processor does not know the instruction", _evidence(fault)
 
@@ -311,7 +326,7 @@ def filtered(fault):
 
 KINDS = (
     sent, pure_virtual, library_check, exception, rust_panic, go_panic, aborted, stack_overflow, bad_call,
-    null_dereference, non_canonical, no_rights, bus_error, bad_pointer, arithmetic, trap, filtered,
+    null_dereference, non_canonical, no_rights, untold, bus_error, bad_pointer, arithmetic, trap, filtered,
 )  # fmt: skip
 
 

@@ -1,0 +1,102 @@
+"""Let an editor or IDE debug a crash, through the Debug Adapter Protocol."""
+
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+from corebox.actions.shell import Session
+from corebox.debugger import Adapter, Client, SourceFolder, relay
+from corebox.errors import CoreboxError, HostError, UsageError
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def serve_streams(session: Session, folders: tuple[SourceFolder, ...]) -> None:
+    """Debug with the client at our standard streams.
+
+    Raises:
+        InputError, HostError: those of ``relay``.
+    """
+    # A reader of our own: Python cannot end while a thread reads from its standard input.
+    reading = os.fdopen(os.dup(0), "rb")
+    with _ended_by_signals(), _until_gone(), os.fdopen(os.dup(1), "wb") as writing:
+        _serve(session, folders, Client(reading, writing))
+
+
+def serve_port(
+    session: Session,
+    folders: tuple[SourceFolder, ...],
+    listening: socket.socket,
+    complain: Callable[[CoreboxError], None],
+) -> NoReturn:
+    """Debug with one client after the other who connects; ``complain`` is told what went wrong with one."""
+    with _ended_by_signals(), listening:
+        while True:
+            connection, _ = listening.accept()
+            with _until_gone(), connection, connection.makefile("rb") as reading, connection.makefile("wb") as writing:
+                try:
+                    _serve(session, folders, Client(reading, writing))
+                except CoreboxError as error:
+                    complain(error)
+                with contextlib.suppress(OSError):  # it is not connected any more
+                    connection.shutdown(socket.SHUT_RDWR)
+
+
+def listen(text: str, anywhere: bool) -> socket.socket:
+    """A socket that listens on ``PORT`` or ``HOST:PORT``; see ``parse_address``.
+
+    Raises:
+        UsageError: ``bad-address``.
+        HostError: ``port-taken``.
+    """
+    host, port = parse_address(text, anywhere)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        hint = "take another port; 0 lets the system choose"
+        raise HostError("port-taken", f"cannot listen on {host}, port {port}: {error.strerror}", hint) from error
+
+
+def parse_address(text: str, anywhere: bool) -> tuple[str, int]:
+    """``PORT`` or ``HOST:PORT``; without ``anywhere`` the host must be this machine's loopback.
+
+    Raises:
+        UsageError: ``bad-address``.
+    """
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]") or "127.0.0.1"
+    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise UsageError("bad-address", f"{text!r} is no address", "give PORT or HOST:PORT, e.g. 127.0.0.1:4711")
+    if host not in _LOOPBACK and not anywhere:
+        hint = "listen on 127.0.0.1 and forward the port (ssh -L); --allow-remote if it must be"
+        raise UsageError("bad-address", f"{host} lets other machines read the crash, without any password", hint)
+    return host, int(port)
+
+
+def _serve(session: Session, folders: tuple[SourceFolder, ...], client: Client) -> None:
+    with session.engine.pipe(session.sandbox, session.command) as gdb:
+        relay(client, gdb, Adapter(session.executable, folders))
+
+
+def _until_gone() -> contextlib.AbstractContextManager[None]:
+    """A client that is gone ends its session, also if that is seen when the last of it is sent."""
+    return contextlib.suppress(ConnectionError)
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Editors end what they started by a signal: it must leave as little behind as Ctrl-C does."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)

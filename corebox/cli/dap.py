@@ -1,0 +1,47 @@
+"""``corebox dap``."""
+
+from dataclasses import replace
+
+import click
+
+from corebox.actions.dap import listen, serve_port, serve_streams
+from corebox.actions.shell import prepare_session
+from corebox.cli import options, output
+from corebox.cli.session import Session, session
+from corebox.debugger import SPEAK, SourceFolder
+from corebox.store import Store
+
+
+@click.command("dap")
+@options.subject
+@session
+@options.source
+@click.option("--listen", "address", metavar="[HOST:]PORT", help="Serve clients that connect here.")
+@click.option("--allow-remote", is_flag=True, help="Let --listen take another host than this machine.")
+@click.option("-i", "interpreter", hidden=True, help="gdb's own option, which Zed gives to all that it takes for gdb.")
+def command(
+    *,
+    session: Session,
+    subject: str,
+    source: tuple[SourceFolder, ...],
+    address: str | None,
+    allow_remote: bool,
+    interpreter: str | None,  # noqa: ARG001  # see its help
+) -> int:
+    """Debug a crash from an editor or IDE: gdb's Debug Adapter Protocol, from inside the sandbox.
+
+    Whatever the client asks to be attached to or launched, it gets the crash. corebox ide prints what to put into the
+    client's configuration.
+    """
+    listening = listen(address, allow_remote) if address else None
+    store = Store.default()
+    chosen = replace(session.options, gdb_arguments=SPEAK, opens=False)
+    with prepare_session(store, session.find(store, subject), chosen, output.progress()) as opened:
+        for notice in opened.notices:
+            output.note(f"note: {notice}")
+        if listening is None:
+            serve_streams(opened, source)
+        else:
+            output.note("listening on {}:{}".format(*listening.getsockname()))
+            serve_port(opened, source, listening, output.complain)
+    return 0

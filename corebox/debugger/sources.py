@@ -1,0 +1,43 @@
+"""Where the vendor has the source files that debug information names."""
+
+import functools
+import posixpath
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class SourceFolder:
+    """A folder of ours that was ``prefix`` where the program was compiled, None if that is not known."""
+
+    path: Path
+    prefix: str | None = None
+
+
+@functools.lru_cache(maxsize=4096)  # stacks name the same few files again and again
+def local_source(name: str, folders: tuple[SourceFolder, ...]) -> str | None:
+    """The file that ``name`` in debug information stands for, None if no folder has it.
+
+    Debug information is the customer's: nothing outside of the folders is named, neither by ".." nor by a link.
+    """
+    name = posixpath.normpath(name)
+    found = (_inside(folder.path, tail) for folder in folders for tail in _tails(name, folder.prefix))
+    return next(filter(None, found), None)
+
+
+def _inside(folder: Path, tail: str) -> str | None:
+    try:
+        root = folder.resolve()
+        path = (root / tail).resolve()
+        return str(path) if path.is_relative_to(root) and path.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL, a loop of links
+        return None
+
+
+def _tails(name: str, prefix: str | None) -> list[str]:
+    """What may follow the folder's path: all behind the prefix, or any end of the name, the longest first."""
+    if prefix is not None:
+        prefix = posixpath.normpath(prefix).rstrip("/") + "/"
+        return [name.removeprefix(prefix)] if name.startswith(prefix) else []
+    parts = name.lstrip("/").split("/")
+    return ["/".join(parts[index:]) for index in range(len(parts))]

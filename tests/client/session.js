@@ -1,0 +1,65 @@
+// Debugs as an editor does, through VS Code's own client, and prints what it was answered as JSON.
+// The argument is JSON: {"command": [...]} to start an adapter or {"port": N} to connect to one; "request" is attach or
+// launch; "evaluate" a list of [expression, context].
+'use strict';
+const { spawn } = require('child_process');
+const { DebugClient } = require('@vscode/debugadapter-testsupport');
+
+async function open(wish, client) {
+    if (wish.port) {
+        await client.start(wish.port);
+        return null;
+    }
+    const [program, ...words] = wish.command;
+    const child = spawn(program, words, { stdio: ['pipe', 'pipe', 'inherit'] });
+    client.connect(child.stdout, child.stdin);
+    return new Promise((resolve) => child.on('spawn', () => resolve(child)));
+}
+
+async function debug(client, wish) {
+    const stopped = new Promise((resolve) => client.once('stopped', resolve));
+    const initialized = new Promise((resolve) => client.once('initialized', resolve));
+    const said = [];
+    client.on('output', (event) => said.push(event.body.output));
+    const found = { capabilities: (await client.initializeRequest()).body };
+    await initialized;
+    const opened = client.send(wish.request, wish.arguments);
+    await client.send('setBreakpoints', { source: { path: '/nowhere/x.c' }, breakpoints: [{ line: 1 }] });
+    await client.configurationDoneRequest();
+    found.opened = (await opened).command;
+    const threadId = (await stopped).body.threadId;
+    found.threads = (await client.threadsRequest()).body.threads;
+    const frames = (await client.stackTraceRequest({ threadId })).body.stackFrames;
+    found.frames = frames;
+    found.scopes = (await client.scopesRequest({ frameId: frames[0].id })).body.scopes;
+    found.variables = {};
+    for (const scope of found.scopes) {
+        const answer = await client.variablesRequest({ variablesReference: scope.variablesReference });
+        found.variables[scope.name] = answer.body.variables.map(({ name, value }) => [name, value]);
+    }
+    found.evaluated = [];
+    for (const [expression, context] of wish.evaluate || []) {
+        const answer = await client.evaluateRequest({ expression, context, frameId: frames[0].id });
+        found.evaluated.push(answer.body.result);
+    }
+    const memoryReference = frames[0].instructionPointerReference;
+    found.instructions = (await client.send('disassemble', { memoryReference, instructionCount: 4 })).body.instructions;
+    await client.disconnectRequest();
+    found.said = said.join('');
+    return found;
+}
+
+async function main(wish) {
+    const client = new DebugClient('node', '', 'gdb');
+    const child = await open(wish, client);
+    const ended = child && new Promise((resolve) => child.on('exit', (code, signal) => resolve(signal || code)));
+    const found = await debug(client, wish);
+    found.status = await ended;
+    client.stopAdapter();
+    console.log(JSON.stringify(found));
+}
+
+main(JSON.parse(process.argv[2])).catch((error) => {
+    console.error(error);
+    process.exit(1);
+});

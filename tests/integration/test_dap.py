@@ -1,0 +1,200 @@
+"""A crash debugged as editors do it: through VS Code's own client of the Debug Adapter Protocol."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.aftermath import World, adopting_orphans
+from tests.support.crashes import build_program
+from tests.support.lab import Lab
+from tests.support.programs import FOLDER, REPOSITORY
+
+CLIENT = REPOSITORY / "tests" / "client" / "session.js"
+
+
+def request(command: str, **arguments: str) -> bytes:
+    """One as a client sends it."""
+    body = json.dumps({"seq": 1, "type": "request", "command": command, "arguments": arguments}).encode()
+    return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+@pytest.fixture(scope="module")
+def image(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A small crash, built."""
+    folder = tmp_path_factory.mktemp("small")
+    bundle = folder / "small.corebox"
+    assert lab.corebox("gather", build_program(folder / "app").crash(), "-o", bundle).status == 0
+    built: str = lab.build(bundle)["image_id"]
+    return built
+
+
+def words(subject: object, engine: str, *more: object) -> list[str]:
+    return [sys.executable, "-m", "corebox", "dap", str(subject), "--engine", engine, *map(str, more)]
+
+
+def debug(lab: Lab, **wish: object) -> Any:
+    """What the client was answered, as JSON."""
+    environment = {**os.environ, "COREBOX_HOME": str(lab.home)}
+    command = ["node", str(CLIENT), json.dumps({"request": "attach", **wish})]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def must_be_the_crash(found: Any) -> None:
+    assert len(found["threads"]) == 4
+    names = [frame["name"] for frame in found["frames"]]
+    assert names[0].startswith("compare")
+    assert {"qsort_r", "sort_with"} <= set(names), "down through a library without debug information"
+    assert names[-2].startswith("__libc_start") or names[-1] == "_start", names
+    arguments = {name for name, _ in found["variables"]["Arguments"]}
+    assert (arguments, {name for name, _ in found["variables"]["Locals"]}) == ({"left", "right"}, {"nothing"})
+    assert dict(found["variables"]["Registers"])["rip"].startswith("0x")
+    assert found["instructions"][0]["address"] == found["frames"][0]["instructionPointerReference"]
+    assert found["instructions"][0]["instruction"].startswith("mov")
+
+
+def test_an_editor_opens_the_crash(lab: Lab, bundle: Path, engine: str) -> None:
+    image = lab.build(bundle)["image_id"]
+    source = f"{FOLDER}/pipeline=/usr/src/pipeline"
+    asked = [["*(const int *) left", "watch"], ["corebox why", "repl"]]
+    found = debug(lab, command=words(image, engine, "--source", source), evaluate=asked)
+    assert (found["opened"], found["status"]) == ("attach", 0)
+    must_be_the_crash(found)
+    top = found["frames"][0]
+    assert top["source"] == {"name": "plugin.cc", "path": f"{FOLDER}/pipeline/plugin.cc"}
+    assert "*nothing =" in Path(top["source"]["path"]).read_text().splitlines()[top["line"] - 1]
+    value, why = found["evaluated"]
+    assert value in ("1", "2", "3")
+    assert "A null pointer was used" in why
+    assert "pipeline died of SIGSEGV" in found["said"], "the banner goes to the editor's console"
+
+
+def test_one_that_launches_gets_the_crash_too(lab: Lab, image: str) -> None:
+    wish = {"program": "/bin/true", "stopOnEntry": True, "cwd": "/"}
+    command = [*words(image, "bubblewrap"), "-i=dap"]
+    found = debug(lab, command=command, request="launch", arguments=wish)
+    assert found["opened"] == "launch"
+    assert found["frames"][0]["name"] == "fail"
+
+
+def containers_of(lab: Lab) -> list[str]:
+    """Those that have files of this desk."""
+    every = subprocess.run(["docker", "ps", "--all", "--quiet"], capture_output=True, text=True, check=True)
+    command = ["docker", "inspect", "--format", "{{.Id}} {{.Mounts}}", *every.stdout.split()]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return [line.split()[0] for line in shown.splitlines() if str(lab.home) in line]
+
+
+@contextmanager
+def adapter(lab: Lab, subject: object, engine: str, *more: object) -> Iterator["subprocess.Popen[bytes]"]:
+    """A ``corebox dap`` that leaves nothing when it is over."""
+    with adopting_orphans():
+        before = World.now(None)
+        child = subprocess.Popen(
+            words(subject, engine, *more),
+            env={**os.environ, "COREBOX_HOME": str(lab.home)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        yield child
+        for stream in (child.stdin, child.stdout, child.stderr):
+            assert stream
+            stream.close()
+        deadline = time.monotonic() + 10
+        left = {"something"}
+        while left and time.monotonic() < deadline:
+            after = World.now(None)
+            left = {*(after.children - before.children), *(after.mounts - before.mounts)}
+            left.update(containers_of(lab) if engine == "docker" else [])
+        assert left == set()
+
+
+def begin(child: "subprocess.Popen[bytes]") -> None:
+    """Let gdb run."""
+    assert child.stdin
+    assert child.stdout
+    child.stdin.write(request("initialize"))
+    child.stdin.flush()
+    assert child.stdout.readline().startswith(b"Content-Length: ")
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing(lab: Lab, image: str, engine: str, sign: signal.Signals) -> None:
+    with adapter(lab, image, engine) as child:
+        begin(child)
+        child.send_signal(sign)
+        assert child.wait(30) == 130
+
+
+def test_an_editor_that_dies_leaves_nothing(lab: Lab, image: str, engine: str) -> None:
+    with adapter(lab, image, engine) as child:
+        begin(child)
+        assert child.stdin
+        assert child.stdout
+        child.stdin.close()
+        child.stdout.close()
+        assert child.stderr
+        assert child.wait(30) == 0, child.stderr.read()
+
+
+def test_a_gdb_that_ends_ends_the_session(lab: Lab, image: str, engine: str) -> None:
+    with adapter(lab, image, engine) as child:
+        begin(child)
+        assert child.stdin
+        assert child.stderr
+        child.stdin.write(request("evaluate", context="repl", expression="python import os; os._exit(0)"))
+        child.stdin.flush()
+        assert child.wait(30) == 4, "while the editor still has its end open"
+        assert b"gdb ended" in child.stderr.read()
+
+
+@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n\r\n", b"Content-Length: 999999999\r\n\r\n{"])
+def test_another_protocol_is_refused(lab: Lab, image: str, data: bytes) -> None:
+    with adapter(lab, image, "bubblewrap") as child:
+        assert child.stdin
+        assert child.stderr
+        child.stdin.write(data)
+        child.stdin.flush()
+        assert child.wait(30) == 3
+        assert b"no message of the Debug Adapter Protocol" in child.stderr.read()
+
+
+def test_a_port_serves_one_after_the_other_and_only_this_machine(lab: Lab, image: str, engine: str) -> None:
+    with adapter(lab, image, engine, "--listen", "0") as child:
+        assert child.stderr
+        listening = re.fullmatch(rb"listening on 127\.0\.0\.1:(\d+)\n", child.stderr.readline())
+        assert listening
+        port = int(listening.group(1))
+        with socket.create_connection(("127.0.0.1", port)) as intruder:
+            intruder.sendall(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}")
+            assert intruder.recv(1) == b"", "nothing is answered, and the port goes on"
+        for _ in range(2):
+            assert debug(lab, port=port)["frames"][0]["name"] == "fail"
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.2", port), timeout=5)
+        child.send_signal(signal.SIGINT)
+        assert child.wait(30) == 130
+
+
+def test_neovims_configuration_is_lua(lab: Lab, tmp_path: Path) -> None:
+    subject = tmp_path / 'a"b\\c\n\x1b[1mé.corebox'
+    subject.touch()
+    text = lab.done("ide", "neovim", subject).output
+    stub = "package.preload.dap = function() return { adapters = {}, configurations = {} } end\n"
+    ask = "local made = require('dap')\nio.write(made.adapters.corebox.args[#made.adapters.corebox.args])\n"
+    check = "assert(made.configurations.cpp[1].type == 'corebox')\n"
+    done = subprocess.run(["lua5.1", "-"], input=stub + text + ask + check, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == (str(subject), "")

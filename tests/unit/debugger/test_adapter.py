@@ -1,0 +1,93 @@
+"""What is changed between a client of the Debug Adapter Protocol and gdb."""
+
+from pathlib import Path
+
+import pytest
+
+from corebox.debugger import Adapter, SourceFolder
+from corebox.debugger.messages import Message
+from corebox.debugger.sources import local_source
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """A folder with sources, and a secret beside it."""
+    (tmp_path / "secret.c").write_text("")
+    folder = tmp_path / "project"
+    (folder / "lib").mkdir(parents=True)
+    (folder / "lib" / "sort.c").write_text("")
+    (folder / "lib" / "link.c").symlink_to(tmp_path / "secret.c")
+    (folder / "lib" / "loop.c").symlink_to("loop.c")
+    return folder
+
+
+@pytest.mark.parametrize("command", ["attach", "launch"])
+def test_whatever_is_to_be_opened_is_the_crash(command: str) -> None:
+    adapter = Adapter("/opt/acme/bin/app", ())
+    question = {"seq": 7, "type": "request", "command": command, "arguments": {"program": "/etc/passwd", "pid": 1}}
+    assert adapter.to_gdb(question) == {
+        "seq": 7,
+        "type": "request",
+        "command": "attach",
+        "arguments": {"program": "/opt/acme/bin/app", "coreFile": "/.corebox/core"},
+    }
+    answer = {"seq": 9, "type": "response", "request_seq": 7, "command": "attach", "success": True}
+    assert adapter.to_client(answer) == {**answer, "command": command}
+
+
+def test_all_else_is_handed_on() -> None:
+    adapter = Adapter(None, ())
+    messages: tuple[Message, ...] = ({"command": "threads", "seq": 1}, {"seq": []}, {"command": {}})
+    for message in messages:
+        assert adapter.to_gdb(message) == message
+        assert adapter.to_client(message) == message
+
+
+def test_without_an_executable_gdb_finds_it() -> None:
+    assert Adapter(None, ()).to_gdb({"command": "attach"})["arguments"] == {"coreFile": "/.corebox/core"}
+
+
+def test_sources_are_named_as_the_client_has_them(sources: Path) -> None:
+    adapter = Adapter(None, (SourceFolder(sources, "/build"),))
+    source = {"name": "sort.c", "path": "/build/lib/sort.c", "sourceReference": 3}
+    assert adapter.place_sources({"id": 1, "source": source}) == {
+        "id": 1,
+        "source": {"name": "sort.c", "path": str(sources / "lib" / "sort.c")},
+    }
+
+
+@pytest.mark.parametrize("source", [None, 1, {}, {"path": 3}, {"path": "/elsewhere/x.c", "sourceReference": 1}])
+def test_what_no_folder_has_stays(sources: Path, source: object) -> None:
+    adapter = Adapter(None, (SourceFolder(sources, "/build"),))
+    assert adapter.place_sources({"location": source}) == {"location": source}
+
+
+def test_without_a_prefix_any_end_of_the_name_will_do(sources: Path) -> None:
+    folders = (SourceFolder(sources),)
+    assert local_source("/home/jenkins/job-7/lib/sort.c", folders) == str(sources / "lib" / "sort.c")
+    assert local_source("./lib/./sort.c", folders) == str(sources / "lib" / "sort.c")
+    assert local_source("/home/jenkins/other.c", folders) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/build/../secret.c",
+        "/build/lib/../../secret.c",
+        "/build/lib/link.c",
+        "/build/lib/loop.c",
+        "/build/lib",
+        "/build",
+        "/builder/lib/sort.c",
+        "/build/lib/sort.c\0",
+        "/build/" + "x" * 5000,
+        "",
+    ],
+)
+def test_nothing_outside_of_the_folder_is_named(sources: Path, name: str) -> None:
+    assert local_source(name, (SourceFolder(sources, "/build"),)) is None
+
+
+def test_a_hostile_name_finds_nothing_without_a_prefix_either(sources: Path) -> None:
+    for name in ("/x/../../secret.c", "../secret.c", "/lib/link.c"):
+        assert local_source(name, (SourceFolder(sources),)) is None
