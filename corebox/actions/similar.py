@@ -8,6 +8,7 @@ from typing import Any
 from corebox.actions.report import report
 from corebox.actions.shell import ShellOptions
 from corebox.actions.subject import Subject
+from corebox.image import ensure_toolbox
 from corebox.report import Report
 from corebox.store import Store
 
@@ -54,6 +55,8 @@ def similar(
         return made
 
     groups: dict[str, list[Report]] = {}
+    # Made once, not by each thread; nor is sysconfig, which finds its parts, to be used for the first time by several.
+    ensure_toolbox(store)
     with ThreadPoolExecutor(jobs) as pool:
         for made in pool.map(look, subjects):
             groups.setdefault(made.signature, []).append(made)

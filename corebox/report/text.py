@@ -33,7 +33,8 @@ def text_lines(report: Report) -> Iterator[str]:
 
 
 def _group_lines(group: ThreadGroup) -> Iterator[str]:
-    names = ", ".join(f"{each.number} ({each.name or 'no name'}, {each.tid})" for each in group.threads[:8])
+    # Linux keeps the names of threads out of cores.
+    names = ", ".join(f"{each.number} (LWP {each.tid})" for each in group.threads[:8])
     more = f" and {len(group.threads) - 8} more" if len(group.threads) > 8 else ""
     if group.crashed:
         yield f"thread {names}, which crashed:"

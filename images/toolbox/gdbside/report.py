@@ -173,7 +173,8 @@ def python_stacks():
         found = pystacks.stacks()
     except RuntimeError as error:
         return {"error": text(error), "threads": []}
-    return {"error": None, "threads": [{"tid": tid, "frames": list(map(python_frame, each))} for tid, each in found]}
+    threads = [{"tid": tid, "frames": list(map(python_frame, each))} for tid, each in found[:MOST_THREADS]]
+    return {"error": None, "threads": threads}
 
 
 def python_frame(frame):

@@ -38,7 +38,7 @@ def banner(facts):
     lines = ["{} died of {}".format(what, process["signal_name"] or "an unknown signal")]
     if process["fault_address"]:
         lines[0] += " at address {}".format(process["fault_address"])
-    lines += why_lines()[:1] + where_lines()
+    lines += why_lines()[:1] + where_lines(modules)
     verified = sum(module["verdict"] == "verified" for module in modules)
     lines.append(f"{verified} of {len(modules)} modules verified")
     doubtful = [module for module in modules if module["verdict"] != "verified"]
@@ -69,16 +69,17 @@ def in_crashed_thread(tell):
     return lines
 
 
-def where_lines():
+def where_lines(modules):
     """The thread that crashed and its innermost frame."""
 
     def tell():
         thread, frame = gdb.selected_thread(), gdb.newest_frame()
-        place = frame.find_sal()
+        place, counter = frame.find_sal(), frame.pc()
         source = f" at {place.symtab.filename}:{place.line}" if place.symtab else ""
-        file = gdb.current_progspace().solib_name(frame.pc()) or gdb.current_progspace().filename
+        inside = (each["path"] for each in modules if int(each["start"], 16) <= counter < int(each["end"], 16))
         threads = len(gdb.selected_inferior().threads())
-        return [f"in thread {thread.num} of {threads} (LWP {thread.ptid[1]}): {frame.name() or '??'}{source}, {file}"]
+        where = f"thread {thread.num} of {threads} (LWP {thread.ptid[1]})"
+        return [f"in {where}: {frame.name() or '??'}{source}, {next(inside, 'in no module')}"]
 
     return in_crashed_thread(tell)
 

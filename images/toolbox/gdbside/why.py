@@ -16,10 +16,11 @@ _FLOATING = {3: "a division by zero", 4: "an overflow", 5: "an underflow", 6: "a
 NULL_REGION = 0x10000
 # gcc probes a large frame page by page; without probes a frame may reach this far below the stack.
 STACK_REACH = 1 << 20
-MOST_FRAMES = 128
+MOST_FRAMES, LONGEST_NAME = 128, 512
 _HEAP_MESSAGE = re.compile(
     r"(malloc|free|realloc|calloc|munmap_chunk|malloc_consolidate|corrupted|double free|invalid|chunk_main_arena)\b"
 )
+_RUST_HASH = re.compile(r"::h[0-9a-f]{16}$")
 _REGISTER = re.compile(r"[%$]?\b([a-z][a-z0-9]{1,4})\b")
 # What assemblers put about the registers that an address is made of: 8(%rdi), [x0, #8], 0(r10).
 _ADDRESS = re.compile(r"[\[(]([^\])]*)[\])]")
@@ -151,15 +152,37 @@ def exception(fault):
 
 
 def rust_panic(fault):
-    """A Rust panic that aborts passes through this function, whose name the standard library keeps."""
+    """A Rust panic that aborts passes through one of these, if the program has names."""
     panic = fault.runs("rust_panic", "__rust_start_panic", "std::panicking::rust_panic")
-    return panic and ("rust-panic", "A Rust panic", [f"{panic} is on the stack"])
+    if not panic:
+        return None
+    evidence = [f"{panic} is on the stack"]
+    names = iter(fault.names)
+    next(name for name in names if name.startswith(("core::panicking::", "rust_begin_unwind", "std::panicking::begin")))
+    outside = next((name for name in names if not name.startswith(("core::", "std::", "rust_"))), None)
+    if outside:
+        evidence.append("panicked in " + _RUST_HASH.sub("", outside))
+    return "rust-panic", "A Rust panic", evidence + _rust_location()
+
+
+def _rust_location():
+    """The place in the source, if the standard library has debug information: the argument of its panic handler."""
+    frame = gdb.newest_frame()
+    while frame is not None and frame.name() != "std::panicking::begin_panic_handler":
+        frame = frame.older()
+    try:
+        place = frame.read_var("info")["location"]
+        file = place["file"]["data_ptr"].string(length=min(int(place["file"]["length"]), LONGEST_NAME))
+        return [f"at {file}:{int(place['line'])}"]
+    except (AttributeError, ValueError, gdb.error):
+        return []
 
 
 def go_panic(fault):
-    """Go raises SIGABRT at itself with GOTRACEBACK=crash."""
-    panic = fault.runs("runtime.gopanic", "runtime.throw", "runtime.fatalpanic")
-    return panic and ("go-panic", "A Go panic or fatal error", [f"{panic} is on the stack"])
+    """With GOTRACEBACK=crash Go's runtime raises SIGABRT when it has told of a panic or fatal error."""
+    ended = fault.runs("runtime.dieFromSignal", "runtime.fatalpanic", "runtime.throw")
+    sentence = "The Go runtime ended the program: it told on the standard error of which panic or fatal error"
+    return ended and ("go-panic", sentence, [f"{ended} is on the stack"])
 
 
 def aborted(fault):
