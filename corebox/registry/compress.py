@@ -6,9 +6,10 @@ depend on the content alone.
 """
 
 import ctypes
+import hashlib
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -16,9 +17,10 @@ from typing import IO, BinaryIO, cast
 from isal import igzip, isal_zlib
 
 from corebox.bundle import zstd
+from corebox.bundle.stage import Stage
 from corebox.errors import HostError, InputError
 from corebox.registry.faults import lied
-from corebox.store import BlobWriter, Descriptor, Store
+from corebox.store import BlobWriter
 
 #: Media types of layers by the name of the compression (OCI image spec, ``layer.md``).
 COMPRESSIONS = {
@@ -30,30 +32,37 @@ _BLOCK = 1 << 20
 _GZIP_WINDOW = 31
 
 
-def compress_layer(store: Store, path: Path, compression: str) -> Descriptor:
-    """Put the compressed layer into the store, where it stays until ``prune``.
+def compress_layer(tar: Path, writer: BlobWriter, compression: str, told: Callable[[], object] = lambda: None) -> str:
+    """Compress the layer into ``writer``, and return the digest of what was read.
+
+    ``told`` is called whenever something has been written.
 
     Raises:
-        HostError: ``no-space``, ``no-libzstd``.
+        HostError: ``no-libzstd``.
     """
-    with store.writer() as writer, path.open("rb") as tar:
-        if compression == "zstd":
-            _zstd(tar, writer)
-        else:
-            _gzip(tar, writer)
-        return writer.commit(COMPRESSIONS[compression])
+    found = hashlib.sha256()
+    with tar.open("rb") as file, Stage(found.update) as hashing:
+        for _ in (_zstd if compression == "zstd" else _gzip)(_blocks(file, hashing), writer):
+            told()
+    return "sha256:" + found.hexdigest()
 
 
-def _gzip(tar: IO[bytes], writer: BlobWriter) -> None:
+def _blocks(file: IO[bytes], hashing: Stage) -> Iterator[bytes]:
+    while block := file.read(_BLOCK):
+        hashing.put(block)
+        yield block
+
+
+def _gzip(blocks: Iterator[bytes], writer: BlobWriter) -> Iterator[object]:
     jobs = os.cpu_count() or 1
     waiting: deque[Future[bytes]] = deque()
     with ThreadPoolExecutor(jobs) as pool:
-        while block := tar.read(_BLOCK):
+        for block in blocks:
             waiting.append(pool.submit(igzip.compress, block, _LEVEL, mtime=0))
             if len(waiting) > 2 * jobs:
-                writer.write(waiting.popleft().result())
+                yield writer.write(waiting.popleft().result())
         while waiting:
-            writer.write(waiting.popleft().result())
+            yield writer.write(waiting.popleft().result())
 
 
 class _Copying:
@@ -66,11 +75,12 @@ class _Copying:
         return self._writer.write(bytes(data))
 
 
-def _zstd(tar: IO[bytes], writer: BlobWriter) -> None:
+def _zstd(blocks: Iterator[bytes], writer: BlobWriter) -> Iterator[object]:
     compressor = zstd.ZstdWriter(_libzstd(), cast("BinaryIO", _Copying(writer)), os.cpu_count() or 1)
     try:
-        while block := tar.read(_BLOCK):
+        for block in blocks:
             compressor.write(block)
+            yield None
     except BaseException:
         compressor.abandon()
         raise

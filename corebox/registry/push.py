@@ -2,22 +2,27 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from corebox.bundle.stage import Stage
+from corebox.errors import InputError
 from corebox.registry.access import Access
 from corebox.registry.client import Client
 from corebox.registry.compress import COMPRESSIONS, compress_layer
 from corebox.registry.moving import Moving, Progress
 from corebox.registry.notes import known_compressed, known_places, note_compressed, note_place
 from corebox.registry.reference import Reference
-from corebox.registry.upload import upload_blob
-from corebox.store import LAYER_KIND, MANIFEST_TYPE, Descriptor, Json, Layer, Store, StoredImage
-from corebox.store.values import CONFIG_TYPE, LAYER_TYPE
+from corebox.registry.upload import CHUNK, Upload
+from corebox.store import LAYER_KIND, MANIFEST_TYPE, BlobWriter, Descriptor, Json, Layer, Store, StoredImage
+from corebox.store.values import CONFIG_TYPE, LAYER_TYPE, image_damaged
 
 __all__ = ["COMPRESSIONS", "Moved", "Pushed", "push_image"]
 
+#: The kind of layer that no other image has.
+_OWN = "core"
 #: Labels that go to the manifest as annotations, where registries show them.
 _ANNOTATED = ("io.corebox.", "org.opencontainers.image.")
 
@@ -88,6 +93,20 @@ class _Push:
         self._compression = compression
         self.moving = Moving(reference.host, progress)
         self.client = Client(reference, access, "pull,push", self._sources())
+        self._there = self._pushed_before()
+
+    def _pushed_before(self) -> dict[str, Descriptor]:
+        """The layers by their digests here, if somebody has pushed this very image under this name."""
+        try:
+            get = partial(self.client.get_manifest, self._reference.wanted, (MANIFEST_TYPE,))
+            value = json.loads(self.moving.patiently(get)[0])
+            blobs = [Descriptor.from_json(layer) for layer in value["layers"]]
+            same = Descriptor.from_json(value["config"]).digest == self._image.image_id
+        except (InputError, ValueError, KeyError, TypeError):
+            return {}  # there is none, or it is not ours
+        wanted = COMPRESSIONS[self._compression]
+        pairs = zip(self._image.layers, blobs, strict=False) if same else ()
+        return {layer.digest: blob for layer, blob in pairs if blob.media_type == wanted}
 
     def _sources(self) -> list[str]:
         """All repositories that something may be mounted from: permission for them is asked for at the beginning."""
@@ -110,13 +129,43 @@ class _Push:
     def _layer(self, layer: Layer) -> tuple[Descriptor, str]:
         if layer.media_type != LAYER_TYPE:
             return self._blob(Descriptor(layer.media_type, layer.digest, layer.size))
-        known = known_compressed(self._store, layer.diff_id, self._compression)
+        known = known_compressed(self._store, layer.diff_id, self._compression) or self._there.get(layer.digest)
         if known is not None and (self._store.has(known.digest) or self._is_there(known)):
             return self._blob(known)
-        self._store.require_whole(layer.digest)
-        blob = compress_layer(self._store, self._store.blob_path(layer.digest), self._compression)
+        if layer.kind == _OWN:
+            return self._compress_and_send(layer)
+        with self._store.writer() as writer:
+            blob = self._compress(layer, writer)
+        return self._blob(blob, fresh=True)
+
+    def _compress(self, layer: Layer, writer: BlobWriter, told: Callable[[], object] = lambda: None) -> Descriptor:
+        if not self._store.has(layer.digest):
+            self._store.require_whole(layer.digest)
+        found = compress_layer(self._store.blob_path(layer.digest), writer, self._compression, told)
+        if found != layer.digest:
+            self._store.require_whole(layer.digest)
+            raise image_damaged(f"{layer.digest} was read as {found}")
+        blob = writer.commit(COMPRESSIONS[self._compression])
         note_compressed(self._store, layer.diff_id, self._compression, blob)
-        return self._blob(blob)
+        return blob
+
+    def _compress_and_send(self, layer: Layer) -> tuple[Descriptor, str]:
+        """Send the layer while it is compressed: what nobody has need not be asked for."""
+        upload = Upload(self.client, self.moving)
+        with self._store.writer() as writer, os.fdopen(os.dup(writer.fileno()), "rb") as file:
+            with Stage(upload.send) as sending:
+                handed_on = 0
+
+                def hand_on() -> None:
+                    nonlocal handed_on
+                    if writer.size - handed_on > CHUNK:
+                        handed_on = writer.size
+                        sending.put(file.fileno(), handed_on)
+
+                blob = self._compress(layer, writer, hand_on)
+            upload.send(file.fileno(), blob.size, blob)
+        note_place(self._store, blob.digest, self._reference)
+        return blob, "sent"
 
     def _is_there(self, blob: Descriptor) -> bool:
         """Whether the registry has a blob that our store has no more; mounted if another repository has it."""
@@ -129,13 +178,15 @@ class _Push:
     def _has(self, blob: Descriptor) -> bool:
         return self.moving.patiently(partial(self.client.has_blob, blob.digest))
 
-    def _blob(self, blob: Descriptor) -> tuple[Descriptor, str]:
+    def _blob(self, blob: Descriptor, *, fresh: bool = False) -> tuple[Descriptor, str]:
+        """Bring a blob of the store there; one that is not ``fresh`` is looked through before."""
         how = "there"
         if not self._has(blob):
-            path = self._store.blob_path(blob.digest)
-            self._store.require_whole(blob.digest)
-            sent = upload_blob(self.client, blob, path, self._source(blob.digest), self.moving)
-            how = "sent" if sent else "mounted"
+            if not fresh:
+                self._store.require_whole(blob.digest)
+            upload = Upload(self.client, self.moving, self._source(blob.digest))
+            with self._store.blob_path(blob.digest).open("rb") as file:
+                how = "sent" if upload.send(file.fileno(), blob.size, blob) else "mounted"
         note_place(self._store, blob.digest, self._reference)
         return blob, how
 

@@ -6,7 +6,6 @@ a part of a chunk has arrived, so there only what was cut between two chunks goe
 
 import mmap
 import re
-from pathlib import Path
 
 from corebox.registry.client import Client
 from corebox.registry.faults import Cut
@@ -19,61 +18,67 @@ CHUNK = 32 << 20
 _LOST = (400, 404, 416)
 
 
-def upload_blob(client: Client, blob: Descriptor, path: Path, source: str | None, moving: Moving) -> bool:
-    """Upload the file at ``path``, or mount it from the repository ``source``.
+class Upload:
+    """One blob on its way: all of it at once, or while it is still being written.
 
-    Returns:
-        Whether bytes were sent.
-
-    Raises:
-        HostError: ``registry-unreachable``, ``registry-refused``, ``registry-failed``.
+    Args:
+        client: of the repository that it goes to.
+        moving: of the whole push.
+        source: a repository that it may be mounted from, which needs the digest from the beginning.
     """
-    with path.open("rb") as file:
+
+    def __init__(self, client: Client, moving: Moving, source: str | None = None) -> None:
+        self._client = client
+        self._moving = moving
+        self._source = source
+        self._location: str | None = None  # None before it begins and when it was lost
+        self._offset = 0
+        self._chunk = CHUNK
+        self._reached = 0
+        self._tried = False  # to finish it
+        self._cut = False
+
+    def send(self, descriptor: int, size: int, blob: Descriptor | None = None) -> bool:
+        """Send the whole chunks of the first ``size`` bytes of a file; with ``blob``, which has that size, to its end.
+
+        Returns:
+            Whether bytes were sent: the blob may have been mounted.
+
+        Raises:
+            HostError: ``registry-unreachable``, ``registry-refused``, ``registry-failed``.
+        """
+        patience = self._moving.patience()
         # Sent from the page cache: a chunk is never in our own memory.
-        upload = _Upload(client, blob, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), source, moving)
-        patience = moving.patience()
+        self._mapped = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)
+        self._file = memoryview(self._mapped)
         while True:
-            reached = upload.reached
+            reached = self._reached
             try:
-                return upload.attempt()
+                return self._attempt(size, blob)
             except Cut as cut:
-                if upload.reached > reached:
+                if self._reached > reached:
                     patience.renew()
                 patience.wait(cut)
 
-
-class _Upload:
-    """The state of an upload: its URL, None before it begins and when it was lost, and how far it is."""
-
-    def __init__(self, client: Client, blob: Descriptor, file: mmap.mmap, source: str | None, moving: Moving) -> None:
-        self._client = client
-        self._blob = blob
-        self._mapped = file
-        self._file = memoryview(file)
-        self._source = source
-        self._moving = moving
-        self._location: str | None = None
-        self._offset = 0
-        self._chunk = CHUNK
-        self.reached = 0
-        self._tried = False
-
-    def attempt(self) -> bool:
-        """Begin or go on, to the end; return whether bytes were sent."""
-        if self._tried and self._client.has_blob(self._blob.digest):
+    def _attempt(self, size: int, blob: Descriptor | None) -> bool:
+        """Begin or go on; return whether bytes were sent."""
+        if self._tried and blob is not None and self._client.has_blob(blob.digest):
             return True  # the answer to the last request was cut, not the request
-        self._tried = True
-        if self._location is None or not self._resume(self._location):
-            self._location, least = self._client.begin_upload(self._blob.digest, self._source)
+        self._tried = blob is not None
+        if self._location is None or (self._cut and not self._resume(self._location, size)):
+            self._location, least = self._client.begin_upload(blob.digest if blob else "", self._source)
             if self._location is None:
                 return False
             self._chunk, self._offset = max(CHUNK, least), 0
-        while self._blob.size - self._offset > self._chunk:
+        self._cut = True
+        while size - self._offset > self._chunk:
             self._send(self._location, self._chunk)
-        self._finish(self._location)
+        if blob is not None:
+            self._finish(self._location, blob)
+        self._cut = False
         return True
 
-    def _resume(self, location: str) -> bool:
+    def _resume(self, location: str, size: int) -> bool:
         """Ask how far the upload is; False if it is lost."""
         self._location = None
         answer = self._client.call("GET", location, "push", expect=(200, 204, *_LOST))
@@ -82,7 +87,7 @@ class _Upload:
             return False
         end = int(match[1])
         self._offset = end + 1 if end else 0  # "0-0" stands for nothing in Docker's registry
-        if self._offset > self._blob.size:
+        if self._offset > size:
             return False
         self._location = self._client.absolute(answer.headers.get("Location", ""), location)
         return True
@@ -99,12 +104,12 @@ class _Upload:
         self._location = self._client.absolute(answer.headers.get("Location", ""), location)
         self._count(len(data))
 
-    def _finish(self, location: str) -> None:
-        data = self._file[self._offset : self._blob.size]
-        url = f"{location}{'&' if '?' in location else '?'}digest={self._blob.digest}"
+    def _finish(self, location: str, blob: Descriptor) -> None:
+        data = self._file[self._offset : blob.size]
+        url = f"{location}{'&' if '?' in location else '?'}digest={blob.digest}"
         headers = {"Content-Type": "application/octet-stream"}
         if self._offset:
-            headers["Content-Range"] = f"{self._offset}-{self._blob.size - 1}"
+            headers["Content-Range"] = f"{self._offset}-{blob.size - 1}"
         answer = self._client.call("PUT", url, "push", expect=(201, 204, *_LOST), headers=headers, body=data)
         if answer.status in _LOST:
             self._location = None
@@ -114,5 +119,5 @@ class _Upload:
     def _count(self, sent: int) -> None:
         self._mapped.madvise(mmap.MADV_DONTNEED)  # what was sent need not stay in our address space
         self._offset += sent
-        self.reached = max(self.reached, self._offset)
+        self._reached = max(self._reached, self._offset)
         self._moving.moved(sent)

@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+from collections import deque
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
@@ -23,7 +25,7 @@ class BlobWriter:
         self._open = ExitStack()
 
     def __enter__(self) -> "BlobWriter":
-        self._file = self._open.enter_context(self._temporary.open("xb", buffering=0))
+        self._file = self._open.enter_context(self._temporary.open("x+b", buffering=0))
         self._hashing = self._open.enter_context(Stage(self._hash.update, _MOST_WAITING))
         self.size = 0
         return self
@@ -36,7 +38,16 @@ class BlobWriter:
         finally:
             self._temporary.unlink(missing_ok=True)
 
-    def write(self, data: bytes) -> int:
+    @cached_property
+    def _buffers(self) -> deque[memoryview]:
+        """As many as can be in use: those that wait and one more. New memory each time would cost as much as a hash."""
+        return deque(memoryview(bytearray(_CHUNK)) for _ in range(_MOST_WAITING + 1))
+
+    def fileno(self) -> int:
+        """The descriptor of the file, which can be read as far as ``size``."""
+        return self._file.fileno()
+
+    def write(self, data: bytes | memoryview) -> int:
         """Append ``data`` and return its length, as a file's ``write`` does."""
         self._hashing.put(data)
         view = memoryview(data)
@@ -52,12 +63,13 @@ class BlobWriter:
             EOFError: the file ends before.
         """
         while size:
-            data = os.pread(descriptor, min(size, _CHUNK), offset)
-            if not data:
+            self._buffers.rotate()
+            count = os.preadv(descriptor, [self._buffers[0][: min(size, _CHUNK)]], offset)
+            if not count:
                 raise EOFError
-            self.write(data)
-            offset += len(data)
-            size -= len(data)
+            self.write(self._buffers[0][:count])
+            offset += count
+            size -= count
 
     def commit(self, media_type: str = LAYER_TYPE) -> Descriptor:
         """Give the blob its name; if the store has it already, this one is dropped."""

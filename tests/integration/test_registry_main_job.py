@@ -64,6 +64,16 @@ def test_another_repository_mounts_what_the_registry_has(registry: Registry, bun
     assert "sent       0 B" in pushed
 
 
+def test_what_a_colleague_has_pushed_is_not_sent_again(
+    registry: Registry, bundle: Path, lab: Lab, fresh_lab: Lab
+) -> None:
+    name = f"{registry.host}/colleagues/{bundle.parent.name}:1"
+    lab.done("push", bundle, name)
+    pushed = fresh_lab.done("push", bundle, name).output
+    assert {fate for _, fate in _layers(pushed)} == {"there"}
+    assert "sent       0 B" in pushed
+
+
 def test_the_tag_is_a_part_of_the_identity_if_none_is_given(registry: Registry, bundle: Path, lab: Lab) -> None:
     identity = lab.build(bundle)["identity"].removeprefix("sha256:")
     pushed = lab.done("push", bundle, f"{registry.host}/untagged/crash").output

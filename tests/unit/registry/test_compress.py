@@ -1,6 +1,7 @@
 """Layers on their way: compressed, and taken apart again."""
 
 import gzip
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from corebox.errors import InputError
 from corebox.registry.compress import COMPRESSIONS, compress_layer, decompress
-from corebox.store import Store
+from corebox.store import Descriptor, Store
 
 DATA = b"".join(os.urandom(1000) * 50 for _ in range(60))  # 3 MB: several blocks
 
@@ -24,6 +25,12 @@ def tar(tmp_path: Path) -> Path:
     return path
 
 
+def _compress(store: Store, tar: Path, compression: str) -> Descriptor:
+    with store.writer() as writer:
+        assert compress_layer(tar, writer, compression) == "sha256:" + hashlib.sha256(DATA).hexdigest()
+        return writer.commit(COMPRESSIONS[compression])
+
+
 def _pieces(data: bytes, size: int) -> Iterator[bytes]:
     return (data[at : at + size] for at in range(0, len(data), size))
 
@@ -32,7 +39,7 @@ def _pieces(data: bytes, size: int) -> Iterator[bytes]:
 @pytest.mark.parametrize("size", [7777, 1 << 20, len(DATA)])
 def test_what_is_compressed_comes_back(tmp_path: Path, tar: Path, compression: str, size: int) -> None:
     store = Store(tmp_path / "home")
-    blob = compress_layer(store, tar, compression)
+    blob = _compress(store, tar, compression)
     assert blob.media_type == COMPRESSIONS[compression]
     assert blob.size < len(DATA) // 2
     data = store.blob_path(blob.digest).read_bytes()
@@ -41,13 +48,13 @@ def test_what_is_compressed_comes_back(tmp_path: Path, tar: Path, compression: s
 
 def test_any_gzip_reads_our_gzip(tmp_path: Path, tar: Path) -> None:
     store = Store(tmp_path / "home")
-    blob = compress_layer(store, tar, "gzip")
+    blob = _compress(store, tar, "gzip")
     assert gzip.decompress(store.blob_path(blob.digest).read_bytes()) == DATA
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 def test_the_bytes_depend_on_the_content_alone(tmp_path: Path, tar: Path, compression: str) -> None:
-    digests = {compress_layer(Store(tmp_path / name), tar, compression).digest for name in ("a", "b")}
+    digests = {_compress(Store(tmp_path / name), tar, compression).digest for name in ("a", "b")}
     assert len(digests) == 1
 
 
@@ -72,7 +79,7 @@ def test_a_bomb_comes_in_small_pieces() -> None:
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 def test_a_cut_layer_is_an_error(tmp_path: Path, tar: Path, compression: str) -> None:
     store = Store(tmp_path / "home")
-    blob = compress_layer(store, tar, compression)
+    blob = _compress(store, tar, compression)
     data = store.blob_path(blob.digest).read_bytes()
     with pytest.raises(InputError):
         list(decompress(_pieces(data[:-5], 1000), blob.media_type))
