@@ -50,20 +50,21 @@ class PagesDigest:
         """Take the stored bytes ``data`` at ``offset``, not before the end of what came last."""
         if offset > self._offset + len(self._partial):
             self._skip_to(offset)
+        rest = memoryview(data)  # whose slices copy nothing
         if self._partial:
-            taken = min(PAGE - len(self._partial), len(data))
-            self._partial += data[:taken]
-            data = data[taken:]
+            taken = min(PAGE - len(self._partial), len(rest))
+            self._partial += rest[:taken]
+            rest = rest[taken:]
             self._flush()
-        whole = len(data) - len(data) % PAGE
-        self._take_pages(data[:whole] if whole != len(data) else data)
-        self._partial += data[whole:]
+        whole = len(rest) - len(rest) % PAGE
+        self._take_pages(rest[:whole])
+        self._partial += rest[whole:]
 
     def hexdigest(self, size: int) -> str:
         """The digest of a file of ``size`` bytes; call it once."""
         if self._partial:
             self._partial += bytes(min(PAGE, size - self._offset) - len(self._partial))
-        self._take_pages(bytes(self._partial))
+        self._take_pages(memoryview(bytes(self._partial)))
         self._end_run()
         self._end_hole(size)
         self._hash.update(size.to_bytes(8, "big"))
@@ -82,16 +83,16 @@ class PagesDigest:
 
     def _flush(self) -> None:
         if len(self._partial) == PAGE:
-            page = bytes(self._partial)
+            page = memoryview(bytes(self._partial))
             self._partial = bytearray()
             self._take_pages(page)
 
-    def _take_pages(self, data: bytes) -> None:
+    def _take_pages(self, data: memoryview) -> None:
         """Hash the non-zero pages of ``data``, which begins at the current page; only the file's last may be short."""
         begin: Optional[int] = None
         for at in range(0, len(data), PAGE):
             # Most pages of a core are told from zeros by their first byte.
-            if data[at] or data[at : at + PAGE] != _ZEROS[: len(data) - at]:
+            if data[at] or bytes(data[at : at + PAGE]) != _ZEROS[: len(data) - at]:
                 if begin is None:
                     begin = at
                     if self._run is None:
@@ -103,7 +104,7 @@ class PagesDigest:
                 self._end_run(self._offset + at)
                 begin = None
         if begin is not None:
-            self._hash.update(data if begin == 0 else data[begin:])
+            self._hash.update(data[begin:])
         self._offset += len(data)
 
     def _end_run(self, end: Optional[int] = None) -> None:
