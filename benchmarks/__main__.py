@@ -7,12 +7,16 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import gather, images
+from benchmarks import floors, gather, images
 from benchmarks.measure import HEADER, Row
 from tests.support.docker import running_engine
 
-PARTS: dict[str, Callable[[Path], Iterator[Row]]] = {"gather": gather.rows, **images.PARTS}
-GROUPS = {"images": tuple(images.PARTS)}
+PARTS: dict[str, Callable[[Path], Iterator[Row | floors.Floor]]] = {
+    "gather": gather.rows,
+    **images.PARTS,
+    "floors": floors.rows,
+}
+GROUPS = {"images": (*images.PARTS, "floors")}
 
 
 def main(names: list[str]) -> None:

@@ -4,6 +4,7 @@ Every part can be run alone: what it needs of the others (bundles, built images)
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.cores import HALF, HUGE, MIX, SMALL, crash
 from benchmarks.gather import COREBOX
-from benchmarks.measure import Measured, Row, median, require_disk, run
+from benchmarks.measure import Measured, Row, median, quiet, require_disk, run
 from tests.support.registry import Registry, running
 
 TAG = "corebox-benchmark"
@@ -37,7 +38,12 @@ class Desk:
 
     def corebox(self, *arguments: str | Path, disk: Path | None = None) -> Measured:
         """Measure one corebox command."""
-        return run([*COREBOX, *arguments], env={"COREBOX_HOME": str(self.home)}, disk=disk)
+        return run([*COREBOX, *arguments], env=self.environment, disk=disk)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What names the store."""
+        return {"COREBOX_HOME": str(self.home)}
 
     def bundle(self, name: str) -> Path:
         """The bundle of one of the crashes; its core is let go."""
@@ -63,14 +69,17 @@ class Desk:
         return self.corebox("build", self.bundle(name), "-t", f"{name}:1", *(options or ("--no-load",)))
 
     def forget(self, name: str) -> None:
-        """Take the image, and the layers that no other image has, out of the store."""
+        """Take the image, and the layers that no other image has, out of the store; the toolbox stays."""
         self.corebox("toolbox", "build")
-        run([*COREBOX, "rm", f"{name}:1"], env={"COREBOX_HOME": str(self.home)}, statuses=(0, 3))
-        self.corebox("prune")
+        listing = [*COREBOX, "images", "--json"]
+        listed = subprocess.run(listing, env={**os.environ, **self.environment}, capture_output=True, check=True)
+        for image in json.loads(listed.stdout)["images"]:
+            if f"{name}:1" in image["tags"]:
+                self.corebox("rm", image["image_id"])
 
     def docker_build(self, name: str, disk: Path | None = None) -> Measured:
         """The same by Docker; its cache may help it, as it would anybody, but not with the same build again."""
-        _quiet("docker", "rmi", "-f", f"{TAG}:{name}")
+        quiet("docker", "rmi", "-f", f"{TAG}:{name}")
         # The classic builder: the other needs a plugin that Debian's package does not have.
         command = f"docker build -q -t {TAG}:{name} {self.context(name)}"
         return run(command.split(), env={"DOCKER_BUILDKIT": "0"}, disk=disk)
@@ -98,7 +107,7 @@ def _load(work: Path) -> Iterator[Row]:
         what = "build, and load into the engine" + ("" if earlier else ", the first image ever")
 
         def prepare(earlier: bool = earlier) -> None:
-            _quiet("docker", "rmi", "-f", "first:1", "small:1")
+            quiet("docker", "rmi", "-f", "first:1", "small:1")
             if earlier:
                 desk.build("small", "--load")
             desk.forget("first")
@@ -119,7 +128,7 @@ def _push(work: Path) -> Iterator[Row]:
             theirs_name = f"{registry.host}/theirs:{name}"
             run(["docker", "tag", f"{TAG}:{name}", theirs_name])
             theirs = run(["docker", "push", "-q", theirs_name], disk=work)
-            _quiet("docker", "rmi", theirs_name)
+            quiet("docker", "rmi", theirs_name)
             yield Row(f"{what}, compression included", ours, "`docker push`", theirs)
 
 
@@ -155,17 +164,13 @@ def _giant(work: Path) -> Iterator[Row]:
 
 def _drop(desk: Desk, name: str) -> None:
     """Free what a part needed; another part makes it again."""
-    _quiet("docker", "rmi", "-f", f"{TAG}:{name}")
+    quiet("docker", "rmi", "-f", f"{TAG}:{name}")
     shutil.rmtree(desk.work / f"context-{name}", ignore_errors=True)
 
 
 def clean() -> None:
     """Take our images out of the engine."""
-    _quiet("docker", "rmi", "-f", "first:1", "small:1", *(f"{TAG}:{name}" for name in _CRASHES))
-
-
-def _quiet(*command: str) -> None:
-    subprocess.run(command, capture_output=True, check=False)
+    quiet("docker", "rmi", "-f", "first:1", "small:1", *(f"{TAG}:{name}" for name in _CRASHES))
 
 
 PARTS: dict[str, Callable[[Path], Iterator[Row]]] = {

@@ -116,3 +116,8 @@ def require_disk(folder: Path, gigabytes: float) -> None:
     """End the benchmark, in words, where it would fill the disk."""
     free = shutil.disk_usage(folder).free / 1e9
     assert free > gigabytes, f"{gigabytes:.0f} GB of disk are needed at {folder}, {free:.0f} are free: set TMPDIR"
+
+
+def quiet(*command: str) -> None:
+    """Run a command whose failure does not matter."""
+    subprocess.run(command, capture_output=True, check=False)
