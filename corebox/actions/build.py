@@ -227,7 +227,8 @@ def _describe(manifest: Manifest, unpacked: Unpacked, toolbox: Toolbox, options:
             [file.path for file in manifest.files if file.role == "libthread_db"],
             [file.path for file in manifest.files if file.role == "auto-load"],
         ),
-        entrypoint=tuple(gdb_command(executable if executable in taken and _is_utf8(executable) else None)),
+        # Engines show this line. An executable whose name is no plain text gdb finds by itself, through NT_FILE.
+        entrypoint=tuple(gdb_command(executable if executable in taken and executable.isprintable() else None)),
         environment=ENVIRONMENT,
         labels=_labels(manifest, unpacked, toolbox),
         template=options.template,
@@ -248,11 +249,6 @@ def _labels(manifest: Manifest, unpacked: Unpacked, toolbox: Toolbox) -> dict[st
         "io.corebox.version": corebox.__version__,
         "org.opencontainers.image.title": f"core of {process.name or 'a program'}",
     }
-
-
-def _is_utf8(text: str | None) -> bool:
-    """JSON in an image's configuration cannot hold other bytes; gdb finds such an executable through NT_FILE."""
-    return text is not None and not re.search("[\udc80-\udcff]", text)
 
 
 def default_tag(manifest: Manifest, identity: str) -> str:
