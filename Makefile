@@ -12,7 +12,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT_DEMO := bubblewrap gcc libc6-dev libzstd1
 # For the tests: customers' sites, a real engine, gdbs, registries, and what makes cores of every kind.
 APT_TEST := $(APT_DEMO) bubblewrap busybox docker.io docker-registry g++ gdb mmdebstrap podman skopeo zstd age lz4 \
-	systemd-coredump xz-utils openssl nodejs redis-server faketime chromium rpm lua5.1 rustc
+	systemd-coredump xz-utils openssl nodejs redis-server faketime chromium rpm lua5.1 rustc strace
 
 .PHONY: help demo test unit fuzz-short fuzz integration faults lint audit format docs bench lock upgrade setup \
 	setup-demo clean

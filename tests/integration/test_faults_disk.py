@@ -15,7 +15,7 @@ import pytest
 from corebox.bundle import verify_bundle
 from tests.support.aftermath import Desk, tries
 from tests.support.bench import COMMANDS, Bench
-from tests.support.lab import Result
+from tests.support.lab import Lab, Result
 from tests.support.programs import FOLDER
 
 DISK = 512 << 20
@@ -74,15 +74,23 @@ def test_a_store_and_a_folder_that_cannot_be_written(bench: Bench, command: str)
 
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library that makes reading one file fail, or changes it meanwhile."""
+    """The library that changes a file while it is read."""
     library = tmp_path_factory.mktemp("faulty") / "faulty.so"
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, FOLDER / "faulty.c", "-ldl"], check=True)
     return library
 
 
 def disturbed(desk: Desk, faulty: Path, fault: str, file: Path, at: int) -> Result:
-    """Run the desk's command; the read number ``at`` of the file meets the fault."""
+    """Run the desk's command; at the read number ``at`` of the file it changes."""
     return desk.run({"LD_PRELOAD": str(faulty), "FAULT": fault, "FAULT_FILE": str(file), "FAULT_AT": str(at)})
+
+
+def unreadable(desk: Desk, file: Path, at: int) -> Result:
+    """Run the desk's command; the reads of the file from number ``at`` on fail (strace(1), by ptrace)."""
+    calls = "read,pread64,readv,preadv,copy_file_range,sendfile"
+    words = ["strace", "--follow-forks", "--quiet=all", "--output=/dev/null", f"--trace-path={file}"]
+    words += [f"--inject={calls}:error=EIO:when={at + 1}+"]
+    return Lab(desk.lab.home, (*words, *desk.lab.command)).corebox(*desk.words)
 
 
 @pytest.mark.parametrize(
@@ -96,13 +104,13 @@ def disturbed(desk: Desk, faulty: Path, fault: str, file: Path, at: int) -> Resu
         ("push", "{largest}"),
     ],
 )
-def test_a_disk_that_cannot_be_read(bench: Bench, faulty: Path, command: str, name: str) -> None:
+def test_a_disk_that_cannot_be_read(bench: Bench, command: str, name: str) -> None:
     expected, refused = bench.outcome(command), 0
     for at in (0, 1, 2, 5, 20, *range(50, tries(2) * 25, 25)):
         desk = bench.lay(command)
         largest = max(desk.lab.home.glob("oci/blobs/sha256/*"), key=lambda path: path.stat().st_size)
         file = Path(name.format(core=bench.core, bundle=bench.bundle, largest=largest))
-        done = disturbed(desk, faulty, "eio", file, at)
+        done = unreadable(desk, file, at)
         if command.startswith("gather") and done.status == 1:
             assert "libnew.so" in done.output  # said to be missing, the rest is there
             (desk.folder / "out/x.corebox").unlink()

@@ -1,7 +1,6 @@
-/* LD_PRELOAD: the read number FAULT_AT of the file FAULT_FILE fails or finds the file changed, as FAULT says. */
+/* LD_PRELOAD: the read number FAULT_AT of the file FAULT_FILE, and each after it, finds the file changed as FAULT says. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +11,7 @@
 
 static int count;
 
-static int fails(int descriptor)
+static void disturb(int descriptor)
 {
     const char *path = getenv("FAULT_FILE"), *fault = getenv("FAULT");
     static struct stat wanted;
@@ -21,40 +20,43 @@ static int fails(int descriptor)
     if (!path || (!wanted.st_ino && stat(path, &wanted)) || fstat(descriptor, &found)
         || found.st_ino != wanted.st_ino || found.st_dev != wanted.st_dev
         || __sync_fetch_and_add(&count, 1) < atoi(getenv("FAULT_AT")))
-        return 0;
+        return;
     if (!strcmp(fault, "unlink"))
         unlink(path);
     if (!strcmp(fault, "truncate") && truncate(path, wanted.st_size / 2))
         abort();
     if (!strcmp(fault, "grow") && truncate(path, wanted.st_size + 65536))
         abort();
-    errno = EIO;
-    return !strcmp(fault, "eio");
 }
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 ssize_t read(int descriptor, void *buffer, size_t size)
 {
-    return fails(descriptor) ? -1 : REAL(read)(descriptor, buffer, size);
+    disturb(descriptor);
+    return REAL(read)(descriptor, buffer, size);
 }
 
 ssize_t pread(int descriptor, void *buffer, size_t size, off_t offset)
 {
-    return fails(descriptor) ? -1 : REAL(pread)(descriptor, buffer, size, offset);
+    disturb(descriptor);
+    return REAL(pread)(descriptor, buffer, size, offset);
 }
 
 ssize_t pread64(int descriptor, void *buffer, size_t size, off64_t offset)
 {
-    return fails(descriptor) ? -1 : REAL(pread64)(descriptor, buffer, size, offset);
+    disturb(descriptor);
+    return REAL(pread64)(descriptor, buffer, size, offset);
 }
 
 ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_at, size_t size, unsigned flags)
 {
-    return fails(in) ? -1 : REAL(copy_file_range)(in, in_at, out, out_at, size, flags);
+    disturb(in);
+    return REAL(copy_file_range)(in, in_at, out, out_at, size, flags);
 }
 
 ssize_t sendfile64(int out, int in, off64_t *offset, size_t size)
 {
-    return fails(in) ? -1 : REAL(sendfile64)(out, in, offset, size);
+    disturb(in);
+    return REAL(sendfile64)(out, in, offset, size);
 }
