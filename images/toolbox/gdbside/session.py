@@ -5,6 +5,7 @@ gdb's own Python API only; the facts come from the core, and from the image's ma
 
 import json
 import pathlib
+import re
 import sys
 
 import gdb
@@ -47,12 +48,23 @@ def banner(facts):
         lines.append(f"  and {len(doubtful) - MOST_DOUBTFUL} more")
     if doubtful:
         lines.append("  frames in these may be wrong: ask the customer for the file of the build ID in the core")
+    lines += symbol_lines()
     if facts["core"]["truncated"]:
         lines.append("the core is truncated: some memory cannot be read")
     if pystacks.is_python():
         lines.append('Python runs in it: "py-bt" for its stack')
     lines.append('more: "corebox why" for the evidence, "corebox modules" for files and symbols')
     return lines
+
+
+def symbol_lines():
+    """For how many libraries there is debug information; gdb tells that in words alone, as "Yes" or "Yes (*)"."""
+    listed = gdb.execute("info sharedlibrary", to_string=True)
+    lacking = [bool(mark) for mark in re.findall(r"^0x\w+ +0x\w+ +Yes +(\(\*\))?", listed, re.MULTILINE)]
+    if not any(lacking):
+        return []
+    count = f"{len(lacking) - sum(lacking)} of {len(lacking)} libraries have debug information"
+    return [count + ': "corebox modules" has the build IDs, and corebox shell --symbols takes the files']
 
 
 def in_crashed_thread(tell):
