@@ -1,5 +1,6 @@
 """Run the parts of the benchmark that are named on the command line, or all."""
 
+import compileall
 import platform
 import resource
 import sys
@@ -25,6 +26,8 @@ def main(names: list[str]) -> None:
     if unknown := set(parts) - set(PARTS):
         sys.exit(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join([*PARTS, *GROUPS])}")
     resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    # As every installer does: else, where PYTHONDONTWRITEBYTECODE is set, each start compiles what was edited.
+    compileall.compile_dir("corebox", quiet=1)
     print(f"`python -m benchmarks {' '.join(names)}`, {platform.platform()}, Python {platform.python_version()}\n")
     print(HEADER, flush=True)
     with tempfile.TemporaryDirectory() as folder, running_engine(Path(folder) / "dockerd.log"):

@@ -5,10 +5,6 @@ import os
 import struct
 from typing import Any, List, NamedTuple, Optional, Set, Tuple
 
-from elftools.common.exceptions import ELFError
-from elftools.construct import ConstructError
-from elftools.elf.elffile import ELFFile
-
 from corebox.coredump import faults
 from corebox.coredump.disk import open_regular, read_at
 from corebox.coredump.header import HEADER_SIZE, MAGIC, Header, parse_header
@@ -18,8 +14,6 @@ from corebox.coredump.values import ElfFile
 
 # What pyelftools raises on damaged files beside its own two, found by feeding it damaged ones.
 _DAMAGE = (
-    ELFError,
-    ConstructError,
     struct.error,
     ValueError,
     LookupError,
@@ -100,6 +94,11 @@ def read_elf(path: str) -> ElfFile:
     Raises:
         InputError: ``not-elf``, ``no-such-file``, ``not-a-file``, ``cannot-read``.
     """
+    # Slow to import, and many commands read no ELF file.
+    from elftools.common.exceptions import ELFError  # noqa: PLC0415
+    from elftools.construct import ConstructError  # noqa: PLC0415
+    from elftools.elf.elffile import ELFFile  # noqa: PLC0415
+
     with _MeasuredReader(open_regular(path), "rb", closefd=True) as stream:
         try:
             header = parse_header(stream.read(HEADER_SIZE))
@@ -108,7 +107,7 @@ def read_elf(path: str) -> ElfFile:
             return _facts(ELFFile(stream), header)  # type: ignore[no-untyped-call]
         except OSError as error:
             raise faults.unreadable(path, error) from error
-        except _DAMAGE as error:
+        except (ELFError, ConstructError, *_DAMAGE) as error:
             raise faults.not_elf(path, "its headers are damaged") from error
 
 
