@@ -1,5 +1,6 @@
 """What kind of fault it is, as ``corebox why`` tells it inside gdb: real crashes of each kind."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -115,3 +116,5 @@ def test_in_each_engine(engine: str, bundle: Path, lab: Lab) -> None:
     assert "The program called abort()" in lab.gdb(bundle, engine, "corebox why").output
     modules = lab.gdb(bundle, engine, "corebox modules").output
     assert [line.split()[0] for line in modules.splitlines() if "libstdc++" in line] == ["verified"]
+    assert "not opened" not in modules
+    assert re.search(r"/libstdc\+\+\.so\.6\S* +\(no debug information\)", modules)

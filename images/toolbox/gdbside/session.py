@@ -57,13 +57,23 @@ def banner(facts):
     return lines
 
 
-def symbol_lines():
-    """For how many libraries there is debug information; gdb tells that in words alone, as "Yes" or "Yes (*)"."""
+def libraries():
+    """Whether there is debug information for each library, by the name it was opened by.
+
+    gdb tells that in words alone, "Yes" or "Yes (*)" before the name.
+    """
     listed = gdb.execute("info sharedlibrary", to_string=True)
-    lacking = [bool(mark) for mark in re.findall(r"^0x\w+ +0x\w+ +Yes +(\(\*\))?", listed, re.MULTILINE)]
-    if not any(lacking):
+    return {
+        name: not lacking for lacking, name in re.findall(r"^0x\w+ +0x\w+ +Yes +(\(\*\))? +(.+)$", listed, re.MULTILINE)
+    }
+
+
+def symbol_lines():
+    """For how many libraries there is debug information, and where the rest is to be had."""
+    known = list(libraries().values())
+    if all(known):
         return []
-    count = f"{len(lacking) - sum(lacking)} of {len(lacking)} libraries have debug information"
+    count = f"{sum(known)} of {len(known)} libraries have debug information"
     return [count + ': "corebox modules" has the build IDs, and corebox shell --symbols takes the files']
 
 
@@ -74,8 +84,11 @@ def in_crashed_thread(tell):
         return []
     frame = gdb.selected_frame()
     min(gdb.selected_inferior().threads(), key=lambda each: each.num).switch()
-    gdb.newest_frame().select()
-    lines = tell()
+    try:
+        gdb.newest_frame().select()
+        lines = tell()
+    except gdb.error as error:
+        lines = [f"gdb cannot tell: {error}"]
     thread.switch()
     frame.select()
     return lines
@@ -107,14 +120,17 @@ def why_lines():
 
 
 def module_lines():
-    """Each module with verdict, build ID and the file that gives its symbols."""
+    """Each module with verdict, build ID and what gives its symbols."""
     debug = {each.owner.filename: each.filename for each in gdb.objfiles() if each.owner is not None}
-    own = {each.filename for each in gdb.objfiles() if each.owner is None}
+    own = {each.filename: "its own symbols" for each in gdb.objfiles() if each.owner is None}
+    own.update(
+        (name, "its own debug information" if has else "no debug information") for name, has in libraries().items()
+    )
     for module in manifest()["modules"]:
-        path = module["path"]
-        symbols = debug.get(path) or ("its own symbols" if path in own else "not opened")
+        names = [*module["opened_as"], module["path"]]
+        symbols = next((each[name] for each in (debug, own) for name in names if name in each), "not opened")
         build_id = module["build_id"]["memory"] or "no build ID"
-        yield "{:13}  {:40}  {}  ({})".format(module["verdict"], build_id, path, symbols)
+        yield "{:13}  {:40}  {}  ({})".format(module["verdict"], build_id, module["path"], symbols)
 
 
 class Corebox(gdb.Command):
