@@ -1,0 +1,59 @@
+"""Crashes of other processors than the vendor's: real cores, from gather to report, with the x86-64 toolbox."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.architectures import ARCHITECTURES, PROGRAM, Architecture
+from tests.support.lab import Lab
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES, ids=lambda each: each.name)
+def architecture(request: pytest.FixtureRequest) -> Architecture:
+    """Each in turn."""
+    found: Architecture = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def bundle(architecture: Architecture, lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What was gathered of its crash, from outside the customer's root."""
+    folder = tmp_path_factory.mktemp(architecture.name)
+    root, core = architecture.crash(folder)
+    out = folder / "orders.corebox"
+    gathered = lab.corebox("gather", core, "--root", root, "-o", out)
+    assert gathered.status == (0 if architecture.native else 1), gathered.errors
+    return out
+
+
+def test_info_and_verify_know_it(architecture: Architecture, bundle: Path, lab: Lab) -> None:
+    manifest = lab.corebox("info", bundle, "--json").json["manifest"]
+    process = manifest["process"]
+    assert (manifest["site"]["machine"], process["signal_name"]) == (architecture.name, "SIGSEGV")
+    assert (process["threads"], process["executable"]) == (3, PROGRAM)
+    verdicts = {module["path"]: module["verdict"] for module in lab.corebox("verify", bundle, "--json").json["modules"]}
+    # qemu-user keeps no page of the files in the core that a build ID could be in.
+    expected = "verified" if architecture.native else "cannot-verify"
+    assert {verdicts[PROGRAM], verdicts["/lib/libc.so.6"]} == {expected}
+
+
+def test_every_stack_is_whole_in_each_engine(bundle: Path, engine: str, lab: Lab) -> None:
+    shown = lab.gdb(bundle, engine, "echo answer:\\n", "thread apply all backtrace").output.partition("answer:\n")[2]
+    crashed = shown.partition("Thread 1 ")[2]
+    for name in ("compare (", "qsort_r () from /lib/libc.so.6", "main () at orders.c:37"):
+        assert name in crashed, shown
+    assert shown.count("in wait_for_orders (") == 2
+
+
+def test_the_report_says_why(architecture: Architecture, bundle: Path, lab: Lab) -> None:
+    report = json.loads(lab.done("report", bundle, "--engine", "bubblewrap", "--format", "json").output)
+    assert report["why"]["kind"] == "null-dereference"
+    assert any(each["current"] for each in report["disassembly"])
+    assert report["signature"] == "SIGSEGV compare < main", "the same on all machines"
+
+
+def test_the_image_is_for_the_machine_that_its_gdb_runs_on(bundle: Path, lab: Lab) -> None:
+    digest = lab.build(bundle)["image_id"].partition(":")[2]
+    config = json.loads((lab.home / "oci" / "blobs" / "sha256" / digest).read_bytes())
+    assert config["architecture"] == "amd64"
