@@ -41,7 +41,7 @@ fuzz: setup  ## ten minutes of coverage-guided fuzzing for each target; the long
 	for target in notes segments link_map elf manifest bundle; do \
 		nice $(BIN)/python -m tests.fuzz $$target --seconds $(SECONDS) --keep build/fuzz || exit 1; done
 
-faults: setup  ## the tests of faults and load, long: some 300 kills, 200 runs at once; about half an hour
+faults: setup  ## the tests of faults and load, long: some 430 kills, 216 reports at once; most of an hour
 	$(SUDO) env COREBOX_FAULTS=9 $(BIN)/python -m pytest -rP tests/integration/test_faults_*.py tests/integration/test_load.py
 
 lint: setup  ## ruff, mypy, vermin for the customer's side, import-linter

@@ -1,10 +1,11 @@
 """Batch runs in the sandbox: output, status, and an end to all of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from corebox.engine import Sandbox, choose_engine
+from corebox.engine import Limits, Sandbox, choose_engine
 from corebox.engine.batch import MAX_OUTPUT
 from corebox.errors import HostError
 
@@ -24,6 +25,13 @@ def test_a_command_that_does_not_end_is_stopped(engine: str, root: Sandbox) -> N
     with pytest.raises(HostError) as caught:
         choose_engine(engine).run(root, ["sleep", "1000"], 1)
     assert caught.value.code == "time-limit"
+
+
+def test_who_fills_the_memory_is_stopped(engine: str, root: Sandbox) -> None:
+    script = "filled = [b'%d' % number * (1 << 18) for number in range(1024)]"
+    narrow = replace(root, limits=Limits(memory=256 << 20))
+    assert choose_engine(engine).run(narrow, ["python3", "-c", script], 60).status != 0
+    assert choose_engine(engine).run(root, ["python3", "-c", script], 60).status == 0
 
 
 def test_a_command_that_writes_for_ever_is_stopped(engine: str, root: Sandbox) -> None:

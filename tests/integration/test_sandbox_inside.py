@@ -62,11 +62,11 @@ def test_the_terminal_is_left_as_it_was(hostile: tuple[Path, str], engine: str, 
     environment = {**os.environ, "COREBOX_HOME": str(lab.home), "TERM": "xterm-256color", "PS1": ""}
     typist = Typist(["sh", "-c", told], environment)
     before = typist.wait_for(b"\n").strip()
-    assert typist.wait_for(PROMPT).count(b"tried everything") == 2
+    assert typist.wait_for(PROMPT, 300).count(b"tried everything") == 2
     typist.type(b"quit\n")
-    typist.wait_for(b"spoilt")
+    typist.wait_for(b"spoilt", 300)
     typist.type(b"\x1b[1;1R\necho owned\n")  # as the terminal answers the script's query, and worse
-    ended = typist.wait_for(b"\n]")
+    ended = typist.wait_for(b"\n]", 300)
     assert b"status=0" in ended
     after, waiting = ended.split(b"status=0")[1].split(b"WAITING[")
     assert before in after.splitlines()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from corebox.bundle.temporary import is_abandoned
 from corebox.errors import HostError
 from corebox.store import Store
 from corebox.store.files import explained, locked, try_lock, write_atomically
@@ -145,3 +146,21 @@ def test_two_processes_add_images_at_once(tmp_path: Path) -> None:
         assert process.returncode == 0
     names = {tag for image in Store(tmp_path / "home").images() for tag in image.tags}
     assert names == {f"{who}:{number}" for who in ("one", "two") for number in range(20)}
+
+
+def test_a_folder_is_abandoned_when_its_process_has_died(tmp_path: Path) -> None:
+    code = """
+        import sys, time
+        from corebox.bundle.temporary import temporary_directory
+        with temporary_directory(sys.argv[1]) as folder:
+            print(folder, flush=True)
+            time.sleep(600)
+    """
+    process = run_python(code, tmp_path)
+    folder = read_line(process).strip()
+    assert not is_abandoned(folder)
+    process.kill()
+    process.communicate()
+    assert Path(folder).is_dir()
+    assert is_abandoned(folder)
+    assert is_abandoned(f"{folder}/gone")
