@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from corebox.actions.memory import judge_memory
 from corebox.actions.source import plain_bundle
 from corebox.actions.subject import BareCore, BundleFile, Subject
 from corebox.bundle import Manifest, read_manifest
 from corebox.coredump import open_core
 from corebox.gather.collect import Wishes, collect
 from corebox.image import open_image
+from corebox.report import judge_memory
 from corebox.store import Store
 
 

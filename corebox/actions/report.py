@@ -1,6 +1,5 @@
 """Make the report of a crash: gdb is asked in the sandbox, and its answer joined with the manifest."""
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +8,11 @@ from corebox.actions.build import image_of, symbols_of
 from corebox.actions.shell import ShellOptions, prepare_session
 from corebox.actions.subject import Image, Subject
 from corebox.bundle import Manifest
-from corebox.coredump import debug_path, open_core, read_elf, segment_kinds
+from corebox.coredump import debug_path, open_core, read_elf
 from corebox.debugger import ASK, parse_answer
 from corebox.errors import CoreboxError
 from corebox.image import OpenedImage, new_name, open_image
-from corebox.report import FULL, MINIMAL, NONE, Region, Report, group_threads, signature
+from corebox.report import FULL, MINIMAL, NONE, Region, Report, group_threads, judge_memory, regions_of, signature
 from corebox.store import Store, StoredImage
 
 
@@ -48,6 +47,7 @@ def report(
         answer=answer,
         groups=groups,
         symbols=_symbols(opened, manifest, options.symbols),
+        memory=judge_memory(manifest, answer.why.kind if answer.why else None),
     )
 
 
@@ -61,15 +61,7 @@ def memory_regions(store: Store, image: StoredImage) -> Iterator[Region]:
     if opened.core is None:
         return
     with open_core(str(opened.core)) as core:
-        files = sorted(core.mappings)
-        starts = [mapping.start for mapping in files]
-        for segment, kind in segment_kinds(core):
-            end = segment.address + segment.memory_size
-            index = bisect_right(starts, segment.address) - 1
-            # A compact core cuts mappings in pieces, and only the first begins where the file's mapping does.
-            mapped = index >= 0 and segment.address < files[index].end
-            path = files[index].path if mapped else ""
-            yield Region(segment.address, end, "file" if mapped else kind, path, segment.file_size > 0)
+        yield from regions_of(core)
 
 
 def write_report(out: Path, text: str) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 
 from corebox.actions.info import info
-from corebox.actions.memory import judge_memory
 from corebox.actions.subject import resolve
-from corebox.bundle import Manifest, MemoryEntry
+from corebox.bundle import MemoryEntry
 from corebox.cli import options, output
 from corebox.gather.summary import summary_lines
+from corebox.report import judge_memory, memory_lines
 from corebox.store import Store
 
 
@@ -35,7 +35,10 @@ def command(subject: str, root: str, identity: Path | None, as_json: bool) -> in
         output.say(line)
     if found.manifest.memory:
         output.table([("MEMORY", "MAPPED", "RESIDENT", "IN THE CORE"), *map(_memory_row, found.manifest.memory)])
-        _say_verdict(found.manifest)
+        first, *others = memory_lines(judge_memory(found.manifest))
+        output.say(f"memory:    {first}")
+        for line in others:
+            output.say(f"  {line}")
     output.table(
         (module.verdict, f"{module.start:#x}", module.memory or "no build ID", module.path)
         for module in found.manifest.modules
@@ -43,24 +46,6 @@ def command(subject: str, root: str, identity: Path | None, as_json: bool) -> in
     return 0
 
 
-_VERDICTS = {
-    "no-sign": "no sign that it ran out of memory",
-    "address-space-full": "RAN OUT OF ADDRESS SPACE, it seems",
-    "too-many-mappings": "RAN OUT OF MAPPINGS, it seems: allocations fail although memory is free",
-    "cannot-tell": "the core cannot tell whether it ran out of memory",
-}
-
-
-def _say_verdict(manifest: Manifest) -> None:
-    judged = judge_memory(manifest)
-    output.say(f"memory:    {_VERDICTS[judged.verdict]}")
-    if judged.held is not None:
-        held, error = output.size(judged.held), output.size(judged.error or 0)
-        output.say(f"  {held} of anonymous memory was resident or swapped, give or take {error}")
-    for sentence in judged.evidence:
-        output.say(f"  {sentence}")
-
-
 def _memory_row(entry: MemoryEntry) -> tuple[str, ...]:
-    resident = "not known" if entry.resident is None else output.size(entry.resident)
+    resident = "cannot tell" if entry.resident is None else output.size(entry.resident)
     return (entry.kind, output.size(entry.virtual), resident, output.size(entry.dumped))

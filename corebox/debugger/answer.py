@@ -34,8 +34,16 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class SourceLine:
+    """A line of a source file, counted from 1."""
+
+    line: int
+    text: str
+
+
+@dataclass(frozen=True)
 class Frame:
-    """One frame; ``kind`` is normal, inline, signal-handler or other."""
+    """One frame; ``kind`` is normal, inline, signal-handler or other; ``source`` has the lines around ``line``."""
 
     pc: int
     kind: str
@@ -44,6 +52,7 @@ class Frame:
     line: int | None
     arguments: tuple[Variable, ...]
     locals: tuple[Variable, ...]
+    source: tuple[SourceLine, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -181,6 +190,7 @@ def _frame(data: Any) -> Frame:
         _maybe(data["line"], _number),
         _list(data["arguments"], _variable),
         _list(data["locals"], _variable),
+        _list(data["source"], lambda each: SourceLine(_number(each["line"]), _text(each["text"]))),
     )
 
 

@@ -1,20 +1,26 @@
 """What is known of a crash, as a document, as text, as a page, and as a signature."""
 
 from corebox.report.document import FULL, MINIMAL, NONE, Report, ThreadGroup, group_threads
+from corebox.report.memory import MemoryVerdict, judge_memory
 from corebox.report.page import html_page
-from corebox.report.picture import Region
+from corebox.report.regions import Region, regions_of
 from corebox.report.signature import signature
 from corebox.report.text import text_lines
+from corebox.report.words import memory_lines
 
 __all__ = [
     "FULL",
     "MINIMAL",
     "NONE",
+    "MemoryVerdict",
     "Region",
     "Report",
     "ThreadGroup",
     "group_threads",
     "html_page",
+    "judge_memory",
+    "memory_lines",
+    "regions_of",
     "signature",
     "text_lines",
 ]

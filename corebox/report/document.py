@@ -7,6 +7,7 @@ from typing import Any
 
 from corebox.bundle import Manifest, ModuleEntry
 from corebox.debugger import Answer, Frame, Stack
+from corebox.report.memory import MemoryVerdict
 from corebox.report.python import PlacedPython, place_python
 
 #: What the files at hand tell about a module: functions, files, lines and types; functions' names; exported names only.
@@ -49,6 +50,7 @@ class PlacedFrame:
             "offset": None if self.offset is None else f"{self.offset:#x}",
             "arguments": [vars(each) for each in frame.arguments],
             "locals": [vars(each) for each in frame.locals],
+            "source": [vars(each) for each in frame.source],
         }
 
 
@@ -85,6 +87,7 @@ class Report:
         answer: what gdb says.
         groups: the threads.
         symbols: for each module of the manifest ``FULL``, ``MINIMAL`` or ``NONE``.
+        memory: whether it has run out of memory.
     """
 
     name: str
@@ -94,6 +97,7 @@ class Report:
     answer: Answer
     groups: tuple[ThreadGroup, ...]
     symbols: tuple[str, ...]
+    memory: MemoryVerdict
 
     @property
     def program_counter(self) -> int | None:
@@ -116,6 +120,7 @@ class Report:
                 for each in self.answer.disassembly
             ],
             "symbols": [{"path": module.path, "symbols": symbols} for module, symbols in modules],
+            "memory": self.memory.to_json(),
             "manifest": self.manifest.to_json(),
             **({"python_missing": self.answer.python_missing} if self.answer.python_missing else {}),
         }

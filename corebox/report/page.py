@@ -7,9 +7,12 @@ from markupsafe import Markup
 
 from corebox import __version__
 from corebox.coredump import KINDS
-from corebox.gather.summary import describe_crash, printable
+from corebox.gather.summary import printable
+from corebox.report import words
 from corebox.report.document import Report
-from corebox.report.picture import Region, draw
+from corebox.report.picture import draw
+from corebox.report.regions import Region
+from corebox.report.signature import is_runtime
 
 
 def html_page(report: Report, regions: Iterable[Region]) -> str:
@@ -22,15 +25,21 @@ def html_page(report: Report, regions: Iterable[Region]) -> str:
         trim_blocks=True,
         finalize=lambda value: printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
+    engine.tests["runtime"] = is_runtime
     manifest = report.manifest
-    return engine.get_template("page.html").render(
+    page = engine.get_template("page.html").render(
         report=report,
         manifest=manifest,
         why=report.answer.why,
-        crash=describe_crash(manifest),
+        headline=words.headline(report),
+        culprit=words.culprit(report),
+        lead=words.lead(report),
+        facts=words.facts(report),
+        memory=list(words.memory_lines(report.memory)),
         counter=report.program_counter,
         modules=list(zip(manifest.modules, report.symbols, strict=True)),
         picture=draw(regions, manifest.memory),
         kinds=KINDS,
         version=__version__,
     )
+    return page.lstrip()

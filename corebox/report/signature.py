@@ -41,7 +41,7 @@ def signature(signal: str | None, frames: Sequence[PlacedFrame]) -> str:
     called = None
     own: list[str] = []
     for frame in frames:
-        if frame.kind == "signal-handler" or _is_runtime(frame):
+        if frame.kind == "signal-handler" or is_runtime(frame):
             if not own and frame.function:
                 called = plain_name(frame.function)
         else:
@@ -75,7 +75,8 @@ _HIDE = {ord("<"): "\x01", ord(">"): "\x02", ord("("): "\x03", ord(")"): "\x04"}
 _SHOW = {1: "<", 2: ">", 3: "(", 4: ")"}
 
 
-def _is_runtime(frame: PlacedFrame) -> bool:
+def is_runtime(frame: PlacedFrame) -> bool:
+    """Whether a frame is of the C or C++ library, not of the program."""
     if frame.module and _RUNTIME.fullmatch(basename(frame.module)):
         return True
     return bool(frame.function and _RUNTIME_NAMES.match(frame.function))

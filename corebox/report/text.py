@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from corebox.gather.summary import describe_crash
+from corebox.report import words
 from corebox.report.document import FULL, PlacedFrame, Report, ThreadGroup
 
 _WIDTH = 3  # registers in a line
@@ -17,6 +18,7 @@ def text_lines(report: Report) -> Iterator[str]:
         for each in why.evidence:
             yield "  " + each
     yield "signature: " + report.signature
+    yield "memory:    " + words.VERDICTS[report.memory.verdict]
     for group in report.groups:
         yield ""
         yield from _group_lines(group)
@@ -42,6 +44,8 @@ def _group_lines(group: ThreadGroup) -> Iterator[str]:
         yield f"{len(group.threads)} with this stack: thread {names}{more}:"
     for index, frame in enumerate(group.frames):
         yield f"  #{index:<3} {_frame(frame)}"
+        for line in frame.frame.source:
+            yield f"       {'>' if line.line == frame.frame.line else ' '} {line.line}  {line.text}"
         for each in frame.frame.locals:
             yield f"         {each.name} = {each.value}"
         yield from (f"       py {each.text}" for each in group.python if each.native == index)

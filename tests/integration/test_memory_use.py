@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from corebox.actions.memory import judge_memory
 from corebox.coredump import MemoryUse, measure_memory, open_core
 from corebox.gather.collect import Wishes, collect
+from corebox.report import judge_memory
 from tests.support.lab import Lab
 from tests.support.programs import FOLDER
 
@@ -68,7 +68,7 @@ def test_a_process_that_ran_out_of_mappings_is_told(tmp_path: Path, lab: Lab) ->
     assert judged.verdict == "too-many-mappings"
     assert any("65530" in sentence for sentence in judged.evidence)
     shown = lab.corebox("info", tmp_path / "core").output
-    assert "RAN OUT OF MAPPINGS" in shown
+    assert "It ran out of mappings" in shown
 
 
 def test_a_process_of_a_usual_size_shows_no_sign(tmp_path: Path, lab: Lab) -> None:
@@ -79,4 +79,4 @@ def test_a_process_of_a_usual_size_shows_no_sign(tmp_path: Path, lab: Lab) -> No
     assert judged.held is not None
     assert judged.error is not None
     assert abs(judged.held - said["RssAnon"] - said["VmSwap"]) <= judged.error
-    assert "no sign that it ran out of memory" in lab.corebox("info", tmp_path / "core").output
+    assert "No sign that it ran out of memory" in lab.corebox("info", tmp_path / "core").output

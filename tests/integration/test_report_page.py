@@ -28,7 +28,7 @@ def page(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a crash of a program with that name."""
     folder = tmp_path_factory.mktemp("page")
     program = compile_cxx(SOURCE, folder / "plain", "-O1", "-g").rename(folder / HOSTILE)
-    lab.done("gather", die(program, "null-read", "thread"), "-o", folder / "x.corebox")
+    lab.done("gather", die(program, "null-read", "thread"), "--with", SOURCE, "-o", folder / "x.corebox")
     lab.done("report", folder / "x.corebox", "--engine", "bubblewrap", "--format", "html", "-o", folder / "page.html")
     return folder / "page.html"
 
@@ -52,9 +52,10 @@ def test_it_is_only_for_the_user(page: Path) -> None:
 
 def test_the_cause_and_the_pictures_are_shown(page: Path) -> None:
     shown = chromium("--dump-dom", page.as_uri())
-    assert "<h1>A null pointer was used</h1>" in shown
+    assert "<h1><bdi>A null pointer was used</bdi></h1>" in shown
     assert len(re.findall('role="img"', shown)) >= 2
-    assert "<summary>1 " in shown  # the other thread
+    assert "<b>1 \u00d7</b>" in shown  # the other thread
+    assert re.search('<tr class="here"><td class="quiet">[0-9]+</td><td><bdi>.*return order-&gt;number', shown)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -76,7 +77,20 @@ def corner(png: Path) -> tuple[int, ...]:
     return tuple(zlib.decompress(stream)[1:4])
 
 
-def test_it_prints(page: Path, tmp_path: Path) -> None:
-    out = tmp_path / "page.pdf"
-    chromium(f"--print-to-pdf={out}", page.as_uri())
-    assert out.read_bytes().startswith(b"%PDF")
+def test_it_prints_what_is_folded_too(page: Path, tmp_path: Path) -> None:
+    chromium(f"--print-to-pdf={tmp_path}/page.pdf", page.as_uri())
+    text = subprocess.run(
+        ["pdftotext", "-layout", tmp_path / "page.pdf", "-"], check=True, capture_output=True, text=True
+    )
+    assert "std::thread::join" in text.stdout  # of the other thread, whose stack is folded on the screen
+    assert "To the stack" not in text.stdout
+
+
+@pytest.mark.parametrize("width", [500, 1280])
+def test_nothing_is_wider_than_the_screen(width: int, page: Path, tmp_path: Path) -> None:
+    """A script of the test's own measures a copy, which lacks the policy that lets no script run."""
+    probe = tmp_path / "probe.html"
+    measure = "<script>document.title = document.documentElement.scrollWidth</script></html>"
+    probe.write_text(re.sub("<meta http-equiv[^>]*>", "", page.read_text()).replace("</html>", measure))
+    shown = chromium(f"--window-size={width},800", "--dump-dom", probe.as_uri())
+    assert re.search(f"<title>{width}</title>", shown)

@@ -17,7 +17,10 @@ def schema_of(name: str, package: str = "corebox.actions") -> dict[str, Any]:
 
 
 def validate(document: object, name: str) -> None:
-    """Check against the schema; those of info and report refer to the bundle's manifest."""
-    bundle = Resource.from_contents(schema_of("bundle", "corebox.bundle"), default_specification=DRAFT202012)
-    registry = Registry().with_resource("bundle-1.schema.json", bundle)
+    """Check against the schema; it may refer to others, by their file names."""
+    others = [schema_of("info"), schema_of("bundle", "corebox.bundle")]
+    registry = Registry().with_resources(
+        (f"{each}-1.schema.json", Resource.from_contents(schema, default_specification=DRAFT202012))
+        for each, schema in zip(("info", "bundle"), others, strict=True)
+    )
     jsonschema.Draft202012Validator(schema_of(name), registry=registry).validate(document)

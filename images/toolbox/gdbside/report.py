@@ -5,8 +5,10 @@ endless stacks, values and names. Addresses are "0x" strings; what cannot be rea
 """
 
 import faulthandler
+import itertools
 import json
 import os
+import pathlib
 
 import gdb
 import pystacks
@@ -18,6 +20,7 @@ MOST_THREADS, MOST_FRAMES = 1024, 128
 FRAMES_WITH_VALUES, MOST_VALUES, LONGEST_VALUE = 24, 24, 240
 LONGEST_TEXT = 1024
 BEFORE_FAULT, AFTER_FAULT, LONGEST_FUNCTION = 8, 6, 1 << 16
+LINES_AROUND, LONGEST_LINE, LARGEST_SOURCE = 3, 240, 8 << 20
 
 
 def text(value, longest=LONGEST_TEXT):
@@ -74,7 +77,23 @@ def frame_facts(frame, with_values):
         "line": place.line if place.symtab and place.line else None,
     }
     facts.update(variables(frame) if with_values else {"arguments": [], "locals": []})
+    facts["source"] = source(place) if with_values and facts["line"] else []
     return facts
+
+
+def source(place):
+    """The lines around ``place`` if its file is at hand, under gdb's substitute-path too."""
+    path = pathlib.Path(place.symtab.fullname())
+    first = max(place.line - LINES_AROUND, 1)
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST_SOURCE:
+            return []
+        with path.open(errors="replace") as file:
+            lines = list(itertools.islice(file, first - 1, place.line + LINES_AROUND))
+    except (OSError, ValueError):  # ValueError: a path with a NUL, a line number beyond all bounds
+        return []
+    numbered = enumerate(lines, first)
+    return [{"line": number, "text": text(line.rstrip().expandtabs(), LONGEST_LINE)} for number, line in numbered]
 
 
 def frames(most, with_values):

@@ -10,7 +10,7 @@ from corebox.errors import InputError
 
 FRAME = {
     "pc": "0x1149", "kind": "normal", "function": "main", "file": None, "line": None,
-    "arguments": [{"name": "count", "value": "1"}], "locals": [],
+    "arguments": [{"name": "count", "value": "1"}], "locals": [], "source": [{"line": 7, "text": "x"}],
 }  # fmt: skip
 GOOD: dict[str, Any] = {
     "version": 1,

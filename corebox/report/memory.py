@@ -8,18 +8,23 @@ from corebox.bundle import Manifest, MemoryEntry
 
 #: vm.max_map_count unless somebody changed it: mmap(2) fails with ENOMEM beyond (Linux, include/linux/mm.h).
 MOST_MAPPINGS = 65530
-#: What a process of 32 bits may map at most; a 64-bit kernel gives it nearly all of that.
-NARROW = dict.fromkeys(("i386", "i486", "i586", "i686", "arm", "armv7l", "ppc", "mips"), 4 << 30)
-_NEARLY = 0.95
-_NARROW_NEARLY = 0.70  # 32-bit kernels keep a quarter for themselves, and holes are too short to be used
+#: Machines of 32 bits. A 64-bit kernel leaves them 4 GiB; their own keeps the uppermost quarter for itself, so that
+#: nothing is mapped there (Linux, CONFIG_VMSPLIT_3G).
+NARROW = frozenset(("i386", "arm", "armeb", "ppc", "ppcle"))
+_WIDE_SPACE, _USUAL_SPACE = 4 << 30, 3 << 30
+#: Allocations fail a little earlier: what is left is in many pieces.
+_NEARLY = 0.92
 
 
 @dataclass(frozen=True)
 class MemoryVerdict:
-    """The answer: ``no-sign``, ``address-space-full``, ``too-many-mappings`` or ``cannot-tell``.
+    """The answer.
 
-    ``held`` is the anonymous memory, resident or swapped, in bytes, None if the core cannot tell; it is right to a
-    page for each mapping, ``error`` in all. ``evidence`` are sentences.
+    Attributes:
+        verdict: ``no-sign``, ``allocation-failed``, ``address-space-full``, ``too-many-mappings`` or ``cannot-tell``.
+        held: anonymous memory, resident or swapped, in bytes; None if the core cannot tell.
+        error: how wrong ``held`` may be: a page for each mapping.
+        evidence: sentences.
     """
 
     verdict: str
@@ -32,22 +37,33 @@ class MemoryVerdict:
         return {**vars(self), "evidence": list(self.evidence)}
 
 
-def judge_memory(manifest: Manifest) -> MemoryVerdict:
-    """What the memory by kind says; the size of the machine and of a container's limit are in no core."""
+def judge_memory(manifest: Manifest, cause: str | None = None) -> MemoryVerdict:
+    """What the memory by kind says; the size of the machine and of a container's limit are in no core.
+
+    ``cause`` is the kind of fault, if gdb was asked.
+    """
     memory = manifest.memory
-    mapped = sum(entry.virtual for entry in memory)
-    mappings = None if any(entry.mappings is None for entry in memory) else sum(e.mappings or 0 for e in memory)
-    space = NARROW.get(manifest.site.machine)
-    held, error = _held(memory)
     if not memory:
         return MemoryVerdict("cannot-tell", None, None, ("the core has no memory, or lost its headers",))
+    mapped = sum(entry.virtual for entry in memory)
+    mappings = None if any(entry.mappings is None for entry in memory) else sum(e.mappings or 0 for e in memory)
+    space = _address_space(manifest)
+    held, error = _held(memory)
+    verdict = "no-sign"
     if mappings is not None and mappings > MOST_MAPPINGS * _NEARLY:
         verdict = "too-many-mappings"
-    elif space is not None and mapped > space * _NARROW_NEARLY:
+    elif space is not None and mapped > space * _NEARLY:
         verdict = "address-space-full"
-    else:
-        verdict = "no-sign"
+    elif cause == "bad-alloc":
+        verdict = "allocation-failed"
     return MemoryVerdict(verdict, held, error, tuple(_evidence(manifest, mapped, mappings, space)))
+
+
+def _address_space(manifest: Manifest) -> int | None:
+    """What a process of 32 bits may map at most, in bytes; None for others, which never come near."""
+    if manifest.site.machine not in NARROW:
+        return None
+    return _WIDE_SPACE if any(module.end > _USUAL_SPACE for module in manifest.modules) else _USUAL_SPACE
 
 
 def _held(memory: tuple[MemoryEntry, ...]) -> tuple[int | None, int | None]:
@@ -63,7 +79,10 @@ def _evidence(manifest: Manifest, mapped: int, mappings: int | None, space: int 
     if mappings is not None:
         yield f"{mappings} mappings; Linux allows {MOST_MAPPINGS} unless vm.max_map_count says otherwise"
     if space is not None:
-        yield f"{mapped >> 20} MiB mapped of the {space >> 20} MiB that a {manifest.site.machine} process can address"
+        yield f"{mapped >> 20} MiB mapped of the {space >> 20} MiB that a process of this kind can address"
     if any(entry.resident is None for entry in manifest.memory):
-        yield "the core has no holes (came through a pipe, from gcore, or was copied): what was resident is not known"
+        yield (
+            "what was resident cannot be told: the core's holes are not the kernel's, for it came through a pipe, from "
+            "gcore, or was compressed or copied"
+        )
     yield "the machine's memory, ulimit -v and a container's limit are in no core: ask the site for them"

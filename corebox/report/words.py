@@ -1,0 +1,73 @@
+"""The crash in plain words. What came from the core is in them as it is: who prints them escapes it."""
+
+from collections.abc import Iterator
+from posixpath import basename
+
+from corebox.bundle import VERIFIED
+from corebox.gather.progress import format_size
+from corebox.gather.summary import describe_crash
+from corebox.report.document import PlacedFrame, Report
+from corebox.report.memory import MemoryVerdict
+from corebox.report.signature import is_runtime
+
+#: The answers to the question whether it has run out of memory.
+VERDICTS = {
+    "no-sign": "No sign that it ran out of memory",
+    "allocation-failed": "An allocation failed: it ran out of memory, or asked for too much at once",
+    "address-space-full": "It ran out of address space, it seems",
+    "too-many-mappings": "It ran out of mappings, it seems: allocations fail although memory is free",
+    "cannot-tell": "The core cannot tell whether it ran out of memory",
+}
+
+
+def headline(report: Report) -> str:
+    """The cause, as far as it is known."""
+    return report.answer.why.sentence if report.answer.why else describe_crash(report.manifest)
+
+
+def culprit(report: Report) -> PlacedFrame | None:
+    """The innermost frame that is the program's own."""
+    frames = report.groups[0].frames if report.groups else ()
+    return next((frame for frame in frames if frame.kind != "signal-handler" and not is_runtime(frame)), None)
+
+
+def lead(report: Report) -> tuple[str, ...]:
+    """Who died, of what, where, in a sentence; every second part of it is a name."""
+    process = report.manifest.process
+    fault = f" at address {process.fault_address:#x}" if process.fault_address is not None else ""
+    program = basename(process.executable or process.name or "") or "a program"
+    died = f" (process {process.pid}) died of {process.signal_name}{fault}"
+    if not process.signal_name:
+        died = f" (process {process.pid}) was running when the core was taken"
+    place = culprit(report)
+    if place is None:
+        return ("", program, died + ".")
+    sentence = ("", program, died + ", in ", place.function or place.place)
+    if not place.frame.file:
+        return (*sentence, ".")
+    line = f":{place.frame.line}" if place.frame.line else ""
+    return (*sentence, ", ", basename(place.frame.file) + line, ".")
+
+
+def facts(report: Report) -> Iterator[tuple[str, str]]:
+    """What one looks up, each with its name."""
+    manifest = report.manifest
+    process, site = manifest.process, manifest.site
+    yield "Program", process.executable or process.name or "unknown"
+    yield "Time", process.time or "unknown"
+    yield "System", f"{site.os_release.get('PRETTY_NAME', 'unknown')}, {site.machine}"
+    yield "Threads", str(process.threads)
+    verified = sum(module.verdict == VERIFIED for module in manifest.modules)
+    yield "Modules", f"{verified} of {len(manifest.modules)} verified"
+    cut = ", truncated" if manifest.core.truncated else ""
+    yield "Core", f"{format_size(manifest.core.size)}, {format_size(manifest.core.stored)} stored{cut}"
+    yield "Signature", report.signature
+
+
+def memory_lines(memory: MemoryVerdict) -> Iterator[str]:
+    """Whether it has run out of memory, how much it held, and what shows it."""
+    yield VERDICTS[memory.verdict]
+    if memory.held is not None and memory.error is not None:
+        held, error = format_size(memory.held), format_size(memory.error)
+        yield f"{held} of anonymous memory was resident or swapped, give or take {error}"
+    yield from memory.evidence
