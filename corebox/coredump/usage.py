@@ -2,12 +2,15 @@
 
 The kernel leaves a hole for every page that was never written, so that the stored bytes of a core that it wrote into
 a file are the resident or swapped pages (fs/coredump.c, ``dump_user_range``). Through a pipe, and from gcore, holes
-come as zeros, and what was resident cannot be told.
+come as zeros, and what was resident cannot be told, not even if somebody made holes of the zeros again: compressors,
+``cp --sparse``, our own handler. The kernel never does that. It stores a page of zeros that was written, so that such
+a page tells its holes from those that others made (on x86-64 there always is one: the vsyscall page).
 """
 
+from array import array
 from bisect import bisect_right
 from collections import OrderedDict
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from corebox.coredump.core import CoreFile
 from corebox.coredump.linkmap import AT_RANDOM
@@ -19,6 +22,9 @@ KINDS = ("file", "stack", "heap", "arena", "anonymous")
 # state: its own for the first of them, just behind the pointer (glibc, malloc/arena.c: HEAP_MAX_SIZE, heap_info).
 _ARENA = {8: 64 << 20, 4: 1 << 20}
 _ARENA_HEADER = 0x100
+
+_ZEROS = bytes(4096)
+_PIECE, _MOST_LOOKED_AT = 1 << 20, 64 << 20
 
 
 class MemoryUse(NamedTuple):
@@ -40,10 +46,11 @@ def measure_memory(core: CoreFile) -> Tuple[MemoryUse, ...]:
     They are mapped files, threads' stacks, the brk heap, further arenas of glibc's malloc, all other anonymous memory.
     Only ``core`` as the kernel wrote it can tell what was resident: a copy without holes, a compact core cannot.
     """
-    stored = _stored(core.segments, core.extents())
-    told = sum(stored) < sum(segment.file_size for segment in core.segments)
+    stored = _Stored(core.extents())
+    residents = [stored.of(segment) for segment in core.segments]
+    told = sum(residents) < sum(segment.file_size for segment in core.segments) and _keeps_zeros(core, stored)
     totals: Dict[str, List[int]] = OrderedDict((kind, [0, 0, 0, 0]) for kind in KINDS)
-    for (segment, kind), resident in zip(segment_kinds(core), stored):
+    for (segment, kind), resident in zip(segment_kinds(core), residents):
         total = totals[kind]
         total[0] += segment.memory_size
         total[1] += segment.file_size
@@ -106,18 +113,39 @@ class _Classifier:
         return min((s.address for s in behind), default=None)
 
 
-def _stored(segments: Sequence[Segment], extents: Iterable[Extent]) -> List[int]:
-    """How many bytes of each segment the file stores."""
-    ends: List[int] = []
-    starts: List[int] = []
-    before = [0]
-    for extent in extents:
-        starts.append(extent.offset)
-        ends.append(extent.offset + extent.size)
-        before.append(before[-1] + extent.size)
+class _Stored:
+    """The extents that a core's file stores; 24 bytes for each, for there may be millions."""
 
-    def up_to(offset: int) -> int:
-        index = bisect_right(starts, offset) - 1
-        return before[index] + min(offset, ends[index]) - starts[index] if index >= 0 else 0
+    def __init__(self, extents: Iterable[Extent]) -> None:
+        self._starts, self._ends, self._before = array("Q"), array("Q"), array("Q", [0])
+        for extent in extents:
+            self._starts.append(extent.offset)
+            self._ends.append(extent.offset + extent.size)
+            self._before.append(self._before[-1] + extent.size)
 
-    return [up_to(s.offset + s.file_size) - up_to(s.offset) for s in segments]
+    def of(self, segment: Segment) -> int:
+        """How many bytes of a segment are stored."""
+        return self._up_to(segment.offset + segment.file_size) - self._up_to(segment.offset)
+
+    def _up_to(self, offset: int) -> int:
+        index = bisect_right(self._starts, offset) - 1
+        return self._before[index] + min(offset, self._ends[index]) - self._starts[index] if index >= 0 else 0
+
+    def pieces_from_the_end(self) -> Iterator[Tuple[int, int]]:
+        """Offset and size of pieces to read."""
+        for start, end in zip(reversed(self._starts), reversed(self._ends)):
+            for offset in range(start + (end - start - 1) // _PIECE * _PIECE, start - 1, -_PIECE):
+                yield offset, min(_PIECE, end - offset)
+
+
+def _keeps_zeros(core: CoreFile, stored: _Stored) -> bool:
+    """Whether the core stores a page of zeros; not all of a large one is read."""
+    left = _MOST_LOOKED_AT
+    for offset, size in stored.pieces_from_the_end():
+        data = core.read_file(offset, size)
+        if any(data.startswith(_ZEROS, at) for at in range(0, len(data), len(_ZEROS))):
+            return True
+        left -= size
+        if left <= 0:
+            break
+    return False

@@ -42,11 +42,42 @@ def test_resident_anonymous_memory_is_told_within_two_percent(tmp_path: Path) ->
     assert found["anonymous"].resident == pytest.approx(150 << 20, rel=0.02)
 
 
-def test_a_copy_without_holes_cannot_tell(tmp_path: Path) -> None:
-    crash(tmp_path)
-    subprocess.run("cat core > copy", shell=True, cwd=tmp_path, check=True)
-    assert {use.resident for use in measure(tmp_path / "copy").values()} == {None}
-    (tmp_path / "copy").unlink()
+#: Ways to a core whose holes, if any, are not the kernel's.
+COPIES = {
+    "a pipe": "cat core > out/copy",
+    "holes made of zeros": "cp --sparse=always core out/copy",
+    "a compressor": "gzip -1 < core > out/copy.gz",
+    "a packed copy": "tar -cS --hole-detection=raw core | tar -x -C out",
+}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the core of a program that has written zeros to some of its memory."""
+    folder = tmp_path_factory.mktemp("small")
+    source = (
+        "#include <stdlib.h>\nint main(void) { for (int i = 0; i < 64 << 10; i++) *(char *)malloc(1000) = 0; abort(); }"
+    )
+    subprocess.run(["gcc", "-x", "c", "-", "-o", str(folder / "small")], input=source, text=True, check=True)
+    subprocess.run([str(folder / "small")], cwd=folder, check=False)
+    return folder
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_a_core_whose_holes_are_not_the_kernels_cannot_tell(way: str, small: Path, lab: Lab, tmp_path: Path) -> None:
+    subprocess.run(f"mkdir out && cp {small}/core core && {COPIES[way]}", shell=True, cwd=tmp_path, check=True)
+    (copy,) = (tmp_path / "out").iterdir()
+    bundle = tmp_path / "copy.corebox"
+    lab.done("gather", copy, "-o", bundle)
+    document = lab.done("info", bundle, "--json").json
+    assert document["memory"]["held"] is None
+    assert {each["resident"] for each in document["manifest"]["memory"]} == {None}
+    assert "cannot tell" in lab.done("info", bundle).output
+
+
+def test_a_core_that_the_kernel_wrote_tells_also_in_a_bundle(small: Path, lab: Lab, tmp_path: Path) -> None:
+    lab.done("gather", small / "core", "-o", tmp_path / "x.corebox")
+    assert lab.done("info", tmp_path / "x.corebox", "--json").json["memory"]["held"] == pytest.approx(65.6e6, rel=0.02)
 
 
 EXHAUST = r"""

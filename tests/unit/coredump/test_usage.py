@@ -1,6 +1,9 @@
 """Memory by kind."""
 
+import os
 from pathlib import Path
+
+import pytest
 
 from corebox.coredump import MemoryUse, measure_memory, open_core
 from tests.support.elfwriter import NT_AUXV, NT_FILE, NT_PRSTATUS, PAGE, CoreWriter, Format, module
@@ -31,13 +34,26 @@ def test_tells_files_stacks_heap_and_the_rest(tmp_path: Path) -> None:
         )
 
 
-def test_holes_are_not_resident(real_core: RealCore) -> None:
+def test_holes_that_a_decompressor_made_tell_nothing(real_core: RealCore) -> None:
     with open_core(str(real_core("dynamic"))) as core:
-        found = {use.kind: use for use in measure_memory(core)}
-        assert sum(use.dumped for use in found.values()) == sum(segment.file_size for segment in core.segments)
-    stack, heap = found["stack"], found["heap"]
-    assert stack.resident is not None
-    assert stack.resident < stack.dumped / 2
-    # The program filled 256 KiB of its heap; it is in the mapping that malloc made for so much, or in the brk heap.
-    anonymous = (heap.resident or 0) + (found["anonymous"].resident or 0)
-    assert anonymous > 256 << 10
+        found = measure_memory(core)
+        assert sum(use.dumped for use in found) == sum(segment.file_size for segment in core.segments)
+        assert core.stored_size < core.size
+    assert {use.resident for use in found} == {None}
+
+
+@pytest.mark.parametrize(("kept", "resident"), [(PAGE, 2 * PAGE), (0, None)])
+def test_only_a_core_that_keeps_pages_of_zeros_has_the_kernels_holes(
+    kept: int, resident: int | None, tmp_path: Path
+) -> None:
+    writer = CoreWriter(Format())
+    writer.memory(HEAP, b"h" * PAGE + bytes(8 * PAGE) + b"h")
+    data = writer.write(tmp_path / "whole").read_bytes()
+    begin = data.index(b"h" * PAGE) + PAGE + kept
+    with (tmp_path / "core").open("wb") as file:
+        file.write(data[:begin])
+        file.seek(8 * PAGE - kept, os.SEEK_CUR)
+        file.write(data[begin + 8 * PAGE - kept :])
+    with open_core(str(tmp_path / "core")) as core:
+        (found,) = (use for use in measure_memory(core) if use.virtual)
+        assert found.resident is None if resident is None else found.resident in range(resident, resident + PAGE)

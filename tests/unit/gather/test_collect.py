@@ -267,5 +267,5 @@ def test_memory_of_the_process_is_measured_at_the_site(core_path: Path, root: Pa
     uses = {entry.kind: entry for entry in manifest_of(core_path, root).memory}
     assert list(uses) == ["file", "stack", "heap", "arena", "anonymous"]
     for use in uses.values():
-        assert use.resident is not None
-        assert 0 <= use.resident <= use.dumped <= use.virtual
+        assert use.resident is None  # the core has been decompressed
+        assert 0 <= use.dumped <= use.virtual
