@@ -42,7 +42,7 @@ def report(
     return Report(
         name=name,
         identity=opened.identity,
-        signature=signature(manifest.process.signal_name, crashed),
+        signature=signature(manifest.process.signal_name, crashed, answer.why),
         manifest=manifest,
         answer=answer,
         groups=groups,

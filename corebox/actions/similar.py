@@ -1,6 +1,6 @@
-"""Which of many crashes are the same: their reports, grouped by signature."""
+"""Which of many crashes are the same: grouped by the signatures of their reports."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +8,8 @@ from typing import Any
 from corebox.actions.report import report
 from corebox.actions.shell import ShellOptions
 from corebox.actions.subject import Subject
+from corebox.errors import CoreboxError, InputError
 from corebox.image import ensure_toolbox
-from corebox.report import Report
 from corebox.store import Store
 
 
@@ -26,42 +26,69 @@ class Group:
         return {**vars(self), "names": list(self.names)}
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A crash that could not be looked at."""
+
+    name: str
+    error: CoreboxError
+
+    def to_json(self) -> dict[str, Any]:
+        """One of the failed in ``schema/similar-1.schema.json``."""
+        return {"name": self.name, "code": self.error.code, "message": self.error.message}
+
+
+@dataclass(frozen=True)
+class _Look:
+    name: str
+    signature: str
+    cause: str | None
+
+
 def similar(
     store: Store,
-    subjects: Iterable[tuple[str, Subject]],
+    names: Sequence[str],
+    find: Callable[[str], Subject],
     time_limit: float,
     options: ShellOptions,
     jobs: int,
     done: Callable[[str], None] = lambda _: None,
-) -> list[Group]:
-    """Group crashes, given with their names; the largest group comes first.
+) -> tuple[list[Group], list[Failure]]:
+    """Group crashes; the largest group comes first. One that cannot be looked at does not keep the others from it.
 
     Args:
         store: where images are built.
-        subjects: the crashes.
+        names: the crashes.
+        find: tells what a name means.
         time_limit: seconds that gdb has for each.
         options: as for ``report``.
         jobs: how many are looked at at a time.
         done: told the name of each when it is done.
 
     Raises:
-        CoreboxError: those of ``report``, the first that occurs.
+        HostError: those of ``report``, but for ``time-limit``: this machine can look at none.
     """
 
-    def look(crash: tuple[str, Subject]) -> Report:
-        name, subject = crash
-        made = report(store, subject, name, time_limit, options)
+    def look(name: str) -> _Look | Failure:
+        try:
+            made = report(store, find(name), name, time_limit, options)
+        except CoreboxError as error:
+            if isinstance(error, InputError) or error.code == "time-limit":
+                return Failure(name, error)
+            raise
         done(name)
-        return made
+        # A report may be of many megabytes; of a thousand crashes only so much is kept.
+        return _Look(name, made.signature, made.answer.why.sentence if made.answer.why else None)
 
-    groups: dict[str, list[Report]] = {}
     # Made once, not by each thread; nor is sysconfig, which finds its parts, to be used for the first time by several.
     ensure_toolbox(store)
+    groups: dict[str, list[_Look]] = {}
+    failures: list[Failure] = []
     with ThreadPoolExecutor(jobs) as pool:
-        for made in pool.map(look, subjects):
-            groups.setdefault(made.signature, []).append(made)
-    found = []
-    for signature, reports in groups.items():
-        why = reports[0].answer.why
-        found.append(Group(signature, why.sentence if why else None, tuple(each.name for each in reports)))
-    return sorted(found, key=lambda group: (-len(group.names), group.signature))
+        for found in pool.map(look, names):
+            if isinstance(found, Failure):
+                failures.append(found)
+            else:
+                groups.setdefault(found.signature, []).append(found)
+    made = [Group(key, looks[0].cause, tuple(each.name for each in looks)) for key, looks in groups.items()]
+    return sorted(made, key=lambda group: (-len(group.names), group.signature)), failures

@@ -1,43 +1,43 @@
 """``corebox similar``."""
 
+import functools
 import os
 import sys
 
 import click
 
-from corebox.actions.shell import ShellOptions
 from corebox.actions.similar import similar
-from corebox.actions.subject import resolve
 from corebox.cli import options, output
+from corebox.cli.session import Session, session
 from corebox.store import Store
 
 
 @click.command("similar")
 @click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...")
-@options.engine
-@options.no_customer_code
+@session
 @click.option("--jobs", default=os.cpu_count() or 1, show_default="processors", metavar="N", help="So many at a time.")
 @click.option("--time-limit", default=300.0, show_default=True, metavar="SECONDS", help="Stop gdb after so long.")
 @options.as_json
-def command(
-    subjects: tuple[str, ...], engine: str, no_customer_code: bool, jobs: int, time_limit: float, as_json: bool
-) -> int:
+def command(*, session: Session, subjects: tuple[str, ...], jobs: int, time_limit: float, as_json: bool) -> int:
     """Group many crashes by their signature: those in one group most likely have one cause."""
     store = Store.default()
-    chosen = ShellOptions(engine=engine, customer_code=not no_customer_code)
-    crashes = [(name, resolve(store, name)) for name in subjects]
 
     def tell(name: str) -> None:
         if sys.stderr.isatty():
             output.note(f"looked at {name}")
 
-    groups = similar(store, crashes, time_limit, chosen, max(jobs, 1), tell)
+    find = functools.partial(session.find, store)
+    groups, failed = similar(store, subjects, find, time_limit, session.options, max(jobs, 1), tell)
+    for failure in failed:
+        output.note(f"{failure.name}: could not be looked at")
+        output.complain(failure.error)
     if as_json:
-        output.say_json({"version": 1, "groups": [group.to_json() for group in groups]})
-        return 0
+        documents = {"groups": [each.to_json() for each in groups], "failed": [each.to_json() for each in failed]}
+        output.say_json({"version": 1, **documents})
+        return 1 if failed else 0
     for group in groups:
         output.say(f"{len(group.names)} x {group.signature}")
         output.say(f"  {group.cause or 'the cause is not known'}")
         for name in group.names:
             output.say(f"    {name}")
-    return 0
+    return 1 if failed else 0

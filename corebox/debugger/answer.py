@@ -95,11 +95,15 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Why:
-    """What kind of fault it is, in a sentence, and what shows it."""
+    """What kind of fault it is, in a sentence, and what shows it.
+
+    ``detail`` is what is the same in each such crash: the exception's type, the assertion's expression.
+    """
 
     kind: str
     sentence: str
     evidence: tuple[str, ...]
+    detail: str | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,10 @@ def _answer(data: Any) -> Answer:
         _list(data["threads"], _stack),
         _list(data["registers"], lambda each: Register(_text(each["name"]), _address(each["value"]))),
         _list(data["disassembly"], lambda each: Instruction(_address(each["address"]), _text(each["text"]))),
-        why and Why(_text(why["kind"]), _text(why["sentence"]), _list(why["evidence"], _text)),
+        why
+        and Why(
+            _text(why["kind"]), _text(why["sentence"]), _list(why["evidence"], _text), _maybe(why["detail"], _text)
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from posixpath import basename
 
+from corebox.debugger import Why
 from corebox.report.document import PlacedFrame
 
 #: How many of the program's own functions count, from the fault outwards.
@@ -24,31 +25,35 @@ _RUNTIME_NAMES = re.compile(
 )
 # What compilers append to copies of a function: GCC's -fipa passes, LLVM's "llvm" and part numbers.
 _CLONE = re.compile(
-    r"(\.(isra|constprop|part|cold|lto_priv|localalias|llvm|clone|__uniq)(\.\d+)?)+$|\s*\[clone [^]]*\]"
+    r"(\.(isra|constprop|part|cold|lto_priv|localalias|llvm|clone|__uniq)(\.\d+)?)+$|\s*\[(clone [^]]*|cold)\]"
 )
-# Which variant of a string function runs depends on the processor (glibc, sysdeps/x86_64/multiarch).
-_VARIANT = re.compile(r"_(avx|avx2|avx512|evex|evex512|sse2|sse3|ssse3|sse4|erms|unaligned|neon|sve|generic)(_.*)?$")
-_ALIASES = {"memcpy": "memmove", "GI_raise": "abort", "raise": "abort", "pthread_kill_implementation": "abort"}
+_LONGEST_DETAIL = 120
 
 
-def signature(signal: str | None, frames: Sequence[PlacedFrame]) -> str:
-    """``SIGSEGV memmove < copy_order < main``: signal, called runtime function, the program's own functions.
+def signature(signal: str | None, frames: Sequence[PlacedFrame], why: Why | None = None) -> str:
+    """``SIGABRT assertion(order) < copy_order < main``: signal, what happened, the program's own functions.
+
+    What happened is, of an abort, its kind with the exception's type or the assertion's expression; otherwise the
+    library that it happened in, if it was one of the runtime's. Their functions do not count: which of them has a name
+    depends on the debug files at hand, and between the program and abort(3) they differ from release to release.
 
     Args:
         signal: name of the signal.
         frames: of the crashed thread, innermost first; one without a name counts as ``module+offset``.
+        why: the kind of fault.
     """
-    called = None
+    library: str | None = None
     own: list[str] = []
     for frame in frames:
-        if frame.kind == "signal-handler" or is_runtime(frame):
-            if not own and frame.function:
-                called = plain_name(frame.function)
-        else:
+        if frame.kind != "signal-handler" and not is_runtime(frame):
             own.append(_label(frame))
+        elif not own and frame.kind != "signal-handler":
+            library = _library(frame)
     names = _without_recursion(own)[:DEPTH]
-    if called is not None:
-        names.insert(0, _public_name(called))
+    if signal == "SIGABRT":
+        names.insert(0, _kind(why))
+    elif library:
+        names.insert(0, library)
     return " ".join([signal or "no-signal", " < ".join(names) or "nowhere"])
 
 
@@ -82,10 +87,16 @@ def is_runtime(frame: PlacedFrame) -> bool:
     return bool(frame.function and _RUNTIME_NAMES.match(frame.function))
 
 
-def _public_name(name: str) -> str:
-    """The name that the program called: ``__memmove_avx_unaligned_erms`` is ``memmove``."""
-    public = _VARIANT.sub("", re.sub(r"^_*(GI_+|libc_)?", "", name))
-    return _ALIASES.get(public, public)
+def _kind(why: Why | None) -> str:
+    if why is None:
+        return "abort"
+    return f"{why.kind}({why.detail[:_LONGEST_DETAIL]})" if why.detail else why.kind
+
+
+def _library(frame: PlacedFrame) -> str | None:
+    """The name of a runtime library, ``libc``; None for a function of one that was linked into the program."""
+    found = _RUNTIME.fullmatch(basename(frame.module)) if frame.module else None
+    return found and found[1]
 
 
 def _label(frame: PlacedFrame) -> str:

@@ -168,7 +168,12 @@ def cause():
     """What kind of fault it is."""
     found = why.explain()
     evidence = [text(each) for each in found["evidence"][:64]]
-    return {"kind": found["kind"], "sentence": text(found["sentence"]), "evidence": evidence}
+    return {
+        "kind": found["kind"],
+        "sentence": text(found["sentence"]),
+        "evidence": evidence,
+        "detail": text(found.get("detail")),
+    }
 
 
 def collect():

@@ -21,6 +21,7 @@ _HEAP_MESSAGE = re.compile(
     r"(malloc|free|realloc|calloc|munmap_chunk|malloc_consolidate|corrupted|double free|invalid|chunk_main_arena)\b"
 )
 _RUST_HASH = re.compile(r"::h[0-9a-f]{16}$")
+_EXPRESSION = re.compile(r"Assertion `(.*)' failed", re.DOTALL)
 _REGISTER = re.compile(r"[%$]?\b([a-z][a-z0-9]{1,4})\b")
 # What assemblers put about the registers that an address is made of: 8(%rdi), [x0, #8], 0(r10).
 _ADDRESS = re.compile(r"[\[(]([^\])]*)[\])]")
@@ -148,7 +149,8 @@ def exception(fault):
     if found.name == "std::bad_alloc":
         return "bad-alloc", "An allocation failed: std::bad_alloc was thrown and nobody caught it", evidence
     said = f": {found.what}" if found.what else ""
-    return "uncaught-exception", f"An exception of type {found.name} was thrown and nobody caught it{said}", evidence
+    sentence = f"An exception of type {found.name} was thrown and nobody caught it{said}"
+    return "uncaught-exception", sentence, evidence, found.name
 
 
 def rust_panic(fault):
@@ -198,7 +200,8 @@ def aborted(fault):
     if "buffer overflow detected" in message:
         return "buffer-overflow", "A string function would have overrun its buffer", evidence
     if "Assertion" in message:
-        return "assertion", message, evidence
+        expression = _EXPRESSION.search(message)
+        return "assertion", message, evidence, expression and expression[1]
     if _HEAP_MESSAGE.match(message) or fault.runs("malloc_printerr"):
         return "heap-corruption", f"The heap is corrupted: {message}", evidence
     return "abort", f"The program aborted: {message}", evidence
@@ -366,5 +369,5 @@ def _explain():
     if fault.signal is None:
         return {"kind": "no-signal", "sentence": "The core has no signal: it is a snapshot", "evidence": []}
     found = next(filter(None, (look(fault) for look in KINDS)), None)
-    kind, sentence, evidence = found or ("other", f"Signal {fault.signal}", _evidence(fault))
-    return {"kind": kind, "sentence": sentence, "evidence": evidence}
+    kind, sentence, evidence, *detail = found or ("other", f"Signal {fault.signal}", _evidence(fault))
+    return {"kind": kind, "sentence": sentence, "evidence": evidence, "detail": detail[0] if detail else None}

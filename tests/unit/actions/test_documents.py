@@ -12,11 +12,10 @@ from corebox.actions.subject import BareCore
 from corebox.actions.verify import verification_json, verify
 from corebox.cli import main
 from corebox.store import Layer, Store
-from tests.support.documents import schema_of, validate
+from tests.support.documents import NAMES, schema_of, validate
 from tests.support.images import put_random_image
 from tests.support.realcores import unpack_core
-
-NAMES = ("build", "images", "info", "report", "similar", "verify")
+from tests.unit.report.samples import report
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -48,6 +47,20 @@ def test_info_of_a_core(store: Store, core: Path, tmp_path: Path) -> None:
     assert document["subject"] == {"kind": "core", "name": str(core), "identity": None}
     assert document["manifest"]["process"]["signal_name"] == "SIGSEGV"
     assert {module["verdict"] for module in document["manifest"]["modules"]} == {"missing"}
+
+
+def test_gather_of_a_core(core: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "x.corebox"
+    assert main(["gather", str(core), "--root", str(tmp_path), "--no-nice", "--json", "-o", str(out)]) == 1
+    document = json.loads(capsys.readouterr().out)
+    validate(document, "gather")
+    assert document["bundle"]["path"] == str(out)
+
+
+def test_a_report() -> None:
+    document = report().to_json()
+    validate(document, "report")
+    assert document["threads"][0]["frames"][0]["source"][1] == {"line": 7, "text": "return *order;"}
 
 
 def test_verify_of_a_core_whose_files_are_missing(store: Store, core: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ GOOD: dict[str, Any] = {
     "threads": [{"number": 1, "tid": 7, "name": None, "frames": [FRAME], "end": None}],
     "registers": [{"name": "rip", "value": "0x1149"}],
     "disassembly": [{"address": "0x1149", "text": "ud2"}],
-    "why": {"kind": "trap", "sentence": "A trap", "evidence": ["ud2"]},
+    "why": {"kind": "trap", "sentence": "A trap", "evidence": ["ud2"], "detail": None},
     "python": False,
 }
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from corebox.debugger import Frame
+from corebox.debugger import Frame, Why
 from corebox.report.document import PlacedFrame
 from corebox.report.signature import plain_name, signature
 
@@ -12,6 +12,7 @@ NAMES = [
     ("copy_order.isra.0", "copy_order"),
     ("copy_order.constprop.0.cold", "copy_order"),
     ("copy_order(Order*) [clone .part.3]", "copy_order"),
+    ("copy_order[cold]", "copy_order"),
     ("std::vector<int, std::allocator<int> >::at(unsigned long) const", "std::vector::at"),
     ("int add<int>(int, int)", "add"),
     ("(anonymous namespace)::deep(int)", "{anonymous}::deep"),
@@ -31,16 +32,17 @@ def frames(*names: str, module: str = "/opt/app") -> list[PlacedFrame]:
     found = []
     for name in names:
         inside = "/lib/libc.so.6" if name.startswith("libc:") else module
-        function = None if name == "+" else name.removeprefix("libc:")
+        function = None if name.endswith("+") else name.removeprefix("libc:")
         found.append(PlacedFrame(Frame(0x1149, "normal", function, None, None, (), ()), inside, 0x49))
     return found
 
 
 STACKS = [
     (["copy", "send", "main"], "SIGSEGV copy < send < main"),
-    (["libc:__memmove_avx_unaligned_erms", "copy", "main"], "SIGSEGV memmove < copy < main"),
-    (["libc:__memmove_sse2_unaligned", "copy", "main"], "SIGSEGV memmove < copy < main"),
-    (["libc:__GI_raise", "libc:__GI_abort", "check", "main"], "SIGSEGV abort < check < main"),
+    (["libc:__memmove_avx_unaligned_erms", "copy", "main"], "SIGSEGV libc < copy < main"),
+    (["libc:__strlen_sse2", "copy", "main"], "SIGSEGV libc < copy < main"),
+    (["libc:+", "copy", "main"], "SIGSEGV libc < copy < main"),  # the same without debug files
+    (["free", "copy", "main"], "SIGSEGV copy < main"),  # linked statically
     (["compare", "libc:msort_with_tmp", "libc:qsort_r", "main"], "SIGSEGV compare < main"),
     (["a", "b", "c", "d", "e", "f", "main"], "SIGSEGV a < b < c < d < e"),
     (["deep"] * 40 + ["main"], "SIGSEGV recursion of deep < main"),
@@ -54,3 +56,19 @@ STACKS = [
 @pytest.mark.parametrize(("stack", "expected"), STACKS)
 def test_the_signature_of_a_stack(stack: list[str], expected: str) -> None:
     assert signature("SIGSEGV", frames(*stack)) == expected
+
+
+#: From glibc 2.31, 2.36 and 2.41, with and without debug files; and musl's.
+ABORTS = [
+    ["libc:raise", "libc:abort", "libc:+", "libc:__assert_fail"],
+    ["libc:__pthread_kill_implementation", "libc:__GI_raise", "libc:__GI_abort", "libc:__assert_fail_base"],
+    ["libc:pthread_kill@@GLIBC_2.34", "libc:raise", "libc:abort", "libc:+"],
+    ["libc:abort"],
+]
+
+
+@pytest.mark.parametrize("stack", ABORTS)
+def test_an_abort_is_the_same_in_every_release_of_the_library(stack: list[str]) -> None:
+    why = Why("assertion", "Assertion `order' failed", (), "order")
+    assert signature("SIGABRT", frames(*stack, "check", "main"), why) == "SIGABRT assertion(order) < check < main"
+    assert signature("SIGABRT", frames(*stack, "check", "main")) == "SIGABRT abort < check < main"
