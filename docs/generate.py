@@ -1,15 +1,18 @@
-"""Writes ``docs/reference/commands.md`` from the commands themselves: ``make docs``."""
+"""Writes ``commands.md`` and ``schemas.md`` of ``docs/reference`` from the program itself: ``make docs``."""
 
+import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
 from corebox.cli.main import program
 from corebox.gather.options import make_parser
 
-TARGET = Path(__file__).parent / "reference" / "commands.md"
+FOLDER = Path(__file__).parent / "reference"
+ROOT = Path(__file__).parents[1]
 _WIDTH = 100
 _HEAD = """# Commands
 
@@ -29,8 +32,8 @@ def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command
             yield from commands(command, f"{path} {name}")
 
 
-def render() -> str:
-    """The whole page."""
+def render_commands() -> str:
+    """The page of commands."""
     return _HEAD + "".join(_sections())
 
 
@@ -66,5 +69,68 @@ def _gather_help() -> str:
     return "\n".join(lines)
 
 
+_SCHEMAS_HEAD = """# JSON documents
+
+Written by `docs/generate.py` from the shipped JSON Schemas (draft 2020-12), which are in the installed package.
+The number behind a name is its version: within it, keys are only added. Output is ASCII, keys are sorted.
+"""
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """The shipped schemas by name and version: ``report-1``."""
+    paths = sorted(ROOT.glob("corebox/*/schema/*.schema.json"), key=lambda path: path.name)
+    return {path.name.removesuffix(".schema.json"): json.loads(path.read_text()) for path in paths}
+
+
+def render_schemas() -> str:
+    """The page of JSON documents."""
+    return _SCHEMAS_HEAD + "".join(_schema_section(name, schema) for name, schema in schemas().items())
+
+
+def properties(schema: dict[str, Any], above: str = "") -> Iterator[tuple[str, dict[str, Any], bool]]:
+    """Each property beneath ``schema``: path like ``threads[].frames``, its own schema, whether it must be there."""
+    for name, each in schema.get("properties", {}).items():
+        path = f"{above}.{name}" if above else name
+        yield path, each, name in schema.get("required", ())
+        yield from properties(each, path)
+    if isinstance(schema.get("items"), dict):
+        yield from properties(schema["items"], above + "[]")
+    for each in schema.get("anyOf", ()):
+        yield from properties(each, above)
+
+
+def _schema_section(name: str, schema: dict[str, Any]) -> str:
+    (path,) = ROOT.glob(f"corebox/*/schema/{name}.schema.json")
+    lines = [f"\n## {name}\n", f"{schema['description']}", f"Schema: `{path.relative_to(ROOT)}`.\n"]
+    lines += ["| key | type | meaning |", "|---|---|---|"]
+    for key, each, required in properties(schema):
+        text = each["description"] + ("" if required else " Optional.")
+        lines.append(f"| `{key}` | {_type(each)} | {text} |")
+    return "\n".join(lines) + "\n"
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        target, _, inside = schema["$ref"].partition("#/properties/")
+        name = target.removesuffix(".schema.json")
+        return f"[{name}](#{name})" + (f", `{inside}`" if inside else "")
+    if "const" in schema:
+        return f"`{json.dumps(schema['const'])}`"
+    if "enum" in schema:
+        return ", ".join(f"`{each}`" for each in schema["enum"])
+    if "anyOf" in schema:
+        return " or ".join(_type(each) for each in schema["anyOf"])
+    kind = schema["type"]
+    if kind == "array":
+        return f"array of {_type(schema['items'])}"
+    return " or ".join(kind) if isinstance(kind, list) else str(kind)
+
+
+PAGES: dict[Path, Callable[[], str]] = {
+    FOLDER / "commands.md": render_commands,
+    FOLDER / "schemas.md": render_schemas,
+}
+
 if __name__ == "__main__":
-    TARGET.write_text(render())
+    for page, render in PAGES.items():
+        page.write_text(render())

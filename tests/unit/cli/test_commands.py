@@ -28,8 +28,9 @@ GENERATOR = _generator()
 COMMANDS = dict(GENERATOR.commands(program, "corebox"))
 
 
-def test_the_page_is_up_to_date() -> None:
-    assert GENERATOR.TARGET.read_text() == GENERATOR.render(), "repair: make docs"
+@pytest.mark.parametrize("page", GENERATOR.PAGES, ids=lambda page: page.name)
+def test_each_generated_page_is_up_to_date(page: Path) -> None:
+    assert page.read_text() == GENERATOR.PAGES[page](), "repair: make docs"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -41,7 +42,15 @@ def test_each_command_and_option_has_help(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["corebox", *COMMANDS])
 def test_each_command_is_in_the_docs(name: str) -> None:
-    assert f"\n## {name}\n" in GENERATOR.TARGET.read_text()
+    assert f"\n## {name}\n" in GENERATOR.render_commands()
+
+
+@pytest.mark.parametrize("name", GENERATOR.schemas())
+def test_each_property_of_a_schema_is_described(name: str) -> None:
+    schema = GENERATOR.schemas()[name]
+    assert schema["description"].endswith(".")
+    described = {path: each.get("description", "") for path, each, _ in GENERATOR.properties(schema)}
+    assert [path for path, text in described.items() if not text.endswith(".")] == []
 
 
 def test_the_first_help_fits_on_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
