@@ -124,10 +124,10 @@ def _push(work: Path) -> Iterator[Row]:
         desk.docker_build(name)
     with running(Registry(work / "registry")) as registry:
         for name, what in (("first", "push"), ("second", "push a second crash of the program")):
-            ours = desk.corebox("push", f"{name}:1", f"{registry.host}/ours:{name}", disk=work)
+            ours = desk.corebox("push", f"{name}:1", f"{registry.host}/ours:{name}")
             theirs_name = f"{registry.host}/theirs:{name}"
             run(["docker", "tag", f"{TAG}:{name}", theirs_name])
-            theirs = run(["docker", "push", "-q", theirs_name], disk=work)
+            theirs = run(["docker", "push", "-q", theirs_name])
             quiet("docker", "rmi", theirs_name)
             yield Row(f"{what}, compression included", ours, "`docker push`", theirs)
 
