@@ -15,6 +15,8 @@ APT_TEST := $(APT_DEMO) bubblewrap busybox docker.io docker-registry g++ gdb mmd
 	systemd-coredump xz-utils openssl nodejs redis-server faketime chromium rpm lua5.1 rustc strace poppler-utils \
 	qemu-user gcc-aarch64-linux-gnu gcc-i686-linux-gnu gcc-powerpc64le-linux-gnu gcc-s390x-linux-gnu \
 	libc6-dev-arm64-cross libc6-dev-i386-cross libc6-dev-ppc64el-cross libc6-dev-s390x-cross
+# Symbols: a debuginfod server and its client, packages of both kinds, and what they are read with.
+APT_TEST += debuginfod dwz libarchive13 rpm
 
 .PHONY: help demo test unit fuzz-short fuzz integration faults lint audit format docs bench lock upgrade setup \
 	setup-demo clean

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from corebox.actions.load import load
 from corebox.actions.signature import crash_signature
 from corebox.actions.source import needs_identity, plain_bundle
 from corebox.actions.subject import BareCore, BundleFile, Subject
+from corebox.actions.symbols import find_symbols
 from corebox.bundle import BundleReader, Manifest, Unpacked, read_manifest
-from corebox.coredump import debug_path
 from corebox.debugger import ENVIRONMENT, gdb_command, gdbinit
 from corebox.engine import connect
 from corebox.errors import InputError
@@ -33,7 +33,7 @@ from corebox.image import (
     write_context,
 )
 from corebox.store import Layer, Store, StoredImage
-from corebox.symbols import find_symbols
+from corebox.symbols import CrashFiles, DebugFile, SymbolOptions
 
 Progress = Callable[[str], None]
 
@@ -50,7 +50,7 @@ class BuildOptions:
         template: another ``Dockerfile.template``.
         identity: the file with the private key of an encrypted bundle.
         libraries: the archive with the files of a bare core, which is given in the bundle's place.
-        symbols: folders with debug files.
+        symbols: where to find debug files for the image.
     """
 
     tags: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class BuildOptions:
     template: Path = field(default_factory=default_template)
     identity: Path | None = None
     libraries: Path | None = None
-    symbols: tuple[Path, ...] = ()
+    symbols: SymbolOptions = field(default_factory=SymbolOptions)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def build(store: Store, bundle: Path, options: BuildOptions, progress: Progress 
     noted = _identity(store, bundle, options)
     progress("toolbox")
     toolbox = ensure_toolbox(store)
-    known = _recall(store, noted, toolbox, options) if noted and not options.symbols else None
+    known = _recall(store, noted, toolbox, options) if noted and not options.symbols.places else None
     if known is not None and options.builder == "native" and options.context is None:
         built = known
     else:
@@ -113,22 +113,12 @@ def build(store: Store, bundle: Path, options: BuildOptions, progress: Progress 
     return built
 
 
-def symbols_of(manifest: Manifest, folders: Sequence[Path]) -> dict[str, Path]:
-    """The debug files of a crash's modules by build ID, as far as ``folders`` have them.
-
-    Raises:
-        InputError: ``no-such-file``.
-    """
-    build_ids = (each.memory or each.file for each in manifest.modules)
-    return find_symbols(folders, filter(None, build_ids)) if folders else {}
-
-
-def _debug_file(build_id: str, path: Path) -> Entry:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
+def _debug_entry(file: DebugFile) -> Entry:
+    with file.path.open("rb") as stream:
+        digest = hashlib.sha256()
+        while block := stream.read(1 << 20):
             digest.update(block)
-    return Entry(f"{OURS}/debug/{debug_path(build_id)}", 0o644, 0, path.stat().st_size, None, path, digest.hexdigest())
+        return Entry(f"{OURS}/debug/{file.target}", 0o644, 0, stream.tell(), None, file.path, digest.hexdigest())
 
 
 def image_of(store: Store, subject: Subject, progress: Progress = lambda _: None) -> StoredImage:
@@ -165,7 +155,8 @@ def _build(
     with BundleReader(plain) as reader:
         unpacked = reader.unpack(work / "bundle")
     description = _describe(reader.manifest, unpacked, toolbox, options)
-    debug = [_debug_file(*each) for each in symbols_of(reader.manifest, options.symbols).items()]
+    found = find_symbols(store, CrashFiles(reader.manifest, unpacked.root), options.symbols, progress)
+    debug = [_debug_entry(file) for file in found.files]
     assembly = assemble(store, unpacked, reader.manifest, toolbox.layer, description, symbols=debug, progress=progress)
     tags = options.tags or (default_tag(reader.manifest, unpacked.identity),)
     layers = tuple((each.layer, each.reused) for each in assembly.layers)
@@ -178,7 +169,7 @@ def _build(
     image = put_native(store, assembly, tags)
     store.remember("bundle", _stat_key(bundle, options), {"identity": unpacked.identity})
     # Symbols and files that a template copies are no part of the key: that image is built each time, of known layers.
-    if not options.symbols and all(layer.kind != ADDED for layer in image.layers):
+    if not options.symbols.places and all(layer.kind != ADDED for layer in image.layers):
         store.remember("image", _image_key(unpacked.identity, toolbox, options), {"image_id": image.image_id})
     return Built(image.image_id, image.tags, unpacked.identity, layers, image)
 

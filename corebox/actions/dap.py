@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from corebox.actions.shell import Session
-from corebox.debugger import Adapter, Client, SourceFolder, relay
+from corebox.debugger import Adapter, Client, relay
 from corebox.errors import CoreboxError, HostError, UsageError
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def serve_streams(session: Session, folders: tuple[SourceFolder, ...]) -> None:
+def serve_streams(session: Session) -> None:
     """Debug with the client at our standard streams.
 
     Raises:
@@ -23,12 +23,11 @@ def serve_streams(session: Session, folders: tuple[SourceFolder, ...]) -> None:
     # A reader of our own: Python cannot end while a thread reads from its standard input.
     reading = os.fdopen(os.dup(0), "rb")
     with _ended_by_signals(), _until_gone(), os.fdopen(os.dup(1), "wb") as writing:
-        _serve(session, folders, Client(reading, writing))
+        _serve(session, Client(reading, writing))
 
 
 def serve_port(
     session: Session,
-    folders: tuple[SourceFolder, ...],
     listening: socket.socket,
     complain: Callable[[CoreboxError], None],
 ) -> NoReturn:
@@ -38,7 +37,7 @@ def serve_port(
             connection, _ = listening.accept()
             with _until_gone(), connection, connection.makefile("rb") as reading, connection.makefile("wb") as writing:
                 try:
-                    _serve(session, folders, Client(reading, writing))
+                    _serve(session, Client(reading, writing))
                 except CoreboxError as error:
                     complain(error)
                 with contextlib.suppress(OSError):  # it is not connected any more
@@ -77,9 +76,9 @@ def parse_address(text: str, anywhere: bool) -> tuple[str, int]:
     return host, int(port)
 
 
-def _serve(session: Session, folders: tuple[SourceFolder, ...], client: Client) -> None:
+def _serve(session: Session, client: Client) -> None:
     with session.engine.pipe(session.sandbox, session.command) as gdb:
-        relay(client, gdb, Adapter(session.executable, folders))
+        relay(client, gdb, Adapter(session.executable, session.sources))
 
 
 def _until_gone() -> contextlib.AbstractContextManager[None]:

@@ -1,5 +1,6 @@
 """Tell what crashed, how, and what is known of each module."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from corebox.gather.collect import Wishes, collect
 from corebox.image import open_image
 from corebox.report import judge_memory
 from corebox.store import Store
+from corebox.symbols import CrashFiles, ModuleSymbols, module_symbols
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Info:
         name: as given.
         identity: of the bundle, if it is known without reading all of it.
         compared_with: the root whose files a bare core's modules were compared with.
+        symbols: of each module.
     """
 
     kind: str
@@ -29,6 +32,7 @@ class Info:
     identity: str | None
     compared_with: str | None
     manifest: Manifest
+    symbols: Sequence[ModuleSymbols]
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``schema/info-1.schema.json``."""
@@ -38,6 +42,7 @@ class Info:
             "subject": subject,
             "compared_with": self.compared_with,
             "memory": judge_memory(self.manifest).to_json(),
+            "symbols": [each.to_json() for each in self.symbols],
             "manifest": self.manifest.to_json(),
         }
 
@@ -51,10 +56,11 @@ def info(store: Store, subject: Subject, root: str = "/") -> Info:
     if isinstance(subject, BundleFile):
         with store.workplace() as work:
             manifest = read_manifest(plain_bundle(subject.path, subject.identity, None, work))
-        return Info("bundle", str(subject.path), None, None, manifest)
+        return Info("bundle", str(subject.path), None, None, manifest, module_symbols(CrashFiles(manifest)))
     if isinstance(subject, BareCore):
         with open_core(str(subject.path)) as core:
             manifest = collect(core, Wishes(root=root)).manifest
-        return Info("core", str(subject.path), None, root, manifest)
+        return Info("core", str(subject.path), None, root, manifest, module_symbols(CrashFiles(manifest)))
     opened = open_image(store, subject.image)
-    return Info("image", subject.name, opened.identity, None, opened.manifest)
+    symbols = module_symbols(CrashFiles(opened.manifest, opened.root, opened.debug))
+    return Info("image", subject.name, opened.identity, None, opened.manifest, symbols)

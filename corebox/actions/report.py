@@ -4,15 +4,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from corebox.actions.build import image_of, symbols_of
+from corebox.actions.build import image_of
 from corebox.actions.shell import ShellOptions, prepare_session
 from corebox.actions.subject import Image, Subject
-from corebox.bundle import Manifest
-from corebox.coredump import debug_path, open_core, read_elf
+from corebox.coredump import open_core
 from corebox.debugger import ASK, parse_answer
-from corebox.errors import CoreboxError
-from corebox.image import OpenedImage, new_name, open_image
-from corebox.report import FULL, MINIMAL, NONE, Region, Report, group_threads, judge_memory, regions_of, signature
+from corebox.image import new_name, open_image
+from corebox.report import Region, Report, group_threads, judge_memory, regions_of, signature
 from corebox.store import Store, StoredImage
 
 
@@ -46,7 +44,7 @@ def report(
         manifest=manifest,
         answer=answer,
         groups=groups,
-        symbols=_symbols(opened, manifest, options.symbols),
+        symbols=session.symbols,
         memory=judge_memory(manifest, answer.why.kind if answer.why else None),
     )
 
@@ -74,27 +72,3 @@ def write_report(out: Path, text: str) -> None:
         new.touch(0o600)
         new.write_text(text, encoding="utf-8")
         new.replace(out)
-
-
-def _symbols(opened: OpenedImage, manifest: Manifest, folders: tuple[Path, ...]) -> tuple[str, ...]:
-    """How much the files at hand tell about each module."""
-    given = symbols_of(manifest, folders)
-    found = []
-    for module in manifest.modules:
-        build_id = module.memory or module.file
-        files = [opened.root / module.path.lstrip("/")]
-        if build_id:
-            files.append(opened.root / "usr/lib/debug" / debug_path(build_id))
-            files += [opened.debug / debug_path(build_id)] if opened.debug else []
-            files += [given[build_id]] if build_id in given else []
-        known = {_known(path) for path in files}
-        found.append(next(each for each in (FULL, MINIMAL, NONE) if each in known))
-    return tuple(found)
-
-
-def _known(path: Path) -> str:
-    try:
-        facts = read_elf(str(path))
-    except CoreboxError:  # not there, or damaged: then gdb does without it, too
-        return NONE
-    return FULL if facts.has_debug_info else NONE if facts.stripped else MINIMAL

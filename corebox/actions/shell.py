@@ -1,20 +1,24 @@
 """Open gdb on a crash, in a sandbox, building whatever is missing."""
 
+import json
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from corebox.actions.build import image_of, symbols_of
+from corebox.actions.build import image_of
 from corebox.actions.history import lent_history
+from corebox.actions.sources import FROM_SERVERS, Sources, fetch, mount_sources
 from corebox.actions.subject import Subject
+from corebox.actions.symbols import find_symbols
 from corebox.bundle.prove import compare_build_ids
-from corebox.coredump import debug_path, open_core, read_elf
+from corebox.coredump import open_core, read_elf
 from corebox.debugger import (
+    ASK_SOURCES,
     CORE,
     DEBUG,
     ENVIRONMENT,
@@ -22,8 +26,11 @@ from corebox.debugger import (
     READ_USER_GDBINIT,
     REPLACED_EXECUTABLE,
     SCRIPT,
+    SYMBOL_STATUS,
     TOOLBOX,
     USER_GDBINIT,
+    SourceFolder,
+    add_symbols,
     gdb_command,
 )
 from corebox.engine import Engine, Mount, Sandbox, choose_engine
@@ -32,6 +39,7 @@ from corebox.gather.collect import check_executable
 from corebox.image import OpenedImage, copy_sparse, open_image
 from corebox.resources import shipped
 from corebox.store import Store
+from corebox.symbols import CrashFiles, ModuleSymbols, SymbolOptions
 
 Progress = Callable[[str], None]
 
@@ -47,7 +55,8 @@ class ShellOptions:
         gdb_arguments: further arguments.
         customer_code: load the customer's auto-load scripts and libthread_db.
         script: a file of ours that gdb is to find at ``SCRIPT`` with the same suffix.
-        symbols: folders with debug files, in addition to those of the image.
+        symbols: where to find debug files, in addition to those of the image.
+        sources: where to find sources: ``PATH``, ``PATH=PREFIX``, or ``debuginfod``.
         gdbinit: a file of the user's with gdb commands, run before the core is opened.
         typed_at: somebody types commands, which are kept for the next session on the same crash.
         opens: gdb opens the core when it starts.
@@ -59,7 +68,8 @@ class ShellOptions:
     gdb_arguments: tuple[str, ...] = ()
     customer_code: bool = True
     script: Path | None = None
-    symbols: tuple[Path, ...] = ()
+    symbols: SymbolOptions = field(default_factory=SymbolOptions)
+    sources: tuple[str, ...] = ()
     gdbinit: Path | None = None
     typed_at: bool = False
     opens: bool = True
@@ -74,6 +84,8 @@ class Session:
     command: tuple[str, ...]
     executable: str | None
     notices: tuple[str, ...]
+    symbols: tuple[ModuleSymbols, ...]
+    sources: tuple[SourceFolder, ...]
 
 
 @contextmanager
@@ -83,8 +95,9 @@ def prepare_session(
     """Build and unpack what is missing, and lay out the sandbox; it lasts as long as the block.
 
     Raises:
-        InputError: ``bare-core``, ``no-core``, ``wrong-machine``, and those of building.
-        HostError: ``no-engine``.
+        InputError: ``bare-core``, ``no-core``, ``wrong-machine``, ``wrong-executable``, and those of building and of
+            finding symbols.
+        HostError: ``no-engine``, and those of finding symbols.
     """
     engine = choose_engine(options.engine)
     opened = open_image(store, image_of(store, subject, progress))
@@ -109,22 +122,30 @@ def prepare_session(
             mounts.append(Mount(_readable(options.script, engine, work), SCRIPT + options.script.suffix))
         if options.gdbinit:
             mounts.append(Mount(_readable(options.gdbinit, engine, work), USER_GDBINIT))
-        if options.typed_at:
-            mounts += lasting.enter_context(lent_history(store, opened.identity, work))
-        found = symbols_of(opened.manifest, options.symbols)
-        for build_id, path in found.items():
-            mounts.append(Mount(_readable(path, engine, work), f"{DEBUG}/{debug_path(build_id)}"))
+        crash = CrashFiles(opened.manifest, opened.root, opened.debug, options.executable)
+        found = find_symbols(store, crash, options.symbols, progress)
+        mounts.append(Mount(_status(found.modules, work), SYMBOL_STATUS))
+        mounts += [Mount(_readable(file.path, engine, work), f"{DEBUG}/{file.target}") for file in found.files]
+        mounts += [Mount(_readable(each.path, engine, work), each.target) for each in found.forced]
+        sources = mount_sources(options.sources)
         environment = {**ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb")}
-        arguments = [*(READ_USER_GDBINIT if options.gdbinit else ()), *options.gdb_arguments]
-        sandbox = Sandbox(opened.root, tuple(mounts), environment, owner=work)
-        command = gdb_command(
-            inside,
-            arguments,
-            core=CORE if options.opens else None,
-            customer_code=options.customer_code,
-            more_symbols=bool(found),
-        )
-        yield Session(engine, sandbox, tuple(command), inside, notices)
+        sandbox = Sandbox(opened.root, (*mounts, *sources.mounts), environment, owner=work)
+        given = [*sources.arguments, *(word for each in found.forced for word in add_symbols(each.target, each.bias))]
+
+        def command(arguments: Sequence[str], core: str | None = CORE) -> list[str]:
+            code, more_symbols = options.customer_code, bool(found.files)
+            return gdb_command(inside, [*given, *arguments], core, customer_code=code, more_symbols=more_symbols)
+
+        fetched = Sources()
+        if FROM_SERVERS in options.sources:
+            progress("looking for the sources")
+            fetched = fetch(engine, sandbox, command(ASK_SOURCES), found, opened.manifest, work)
+        history = lasting.enter_context(lent_history(store, opened.identity, work)) if options.typed_at else ()
+        sandbox = replace(sandbox, mounts=(*sandbox.mounts, *fetched.mounts, *history))
+        asked = [*fetched.arguments, *(READ_USER_GDBINIT if options.gdbinit else ()), *options.gdb_arguments]
+        line = tuple(command(asked, CORE if options.opens else None))
+        told, folders = (*notices, *found.notices), (*sources.folders, *fetched.folders)
+        yield Session(engine, sandbox, line, inside, told, found.modules, folders)
 
 
 def _gdbside(work: Path) -> Path:
@@ -137,6 +158,14 @@ def _gdbside(work: Path) -> Path:
         (folder / path.name).chmod(0o644)
     folder.chmod(0o755)
     return folder
+
+
+def _status(modules: Sequence[ModuleSymbols], work: Path) -> Path:
+    """What is known of each module's symbols, for the banner."""
+    path = work / "symbols.json"
+    path.write_text(json.dumps({"version": 1, "modules": [each.to_json() for each in modules]}))
+    path.chmod(0o644)
+    return path
 
 
 def _executable(opened: OpenedImage, options: ShellOptions) -> tuple[str | None, Path | None]:
@@ -161,7 +190,11 @@ def _notices(core: Path, executable: Path | None, options: ShellOptions) -> Iter
     verdict, detail = compare_build_ids(in_memory, facts.build_id)
     if verdict == "mismatch":
         builds = f"build ID {in_memory} in the core, {facts.build_id} in the file"
-        yield f"{executable.name} is not the executable that crashed ({detail}): {builds}; its frames will be wrong"
+        what = f"{executable.name} is not the executable that crashed ({detail}): {builds}"
+        if options.executable and not options.symbols.force:
+            hint = "give the one that crashed, or use this one all the same: --force"
+            raise InputError("wrong-executable", what, hint)
+        yield f"{what}; its frames will be wrong"
     if facts.stripped:
         yield (
             f"{executable.name} is stripped: its frames have no names or lines; "

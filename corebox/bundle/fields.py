@@ -39,7 +39,8 @@ class Fields:
         return damaged("{}: {} is {!r:.80}".format(self._where, name, self._value[name]))
 
     def _is_null(self, name: str) -> bool:
-        return self._get(name) is None
+        """Bundles of earlier gatherers lack what was added since, and everything of that kind may be null."""
+        return self._value.get(name) is None
 
     def fields(self, name: str) -> "Fields":
         """An object."""
@@ -110,6 +111,10 @@ class Fields:
         if value not in allowed:
             raise self._wrong(name)
         return value
+
+    def choice_or_none(self, name: str, allowed: Sequence[str]) -> Optional[str]:
+        """One of the allowed strings, or null."""
+        return None if self._is_null(name) else self.choice(name, allowed)
 
     def path(self, name: str) -> str:
         """A canonical path."""

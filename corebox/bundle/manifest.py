@@ -117,7 +117,11 @@ class MemoryEntry(NamedTuple):
 
 
 class ModuleEntry(NamedTuple):
-    """One mapped ELF file; ``memory`` and ``file`` are the build ID in the core and on disk, lower-case hex."""
+    """One mapped ELF file; ``memory`` and ``file`` are the build ID in the core and on disk, lower-case hex.
+
+    ``symbols`` is what the bundle's files tell of it, "full", "minimal" or "none"; ``package`` is name and version of
+    the package that the file says it is of. Both are None in bundles that do not say it.
+    """
 
     path: str
     opened_as: Tuple[str, ...]
@@ -129,6 +133,8 @@ class ModuleEntry(NamedTuple):
     verdict: str
     size: Optional[int]
     detail: Optional[str]
+    symbols: Optional[str] = None
+    package: Optional[str] = None
 
     def to_json(self) -> Json:
         """The JSON object of this value."""
@@ -142,6 +148,8 @@ class ModuleEntry(NamedTuple):
             "verdict": self.verdict,
             "size": self.size,
             "detail": self.detail,
+            "symbols": self.symbols,
+            "package": self.package,
         }
 
 

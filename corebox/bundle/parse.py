@@ -21,6 +21,7 @@ from corebox.bundle.manifest import (
     TruncatedCore,
 )
 from corebox.bundle.rootfs import check_tree
+from corebox.coredump import FULL, MINIMAL, NONE
 from corebox.errors import InputError
 
 Value = TypeVar("Value")
@@ -143,6 +144,8 @@ def _module(module: Fields) -> ModuleEntry:
         verdict=module.choice("verdict", VERDICTS),
         size=module.number_or_none("size"),
         detail=module.text_or_none("detail"),
+        symbols=module.choice_or_none("symbols", (FULL, MINIMAL, NONE)),
+        package=module.text_or_none("package"),
     )
 
 

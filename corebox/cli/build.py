@@ -8,6 +8,7 @@ from corebox.actions.build import BuildOptions, Built, build, rebuild
 from corebox.cli import options, output
 from corebox.image import default_template
 from corebox.store import Store
+from corebox.symbols import SymbolOptions
 
 
 @click.command("build")
@@ -52,7 +53,7 @@ def command(
     context: Path | None,
     template: Path | None,
     check: bool,
-    symbols: tuple[Path, ...],
+    symbols: tuple[str, ...],
     identity: Path | None,
     as_json: bool,
 ) -> int:
@@ -64,7 +65,7 @@ def command(
     If only a core came: BUNDLE is the core, LIBRARIES the archive that the script of corebox request made.
     """
     template = template or default_template()
-    chosen = BuildOptions(tags, builder, load, context, template, identity, libraries, symbols)
+    chosen = BuildOptions(tags, builder, load, context, template, identity, libraries, SymbolOptions(symbols))
     built = build(Store.default(), bundle, chosen, output.progress())
     if as_json:
         output.say_json(built.to_json())

@@ -8,14 +8,13 @@ from corebox.actions.dap import listen, serve_port, serve_streams
 from corebox.actions.shell import prepare_session
 from corebox.cli import options, output
 from corebox.cli.session import Session, session
-from corebox.debugger import SPEAK, SourceFolder
+from corebox.debugger import SPEAK
 from corebox.store import Store
 
 
 @click.command("dap")
 @options.subject
 @session
-@options.source
 @click.option("--listen", "address", metavar="[HOST:]PORT", help="Serve clients that connect here.")
 @click.option("--allow-remote", is_flag=True, help="Let --listen take another host than this machine.")
 @click.option("-i", "interpreter", hidden=True, help="gdb's own option, which Zed gives to all that it takes for gdb.")
@@ -23,7 +22,6 @@ def command(
     *,
     session: Session,
     subject: str,
-    source: tuple[SourceFolder, ...],
     address: str | None,
     allow_remote: bool,
     interpreter: str | None,  # noqa: ARG001  # see its help
@@ -40,8 +38,8 @@ def command(
         for notice in opened.notices:
             output.note(f"note: {notice}")
         if listening is None:
-            serve_streams(opened, source)
+            serve_streams(opened)
         else:
             output.note("listening on {}:{}".format(*listening.getsockname()))
-            serve_port(opened, source, listening, output.complain)
+            serve_port(opened, listening, output.complain)
     return 0

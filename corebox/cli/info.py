@@ -11,6 +11,7 @@ from corebox.cli import options, output
 from corebox.gather.summary import summary_lines
 from corebox.report import judge_memory, memory_lines
 from corebox.store import Store
+from corebox.symbols import ModuleSymbols
 
 
 @click.command("info")
@@ -40,10 +41,15 @@ def command(subject: str, root: str, identity: Path | None, as_json: bool) -> in
         for line in others:
             output.say(f"  {line}")
     output.table(
-        (module.verdict, f"{module.start:#x}", module.memory or "no build ID", module.path)
-        for module in found.manifest.modules
+        (module.verdict, _symbols(known), f"{module.start:#x}", module.memory or "no build ID", module.path)
+        for module, known in zip(found.manifest.modules, found.symbols, strict=True)
     )
     return 0
+
+
+def _symbols(known: ModuleSymbols) -> str:
+    package = f" ({known.package})" if known.package else ""
+    return f"symbols {known.symbols or 'not known'}{package}"
 
 
 def _memory_row(entry: MemoryEntry) -> tuple[str, ...]:

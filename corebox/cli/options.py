@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 import click
 
-from corebox.debugger import SourceFolder
 from corebox.engine import NAMES
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -56,23 +55,31 @@ def symbols(function: Function) -> Function:
     """--symbols."""
     option = click.option(
         "--symbols",
-        type=click.Path(path_type=Path, exists=True, file_okay=False),
         multiple=True,
-        metavar="DIR",
-        help="Debug files: unstripped programs, .debug files, .build-id trees; taken by build ID. May be given again.",
+        metavar="PLACE",
+        help="Where debug files are, taken by build ID: a folder, .deb, .rpm, tar or ELF file, or the URL of a "
+        "debuginfod server. May be given again.",
     )
     return option(function)
 
 
-def source(function: Function) -> Function:
+def other_symbols(function: Function) -> Function:
+    """--force and --no-debuginfod."""
+    force = click.option("--force", is_flag=True, help="Use a file that you name although its build ID is another.")
+    help_text = "Do not ask the debuginfod servers that DEBUGINFOD_URLS names."
+    return force(click.option("--no-debuginfod", is_flag=True, help=help_text)(function))
+
+
+def sources(function: Function) -> Function:
     """--source."""
-
-    def folder(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[SourceFolder, ...]:
-        words = [each.partition("=") for each in given]
-        return tuple(SourceFolder(Path(path), prefix if equals else None) for path, equals, prefix in words)
-
-    help_text = "Your sources: the folder, and what it was called where the program was compiled. May be given again."
-    option = click.option("--source", multiple=True, metavar="DIR[=PREFIX]", callback=folder, help=help_text)
+    option = click.option(
+        "--source",
+        "sources",
+        multiple=True,
+        metavar="DIR[=PREFIX]",
+        help="Where source files are, and what that folder was called when the program was compiled; or debuginfod, to "
+        "ask its servers. May be given again.",
+    )
     return option(function)
 
 

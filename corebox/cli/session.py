@@ -11,6 +11,7 @@ from corebox.actions.subject import Pulling, Subject, resolve
 from corebox.cli import options
 from corebox.cli.meter import meter
 from corebox.store import Store
+from corebox.symbols import SymbolOptions
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ def session(function: Callable[..., int]) -> Callable[..., int]:
     """Give a command the options of a session, and their values as the argument ``session``."""
 
     @options.symbols
+    @options.other_symbols
+    @options.sources
     @options.identity
     @options.engine
     @options.registry
@@ -37,7 +40,10 @@ def session(function: Callable[..., int]) -> Callable[..., int]:
     @functools.wraps(function)
     def command(
         *,
-        symbols: tuple[Path, ...],
+        symbols: tuple[str, ...],
+        force: bool,
+        no_debuginfod: bool,
+        sources: tuple[str, ...],
         identity: Path | None,
         engine: str,
         ca_file: Path | None,
@@ -45,7 +51,8 @@ def session(function: Callable[..., int]) -> Callable[..., int]:
         no_customer_code: bool,
         **others: Any,
     ) -> int:
-        chosen = ShellOptions(engine=engine, customer_code=not no_customer_code, symbols=symbols)
+        wanted = SymbolOptions(symbols, environment=not no_debuginfod, force=force)
+        chosen = ShellOptions(engine=engine, customer_code=not no_customer_code, symbols=wanted, sources=sources)
         return function(session=Session(chosen, Pulling(meter("pulling"), ca_file, plain_http), identity), **others)
 
     return command

@@ -7,12 +7,15 @@ taken as hostile: any bytes give facts or a ``CoreboxError``, in bounded time an
 from corebox.coredump.compact import SHORTEST_HOLE, CompactionPlan, plan_compaction, write_compact
 from corebox.coredump.compare import compare_with_file
 from corebox.coredump.core import CoreFile, open_core
-from corebox.coredump.elffile import debug_path, is_elf, read_elf
+from corebox.coredump.elffile import debug_path, file_checksum, is_elf, read_elf
 from corebox.coredump.layout import restore
 from corebox.coredump.redact import RedactionPlan, plan_redaction
 from corebox.coredump.slim import SlimPlan, plan_slim, write_slim
 from corebox.coredump.usage import KINDS, MemoryUse, measure_memory, segment_kinds
 from corebox.coredump.values import (
+    FULL,
+    MINIMAL,
+    NONE,
     ElfFile,
     Extent,
     FileMapping,
@@ -26,7 +29,10 @@ from corebox.coredump.values import (
 )
 
 __all__ = [
+    "FULL",
     "KINDS",
+    "MINIMAL",
+    "NONE",
     "SHORTEST_HOLE",
     "CompactionPlan",
     "CoreFile",
@@ -45,6 +51,7 @@ __all__ = [
     "Truncation",
     "compare_with_file",
     "debug_path",
+    "file_checksum",
     "is_elf",
     "measure_memory",
     "open_core",

@@ -1,8 +1,10 @@
 """Facts of ELF files on disk, through pyelftools."""
 
 import io
+import json
 import os
 import struct
+import zlib
 from typing import Any, List, NamedTuple, Optional, Set, Tuple
 
 from corebox.coredump import faults
@@ -28,6 +30,8 @@ _KINDS = {1: "rel", 2: "exec", 3: "dyn", 4: "core"}
 MOST_READS = 200000
 MOST_BYTES = 256 << 20
 LONGEST_NOTES = 1 << 20
+LONGEST_PACKAGE = 200
+NT_FDO_PACKAGING_METADATA = 0xCAFE1A7E
 
 
 class _TooMuchError(ValueError):
@@ -63,6 +67,7 @@ class _Sections(NamedTuple):
     debuglink: Optional[Tuple[str, int]]
     debugaltlink: Optional[Tuple[str, str]]
     build_id: Optional[str]
+    package: Optional[str]
     hollow: bool
 
 
@@ -86,6 +91,15 @@ def debug_path(build_id: str) -> str:
     gdb manual, "Separate Debug Files".
     """
     return ".build-id/{}/{}.debug".format(build_id[:2], build_id[2:])
+
+
+def file_checksum(path: str) -> int:
+    """The CRC-32 of a file, as a debuglink names it (gdb manual, "Separate Debug Files")."""
+    crc = 0
+    with open(path, "rb") as file:
+        for piece in iter(lambda: file.read(1 << 20), b""):
+            crc = zlib.crc32(piece, crc)
+    return crc
 
 
 def read_elf(path: str) -> ElfFile:
@@ -128,6 +142,8 @@ def _facts(elf: Any, header: Header) -> ElfFile:
         stripped=not debug and ".symtab" not in sections.names,
         has_debug_info=debug,
         debugaltlink=sections.debugaltlink,
+        package=sections.package,
+        lowest_page=min((s["p_vaddr"] & ~0xFFF for s in elf.iter_segments("PT_LOAD")), default=0),
     )
 
 
@@ -154,7 +170,7 @@ def _read_sections(elf: Any, header: Header) -> _Sections:
     objcopy(1), --only-keep-debug, leaves the program headers as they were and the sections without bytes.
     """
     names: Set[str] = set()
-    debuglink, debugaltlink, build_id, hollow = None, None, None, False
+    debuglink, debugaltlink, build_id, package, hollow = None, None, None, None, False
     for index in range(elf.num_sections()):
         # Not iter_sections: making a section object of a hash table reads all of it, megabytes in a large library.
         section = elf._get_section_header(index)
@@ -167,7 +183,9 @@ def _read_sections(elf: Any, header: Header) -> _Sections:
             debugaltlink = _parse_debugaltlink(_bytes(elf, section["sh_offset"], section["sh_size"]))
         elif name == ".note.gnu.build-id" and section["sh_type"] == "SHT_NOTE":
             build_id = _build_id(elf, header, section["sh_offset"], section["sh_size"])
-    return _Sections(names, debuglink, debugaltlink, build_id, hollow)
+        elif name == ".note.package" and section["sh_type"] == "SHT_NOTE":
+            package = _parse_package(_bytes(elf, section["sh_offset"], section["sh_size"]), header)
+    return _Sections(names, debuglink, debugaltlink, build_id, package, hollow)
 
 
 def _build_id(elf: Any, header: Header, offset: int, size: int) -> Optional[str]:
@@ -193,3 +211,15 @@ def _parse_debugaltlink(data: bytes) -> Optional[Tuple[str, str]]:
     """A name ended by NUL, then the build ID of the file (dwz(1))."""
     name, _, build_id = data.partition(b"\0")
     return (os.fsdecode(name), build_id.hex()) if name and 0 < len(build_id) <= 64 else None
+
+
+def _parse_package(data: bytes, header: Header) -> Optional[str]:
+    """A note of the owner FDO with a JSON object (systemd.io, "ELF Package Metadata"): its name and version."""
+    if len(data) < 16 or struct.unpack_from(header.order + "III", data)[::2] != (4, NT_FDO_PACKAGING_METADATA):
+        return None
+    try:
+        found = json.loads(data[16 : 16 + struct.unpack_from(header.order + "I", data, 4)[0]].rstrip(b"\0").decode())
+    except (ValueError, RecursionError):
+        return None
+    words = [found.get(key) for key in ("name", "version")] if isinstance(found, dict) else []
+    return " ".join(word for word in words if isinstance(word, str))[:LONGEST_PACKAGE] or None

@@ -2,6 +2,9 @@
 
 from typing import NamedTuple, Optional, Tuple
 
+#: What an ELF file tells a debugger: functions, files, lines and types; functions' names; exported names only.
+FULL, MINIMAL, NONE = "full", "minimal", "none"
+
 
 class Segment(NamedTuple):
     """One PT_LOAD of the core: memory at ``address``, of which ``file_size`` bytes are in the file at ``offset``."""
@@ -98,7 +101,9 @@ class ElfFile(NamedTuple):
 
     ``machine`` is named as by ``uname -m``; ``kind`` is "rel", "exec", "dyn", "core" or "other"; ``debuglink`` is
     file name and CRC-32; ``stripped`` says that neither .symtab nor .debug_info is there. ``debugaltlink`` is file name
-    and build ID of the file in which dwz has put what several debug files share.
+    and build ID of the file in which dwz has put what several debug files share. ``package`` is name and version of the
+    package that the file says it is of (systemd's "ELF Package Metadata"). ``lowest_page`` is where its first segment
+    is linked.
     """
 
     machine: str
@@ -113,6 +118,13 @@ class ElfFile(NamedTuple):
     stripped: bool
     has_debug_info: bool
     debugaltlink: Optional[Tuple[str, str]] = None
+    package: Optional[str] = None
+    lowest_page: int = 0
+
+    @property
+    def symbols(self) -> str:
+        """``FULL``, ``MINIMAL`` or ``NONE``."""
+        return FULL if self.has_debug_info else NONE if self.stripped else MINIMAL
 
 
 class PageComparison(NamedTuple):

@@ -3,6 +3,7 @@
 from corebox.debugger.adapter import SPEAK, Adapter, Client, relay
 from corebox.debugger.answer import (
     ASK,
+    ASK_SOURCES,
     Answer,
     Frame,
     Instruction,
@@ -13,11 +14,14 @@ from corebox.debugger.answer import (
     Variable,
     Why,
     parse_answer,
+    parse_source_names,
 )
 from corebox.debugger.session import (
     CORE,
     DEBUG,
     ENVIRONMENT,
+    FETCHED,
+    FORCED,
     GDBINIT,
     GDBSIDE,
     HISTORY,
@@ -27,18 +31,25 @@ from corebox.debugger.session import (
     REPLACED_EXECUTABLE,
     SCRATCH,
     SCRIPT,
+    SOURCES,
+    SYMBOL_STATUS,
     TOOLBOX,
     USER_GDBINIT,
+    add_symbols,
     gdb_command,
     gdbinit,
+    source_arguments,
 )
-from corebox.debugger.sources import SourceFolder
+from corebox.debugger.sources import SourceFolder, parse_source
 
 __all__ = [
     "ASK",
+    "ASK_SOURCES",
     "CORE",
     "DEBUG",
     "ENVIRONMENT",
+    "FETCHED",
+    "FORCED",
     "GDBINIT",
     "GDBSIDE",
     "HISTORY",
@@ -48,7 +59,9 @@ __all__ = [
     "REPLACED_EXECUTABLE",
     "SCRATCH",
     "SCRIPT",
+    "SOURCES",
     "SPEAK",
+    "SYMBOL_STATUS",
     "TOOLBOX",
     "USER_GDBINIT",
     "Adapter",
@@ -63,8 +76,12 @@ __all__ = [
     "Stack",
     "Variable",
     "Why",
+    "add_symbols",
     "gdb_command",
     "gdbinit",
     "parse_answer",
+    "parse_source",
+    "parse_source_names",
     "relay",
+    "source_arguments",
 ]

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from corebox.debugger.session import GDBSIDE
 from corebox.errors import InputError
 
-#: What makes gdb answer.
+#: What makes gdb answer, and name the sources that it does not find.
 ASK = ("-batch", "-x", f"{GDBSIDE}/report.py")
+ASK_SOURCES = ("-batch", "-x", f"{GDBSIDE}/sources.py")
 
 # The same as in images/toolbox/gdbside/report.py.
 _BEGIN, _PYTHON, _END = b"\x1ecorebox-answer ", b"\x1ecorebox-python ", b"\x1e\n"
@@ -126,13 +127,33 @@ def parse_answer(output: bytes) -> Answer:
     Raises:
         InputError: ``no-answer`` if there is none in it or it is not what our Python writes.
     """
+    return _parse(output, _whole)
+
+
+def parse_source_names(output: bytes) -> tuple[tuple[str, str], ...]:
+    """Build ID and path of each source file that gdb does not find, in what it wrote.
+
+    Raises:
+        InputError: ``no-answer``.
+    """
+    return _parse(output, lambda data, _: _list(data["sources"], _source_name))
+
+
+def _whole(data: Any, output: bytes) -> Answer:
+    answer = _answer(data)
+    return _with_python(answer, _record(output, _PYTHON)) if data["python"] else answer
+
+
+def _source_name(data: Any) -> tuple[str, str]:
+    return _text(data["build_id"]), _text(data["path"])
+
+
+def _parse(output: bytes, read: Callable[[Any, bytes], Value]) -> Value:
     record = _record(output, _BEGIN)
     if record is None:
         raise _no_answer("gdb ended before it had written one")
     try:
-        data = json.loads(record)
-        answer = _answer(data)
-        return _with_python(answer, _record(output, _PYTHON)) if data["python"] else answer
+        return read(json.loads(record), output)
     # A JSON text may nest deeper than Python's stack, and hold numbers longer than int() takes (a ValueError).
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _no_answer(f"it is not well-formed ({type(error).__name__})") from error

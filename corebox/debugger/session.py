@@ -15,6 +15,10 @@ GDBINIT = "/.corebox/gdbinit"
 REPLACED_EXECUTABLE = "/.corebox/executable"
 SCRIPT = "/.corebox/script"
 DEBUG = "/.corebox/symbols"
+FORCED = "/.corebox/forced"
+SYMBOL_STATUS = "/.corebox/symbols.json"
+SOURCES = "/.corebox/source"
+FETCHED = SOURCES + "/fetched"
 SCRATCH = "/.corebox/tmp"
 USER_GDBINIT = "/.corebox/user.gdbinit"
 HISTORY, HISTORY_PIPE = "/.corebox/history", "/.corebox/history.pipe"
@@ -70,6 +74,34 @@ def gdb_command(
     options += ["-iex", f"set debug-file-directory {DEBUG}:{_DEBUG_FOLDERS}"] if more_symbols else []
     program = ["-se", executable] if executable and core else []
     return [*loader, *options, *program, *(["-c", core] if core else []), *arguments]
+
+
+def add_symbols(file: str, bias: int) -> tuple[str, ...]:
+    """The arguments that make gdb read the symbols of a file whatever its build ID, when the core is open.
+
+    Args:
+        file: a path of ours in the sandbox, which gdb's command language reads as it is.
+        bias: how far the module lies from where it was linked (gdb manual, "Commands to Specify Files").
+    """
+    return ("-ex", f"add-symbol-file {file} -o {bias:#x}")
+
+
+def source_arguments(folders: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """The arguments that make gdb look for sources in folders of the sandbox.
+
+    Args:
+        folders: path in the sandbox, and what stands for it in the names that the program has (gdb manual, "Source
+            Path": where the rule does not fit, the folder is searched by the whole path, then by the file's name).
+    """
+    words: list[str] = []
+    for folder, prefix in folders:
+        words += ["-iex", f"set substitute-path {_quoted(prefix)} {folder}", "-d", folder]
+    return tuple(words)
+
+
+def _quoted(word: str) -> str:
+    """The word as one argument of a gdb command, which splits its line as libiberty's buildargv does."""
+    return re.sub(r"[^A-Za-z0-9/._+@%~-]", r"\\\g<0>", word)
 
 
 def gdbinit(libthread_db: Iterable[str], scripts: Iterable[str]) -> str:

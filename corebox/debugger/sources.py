@@ -5,6 +5,8 @@ import posixpath
 from dataclasses import dataclass
 from pathlib import Path
 
+from corebox.errors import InputError, UsageError
+
 
 @dataclass(frozen=True)
 class SourceFolder:
@@ -12,6 +14,26 @@ class SourceFolder:
 
     path: Path
     prefix: str | None = None
+
+
+def parse_source(text: str) -> SourceFolder:
+    """``PATH`` or ``PATH=PREFIX``, where either may have ``=`` in it: what ends before one has to be a folder.
+
+    Raises:
+        InputError: ``no-such-file``.
+        UsageError: ``bad-source`` for a prefix that no compiler writes.
+    """
+    ends = [index for index, char in enumerate(text) if char == "="]
+    end = next((end for end in (len(text), *ends) if Path(text[:end]).is_dir()), None)
+    if end is None:
+        path = text.partition("=")[0]
+        hint = "give a folder: --source DIR, or --source DIR=PREFIX"
+        raise InputError("no-such-file", f"{path} is not a folder", hint)
+    prefix = text[end + 1 :] if end < len(text) else None
+    if prefix is not None and (not prefix or not prefix.isprintable()):
+        hint = "see what the program has: info source in corebox shell"
+        raise UsageError("bad-source", f"{prefix!r} is no folder of sources", hint)
+    return SourceFolder(Path(text[:end]).absolute(), prefix)
 
 
 @functools.lru_cache(maxsize=4096)  # stacks name the same few files again and again

@@ -9,7 +9,18 @@ from corebox.bundle import CrashedProcess, Manifest, MemoryEntry, ModuleEntry, R
 from corebox.bundle.disk import DiskRoot, Lookup, stat_file
 from corebox.bundle.prove import prove_module
 from corebox.bundle.rootfs import is_canonical
-from corebox.coredump import CoreFile, FileMapping, Module, is_elf, measure_memory, read_elf
+from corebox.coredump import (
+    FULL,
+    MINIMAL,
+    NONE,
+    CoreFile,
+    ElfFile,
+    FileMapping,
+    Module,
+    is_elf,
+    measure_memory,
+    read_elf,
+)
 from corebox.errors import InputError
 from corebox.gather import extras
 from corebox.gather.files import FileSet
@@ -65,7 +76,7 @@ def collect(core: CoreFile, wishes: Wishes) -> Collection:
         else:
             _take_module(files, module, found)
     _take_interpreter(files, core, proven)
-    _take_extras(files, proven)
+    debug = _take_extras(files, proven)
     for name in wishes.extra:
         if not files.want(name, "extra"):
             files.miss(name, files.root.find(name).why or "not found")
@@ -76,7 +87,7 @@ def collect(core: CoreFile, wishes: Wishes) -> Collection:
         site=_site(files.root, core, wishes),
         process=_process(core, executable),
         core=stored_core(core, not wishes.without_core),
-        modules=tuple(modules),
+        modules=tuple(_with_symbols(*each, taken=files.sources) for each in zip(modules, proven, debug)),
         files=files.entries(),
         symlinks=files.symlinks(),
         missing=files.missing(),
@@ -173,13 +184,13 @@ def _take_interpreter(files: FileSet, core: CoreFile, proven: List[Tuple[Module,
                     files.want(name, "module")
 
 
-def _take_extras(files: FileSet, proven: List[Tuple[Module, Lookup]]) -> None:
+def _take_extras(files: FileSet, proven: List[Tuple[Module, Lookup]]) -> List[Optional[ElfFile]]:
     modules = [module for module, _ in proven]
     extras.take_thread_library(files, modules)
     extras.take_companions(files, modules)
     extras.take_scripts(files, modules)
-    extras.take_debug_files(files, proven)
     files.want("/etc/os-release", "os-release")
+    return extras.take_debug_files(files, proven)
 
 
 def _entry(core: CoreFile, module: Module, found: Lookup) -> ModuleEntry:
@@ -196,6 +207,16 @@ def _entry(core: CoreFile, module: Module, found: Lookup) -> ModuleEntry:
         size=found.file.size if found.file else None,
         detail=proof.detail,
     )
+
+
+def _with_symbols(
+    entry: ModuleEntry, proven: Tuple[Module, Lookup], debug: Optional[ElfFile], taken: Dict[str, str]
+) -> ModuleEntry:
+    """The entry with the most that the files in the bundle tell of it."""
+    own = extras.facts_of(proven[1])
+    told = {each.symbols for each in (own if entry.path in taken else None, debug) if each}
+    symbols = next((level for level in (FULL, MINIMAL) if level in told), NONE)
+    return entry._replace(symbols=symbols, package=own.package if own else None)
 
 
 def _site(root: DiskRoot, core: CoreFile, wishes: Wishes) -> Site:

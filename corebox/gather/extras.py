@@ -2,11 +2,10 @@
 
 import os
 import re
-import zlib
 from typing import Iterable, Iterator, List, Optional, Tuple
 
 from corebox.bundle.disk import Lookup
-from corebox.coredump import ElfFile, Module, debug_path, read_elf
+from corebox.coredump import ElfFile, Module, debug_path, file_checksum, read_elf
 from corebox.errors import CoreboxError
 from corebox.gather.files import FileSet
 
@@ -81,8 +80,12 @@ def _python_below(files: FileSet, directory: str) -> Iterator[str]:
                 yield directory + os.path.join(folder, name)[len(top) :]
 
 
-def take_debug_files(files: FileSet, proven: Iterable[Tuple[Module, Lookup]]) -> None:
-    """Separate debug files on the site, by build ID, else by debuglink and its checksum; then what they share (dwz)."""
+def take_debug_files(files: FileSet, proven: Iterable[Tuple[Module, Lookup]]) -> List[Optional[ElfFile]]:
+    """Separate debug files on the site, by build ID, else by debuglink and its checksum; then what they share (dwz).
+
+    Returns the facts of each module's, None for a module without one.
+    """
+    taken = []
     for module, found in proven:
         debug = _by_build_id(files, module.build_id) or (_by_debuglink(files, found) if found.file else None)
         if debug:
@@ -90,6 +93,8 @@ def take_debug_files(files: FileSet, proven: Iterable[Tuple[Module, Lookup]]) ->
         for holder in (found, debug):
             if holder and holder.file:
                 _take_shared(files, holder)
+        taken.append(facts_of(debug) if debug else None)
+    return taken
 
 
 def _by_build_id(files: FileSet, build_id: Optional[str]) -> Optional[Lookup]:
@@ -101,39 +106,32 @@ def _by_build_id(files: FileSet, build_id: Optional[str]) -> Optional[Lookup]:
 
 def _by_debuglink(files: FileSet, found: Lookup) -> Optional[Lookup]:
     """The search order of gdb's manual, "Separate Debug Files"."""
-    facts = _facts(found)
+    facts = facts_of(found)
     if facts is None or facts.debuglink is None or "/" in facts.debuglink[0]:
         return None
     name, checksum = facts.debuglink
     directory = os.path.dirname(found.path)
     for place in (directory, directory + "/.debug", "/usr/lib/debug" + directory):
         debug = files.root.find(place + "/" + name)
-        if debug.file and debug.path != found.path and _crc32(debug.file.disk_path) == checksum:
+        if debug.file and debug.path != found.path and file_checksum(debug.file.disk_path) == checksum:
             return debug
     return None
 
 
 def _take_shared(files: FileSet, holder: Lookup) -> None:
-    facts = _facts(holder)
+    facts = facts_of(holder)
     if facts is None or facts.debugaltlink is None:
         return
     name, build_id = facts.debugaltlink
     shared = files.root.find(os.path.join(os.path.dirname(holder.path), name))
-    there = _facts(shared)
+    there = facts_of(shared)
     if there and there.build_id == build_id:
         files.take(shared, "debug")
 
 
-def _facts(found: Lookup) -> Optional[ElfFile]:
+def facts_of(found: Lookup) -> Optional[ElfFile]:
+    """The facts of a file that was found; None if there is none, or it is damaged."""
     try:
         return read_elf(found.file.disk_path) if found.file else None
     except CoreboxError:
         return None
-
-
-def _crc32(path: str) -> int:
-    crc = 0
-    with open(path, "rb") as file:
-        for piece in iter(lambda: file.read(1 << 20), b""):
-            crc = zlib.crc32(piece, crc)
-    return crc

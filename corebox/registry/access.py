@@ -1,14 +1,12 @@
 """How a registry is reached: TLS with whom to trust, proxies, and when plain http is allowed."""
 
-import ipaddress
 import ssl
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import urllib3
 
+from corebox import web
 from corebox.errors import InputError
 from corebox.registry.faults import unreachable
 
@@ -27,15 +25,6 @@ class Access:
 
     ca_file: Path | None = None
     plain_http: bool = False
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` (with or without port) is this machine."""
-    name = urlsplit(f"//{host}").hostname or ""
-    try:
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def api_host(host: str) -> str:
@@ -76,11 +65,7 @@ def open_pool(scheme: str, host: str, access: Access) -> urllib3.PoolManager:
         "retries": False,
         "ssl_context": trust(host, access.ca_file),
     }
-    proxy = urllib.request.getproxies().get(scheme)
-    if proxy and not is_loopback(host) and not urllib.request.proxy_bypass(host):
-        address = proxy if "://" in proxy else f"http://{proxy}"  # as curl takes it
-        try:
-            return urllib3.ProxyManager(address, **options)  # type: ignore[arg-type]
-        except urllib3.exceptions.ProxySchemeUnknown as error:
-            raise unreachable(host, error) from error
-    return urllib3.PoolManager(**options)  # type: ignore[arg-type]
+    try:
+        return web.open_pool(scheme, host, **options)
+    except urllib3.exceptions.ProxySchemeUnknown as error:
+        raise unreachable(host, error) from error

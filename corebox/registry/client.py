@@ -14,11 +14,12 @@ import urllib3
 from urllib3.response import BaseHTTPResponse
 
 from corebox.errors import HostError, InputError
-from corebox.registry.access import Access, api_host, is_loopback, open_pool
+from corebox.registry.access import Access, api_host, open_pool
 from corebox.registry.credentials import find_credentials
 from corebox.registry.faults import Cut, failed, lied, refused, unreachable
 from corebox.registry.reference import Reference
 from corebox.registry.tokens import answer_challenge
+from corebox.web import is_loopback
 
 #: urllib3 sends anything that has the buffer protocol; its annotations do not say so.
 Body = bytes | memoryview

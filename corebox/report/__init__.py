@@ -1,6 +1,6 @@
 """What is known of a crash, as a document, as text, as a page, and as a signature."""
 
-from corebox.report.document import FULL, MINIMAL, NONE, Report, ThreadGroup, group_threads
+from corebox.report.document import Report, ThreadGroup, group_threads
 from corebox.report.memory import MemoryVerdict, judge_memory
 from corebox.report.page import html_page
 from corebox.report.regions import Region, regions_of
@@ -9,9 +9,6 @@ from corebox.report.text import text_lines
 from corebox.report.words import memory_lines
 
 __all__ = [
-    "FULL",
-    "MINIMAL",
-    "NONE",
     "MemoryVerdict",
     "Region",
     "Report",

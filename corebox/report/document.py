@@ -9,9 +9,7 @@ from corebox.bundle import Manifest, ModuleEntry
 from corebox.debugger import Answer, Frame, Stack
 from corebox.report.memory import MemoryVerdict
 from corebox.report.python import PlacedPython, place_python
-
-#: What the files at hand tell about a module: functions, files, lines and types; functions' names; exported names only.
-FULL, MINIMAL, NONE = "full", "minimal", "none"
+from corebox.symbols import ModuleSymbols
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class Report:
         manifest: of the bundle.
         answer: what gdb says.
         groups: the threads.
-        symbols: for each module of the manifest ``FULL``, ``MINIMAL`` or ``NONE``.
+        symbols: of each module of the manifest.
         memory: whether it has run out of memory.
     """
 
@@ -96,7 +94,7 @@ class Report:
     manifest: Manifest
     answer: Answer
     groups: tuple[ThreadGroup, ...]
-    symbols: tuple[str, ...]
+    symbols: tuple[ModuleSymbols, ...]
     memory: MemoryVerdict
 
     @property
@@ -107,7 +105,6 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """The document of ``schema/report-1.schema.json``."""
         why = self.answer.why
-        modules = zip(self.manifest.modules, self.symbols, strict=True)
         return {
             "version": 1,
             "subject": {"name": self.name, "identity": self.identity},
@@ -119,7 +116,7 @@ class Report:
                 {"address": f"{each.address:#x}", "text": each.text, "current": each.address == self.program_counter}
                 for each in self.answer.disassembly
             ],
-            "symbols": [{"path": module.path, "symbols": symbols} for module, symbols in modules],
+            "symbols": [each.to_json() for each in self.symbols],
             "memory": self.memory.to_json(),
             "manifest": self.manifest.to_json(),
             **({"python_missing": self.answer.python_missing} if self.answer.python_missing else {}),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from corebox.gather.summary import describe_crash
 from corebox.report import words
-from corebox.report.document import FULL, PlacedFrame, Report, ThreadGroup
+from corebox.report.document import PlacedFrame, Report, ThreadGroup
 
 _WIDTH = 3  # registers in a line
 
@@ -30,8 +30,8 @@ def text_lines(report: Report) -> Iterator[str]:
     yield ""
     yield "modules:"
     for module, symbols in zip(report.manifest.modules, report.symbols, strict=True):
-        wanted = "" if symbols == FULL else f", build ID {module.memory or module.file or 'none'}"
-        yield f"  {module.path}: {module.verdict}, symbols {symbols}{wanted}"
+        wanted = f", {symbols.wanted}" if symbols.wanted else ""
+        yield f"  {module.path}: {module.verdict}, symbols {symbols.symbols}{wanted}"
 
 
 def _group_lines(group: ThreadGroup) -> Iterator[str]:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,17 @@ def write_atomically(path: Path, data: bytes, scratch: Path) -> None:
         new.touch(0o600)
         new.write_bytes(data)
         new.replace(path)
+
+
+def remove_stale(folder: Path, age: float) -> int:
+    """Remove the files beneath ``folder`` that were not touched for ``age`` seconds; return the bytes freed."""
+    freed = 0
+    for path in folder.rglob("*"):
+        status = path.lstat()
+        if not path.is_dir() and time.time() - status.st_mtime > age:
+            freed += status.st_size
+            path.unlink(missing_ok=True)
+    return freed
 
 
 @contextlib.contextmanager

@@ -15,10 +15,12 @@ from corebox.bundle.temporary import remove_abandoned, temporary_directory
 from corebox.errors import InputError
 from corebox.store import index, records
 from corebox.store.blobs import BlobWriter
-from corebox.store.files import explained, locked, write_atomically
+from corebox.store.files import explained, locked, remove_stale, write_atomically
 from corebox.store.images import find_image, is_readable, read_image
 from corebox.store.roots import Roots
 from corebox.store.values import CONFIG_TYPE, MANIFEST_TYPE, Descriptor, Json, Layer, Pruned, StoredImage, is_digest
+
+_KEPT = 7 * 86400.0  # seconds that a cached file is kept after its last use
 
 
 class Store:
@@ -37,6 +39,7 @@ class Store:
         self._blobs_lock = self.home / "blobs.lock"
         self._records = self.home / "records"
         self._scratch = self.home / "tmp"
+        self._cache = self.home / "cache"
         self._roots = Roots(self.home / "roots", self._scratch)
         with explained(self.home):
             self._prepare()
@@ -210,6 +213,23 @@ class Store:
         """All that was noted under ``kind``."""
         return records.all_notes(self._records, kind)
 
+    # Files that can be made again
+
+    def cached(self, name: str) -> Path:
+        """Where the file called ``name`` (a plain relative path) is kept, whether it is there or not."""
+        path = self._cache / name
+        with explained(self.home):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(path)  # what is used stays
+        return path
+
+    def cache(self, name: str, file: Path) -> Path:
+        """Keep ``file``, which is on the store's disk and readable for the sandbox's user, under ``name``."""
+        with explained(self.home):
+            file.chmod(0o644)
+            return file.replace(self.cached(name))
+
     # Keeping house
 
     def prune(self, older_than: float | None = None, size_limit: int | None = None) -> Pruned:
@@ -266,7 +286,7 @@ class Store:
             if blob.name not in needed:
                 freed += blob.stat().st_size
                 blob.unlink()
-        return freed + self._roots.prune(needed)
+        return freed + self._roots.prune(needed) + remove_stale(self._cache, _KEPT)
 
     def _pinned(self) -> Iterator[str]:
         """Layers that are kept although no image may need them: the toolbox costs time to make again."""

@@ -81,6 +81,15 @@ def bundle(site: Site, crash: Crash, zipapp: Path, tmp_path_factory: pytest.Temp
 
 
 @pytest.fixture(scope="session")
+def debug_package(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The libc6-dbg of the site's distribution, as its mirror has it."""
+    folder = tmp_path_factory.mktemp("package")
+    site.run("cd /tmp && rm -f libc6-dbg*.deb && apt-get update -q && apt-get download -q libc6-dbg")
+    (package,) = (site.root / "tmp").glob("libc6-dbg*.deb")
+    return Path(shutil.move(package, folder))
+
+
+@pytest.fixture(scope="session")
 def bundle36(site: Site, crash: Crash, zipapp: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same crash, gathered from outside with Python 3.6."""
     out = tmp_path_factory.mktemp(site.suite) / "pipeline36.corebox"

@@ -16,7 +16,8 @@ def test_a_session_at_a_terminal(lab: Lab, bundle: Path, engine: str) -> None:
     assert b"in thread 1 of 4 (LWP " in opened
     assert b": compare at plugin.cc:8, /opt/acme/plugins/sorter.so" in opened
     assert b" modules verified" in opened
-    assert re.search(rb"\n2 of \d+ libraries have debug information: ", opened), "the program's two"
+    assert re.search(rb"\n2 of \d+ modules with full symbols", opened), "the program's two"
+    assert b"none: /opt/acme/bin/pipeline (build ID " in opened
     assert b"Reading symbols" not in opened
     assert b"Type <RET> for more" not in opened, "the pager waits for the first prompt"
     typist.type(b"python while True: pass\n")

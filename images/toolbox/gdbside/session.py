@@ -19,7 +19,8 @@ import pystacks
 import why
 
 MANIFEST = pathlib.Path("/.corebox/manifest.json")
-MOST_DOUBTFUL = 10
+SYMBOLS = pathlib.Path("/.corebox/symbols.json")
+MOST_DOUBTFUL, MOST_FRAMES = 10, 64
 
 
 def printable(text):
@@ -48,7 +49,7 @@ def banner(facts):
         lines.append(f"  and {len(doubtful) - MOST_DOUBTFUL} more")
     if doubtful:
         lines.append("  frames in these may be wrong: ask the customer for the file of the build ID in the core")
-    lines += symbol_lines()
+    lines += symbol_lines(facts)
     if facts["core"]["truncated"]:
         lines.append("the core is truncated: some memory cannot be read")
     if pystacks.is_python():
@@ -66,15 +67,6 @@ def libraries():
     return {
         name: not lacking for lacking, name in re.findall(r"^0x\w+ +0x\w+ +Yes +(\(\*\))? +(.+)$", listed, re.MULTILINE)
     }
-
-
-def symbol_lines():
-    """For how many libraries there is debug information, and where the rest is to be had."""
-    known = list(libraries().values())
-    if all(known):
-        return []
-    count = f"{sum(known)} of {len(known)} libraries have debug information"
-    return [count + ': "corebox modules" has the build IDs, and corebox shell --symbols takes the files']
 
 
 def in_crashed_thread(tell):
@@ -107,6 +99,35 @@ def where_lines(modules):
         return [f"in {where}: {frame.name() or '??'}{source}, {next(inside, 'in no module')}"]
 
     return in_crashed_thread(tell)
+
+
+def symbol_lines(facts):
+    """How many modules have symbols, and which lack them in the stack of the thread that crashed."""
+    # Without corebox, in the image alone, what the gatherer has noted has to do.
+    modules = json.loads(SYMBOLS.read_bytes())["modules"] if SYMBOLS.exists() else facts["modules"]
+    full = sum(module.get("symbols") == "full" for module in modules)
+    lines = [f"{full} of {len(modules)} modules with full symbols"]
+    used = set(in_crashed_thread(files_of_stack))
+    for module, given in zip(facts["modules"], modules, strict=False):
+        names = {module["path"], *module["opened_as"]}
+        if given.get("symbols") != "full" and names & used:
+            package = f", package {given['package']}" if given.get("package") else ""
+            build_id = module["build_id"]["memory"] or module["build_id"]["file"] or "none"
+            lines.append(f"  {given.get('symbols') or 'not known'}: {module['path']} (build ID {build_id}{package})")
+    if len(lines) > 1:
+        lines.insert(
+            1, "  lacking where it crashed; give a folder, package or debuginfod server: corebox shell --symbols PLACE"
+        )
+    return lines
+
+
+def files_of_stack():
+    """The files that the frames of the selected thread are in."""
+    space, frame, found = gdb.current_progspace(), gdb.newest_frame(), []
+    while frame is not None and len(found) < MOST_FRAMES:
+        found.append(space.solib_name(frame.pc()) or space.filename)
+        frame = frame.older()
+    return found
 
 
 def why_lines():

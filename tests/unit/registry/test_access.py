@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from corebox.errors import HostError, InputError
-from corebox.registry.access import Access, api_host, is_loopback, open_pool, trust
+from corebox.registry.access import Access, api_host, open_pool, trust
+from corebox.web import is_loopback
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:5000", "127.0.0.1", "127.9.8.7:1", "[::1]:5000"])

@@ -1,7 +1,8 @@
 """A report of which every text may be chosen."""
 
 from corebox.debugger import Answer, Frame, Instruction, Register, SourceLine, Stack, Variable, Why
-from corebox.report import NONE, Report, group_threads, judge_memory, signature
+from corebox.report import Report, group_threads, judge_memory, signature
+from corebox.symbols import ModuleSymbols
 from tests.unit.bundle import samples
 
 
@@ -22,4 +23,5 @@ def report(text: str = "deep") -> Report:
     answer = Answer(tuple(stacks), (Register(text, 1),), (Instruction(frame.pc, text),), why)
     name = signature(manifest.process.signal_name, groups[0].frames)
     memory = judge_memory(manifest)
-    return Report("x.corebox", "sha256:" + "a" * 64, name, manifest, answer, groups, (NONE,), memory)
+    symbols = ModuleSymbols(module.path, "none", module.memory, text)
+    return Report("x.corebox", "sha256:" + "a" * 64, name, manifest, answer, groups, (symbols,), memory)

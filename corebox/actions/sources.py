@@ -1,0 +1,83 @@
+"""Let gdb find source files: mount folders, and fetch what a backtrace names from debuginfod servers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from corebox.actions.symbols import Symbols
+from corebox.bundle import Manifest
+from corebox.debugger import (
+    FETCHED,
+    SOURCES,
+    SourceFolder,
+    parse_source,
+    parse_source_names,
+    source_arguments,
+)
+from corebox.engine import Engine, Mount, Sandbox
+from corebox.errors import UsageError
+from corebox.symbols import fetch_sources
+
+#: What stands for a folder if servers are to be asked.
+FROM_SERVERS = "debuginfod"
+_TIME_LIMIT = 300.0  # seconds for gdb to name the files
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What is mounted, the arguments that tell gdb of it, and the folders that stand for names which gdb may tell."""
+
+    mounts: tuple[Mount, ...] = ()
+    arguments: tuple[str, ...] = ()
+    folders: tuple[SourceFolder, ...] = ()
+
+
+def mount_sources(places: Sequence[str]) -> Sources:
+    """The folders among ``places``, each ``PATH`` or ``PATH=PREFIX``.
+
+    Raises:
+        InputError: ``no-such-file``.
+        UsageError: ``bad-source``.
+    """
+    folders = [parse_source(place) for place in places if place != FROM_SERVERS]
+    targets = [f"{SOURCES}/{number}" for number in range(len(folders))]
+    pairs = list(zip(folders, targets, strict=True))
+    return Sources(
+        tuple(Mount(folder.path.resolve(), target) for folder, target in pairs),
+        source_arguments((target, folder.prefix or str(folder.path)) for folder, target in pairs),
+        (*folders, *(SourceFolder(folder.path, target) for folder, target in pairs)),
+    )
+
+
+def fetch(
+    engine: Engine,
+    sandbox: Sandbox,
+    command: Sequence[str],
+    symbols: Symbols,
+    manifest: Manifest,
+    work: Path,
+) -> Sources:
+    """Ask gdb which source files the frames of all threads are in, and fetch those that it cannot find.
+
+    Args:
+        engine: where gdb runs.
+        sandbox: as for the session.
+        command: gdb with ``ASK_SOURCES``.
+        symbols: of the crash, with the servers to ask.
+        manifest: of the crash.
+        work: a folder that lasts as long as the session.
+
+    Raises:
+        UsageError: ``no-servers``.
+        HostError: ``time-limit``.
+    """
+    if symbols.servers is None:
+        hint = "set DEBUGINFOD_URLS, or give a server: --symbols https://HOST"
+        raise UsageError("no-servers", "no debuginfod server is named that could have the sources", hint)
+    names = parse_source_names(engine.run(sandbox, command, _TIME_LIMIT).output)
+    folder = work / "sources"
+    folder.mkdir(mode=0o755)
+    build_ids = {str(module.memory or module.file) for module in manifest.modules}
+    if not fetch_sources(symbols.servers, names, build_ids, folder):
+        return Sources()
+    return Sources((Mount(folder, FETCHED),), ("-d", FETCHED), (SourceFolder(folder, FETCHED),))

@@ -1,0 +1,142 @@
+"""Find the symbols of a crash, and say how much is known of each module then."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from posixpath import basename
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from corebox.bundle import ModuleEntry
+from corebox.coredump import FULL, read_elf
+from corebox.debugger import FORCED
+from corebox.errors import HostError, InputError
+from corebox.store import Store
+from corebox.symbols import (
+    CrashFiles,
+    DebugFile,
+    GivenFile,
+    ModuleSymbols,
+    Places,
+    SymbolOptions,
+    best_of,
+    find_debug_files,
+    lacking,
+    module_symbols,
+    open_places,
+)
+
+if TYPE_CHECKING:
+    from corebox.symbols.debuginfod import Debuginfod
+
+
+@dataclass(frozen=True)
+class Forced:
+    """A file that is used for a module although its build ID is another.
+
+    Attributes:
+        path: on this machine.
+        target: in the sandbox.
+        bias: how far the module was moved in memory.
+    """
+
+    path: Path
+    target: str
+    bias: int
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """What was found, what is known of each module with it, what the user should know, and the servers if there are."""
+
+    files: tuple[DebugFile, ...]
+    modules: tuple[ModuleSymbols, ...]
+    forced: tuple[Forced, ...] = ()
+    notices: tuple[str, ...] = ()
+    servers: "Debuginfod | None" = None
+
+
+def find_symbols(
+    store: Store,
+    crash: CrashFiles,
+    options: SymbolOptions,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Symbols:
+    """The debug files of those modules whose symbols are not at hand.
+
+    Args:
+        store: where indexes and unpacked files are kept.
+        crash: the files at hand.
+        options: where to look.
+        progress: told what takes time.
+
+    Raises:
+        InputError: ``no-such-file``, ``wrong-symbols``, ``bad-symbols``.
+        UsageError: ``bad-debuginfod``.
+        HostError: ``debuginfod-unreachable`` for a server that the user named, ``no-libarchive``, ``no-space``.
+    """
+    notices: list[str] = []
+    places = open_places(options, store, os.environ, notices.append, progress)
+    modules = crash.manifest.modules
+    status = module_symbols(crash)
+    missing = [
+        wanted
+        for module, known in zip(modules, status, strict=True)
+        if known.symbols != FULL and (wanted := lacking(module, crash.file_of))
+    ]
+    if places.sources and missing:
+        progress(f"looking for the symbols of {len(missing)} modules")
+    found = find_debug_files(places.sources, missing)
+    unused = [file for file in places.given if file.path not in {each.path for each in found}]
+    forced = _force(unused, modules, options.force)
+    levels = {file.target: file.facts.symbols for file in found}
+    gained = {each.module.path: [levels.get(target) for target in each.targets] for each in missing}
+    now = (replace(each, symbols=best_of([each.symbols, *gained.get(each.path, [])])) for each in status)
+    return Symbols(tuple(found), tuple(now), forced, (*notices, *_about_servers(places)), places.servers)
+
+
+def _about_servers(places: Places) -> list[str]:
+    """Say whom a variable of the environment has made us ask; complain of a named server that does not answer."""
+    if places.servers is None:
+        return []
+    for url in places.servers.silent & places.named_servers:
+        message = f"the debuginfod server {urlsplit(url).hostname} does not answer"
+        raise HostError("debuginfod-unreachable", message, f"check it: curl -I {url}/metrics; or leave it out")
+    others = sorted(str(urlsplit(url).hostname) for url in places.servers.asked - places.named_servers)
+    hint = "DEBUGINFOD_URLS names it, --no-debuginfod asks nobody"
+    return [f"symbols were looked for at {', '.join(others)}: {hint}"] if others else []
+
+
+def _force(unused: Iterable[GivenFile], modules: Sequence[ModuleEntry], force: bool) -> tuple[Forced, ...]:
+    """The files that are used all the same, of those that the user named and that answer nothing that is lacking.
+
+    Raises:
+        InputError: ``wrong-symbols`` for a file that is of no module, unless it is forced on the module of its name.
+    """
+    forced: list[Forced] = []
+    known = {module.memory or module.file for module in modules}
+    for file in unused:
+        if file.facts.build_id is not None and file.facts.build_id in known:
+            continue  # what it has is at hand already
+        module = _namesake(file.path, modules)
+        if module is None or not force:
+            raise _wrong(file, module)
+        bias = module.start - read_elf(str(file.path)).lowest_page
+        forced.append(Forced(file.path, f"{FORCED}/{len(forced)}", bias))
+    return tuple(forced)
+
+
+def _namesake(path: Path, modules: Sequence[ModuleEntry]) -> ModuleEntry | None:
+    name = path.name.removesuffix(".debug")
+    return next((each for each in modules if name in map(basename, (each.path, *each.opened_as))), None)
+
+
+def _wrong(file: GivenFile, module: ModuleEntry | None) -> InputError:
+    has = f"{file.path} has the build ID {file.facts.build_id or 'none'}"
+    if module is None:
+        message, hint = f"{has}, which no module of the crash has", "see what it has: corebox info SUBJECT"
+    else:
+        message = f"{has}, but {module.path} of the crash has {module.memory or module.file or 'none'}"
+        hint = "give the file of that build, or use this one all the same: --force"
+    return InputError("wrong-symbols", message, hint)
