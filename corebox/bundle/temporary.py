@@ -4,9 +4,9 @@ import contextlib
 import fcntl
 import glob
 import os
+import secrets
 import shutil
-import tempfile
-from typing import Iterator, Optional, Tuple
+from typing import Iterator
 
 _PREFIX = ".corebox-tmp-"
 
@@ -18,14 +18,8 @@ def temporary_directory(parent: str) -> Iterator[str]:
     A living process holds the lock of its directory (flock(2): released by the kernel when the process dies).
     """
     remove_abandoned(parent)
-    path, descriptor = _make(parent)
-    try:
-        yield path
-    finally:
-        # What a child of a killed process still writes into makes this fail; the next one tries again.
-        shutil.rmtree(path, ignore_errors=True)
-        if descriptor is not None:
-            os.close(descriptor)
+    with contextlib.ExitStack() as stack:
+        yield _make(parent, stack)
 
 
 def remove_abandoned(parent: str) -> None:
@@ -48,18 +42,21 @@ def is_abandoned(path: str) -> bool:
     return True
 
 
-def _make(parent: str) -> Tuple[str, Optional[int]]:
+def _make(parent: str, stack: contextlib.ExitStack) -> str:
     while True:
-        path = tempfile.mkdtemp(dir=parent, prefix=_PREFIX)
+        path = os.path.join(parent, _PREFIX + secrets.token_hex(8))
+        # Said before there is a directory, so that it goes whenever we are interrupted. What a child of a killed
+        # process still writes into makes this fail; the next one tries again.
+        stack.callback(shutil.rmtree, path, ignore_errors=True)
+        os.mkdir(path, 0o700)
         try:
-            descriptor = _lock(path)
+            stack.callback(os.close, _lock(path))
         except (BlockingIOError, FileNotFoundError):
             continue  # another process has just taken it for a dead one's
         except OSError:
-            return path, None  # NFS locks no directories; nobody removes it then
+            return path  # NFS locks no directories; nobody removes it then
         if os.path.isdir(path):
-            return path, descriptor
-        os.close(descriptor)
+            return path
 
 
 def _lock(path: str) -> int:
