@@ -6,10 +6,12 @@ everything else is bind-mounted, so that neither libraries nor the core are ever
 
 import hashlib
 import io
+import json
 import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,27 +20,32 @@ from typing import Any
 import docker
 import docker.errors
 import requests.exceptions
-from docker.types import LogConfig
+from docker.types import LogConfig, Ulimit
 from docker.types import Mount as BindMount
 
 from corebox.bundle.temporary import is_abandoned
 from corebox.engine.batch import run_batch
 from corebox.engine.pipe import piped
 from corebox.engine.sandbox import Finished, RootEntries, Sandbox, read_root_entries
+from corebox.engine.seccomp import container_filter
 from corebox.engine.terminal import attach, die_with_us
 from corebox.errors import HostError
 
-PING_TIMEOUT = 3  # seconds
+PING_TIMEOUT = 10  # seconds; a Podman that has just been started looks through its storage first
 REQUEST_TIMEOUT = 600
 _OWNER = "io.corebox.owner"
+#: setrlimit(2). Podman's own may be more than it is allowed to set, if it runs in a container itself. A user's
+#: processes outside count as well, so that their bound within is another (``pids_limit``).
+_ULIMITS = {"core": 0, "nofile": 1024, "nproc": 16384}
 
 
 class DockerEngine:
     """Engine on a Docker-compatible daemon that shares our file system."""
 
-    def __init__(self, name: str, client: docker.DockerClient) -> None:
+    def __init__(self, name: str, client: docker.DockerClient, *, is_podman: bool) -> None:
         self.name = name
         self._client = client
+        self._is_podman = is_podman  # it may be called docker
 
     @classmethod
     def connect(cls, name: str, address: str | None) -> "DockerEngine":
@@ -52,15 +59,17 @@ class DockerEngine:
                 client = docker.DockerClient(base_url=address, timeout=PING_TIMEOUT)
             else:
                 client = docker.from_env(timeout=PING_TIMEOUT)
-            client.ping()
+            answer = client.api.get(f"{client.api.base_url}/_ping")
+            answer.raise_for_status()
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
-            hint = "start it (systemctl start docker), or use --engine bubblewrap; corebox doctor tells more"
+            unit = "podman.socket" if name == "podman" else name
+            hint = f"start it (systemctl start {unit}), or use --engine bubblewrap; corebox doctor tells more"
             raise HostError("no-engine", f"no {name} engine answers: {_last_words(error)}", hint) from error
         if not client.api.base_url.startswith("http+docker://"):
             message = f"the {name} engine at {client.api.base_url} is on another machine and cannot mount local files"
             raise HostError("remote-engine", message, "unset DOCKER_HOST, or use --engine bubblewrap")
         client.api.timeout = REQUEST_TIMEOUT
-        return cls(name, client)
+        return cls(name, client, is_podman="Libpod-API-Version" in answer.headers)
 
     def attach(self, sandbox: Sandbox, command: Sequence[str], tty: bool) -> int:
         """Run ``command`` on our standard streams; the engine's own program handles the terminal."""
@@ -130,12 +139,11 @@ class DockerEngine:
     @contextmanager
     def _container(self, sandbox: Sandbox, command: Sequence[str], **options: Any) -> Iterator[Any]:
         entries = read_root_entries(sandbox.root)
-        with _translated(self.name):
+        with _translated(self.name), self._security() as security:
             if sandbox.owner:
                 self._remove_orphans(sandbox.owner.parent)
-            container = self._client.containers.create(
-                self._empty_image(entries), **_create_options(sandbox, entries, command), **options
-            )
+            options |= {"security_opt": security, **_create_options(sandbox, entries, command)}
+            container = self._client.containers.create(self._empty_image(entries), **options)
             try:
                 yield container
             finally:
@@ -150,15 +158,26 @@ class DockerEngine:
                 with suppress(docker.errors.APIError):  # another process has the same in mind
                     api.remove_container(each["Id"], force=True, v=True)
 
+    @contextmanager
+    def _security(self) -> Iterator[list[str]]:
+        if not self._is_podman:
+            yield ["no-new-privileges"]
+            return
+        # Docker takes the filter itself, Podman a path alone (its issue 27710).
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(container_filter(), file)
+            file.flush()
+            yield ["no-new-privileges", f"seccomp={file.name}"]
+
     def _empty_image(self, entries: RootEntries) -> str:
         """The image with nothing but the root's top-level symbolic links, made when it is not there yet."""
         data = _symlinks_tar(entries)
-        tag = hashlib.sha256(data).hexdigest()[:12]
-        name = f"corebox-mount-points:{tag}"
+        # Not as a tag: Podman 4.3 gives what it imports no other tag than latest.
+        name = f"corebox-mount-points-{hashlib.sha256(data).hexdigest()[:12]}"
         try:
             self._client.images.get(name)
         except docker.errors.ImageNotFound:
-            self._client.api.import_image_from_data(data, repository="corebox-mount-points", tag=tag)
+            self._client.api.import_image_from_data(data, repository=name)
         return name
 
 
@@ -178,9 +197,9 @@ def _create_options(sandbox: Sandbox, entries: RootEntries, command: Sequence[st
         "network_mode": "none",
         "read_only": True,
         "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges"],
         "mem_limit": sandbox.limits.memory,
         "pids_limit": sandbox.limits.processes,
+        "ulimits": [Ulimit(name=name, soft=most, hard=most) for name, most in _ULIMITS.items()],
         "ipc_mode": "private",
         "init": False,
         # A hostile script could fill the engine's disk with what it prints; we read the streams as they come.

@@ -15,6 +15,7 @@ from tests.support.crashes import Program, build_program
 from tests.support.docker import running_engine
 from tests.support.images import put_random_image
 from tests.support.lab import Lab
+from tests.support.podman import podman_service
 from tests.support.programs import python36
 from tests.support.registry import Registry, running, write_htpasswd
 from tests.support.site import Crash, Site, gather_with
@@ -46,6 +47,24 @@ def engine(request: pytest.FixtureRequest) -> str:
     """Each engine in turn."""
     if request.param == "docker":
         request.getfixturevalue("docker")
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def podman(tmp_path_factory: pytest.TempPathFactory, machine: None) -> Iterator[str]:
+    """The address of a running Podman."""
+    with podman_service(tmp_path_factory.mktemp("podman")) as address:
+        yield address
+
+
+@pytest.fixture(params=[*ENGINES, "podman"])
+def any_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each engine in turn, Podman too, which is slower than the others: for a test of each kind."""
+    if request.param == "docker":
+        request.getfixturevalue("docker")
+    if request.param == "podman":
+        monkeypatch.setenv("CONTAINER_HOST", request.getfixturevalue("podman"))
     name: str = request.param
     return name
 

@@ -8,9 +8,9 @@ from tests.support.lab import Lab
 from tests.support.typist import PROMPT, sit_down
 
 
-def test_a_session_at_a_terminal(lab: Lab, bundle: Path, engine: str) -> None:
+def test_a_session_at_a_terminal(lab: Lab, bundle: Path, any_engine: str) -> None:
     image = lab.build(bundle)["image_id"]
-    typist = sit_down(lab, image, "--engine", engine)
+    typist = sit_down(lab, image, "--engine", any_engine)
     opened = typist.wait_for(PROMPT)
     assert b"pipeline died of SIGSEGV at address 0x0" in opened
     assert b"in thread 1 of 4 (LWP " in opened

@@ -16,14 +16,14 @@ def root() -> Sandbox:
     return Sandbox(Path("/"), environment={"PATH": "/usr/bin:/bin"})
 
 
-def test_output_errors_and_status_come_back(engine: str, root: Sandbox) -> None:
-    done = choose_engine(engine).run(root, ["sh", "-c", "echo out; echo err >&2; exit 7"], 60)
+def test_output_errors_and_status_come_back(any_engine: str, root: Sandbox) -> None:
+    done = choose_engine(any_engine).run(root, ["sh", "-c", "echo out; echo err >&2; exit 7"], 60)
     assert (done.status, done.output, done.errors) == (7, b"out\n", b"err\n")
 
 
-def test_a_command_that_does_not_end_is_stopped(engine: str, root: Sandbox) -> None:
+def test_a_command_that_does_not_end_is_stopped(any_engine: str, root: Sandbox) -> None:
     with pytest.raises(HostError) as caught:
-        choose_engine(engine).run(root, ["sleep", "1000"], 1)
+        choose_engine(any_engine).run(root, ["sleep", "1000"], 1)
     assert caught.value.code == "time-limit"
 
 

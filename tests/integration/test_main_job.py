@@ -25,8 +25,8 @@ def test_the_hosts_own_gdb_shows_nothing(crash: Crash) -> None:
     assert "compare" not in shown
 
 
-def test_backtrace_leads_through_libc_to_the_caller_of_main(lab: Lab, bundle: Path, engine: str) -> None:
-    shown = lab.gdb(bundle, engine, "bt").output
+def test_backtrace_leads_through_libc_to_the_caller_of_main(lab: Lab, bundle: Path, any_engine: str) -> None:
+    shown = lab.gdb(bundle, any_engine, "bt").output
     assert re.search(r"^#0 .*compare \(left=.*\) at plugin\.cc:8$", shown, re.MULTILINE), shown
     frames = re.findall(r"^#\d+ +0x[0-9a-f]+ in (.*)", shown, re.MULTILINE)
     through_libc = [frame for frame in frames if re.match(r"qsort(_r)? .*libc", frame)]

@@ -51,8 +51,8 @@ def test_registers_are_those_of_the_crash(report: Any) -> None:
     assert registers["rip"] == report["threads"][0]["frames"][0]["pc"]
 
 
-def test_both_engines_and_both_formats_tell_the_same(report: Any, engine: str, bundle: Path, lab: Lab) -> None:
-    lines = lab.done("report", bundle, "--engine", engine).output.splitlines()
+def test_both_engines_and_both_formats_tell_the_same(report: Any, any_engine: str, bundle: Path, lab: Lab) -> None:
+    lines = lab.done("report", bundle, "--engine", any_engine).output.splitlines()
     assert f"cause:     {report['why']['sentence']}" in lines
     assert f"signature: {report['signature']}" in lines
     frames = [line.split()[1] for line in lines if line.startswith("  #0 ")]
