@@ -1,7 +1,9 @@
 """Uploads one blob in chunks and goes on where it was cut (OCI distribution spec, "Pushing a blob in chunks").
 
-A registry may forget an upload, and the blob begins again: Docker's (distribution 2.8, ``ResumeBlobUpload``) does when
-a part of a chunk has arrived, so there only what was cut between two chunks goes on.
+How far it is the registry tells, to the byte. Docker's of version 2 cannot: when a part of a chunk has arrived, the
+offset in the upload's URL is not the file's size, and it cancels the upload (distribution 2.8, ``ResumeBlobUpload``;
+version 3 looks at the file). There the blob begins again, unless a proxy before it passes whole requests only, as
+nginx does: then a chunk is lost.
 """
 
 import mmap
@@ -12,7 +14,7 @@ from corebox.registry.faults import Cut
 from corebox.registry.moving import Moving
 from corebox.store import Descriptor
 
-#: Bytes. Registries sync each chunk to their disk, which costs more than what a cut costs to send again.
+#: Bytes: what a cut costs at most. Registries sync each chunk to their disk, so that smaller ones take longer.
 CHUNK = 32 << 20
 #: The registry does not know the upload any more, or does not agree about how far it is.
 _LOST = (400, 404, 416)
@@ -89,6 +91,7 @@ class Upload:
         self._offset = end + 1 if end else 0  # "0-0" stands for nothing in Docker's registry
         if self._offset > size:
             return False
+        self._reached = max(self._reached, self._offset)
         self._location = self._client.absolute(answer.headers.get("Location", ""), location)
         return True
 

@@ -1,7 +1,11 @@
 """A real registry: Debian's docker-registry on this machine, with or without a password and TLS; and a bad network."""
 
+import base64
 import contextlib
+import hashlib
+import hmac
 import json
+import re
 import shutil
 import signal
 import socket
@@ -11,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 START_TIMEOUT = 20.0
 _PIECE = 1 << 16
@@ -95,6 +100,31 @@ class Registry:
         digits = digest.removeprefix("sha256:")
         return self.folder / f"data/docker/registry/v2/blobs/sha256/{digits[:2]}/{digits}/data"
 
+    def asking_the_file(self, request: bytes) -> bytes:
+        """Make a question for an upload one that gets the answer of version 3.
+
+        Version 2 takes the offset in the URL for the truth, signed by its secret (``registry/handlers/hmac.go``), and
+        cancels the upload if the file has another size; version 3 takes the file's (its pull request 3755).
+        """
+        asked = re.match(rb"GET /v2/(\S+)/blobs/uploads/([^?/]+)\?_state=(\S+) ", request)
+        if asked is None:
+            return request
+        state = json.loads(base64.urlsafe_b64decode(unquote(asked[3].decode()))[hashlib.sha256().digest_size :])
+        repository = self.folder / "data/docker/registry/v2/repositories" / asked[1].decode()
+        state["Offset"] = _settled_size(repository / "_uploads" / asked[2].decode() / "data")
+        text = json.dumps(state).encode()
+        signature = hmac.digest((self.secret or "").encode(), text, "sha256")
+        return request.replace(asked[3], quote(base64.urlsafe_b64encode(signature + text)).encode(), 1)
+
+
+def _settled_size(path: Path) -> int:
+    """The size of a file, when the request that was cut is no longer written to it."""
+    before, size = -1, path.stat().st_size
+    while before != size:
+        time.sleep(0.3)
+        before, size = size, path.stat().st_size
+    return size
+
 
 @contextlib.contextmanager
 def running(registry: Registry) -> Iterator[Registry]:
@@ -145,16 +175,23 @@ def _quiet(command: Sequence[str]) -> None:
 
 
 class BadNetwork:
-    """Forwards connections to ``target``, and cuts all of them each time ``budgets`` more bytes have passed."""
+    """Forwards connections to ``target``, and cuts all of them each time ``budgets`` more bytes have passed.
 
-    def __init__(self, target: int, budgets: list[int]) -> None:
+    ``edit`` may change what a client sends: pieces of which each request begins a new one; ``passed`` counts all bytes.
+    """
+
+    def __init__(
+        self, target: int, budgets: list[int], edit: Callable[[bytes], bytes] = lambda request: request
+    ) -> None:
         self._target = target
+        self._edit = edit
         self._budgets = list(budgets)
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
         self.cuts = 0
+        self.passed = 0
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
@@ -185,22 +222,23 @@ class BadNetwork:
         with near, socket.create_connection(("127.0.0.1", self._target)) as far:
             with self._lock:
                 self._open += [near, far]
-            back = threading.Thread(target=self._forward, args=(far, near), daemon=True)
+            back = threading.Thread(target=self._forward, args=(far, near, bytes), daemon=True)
             back.start()
-            self._forward(near, far)
+            self._forward(near, far, self._edit)
             back.join()
 
-    def _forward(self, source: socket.socket, sink: socket.socket) -> None:
+    def _forward(self, source: socket.socket, sink: socket.socket, edit: Callable[[bytes], bytes]) -> None:
         try:
             while data := source.recv(_PIECE):
                 self._spend(len(data))
-                sink.sendall(data)
+                sink.sendall(edit(data))
             sink.shutdown(socket.SHUT_WR)
         except OSError:
             return
 
     def _spend(self, count: int) -> None:
         with self._lock:
+            self.passed += count
             if not self._budgets:
                 return
             self._budgets[0] -= count
