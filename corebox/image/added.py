@@ -1,13 +1,46 @@
-"""Files that a company's template adds with COPY: they lie beside the template."""
+"""Files that a company's template adds with COPY: they lie beside the template.
+
+They become a layer of ours, which each builder unpacks, so that all of them give the new directories the same times.
+"""
 
 import hashlib
-from collections.abc import Collection, Iterator
+import tarfile
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path, PurePosixPath
 
-from corebox.image.dockerfile import bad_dockerfile
+from corebox.errors import UsageError
+from corebox.image.dockerfile import Instruction, bad_dockerfile, not_native, parse_dockerfile
 from corebox.image.layers import ADDED, PlannedLayer
-from corebox.image.recipe import Step
+from corebox.image.recipe import Step, parse_step
 from corebox.image.tar import Entry, complete
+
+
+def replace_copies(
+    dockerfile: str, folder: Path, links: Collection[str], own: Collection[str], build: Callable[[PlannedLayer], str]
+) -> str:
+    """The Dockerfile with the ADD of a layer in the place of each COPY; no line moves.
+
+    What only a real builder can do stays as it is, and so does what is wrong.
+
+    Args:
+        dockerfile: rendered.
+        folder: where the template is.
+        links: see ``plan_step``.
+        own: the layers that are added already.
+        build: builds a layer and returns the name of its tar.
+    """
+    lines = dockerfile.split("\n")
+    for instruction in parse_dockerfile(dockerfile):
+        if instruction.name in ("ADD", "COPY"):
+            try:
+                step = parse_step(instruction)
+                plan = None if step.adds_one_of(own) else plan_step(step, folder, links)
+            except UsageError:
+                continue
+            if plan is not None:
+                begin, end = instruction.line - 1, instruction.line - 1 + instruction.length
+                lines[begin:end] = [f"ADD {build(plan)} /", *[""] * (instruction.length - 1)]
+    return "\n".join(lines)
 
 
 def plan_step(step: Step, folder: Path, links: Collection[str]) -> PlannedLayer:
@@ -19,7 +52,7 @@ def plan_step(step: Step, folder: Path, links: Collection[str]) -> PlannedLayer:
         links: the image's symbolic links; a layer that has a directory in their place would destroy them.
 
     Raises:
-        UsageError: ``bad-dockerfile``.
+        UsageError: ``bad-dockerfile``, ``not-native``.
     """
     entries = [entry for source in step.sources for entry in _entries(step, source, folder)]
     members = complete(entries)
@@ -37,6 +70,8 @@ def _entries(step: Step, source: str, folder: Path) -> Iterator[Entry]:
         raise bad_dockerfile(step.line, f"{step.target} is not an absolute path")
     if len(step.sources) > 1 and not step.target.endswith("/"):
         raise bad_dockerfile(step.line, "more than one source wants a target that ends with /")
+    if step.unpacks and path.is_file() and tarfile.is_tarfile(path):
+        raise not_native(Instruction(step.line, "ADD", ""), "unpacks an archive")
     target = PurePosixPath(step.target.lstrip("/"))
     if path.is_dir():
         for file in sorted(each for each in path.rglob("*") if each.is_file()):

@@ -59,12 +59,13 @@ def _link_or_copy(source: Path, target: Path) -> None:
 
 
 def _extra_files(assembly: Assembly) -> Iterator[tuple[str, Path]]:
-    """The files beside the template that the Dockerfile copies: (name in the context, path)."""
+    """The files beside the template that a real builder is to copy: (name in the context, path)."""
     known = {each.file for each in assembly.layers}
     folder = assembly.template.parent
     for source in copied_files(assembly.dockerfile):
-        if source in known:
+        pattern = source.lstrip("/")
+        if pattern in known or not pattern or ".." in Path(pattern).parts:
             continue
-        path = folder / source
-        paths = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
-        yield from ((str(each.relative_to(folder)), each) for each in paths if each.is_file())
+        for path in folder.glob(pattern):
+            paths = sorted(path.rglob("*")) if path.is_dir() else [path]
+            yield from ((str(each.relative_to(folder)), each) for each in paths if each.is_file())

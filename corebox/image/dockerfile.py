@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from corebox.errors import UsageError
 
@@ -14,11 +14,12 @@ _ESCAPED = re.compile(r'\\(["\\$])')
 
 @dataclass(frozen=True)
 class Instruction:
-    """One instruction; ``line`` counts from 1."""
+    """One instruction; ``line`` counts from 1, ``length`` is how many lines it has."""
 
     line: int
     name: str
     rest: str
+    length: int = field(default=1, compare=False)
 
 
 def parse_dockerfile(text: str) -> list[Instruction]:
@@ -28,15 +29,16 @@ def parse_dockerfile(text: str) -> list[Instruction]:
         UsageError: ``bad-dockerfile``.
     """
     instructions = []
-    for number, line in _logical_lines(text):
+    for begun, end, line in _logical_lines(text):
         name, _, rest = line.partition(" ")
-        instructions.append(Instruction(number, name.upper(), rest.strip()))
+        instructions.append(Instruction(begun, name.upper(), rest.strip(), end - begun + 1))
     if not instructions or instructions[0].name != "FROM":
         raise bad_dockerfile(1, "it does not begin with FROM")
     return instructions
 
 
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+def _logical_lines(text: str) -> Iterator[tuple[int, int, str]]:
+    """First and last number of each line, and its text."""
     begun, parts = 0, list[str]()
     for number, line in enumerate(text.split("\n"), 1):
         stripped = line.strip()
@@ -46,7 +48,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
         if stripped.endswith("\\"):
             parts.append(stripped[:-1])
             continue
-        yield begun, " ".join(("".join([*parts, stripped])).split("\t"))
+        yield begun, number, " ".join(("".join([*parts, stripped])).split("\t"))
         begun, parts = 0, []
     if parts:
         raise bad_dockerfile(begun, "the last line is continued")

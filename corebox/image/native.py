@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from corebox.bundle import Manifest, Unpacked
-from corebox.image.added import plan_step
+from corebox.image.added import plan_step, replace_copies
 from corebox.image.corelayer import core_layer, lay_out
 from corebox.image.layers import PlannedLayer, plan_layers, plan_ours
 from corebox.image.recipe import Recipe, parse_recipe
@@ -44,7 +44,7 @@ class BuiltLayer:
 
 @dataclass(frozen=True)
 class Assembly:
-    """All layers of an image and the rendered Dockerfile: what both builders start from."""
+    """All layers of an image and the Dockerfile that adds them: what both builders start from."""
 
     layers: tuple[BuiltLayer, ...]
     dockerfile: str
@@ -83,9 +83,7 @@ def assemble(
         plans += [plan_ours("symbols", symbols)] if symbols else []
         for plan in [*plans, core]:
             progress(plan.kind)
-            before = sum(each.layer.kind == plan.kind for each in built)
-            file = f"{plan.kind}-{before + 1}.tar" if before else f"{plan.kind}.tar"
-            built.append(_build_layer(store, plan, file))
+            _append_layer(store, plan, built)
         if unpacked.core is not None:
             with store.workplace() as work:
                 lay_out(core, unpacked.core, work)
@@ -98,10 +96,20 @@ def assemble(
         description.entrypoint,
     )
     links = frozenset(link.path[1:] for link in manifest.symlinks)
+    own = [each.file for each in built]
+    text = replace_copies(text, description.template.parent, links, own, lambda plan: _append_layer(store, plan, built))
     return Assembly(tuple(built), text, description.template, links)
 
 
-def _build_layer(store: Store, plan: PlannedLayer, file: str = "") -> BuiltLayer:
+def _append_layer(store: Store, plan: PlannedLayer, built: list[BuiltLayer]) -> str:
+    """Build the layer and name its tar, by its kind and how many there were."""
+    before = sum(each.layer.kind == plan.kind for each in built)
+    file = f"{plan.kind}-{before + 1}.tar" if before else f"{plan.kind}.tar"
+    built.append(_build_layer(store, plan, file))
+    return file
+
+
+def _build_layer(store: Store, plan: PlannedLayer, file: str) -> BuiltLayer:
     """The layer, taken from the store if its inputs are known there."""
     key = key_of(plan.entries)
     match store.recall(_LAYER_RECORD, key) if key else None:
@@ -125,11 +133,9 @@ def put_native(store: Store, assembly: Assembly, tags: Sequence[str]) -> StoredI
     known = {each.file: each.layer for each in assembly.layers}
     layers, history = [], []
     for step in recipe.steps:
-        if step.unpacks and step.sources[0] in known and step.target == "/":
-            layers.append(known[step.sources[0]])
-        else:
-            added = plan_step(step, assembly.template.parent, assembly.links)
-            layers.append(_build_layer(store, added).layer)
+        if not step.adds_one_of(known):
+            plan_step(step, assembly.template.parent, assembly.links)  # tells what is wrong with it
+        layers.append(known[step.sources[0]])
         history.append({"created": EPOCH, "created_by": f"{' '.join(step.sources)} {step.target}"})
     manifest: Json = {
         "schemaVersion": 2,

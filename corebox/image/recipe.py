@@ -1,6 +1,8 @@
 """What a Dockerfile makes: the order of the layers, files to add, and the image's configuration."""
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Container
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from corebox.image.dockerfile import (
@@ -13,6 +15,8 @@ from corebox.image.dockerfile import (
     parse_word,
 )
 
+_COPIED = re.compile(r"((?:--\S+\s+)*)(.*)")
+
 
 @dataclass(frozen=True)
 class Step:
@@ -23,6 +27,10 @@ class Step:
     target: str
     mode: int | None = None
     unpacks: bool = False
+
+    def adds_one_of(self, layers: Container[str]) -> bool:
+        """Whether it adds one of these tars as it is."""
+        return self.unpacks and self.target == "/" and len(self.sources) == 1 and self.sources[0] in layers
 
 
 @dataclass
@@ -60,7 +68,7 @@ def _apply(instruction: Instruction, recipe: Recipe) -> None:
             if instruction.rest != "scratch":
                 raise not_native(instruction, "uses another image")
         case "ADD" | "COPY":
-            recipe.steps.append(_step(instruction))
+            recipe.steps.append(parse_step(instruction))
         case "LABEL":
             recipe.labels.update(parse_assignments(instruction))
         case "ENV":
@@ -77,7 +85,12 @@ def _apply(instruction: Instruction, recipe: Recipe) -> None:
             raise not_native(instruction)
 
 
-def _step(instruction: Instruction) -> Step:
+def parse_step(instruction: Instruction) -> Step:
+    """What a COPY or ADD says.
+
+    Raises:
+        UsageError: ``bad-dockerfile``, ``not-native``.
+    """
     words = instruction.rest.split()
     mode = None
     while words and words[0].startswith("--"):
@@ -94,6 +107,11 @@ def _step(instruction: Instruction) -> Step:
 
 
 def copied_files(dockerfile: str) -> list[str]:
-    """The sources of all COPY and ADD instructions, in a Dockerfile that may have others too."""
-    steps = [_step(each) for each in parse_dockerfile(dockerfile) if each.name in ("ADD", "COPY")]
-    return [source for step in steps for source in step.sources]
+    """Names and patterns that COPY and ADD want from the context, in a Dockerfile that may be for a real builder."""
+    found: list[str] = []
+    for instruction in parse_dockerfile(dockerfile):
+        match = _COPIED.fullmatch(instruction.rest)
+        if instruction.name in ("ADD", "COPY") and match and "--from=" not in match[1]:
+            words = replace(instruction, rest=match[2])
+            found += (parse_command(words) if match[2].startswith("[") else match[2].split())[:-1]
+    return found

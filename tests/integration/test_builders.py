@@ -1,5 +1,6 @@
 """The two builders read one Dockerfile, and their root file systems are equal, path by path."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -18,7 +19,7 @@ from tests.support.lab import Lab
 Tree = dict[str, tuple[bytes, int, int, str, str]]
 
 
-def read_tree(layers: Iterable[IO[bytes]]) -> Tree:
+def read_tree(layers: Iterable[IO[bytes] | gzip.GzipFile]) -> Tree:
     """What a root file system of these layers holds."""
     tree: Tree = {}
     for stream in layers:

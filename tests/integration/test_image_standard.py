@@ -1,6 +1,7 @@
 """The images are what the rest of the world takes: skopeo, podman, Docker, plain builders."""
 
 import contextlib
+import gzip
 import json
 import os
 import pty
@@ -14,8 +15,10 @@ from typing import Any
 import docker as docker_sdk
 import pytest
 
-from tests.integration.test_builders import engine_tree, native_tree
+from tests.integration.test_builders import Tree, engine_tree, native_tree, read_tree
+from tests.support.crashes import Program
 from tests.support.lab import Lab
+from tests.support.podman import LIMITS, podman_storage
 
 BACKTRACE = ("-batch", "-ex", "bt")
 
@@ -53,6 +56,18 @@ def type_at_prompt(command: list[str], *lines: str) -> str:
     return shown.decode(errors="replace")
 
 
+WRITE = "open('/new', 'w')"
+INSIDE = ("bt 1\n", "python import os; print('user', os.getuid())\n", f"python {WRITE}\n", "quit\n")
+
+
+def check_session(shown: str) -> None:
+    """The lines of INSIDE have told that the crash is there, and that gdb is an ordinary user on a read-only root."""
+    assert "/opt/acme/bin/pipeline died of SIGSEGV" in shown
+    assert "(More stack frames follow...)" in shown
+    assert "user 1000\r" in shown
+    assert "Read-only file system: '/new'" in shown
+
+
 @pytest.fixture(scope="module")
 def image(lab: Lab, bundle: Path) -> Any:
     return lab.build(bundle, "-t", "corebox-test:standard")
@@ -83,47 +98,65 @@ def test_nothing_private_is_in_the_configuration(lab: Lab, image: Any) -> None:
         assert private not in config
 
 
-@pytest.fixture
+LABELS = ("bundle", "executable", "signal", "signature", "time", "toolbox", "version")
+
+
+def test_labels_tell_what_crashed_and_what_is_private_when_asked_alone(
+    fresh_lab: Lab, program: Program, tmp_path: Path
+) -> None:
+    core, crash = program.crash(), tmp_path / "x.corebox"
+    fresh_lab.done("gather", core, "-o", crash, "--consent-hostname")
+    seen = [labels_of(fresh_lab, crash, *more) for more in ((), ("--disclose=arguments", "--disclose=hostname"), ())]
+    assert set(seen[0]) == {*(f"io.corebox.{name}" for name in LABELS), "org.opencontainers.image.title"}
+    assert seen[0]["io.corebox.signature"].startswith("SIGSEGV libfail.so+0x")
+    assert all(seen[0].values())
+    private = {"io.corebox.arguments", "io.corebox.hostname"}
+    assert {name: seen[1][name] for name in seen[1].keys() - private} == seen[0] == seen[2]
+    assert seen[1]["io.corebox.arguments"].startswith(f"{program.executable} ")
+    assert seen[1]["io.corebox.hostname"] == os.uname().nodename
+
+
+def labels_of(lab: Lab, bundle: Path, *options: str) -> dict[str, str]:
+    """The labels, which are the manifest's annotations too."""
+    image = lab.build(bundle, "-t", "labels:1", *options)
+    labels: dict[str, str] = config_of(lab, image)["config"]["Labels"]
+    raw = json.loads(run("skopeo", "inspect", "--raw", f"oci:{lab.home}/oci:labels:1"))
+    assert raw["annotations"] == labels
+    return labels
+
+
+@pytest.fixture(scope="module")
 def podman() -> Iterator[tuple[str, ...]]:
-    """Podman with a storage of its own, in a folder with a short name: it takes no other."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = ("podman", "--storage-driver=vfs", f"--root={folder}/root", f"--runroot={folder}/run")
+    """Podman's command."""
+    with podman_storage() as command:
         yield command
-        run(*command, "rmi", "--all", "--force")
 
 
 def test_podman_pulls_and_runs_it(podman: tuple[str, ...], layout: str, image: Any) -> None:
     assert "sha256:" + run(*podman, "pull", "-q", layout).strip() == image["image_id"]
-    # Podman's own limits may be higher than a test machine that is a container itself may set.
-    limits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
-    safe = ("--network=none", "--read-only", "--cap-drop=all", "--user=4321", *limits)
+    safe = ("--network=none", "--read-only", "--cap-drop=all", "--user=4321", *LIMITS)
     shown = run(*podman, "run", "--rm", *safe, image["image_id"], *BACKTRACE)
     assert "compare (left=" in shown
+
+
+def test_podman_runs_it_as_an_unprivileged_user_from_a_terminal(
+    podman: tuple[str, ...], layout: str, image: Any
+) -> None:
+    run(*podman, "pull", "-q", layout)
+    safe = ("--rm", "--network=none", "--read-only", *LIMITS)
+    shown = type_at_prompt([*podman, "run", "-it", *safe, image["image_id"]], *INSIDE)
+    check_session(shown)
 
 
 @pytest.mark.usefixtures("docker")
 def test_docker_runs_it_as_an_unprivileged_user_from_a_terminal(lab: Lab, image: Any, bundle: Path) -> None:
     lab.done("build", bundle, "--load", "-t", "corebox-test:standard")
-    safe = ("--rm", "--network=none", "--read-only", "--user=4321:4321")
+    safe = ("--rm", "--network=none", "--read-only")
     try:
-        shown = type_at_prompt(["docker", "run", "-it", *safe, "corebox-test:standard"], "bt 1\n", "quit\n")
+        shown = type_at_prompt(["docker", "run", "-it", *safe, "corebox-test:standard"], *INSIDE)
     finally:
         run("docker", "rmi", "-f", "corebox-test:standard")
-    assert "/opt/acme/bin/pipeline died of SIGSEGV" in shown
-    assert "(More stack frames follow...)" in shown
-
-
-def test_a_context_is_built_by_plain_docker_to_the_same_root(
-    lab: Lab, bundle: Path, image: Any, tmp_path: Path, client: docker_sdk.DockerClient
-) -> None:
-    context = tmp_path / "context"
-    lab.done("build", bundle, "--no-load", "--context", context)
-    run("docker", "build", "-q", "-t", "corebox-test:context", context)
-    try:
-        theirs = engine_tree(client, "corebox-test:context", tmp_path)
-    finally:
-        run("docker", "rmi", "-f", "corebox-test:context")
-    assert theirs == native_tree(lab, image["image_id"])
+    check_session(shown)
 
 
 @pytest.fixture
@@ -132,10 +165,64 @@ def template(tmp_path: Path) -> Path:
     folder = tmp_path / "acme"
     folder.mkdir()
     shipped = Path(__file__).parents[2] / "Dockerfile.template"
-    own = 'LABEL com.acme.team="core team"\nCOPY --chmod=644 acme.gdb /etc/acme/\n'
+    own = 'LABEL com.acme.team="core team"\nCOPY --chmod=644 acme.gdb /etc/acme/\nCOPY scripts /opt/acme/scripts\n'
     (folder / "Dockerfile.template").write_text(shipped.read_text() + own)
+    (folder / "scripts" / "more").mkdir(parents=True)
+    (folder / "scripts" / "more" / "print.py").write_text("print('more')\n")
     (folder / "acme.gdb").write_text("echo acme\\n\n")
     return folder / "Dockerfile.template"
+
+
+@pytest.fixture
+def context(lab: Lab, bundle: Path, template: Path, tmp_path: Path) -> tuple[Path, Any]:
+    """A folder for other builders, of the company's template, and what native makes of the same."""
+    built = lab.build(bundle, "--template", template, "-t", "acme:1", "--context", tmp_path / "context")
+    return tmp_path / "context", built
+
+
+def test_plain_docker_builds_the_same_root_from_a_context(
+    lab: Lab, context: tuple[Path, Any], tmp_path: Path, client: docker_sdk.DockerClient
+) -> None:
+    folder, built = context
+    run("docker", "build", "-q", "-t", "corebox-test:context", folder)
+    try:
+        theirs = engine_tree(client, "corebox-test:context", tmp_path)
+    finally:
+        run("docker", "rmi", "-f", "corebox-test:context")
+    native = native_tree(lab, built["image_id"])
+    assert {".corebox/core", "etc/acme/acme.gdb"} <= native.keys()
+    assert theirs == native
+
+
+def test_buildah_builds_the_same_root_from_a_context(lab: Lab, context: tuple[Path, Any], tmp_path: Path) -> None:
+    """As in a CI job: without a daemon, in a chroot."""
+    folder, built = context
+    with tempfile.TemporaryDirectory() as storage:
+        buildah = ("buildah", "--storage-driver=vfs", f"--root={storage}/root", f"--runroot={storage}/run")
+        run(*buildah, "bud", "--isolation=chroot", "-q", "-t", "acme", folder)
+        run(*buildah, "push", "-q", "acme", f"oci:{tmp_path}/oci:acme")
+    config, theirs = layout_tree(tmp_path / "oci")
+    assert theirs == native_tree(lab, built["image_id"])
+    assert config["config"]["Entrypoint"] == config_of(lab, built)["config"]["Entrypoint"]
+    assert config["config"]["Labels"].items() >= config_of(lab, built)["config"]["Labels"].items()
+
+
+def config_of(lab: Lab, built: Any) -> Any:
+    """The configuration of an image in the store."""
+    return json.loads((lab.home / "oci" / "blobs" / "sha256" / built["image_id"][7:]).read_bytes())
+
+
+def layout_tree(layout: Path) -> tuple[Any, Tree]:
+    """Configuration and tree of the only image in an OCI layout, whose layers are gzip."""
+
+    def blob(described: Any) -> Path:
+        return layout / "blobs" / "sha256" / str(described["digest"])[7:]
+
+    (entry,) = json.loads((layout / "index.json").read_bytes())["manifests"]
+    manifest = json.loads(blob(entry).read_bytes())
+    with contextlib.ExitStack() as stack:
+        layers = [stack.enter_context(gzip.open(blob(layer))) for layer in manifest["layers"]]
+        return json.loads(blob(manifest["config"]).read_bytes()), read_tree(layers)
 
 
 def test_a_company_s_template_adds_labels_and_gdb_scripts(fresh_lab: Lab, bundle: Path, template: Path) -> None:
@@ -175,9 +262,8 @@ def test_run_needs_the_docker_builder(fresh_lab: Lab, bundle: Path, template: Pa
 def test_the_docker_builder_runs_it(
     fresh_lab: Lab, bundle: Path, template: Path, client: docker_sdk.DockerClient
 ) -> None:
-    # --chmod wants BuildKit, which the SDK has not.
-    text = template.read_text().replace("--chmod=644 ", "")
-    template.write_text(text + "USER 0\n" + RUN + "USER 1000:1000\n")
+    with template.open("a") as file:
+        file.write("USER 0\n" + RUN + "USER 1000:1000\n")
     built = fresh_lab.build(bundle, "--builder", "docker", "--template", template, "-t", "corebox-test:run")
     try:
         assert client.images.get("corebox-test:run").id == built["image_id"]

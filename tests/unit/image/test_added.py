@@ -1,12 +1,14 @@
 """COPY of files beside a company's template."""
 
 import os
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from corebox.errors import UsageError
-from corebox.image.added import plan_step
+from corebox.image.added import plan_step, replace_copies
+from corebox.image.layers import PlannedLayer
 from corebox.image.recipe import Step
 from corebox.image.tar import Entry
 
@@ -62,3 +64,26 @@ def test_a_link_of_the_image_is_not_replaced(folder: Path) -> None:
     with pytest.raises(UsageError) as caught:
         plan_step(Step(1, ("a.py",), "/lib/x/a.py"), folder, ("lib",))
     assert "/lib is a symbolic link" in caught.value.message
+
+
+def test_an_archive_is_for_a_builder_that_unpacks_it(folder: Path) -> None:
+    with tarfile.open(folder / "a.tar.gz", "w:gz") as archive:
+        archive.add(folder / "a.py")
+    with pytest.raises(UsageError) as caught:
+        plan_step(Step(3, ("a.tar.gz",), "/opt/", unpacks=True), folder, ())
+    assert caught.value.code == "not-native"
+    assert files(Step(3, ("a.tar.gz",), "/opt/"), folder)[0].path == "opt/a.tar.gz"
+
+
+def test_copies_become_layers_and_no_line_moves(folder: Path) -> None:
+    built: list[PlannedLayer] = []
+
+    def build(plan: PlannedLayer) -> str:
+        built.append(plan)
+        return f"added-{len(built)}.tar"
+
+    text = "FROM scratch\nADD core.tar /\n{}ADD {} /\nCOPY no.py /\nCOPY --from=b a /\nUSER 1\n"
+    before = text.format("COPY \\\n a.py \\\n /x/\n", "a.py")
+    after = text.format("ADD added-1.tar /\n\n\n", "added-2.tar")
+    assert replace_copies(before, folder, (), ["core.tar"], build) == after
+    assert [plan.entries[-1].path for plan in built] == ["x/a.py", "a.py"]

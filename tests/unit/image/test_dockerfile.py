@@ -108,7 +108,14 @@ def test_words() -> None:
 
 
 def test_copied_files_are_found_beside_instructions_that_native_cannot_do() -> None:
-    assert copied_files("FROM debian\nRUN ls\nADD core.tar /\nCOPY a.py b.py /x/\n") == ["core.tar", "a.py", "b.py"]
+    lines = (
+        "RUN ls",
+        "ADD core.tar /",
+        "COPY --chown=1 a.py *.sh /x/",
+        'COPY --link ["c d", "/"]',
+        "COPY --from=b e /",
+    )
+    assert copied_files("\n".join(["FROM a AS b", *lines])) == ["core.tar", "a.py", "*.sh", "c d"]
 
 
 @pytest.mark.parametrize("text", ["{{ layers", "{{ nothing }}", "{% for %}", "FROM {{ layers.a.b }}"])

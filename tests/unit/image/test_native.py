@@ -132,11 +132,12 @@ def test_layers_that_the_engine_has_are_left_out(desk: Desk) -> None:
 
 
 def test_a_context_has_all_that_the_dockerfile_adds(desk: Desk, template: Template, tmp_path: Path) -> None:
-    path = template("RUN ls\nCOPY scripts /opt/\n")
+    path = template("RUN ls\nCOPY scripts /opt/\nCOPY --chown=1 *.gdb /opt/\n")
+    (path.parent / "b.gdb").write_text("2")
     (path.parent / "scripts").mkdir()
     (path.parent / "scripts" / "a.py").write_text("1")
     assembly = desk.assemble(path)
-    wanted = {"Dockerfile", "toolbox.tar", "system.tar", "program.tar", "core.tar", "scripts/a.py"}
+    wanted = {"Dockerfile", "toolbox.tar", "system.tar", "program.tar", "core.tar", "added.tar", "b.gdb"}
     write_context(desk.store, assembly, tmp_path / "context")
     found = {
         str(each.relative_to(tmp_path / "context")) for each in (tmp_path / "context").rglob("*") if each.is_file()
@@ -144,7 +145,9 @@ def test_a_context_has_all_that_the_dockerfile_adds(desk: Desk, template: Templa
     assert found == wanted
     with tarfile.open(fileobj=io.BytesIO(b"".join(stream_context(desk.store, assembly)))) as archive:
         assert set(archive.getnames()) == wanted
-    assert "RUN ls" in (tmp_path / "context" / "Dockerfile").read_text()
+    text = (tmp_path / "context" / "Dockerfile").read_text()
+    assert text.endswith("RUN ls\nADD added.tar /\nCOPY --chown=1 *.gdb /opt/\n")
+    assert names(tmp_path / "context" / "added.tar") == ["opt", "opt/a.py"]
     with pytest.raises(UsageError):
         write_context(desk.store, assembly, tmp_path / "context")
 
