@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import corebox
+from corebox.actions.labels import crash_labels
 from corebox.actions.load import load
-from corebox.actions.signature import crash_signature
 from corebox.actions.source import needs_identity, plain_bundle
 from corebox.actions.subject import BareCore, BundleFile, Subject
 from corebox.actions.symbols import find_symbols
@@ -51,6 +51,7 @@ class BuildOptions:
         identity: the file with the private key of an encrypted bundle.
         libraries: the archive with the files of a bare core, which is given in the bundle's place.
         symbols: where to find debug files for the image.
+        disclosed: of ``labels.PRIVATE`` what the labels may tell.
     """
 
     tags: tuple[str, ...] = ()
@@ -61,6 +62,7 @@ class BuildOptions:
     identity: Path | None = None
     libraries: Path | None = None
     symbols: SymbolOptions = field(default_factory=SymbolOptions)
+    disclosed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,7 @@ def _stat_key(bundle: Path, options: BuildOptions) -> str:
 
 def _image_key(identity: str, toolbox: Toolbox, options: BuildOptions) -> str:
     template = options.template.read_text(encoding="utf-8") if options.template.is_file() else ""
-    return json.dumps([corebox.__version__, identity, toolbox.layer.digest, template])
+    return json.dumps([corebox.__version__, identity, toolbox.layer.digest, template, sorted(set(options.disclosed))])
 
 
 def _describe(manifest: Manifest, unpacked: Unpacked, toolbox: Toolbox, options: BuildOptions) -> Description:
@@ -221,25 +223,9 @@ def _describe(manifest: Manifest, unpacked: Unpacked, toolbox: Toolbox, options:
         # Engines show this line. An executable whose name is no plain text gdb finds by itself, through NT_FILE.
         entrypoint=tuple(gdb_command(executable if executable in taken and executable.isprintable() else None)),
         environment=ENVIRONMENT,
-        labels=_labels(manifest, unpacked, toolbox),
+        labels=crash_labels(manifest, unpacked, toolbox, options.disclosed),
         template=options.template,
     )
-
-
-def _labels(manifest: Manifest, unpacked: Unpacked, toolbox: Toolbox) -> dict[str, str]:
-    """What a registry may know of the crash: neither the host's name nor the arguments."""
-    process = manifest.process
-    signature = {"io.corebox.signature": crash_signature(unpacked.core)} if unpacked.core else {}
-    return {
-        **signature,
-        "io.corebox.bundle": unpacked.identity,
-        "io.corebox.executable": process.executable or process.name or "",
-        "io.corebox.signal": process.signal_name or "",
-        "io.corebox.time": process.time,
-        "io.corebox.toolbox": toolbox.summary,
-        "io.corebox.version": corebox.__version__,
-        "org.opencontainers.image.title": f"core of {process.name or 'a program'}",
-    }
 
 
 def default_tag(manifest: Manifest, identity: str) -> str:

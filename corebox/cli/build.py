@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from corebox.actions.build import BuildOptions, Built, build, rebuild
+from corebox.actions.labels import PRIVATE
 from corebox.cli import options, output
 from corebox.image import default_template
 from corebox.store import Store
@@ -40,6 +41,12 @@ from corebox.symbols import SymbolOptions
     metavar="FILE",
     help="Your own Dockerfile.template.",
 )
+@click.option(
+    "--disclose",
+    type=click.Choice(PRIVATE),
+    multiple=True,
+    help="Put this into the labels too, which a registry shows to everybody; may be given again.",
+)
 @click.option("--check", is_flag=True, help="Build again from nothing and compare the image IDs.")
 @options.symbols
 @options.identity
@@ -52,6 +59,7 @@ def command(
     load: bool,
     context: Path | None,
     template: Path | None,
+    disclose: tuple[str, ...],
     check: bool,
     symbols: tuple[str, ...],
     identity: Path | None,
@@ -65,7 +73,7 @@ def command(
     If only a core came: BUNDLE is the core, LIBRARIES the archive that the script of corebox request made.
     """
     template = template or default_template()
-    chosen = BuildOptions(tags, builder, load, context, template, identity, libraries, SymbolOptions(symbols))
+    chosen = BuildOptions(tags, builder, load, context, template, identity, libraries, SymbolOptions(symbols), disclose)
     built = build(Store.default(), bundle, chosen, output.progress())
     if as_json:
         output.say_json(built.to_json())

@@ -1,0 +1,29 @@
+"""What an image's labels say of the crash: a registry shows them to everybody."""
+
+import corebox
+from corebox.actions.signature import crash_signature
+from corebox.bundle import Manifest, Unpacked
+from corebox.image import Toolbox
+
+#: What is told only to those who ask for it.
+PRIVATE = ("arguments", "hostname")
+
+
+def crash_labels(
+    manifest: Manifest, unpacked: Unpacked, toolbox: Toolbox, disclosed: tuple[str, ...] = ()
+) -> dict[str, str]:
+    """The labels; of PRIVATE those that are ``disclosed``, if the bundle has them."""
+    process = manifest.process
+    signature = {"io.corebox.signature": crash_signature(unpacked.core)} if unpacked.core else {}
+    private = {"arguments": process.arguments, "hostname": manifest.site.hostname}
+    return {
+        **signature,
+        **{f"io.corebox.{name}": text for name, text in private.items() if name in disclosed and text},
+        "io.corebox.bundle": unpacked.identity,
+        "io.corebox.executable": process.executable or process.name or "",
+        "io.corebox.signal": process.signal_name or "",
+        "io.corebox.time": process.time,
+        "io.corebox.toolbox": toolbox.summary,
+        "io.corebox.version": corebox.__version__,
+        "org.opencontainers.image.title": f"core of {process.name or 'a program'}",
+    }
