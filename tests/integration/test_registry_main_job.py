@@ -4,11 +4,12 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.lab import Lab
-from tests.support.registry import Registry, running
+from tests.support.registry import BadNetwork, Registry, running
 from tests.support.site import Site
 
 
@@ -49,12 +50,34 @@ def test_a_colleague_with_an_empty_store_opens_the_crash(
 def test_a_second_crash_of_the_release_moves_its_core_only(
     registry: Registry, bundle: Path, second: Path, lab: Lab, fresh_lab: Lab
 ) -> None:
-    team = f"{registry.host}/second/{bundle.parent.name}"
-    lab.done("push", bundle, f"{team}:1")
-    assert {fate for kind, fate in _layers(lab.done("push", second, f"{team}:2").output) if kind != "core"} == {"there"}
-    fresh_lab.done("pull", f"{team}:1")
-    pulled = _layers(fresh_lab.done("pull", f"{team}:2").output)
-    assert [kind for kind, fate in pulled if fate == "fetched"] == ["core"]
+    """By the bytes on the network, both ways and whatever they are."""
+    team = f"second/{bundle.parent.name}"
+    with BadNetwork(registry.port, []) as network:
+        host = f"127.0.0.1:{network.port}"
+        lab.done("push", bundle, f"{host}/{team}:1")
+        everything, network.passed = network.passed, 0
+        pushed = lab.done("push", second, f"{host}/{team}:2").output
+        assert {fate for kind, fate in _layers(pushed) if kind != "core"} == {"there"}
+        core = registry.blob(_manifest(registry, f"{team}", "2")["layers"][-1]["digest"]).stat().st_size
+        assert core < network.passed < core + REQUESTS < everything
+
+        fresh_lab.gdb(f"{host}/{team}:1", "bubblewrap", "bt")
+        assert network.connections >= 3, "several blobs at once"
+        network.passed = 0
+        assert "qsort" in fresh_lab.gdb(f"{host}/{team}:2", "bubblewrap", "bt").output
+        assert core < network.passed < core + REQUESTS
+        network.passed = 0
+        fresh_lab.gdb(f"{host}/{team}:2", "bubblewrap", "bt")
+        assert network.passed == 0
+
+
+REQUESTS = 40_000  # bytes of requests and answers beside the blobs, at most: manifests, configuration, headers
+
+
+def _manifest(registry: Registry, repository: str, tag: str) -> Any:
+    """A manifest as the registry has it."""
+    link = f"data/docker/registry/v2/repositories/{repository}/_manifests/tags/{tag}/current/link"
+    return json.loads(registry.blob((registry.folder / link).read_text()).read_text())
 
 
 def test_another_repository_mounts_what_the_registry_has(registry: Registry, bundle: Path, fresh_lab: Lab) -> None:
@@ -92,11 +115,14 @@ def test_docker_pulls_and_runs_what_was_pushed(registry: Registry, bundle: Path,
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
-def test_skopeo_agrees_with_every_digest(
-    registry: Registry, bundle: Path, lab: Lab, tmp_path: Path, compression: str
+def test_skopeo_and_pull_agree_with_every_digest(
+    registry: Registry, bundle: Path, lab: Lab, fresh_lab: Lab, tmp_path: Path, compression: str
 ) -> None:
     name = f"{registry.host}/{compression}/{bundle.parent.name}:1"
     lab.done("push", bundle, name, "--compression", compression)
+    fresh_lab.done("pull", name)
+    (pulled,) = fresh_lab.done("images", "--json").json["images"]
+    assert pulled["image_id"] == lab.build(bundle)["image_id"]
     subprocess.run(
         ["skopeo", "copy", "--src-tls-verify=false", f"docker://{name}", f"oci:{tmp_path}/layout:1"],
         check=True,

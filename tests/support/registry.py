@@ -177,7 +177,8 @@ def _quiet(command: Sequence[str]) -> None:
 class BadNetwork:
     """Forwards connections to ``target``, and cuts all of them each time ``budgets`` more bytes have passed.
 
-    ``edit`` may change what a client sends: pieces of which each request begins a new one; ``passed`` counts all bytes.
+    ``edit`` may change what a client sends: pieces of which each request begins a new one; ``passed`` counts all bytes,
+    ``connections`` all that were opened.
     """
 
     def __init__(
@@ -192,6 +193,7 @@ class BadNetwork:
         self.port: int = self._server.getsockname()[1]
         self.cuts = 0
         self.passed = 0
+        self.connections = 0
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
@@ -212,6 +214,7 @@ class BadNetwork:
                 near, _ = self._server.accept()
             except OSError:
                 return
+            self.connections += 1
             self._start(self._connect, near)
 
     def _start(self, target: Callable[[socket.socket], None], near: socket.socket) -> None:
