@@ -7,9 +7,15 @@ import click
 from corebox.actions.build import BuildOptions, Built, build, rebuild
 from corebox.actions.labels import PRIVATE
 from corebox.cli import options, output
-from corebox.image import default_template
+from corebox.image import default_template, shipped_template
 from corebox.store import Store
 from corebox.symbols import SymbolOptions
+
+
+def _print_template(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(shipped_template().read_text(encoding="utf-8"), nl=False)
+        context.exit()
 
 
 @click.command("build")
@@ -21,7 +27,7 @@ from corebox.symbols import SymbolOptions
     type=click.Choice(["native", "docker"]),
     default="native",
     show_default=True,
-    help="native runs nothing and is reproducible; docker sends the same context to the engine.",
+    help="native runs nothing and is reproducible; docker is for templates with RUN.",
 )
 @click.option(
     "--load/--no-load",
@@ -33,13 +39,21 @@ from corebox.symbols import SymbolOptions
     "--context",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Leave a folder that docker build takes.",
+    help="Leave a folder that docker build and buildah take.",
 )
 @click.option(
     "--template",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
-    help="Your own Dockerfile.template.",
+    help="Your own Dockerfile.template; else that in ~/.config/corebox, else the one that corebox ships.",
+)
+@click.option(
+    "--print-template",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_template,
+    help="Print the template that corebox ships, to begin your own with.",
 )
 @click.option(
     "--disclose",

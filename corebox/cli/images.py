@@ -16,7 +16,7 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "k": 10**3
 @click.option("--tree", is_flag=True, help="Show the layers, and which images share them.")
 @options.as_json
 def images(tree: bool, as_json: bool) -> int:
-    """List the images in the store."""
+    """List the images in the store, which is COREBOX_HOME, else ~/.local/share/corebox."""
     found = Store.default().images()
     if as_json:
         output.say_json({"version": 1, "images": [_document(image) for image in found]})
@@ -54,7 +54,10 @@ def remove(references: tuple[str, ...]) -> int:
 @click.option("--older-than", metavar="TIME", help="Images not used for so long, e.g. 12h, 30d, 8w.")
 @click.option("--limit", metavar="SIZE", help="The least recently used images, until the rest fits, e.g. 20G.")
 def prune(older_than: str | None, limit: str | None) -> int:
-    """Remove what nobody needs: images without a name, layers without an image, and what the options say."""
+    """Remove what nobody needs: images without a name, layers without an image, and what the options say.
+
+    What a running command uses stays.
+    """
     seconds = _number(older_than, "smhdw") if older_than else None
     pruned = Store.default().prune(seconds, _number(limit, "kMGT") if limit else None)
     for image in pruned.images:

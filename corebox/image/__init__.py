@@ -7,7 +7,7 @@ from corebox.image.layers import ADDED, KINDS, OURS
 from corebox.image.native import Assembly, BuiltLayer, Description, assemble, put_native
 from corebox.image.opened import OpenedImage, open_image
 from corebox.image.tar import Entry
-from corebox.image.template import default_template
+from corebox.image.template import default_template, shipped_template
 from corebox.image.toolbox import (
     Toolbox,
     ensure_toolbox,
@@ -42,6 +42,7 @@ __all__ = [
     "new_name",
     "open_image",
     "put_native",
+    "shipped_template",
     "stream_archive",
     "stream_context",
     "write_context",

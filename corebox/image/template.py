@@ -22,10 +22,15 @@ class LayerFile:
     file: str
 
 
+def shipped_template() -> Path:
+    """The template that comes with corebox."""
+    return shipped(_NAME)
+
+
 def default_template() -> Path:
     """The user's own template, ``Dockerfile.template`` in the configuration directory, else the one that is shipped."""
     own = platformdirs.user_config_path("corebox") / _NAME
-    return own if own.is_file() else shipped(_NAME)
+    return own if own.is_file() else shipped_template()
 
 
 def render_template(
@@ -53,7 +58,7 @@ def render_template(
         template = engine.from_string(path.read_text(encoding="utf-8"))
         return template.render(layers=layers, labels=labels, environment=environment, entrypoint=entrypoint)
     except (OSError, UnicodeDecodeError, jinja2.TemplateError) as error:
-        hint = f"compare it with the template that corebox ships: {shipped(_NAME)}"
+        hint = "compare it with the template that corebox ships: corebox build --print-template"
         raise UsageError("bad-template", f"cannot use the template {path}: {error}", hint) from error
 
 

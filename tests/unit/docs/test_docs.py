@@ -93,4 +93,4 @@ def options_of(words: list[str]) -> set[str]:
         group = found or group
         if not found:
             break
-    return {option for param in group.params for option in param.opts} | {"--help", "-h"}
+    return {option for param in group.params for option in (*param.opts, *param.secondary_opts)} | {"--help", "-h"}
