@@ -1,8 +1,8 @@
 """An image as a stream that ``docker load`` and ``podman load`` take, leaving out what the engine has.
 
-The engine wants ``manifest.json``, which names configuration and layers by path; they lie where an OCI layout has
-them, so the complete archive is one too (moby image/tarexport, observed with Docker 20.10 and Podman 4.3). A layer
-whose chain the engine has may be named and absent; that is no contract, so a caller sends all if the engine refuses.
+The engine wants ``manifest.json``, which names configuration and layers by path (moby image/tarexport, observed with
+Docker 20.10 and Podman 4.3). No OCI index: Podman would take the names from that, and give them another form. A layer
+whose chain Docker has may be named and absent; that is no contract, so a caller sends all if the engine refuses.
 """
 
 import json
@@ -11,8 +11,6 @@ from collections.abc import Collection, Iterator
 
 from corebox.image.tar import header_of
 from corebox.store import Store, StoredImage
-from corebox.store.index import LAYOUT
-from corebox.store.values import MANIFEST_TYPE
 
 _CHUNK = 1 << 20
 
@@ -20,16 +18,11 @@ _CHUNK = 1 << 20
 def stream_archive(store: Store, image: StoredImage, leave_out: Collection[str] = ()) -> Iterator[bytes]:
     """Yield the archive in pieces, without the layers whose digests are in ``leave_out``."""
     layers = [layer.digest for layer in image.layers]
-    for digest in dict.fromkeys([*layers, image.image_id, image.manifest_digest]):
+    for digest in dict.fromkeys([*layers, image.image_id]):
         if digest not in leave_out:
             yield from stream_blob(store, digest, _member(digest))
     docker = {"Config": _member(image.image_id), "RepoTags": list(image.tags), "Layers": list(map(_member, layers))}
     yield small("manifest.json", json.dumps([docker]).encode("ascii"))
-    if set(layers).isdisjoint(leave_out):
-        size = store.blob_path(image.manifest_digest).stat().st_size
-        described = {"mediaType": MANIFEST_TYPE, "digest": image.manifest_digest, "size": size}
-        yield small("index.json", json.dumps({"schemaVersion": 2, "manifests": [described]}).encode("ascii"))
-        yield small("oci-layout", LAYOUT)
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 

@@ -126,26 +126,39 @@ def labels_of(lab: Lab, bundle: Path, *options: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def podman() -> Iterator[tuple[str, ...]]:
+def podman_command() -> Iterator[tuple[str, ...]]:
     """Podman's command."""
     with podman_storage() as command:
         yield command
 
 
-def test_podman_pulls_and_runs_it(podman: tuple[str, ...], layout: str, image: Any) -> None:
-    assert "sha256:" + run(*podman, "pull", "-q", layout).strip() == image["image_id"]
+def test_podman_pulls_and_runs_it(podman_command: tuple[str, ...], layout: str, image: Any) -> None:
+    assert "sha256:" + run(*podman_command, "pull", "-q", layout).strip() == image["image_id"]
     safe = ("--network=none", "--read-only", "--cap-drop=all", "--user=4321", *LIMITS)
-    shown = run(*podman, "run", "--rm", *safe, image["image_id"], *BACKTRACE)
+    shown = run(*podman_command, "run", "--rm", *safe, image["image_id"], *BACKTRACE)
     assert "compare (left=" in shown
 
 
 def test_podman_runs_it_as_an_unprivileged_user_from_a_terminal(
-    podman: tuple[str, ...], layout: str, image: Any
+    podman_command: tuple[str, ...], layout: str, image: Any
 ) -> None:
-    run(*podman, "pull", "-q", layout)
+    run(*podman_command, "pull", "-q", layout)
     safe = ("--rm", "--network=none", "--read-only", *LIMITS)
-    shown = type_at_prompt([*podman, "run", "-it", *safe, image["image_id"]], *INSIDE)
+    shown = type_at_prompt([*podman_command, "run", "-it", *safe, image["image_id"]], *INSIDE)
     check_session(shown)
+
+
+def test_podman_is_loaded_where_there_is_no_docker(
+    podman: str, fresh_lab: Lab, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second time it has the layers, and the image gets one more name."""
+    monkeypatch.setenv("CONTAINER_HOST", podman)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
+    for tag in ("loaded:1", "another/loaded:2"):
+        built = fresh_lab.done("build", bundle, "-t", tag, "--json").json
+        assert built["loaded"] == "podman"
+        asked = run("podman", "--url", podman, "inspect", "--type=image", "--format={{.Id}}", tag)
+        assert f"sha256:{asked.strip()}" == built["image_id"]
 
 
 @pytest.mark.usefixtures("docker")
