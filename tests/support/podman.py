@@ -16,9 +16,10 @@ LIMITS = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
 def podman_storage() -> Iterator[tuple[str, ...]]:
     """The command, for the length of the block."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ("podman", "--storage-driver=vfs", f"--root={folder}/root", f"--runroot={folder}/run")
-        yield command
-        subprocess.run([*command, "rmi", "--all", "--force"], check=True, capture_output=True)
+        try:
+            yield ("podman", "--storage-driver=overlay", f"--root={folder}/root", f"--runroot={folder}/run")
+        finally:
+            subprocess.run(["umount", f"{folder}/root/overlay"], check=False)  # which Podman mounts on itself
 
 
 @contextmanager
