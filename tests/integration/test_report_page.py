@@ -79,11 +79,10 @@ def corner(png: Path) -> tuple[int, ...]:
 
 def test_it_prints_what_is_folded_too(page: Path, tmp_path: Path) -> None:
     chromium(f"--print-to-pdf={tmp_path}/page.pdf", page.as_uri())
-    text = subprocess.run(
-        ["pdftotext", "-layout", tmp_path / "page.pdf", "-"], check=True, capture_output=True, text=True
-    )
-    assert "std::thread::join" in text.stdout  # of the other thread, whose stack is folded on the screen
-    assert "To the stack" not in text.stdout
+    text = subprocess.check_output(["pdftotext", "-layout", tmp_path / "page.pdf", "-"], text=True)
+    # Of the other thread, whose stack is folded on the screen; how far it has come by then is chance.
+    assert re.search(r"(?m)^\s+[0-9]+\s+main\b", text)
+    assert "To the stack" not in text
 
 
 @pytest.mark.parametrize("width", [500, 1280])
