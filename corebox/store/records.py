@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from corebox.store.files import write_atomically
@@ -22,6 +23,14 @@ def remember(directory: Path, kind: str, key: str, value: Json, scratch: Path) -
 def recall(directory: Path, kind: str, key: str) -> Json | None:
     """The note, or None if there is none that can be read."""
     return _read(_path_of(directory, kind, key))
+
+
+def keep_only(directory: Path, kind: str, keys: Iterable[str]) -> None:
+    """Remove the notes of a kind whose keys are not among ``keys``."""
+    kept = {_path_of(directory, kind, key) for key in keys}
+    for path in (directory / kind).glob("*.json"):
+        if path not in kept:
+            path.unlink(missing_ok=True)
 
 
 def all_notes(directory: Path, kind: str) -> list[Json]:

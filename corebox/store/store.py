@@ -21,6 +21,8 @@ from corebox.store.roots import Roots
 from corebox.store.values import CONFIG_TYPE, MANIFEST_TYPE, Descriptor, Json, Layer, Pruned, StoredImage, is_digest
 
 _KEPT = 7 * 86400.0  # seconds that a cached file is kept after its last use
+#: Notes under the identity of a bundle, which go with its last image; each image has the identity as this label.
+_OF_CRASHES, _IDENTITY = "history", "io.corebox.bundle"
 
 
 class Store:
@@ -236,7 +238,7 @@ class Store:
         """Remove nameless images, those not used for ``older_than`` seconds, and the least recently used for the limit.
 
         ``size_limit`` is in bytes of all layers. Waits for builds of other processes to end. Blobs that no image
-        refers to and roots that no process uses go too.
+        refers to, roots that no process uses and the histories of crashes without an image go too.
         """
         with explained(self.home), locked(self._blobs_lock):
             self._drop_damaged()
@@ -276,11 +278,12 @@ class Store:
         return gone
 
     def _sweep(self) -> int:
-        """Remove the blobs and roots that no image needs; return the bytes freed."""
+        """Remove the blobs, roots and notes that no image needs; return the bytes freed of the former."""
         images = self.images()
         needed = {image.manifest_digest[7:] for image in images} | {image.image_id[7:] for image in images}
         needed |= {layer.digest[7:] for image in images for layer in image.layers}
         needed |= {digest[7:] for digest in self._pinned()}
+        records.keep_only(self._records, _OF_CRASHES, (image.labels.get(_IDENTITY, "") for image in images))
         freed = 0
         for blob in self._blobs.iterdir():
             if blob.name not in needed:

@@ -117,4 +117,4 @@ def test_in_each_engine(engine: str, bundle: Path, lab: Lab) -> None:
     modules = lab.gdb(bundle, engine, "corebox modules").output
     assert [line.split()[0] for line in modules.splitlines() if "libstdc++" in line] == ["verified"]
     assert "not opened" not in modules
-    assert re.search(r"/libstdc\+\+\.so\.6\S* +\(no debug information\)", modules)
+    assert re.search(r"/libstdc\+\+\.so\.6\S* +\(symbols: (none|minimal)\)", modules)

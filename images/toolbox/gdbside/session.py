@@ -5,7 +5,6 @@ gdb's own Python API only; the facts come from the core, and from the image's ma
 
 import json
 import pathlib
-import re
 import sys
 
 import gdb
@@ -58,17 +57,6 @@ def banner(facts):
     return lines
 
 
-def libraries():
-    """Whether there is debug information for each library, by the name it was opened by.
-
-    gdb tells that in words alone, "Yes" or "Yes (*)" before the name.
-    """
-    listed = gdb.execute("info sharedlibrary", to_string=True)
-    return {
-        name: not lacking for lacking, name in re.findall(r"^0x\w+ +0x\w+ +Yes +(\(\*\))? +(.+)$", listed, re.MULTILINE)
-    }
-
-
 def in_crashed_thread(tell):
     """The lines of ``tell`` about the innermost frame of the thread that crashed; nothing if no core is open."""
     thread = gdb.selected_thread()
@@ -101,10 +89,15 @@ def where_lines(modules):
     return in_crashed_thread(tell)
 
 
+def symbols_of_modules(facts):
+    """What is known of each module's symbols, in the order of the modules."""
+    # Without corebox, in the image alone, what the gatherer has noted has to do.
+    return json.loads(SYMBOLS.read_bytes())["modules"] if SYMBOLS.exists() else facts["modules"]
+
+
 def symbol_lines(facts):
     """How many modules have symbols, and which lack them in the stack of the thread that crashed."""
-    # Without corebox, in the image alone, what the gatherer has noted has to do.
-    modules = json.loads(SYMBOLS.read_bytes())["modules"] if SYMBOLS.exists() else facts["modules"]
+    modules = symbols_of_modules(facts)
     full = sum(module.get("symbols") == "full" for module in modules)
     lines = [f"{full} of {len(modules)} modules with full symbols"]
     used = set(in_crashed_thread(files_of_stack))
@@ -141,15 +134,16 @@ def why_lines():
 
 
 def module_lines():
-    """Each module with verdict, build ID and what gives its symbols."""
+    """Each module with verdict, build ID, how far its symbols are known, and the debug file that gives them."""
     debug = {each.owner.filename: each.filename for each in gdb.objfiles() if each.owner is not None}
-    own = {each.filename: "its own symbols" for each in gdb.objfiles() if each.owner is None}
-    own.update(
-        (name, "its own debug information" if has else "no debug information") for name, has in libraries().items()
-    )
-    for module in manifest()["modules"]:
+    opened = {each.filename for each in gdb.objfiles()}
+    facts = manifest()
+    for module, given in zip(facts["modules"], symbols_of_modules(facts), strict=False):
         names = [*module["opened_as"], module["path"]]
-        symbols = next((each[name] for each in (debug, own) for name in names if name in each), "not opened")
+        symbols = "symbols: {}".format(given.get("symbols") or "not known")
+        symbols += next((f", in {debug[name]}" for name in names if name in debug), "")
+        if not opened.intersection(names):
+            symbols = "not opened"
         build_id = module["build_id"]["memory"] or "no build ID"
         yield "{:13}  {:40}  {}  ({})".format(module["verdict"], build_id, module["path"], symbols)
 

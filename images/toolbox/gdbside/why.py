@@ -180,13 +180,6 @@ def _rust_location():
         return []
 
 
-def go_panic(fault):
-    """With GOTRACEBACK=crash Go's runtime raises SIGABRT when it has told of a panic or fatal error."""
-    ended = fault.runs("runtime.dieFromSignal", "runtime.fatalpanic", "runtime.throw")
-    sentence = "The Go runtime ended the program: it told on the standard error of which panic or fatal error"
-    return ended and ("go-panic", sentence, [f"{ended} is on the stack"])
-
-
 def aborted(fault):
     """What glibc says before it aborts is kept in __abort_msg (glibc, sysdeps/posix/libc_fatal.c, assert/assert.c)."""
     if fault.signal != 6:
@@ -351,7 +344,7 @@ def filtered(fault):
 
 
 KINDS = (
-    sent, pure_virtual, library_check, exception, rust_panic, go_panic, aborted, stack_overflow, bad_call,
+    sent, pure_virtual, library_check, exception, rust_panic, aborted, stack_overflow, bad_call,
     null_dereference, non_canonical, no_rights, untold, bus_error, bad_pointer, arithmetic, trap, filtered,
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ from corebox.errors import HostError, InputError
 from corebox.store import Descriptor, Layer, Store, StoredImage
 from corebox.store.images import find_image
 from corebox.store.values import LAYER_KIND, MANIFEST_TYPE
+from tests.support.images import put_random_image
 
 
 @pytest.fixture
@@ -140,6 +141,19 @@ def test_notes_are_kept_by_kind_and_key(store: Store) -> None:
     assert store.recall("layer", "other") is None
     assert store.recall("toolbox", "key/with:anything\n") is None
     assert store.notes("layer") == [{"digest": "x"}]
+
+
+def test_the_history_of_a_crash_goes_with_its_last_image(store: Store) -> None:
+    image = put_random_image(store, 1000)
+    identity = image.labels["io.corebox.bundle"]
+    for kind, key in (("history", identity), ("history", "another crash"), ("toolbox", "host")):
+        store.remember(kind, key, {})
+    store.prune()
+    assert [store.recall("history", key) for key in (identity, "another crash")] == [{}, None]
+    store.remove(image)
+    store.prune()
+    assert store.recall("history", identity) is None
+    assert store.notes("toolbox") == [{}], "notes of other kinds stay"
 
 
 def test_prune_takes_what_no_named_image_needs(store: Store) -> None:
