@@ -107,21 +107,8 @@ def prepare_session(
     inside, executable = _executable(opened, options)
     notices = tuple(_notices(core, executable, options))
     with store.workplace() as work, ExitStack() as lasting:
-        mounts = [
-            Mount(opened.toolbox, TOOLBOX),
-            Mount(_gdbside(work), GDBSIDE),
-            Mount(_readable(core, engine, work) if options.core else core, CORE),
-            Mount(opened.ours / "gdbinit", "/.corebox/gdbinit"),
-            Mount(opened.ours / "manifest.json", "/.corebox/manifest.json"),
-        ]
-        if opened.debug is not None:
-            mounts.append(Mount(opened.debug, "/.corebox/debug"))
-        if options.executable:
-            mounts.append(Mount(_readable(options.executable, engine, work), REPLACED_EXECUTABLE))
-        if options.script:
-            mounts.append(Mount(_readable(options.script, engine, work), SCRIPT + options.script.suffix))
-        if options.gdbinit:
-            mounts.append(Mount(_readable(options.gdbinit, engine, work), USER_GDBINIT))
+        mounts = [*_ours(opened, work), Mount(_readable(core, engine, work) if options.core else core, CORE)]
+        mounts += [Mount(_readable(path, engine, work), target) for path, target in _given(options)]
         crash = CrashFiles(opened.manifest, opened.root, opened.debug, options.executable)
         found = find_symbols(store, crash, options.symbols, progress)
         mounts.append(Mount(_status(found.modules, work), SYMBOL_STATUS))
@@ -146,6 +133,26 @@ def prepare_session(
         line = tuple(command(asked, CORE if options.opens else None))
         told, folders = (*notices, *found.notices), (*sources.folders, *fetched.folders)
         yield Session(engine, sandbox, line, inside, told, found.modules, folders)
+
+
+def _ours(opened: OpenedImage, work: Path) -> Iterator[Mount]:
+    """What gdb needs of ours."""
+    yield Mount(opened.toolbox, TOOLBOX)
+    yield Mount(_gdbside(work), GDBSIDE)
+    yield Mount(opened.ours / "gdbinit", "/.corebox/gdbinit")
+    yield Mount(opened.ours / "manifest.json", "/.corebox/manifest.json")
+    if opened.debug is not None:
+        yield Mount(opened.debug, "/.corebox/debug")
+
+
+def _given(options: ShellOptions) -> Iterator[tuple[Path, str]]:
+    """The user's files, and where gdb finds them."""
+    if options.executable:
+        yield options.executable, REPLACED_EXECUTABLE
+    if options.script:
+        yield options.script, SCRIPT + options.script.suffix
+    if options.gdbinit:
+        yield options.gdbinit, USER_GDBINIT
 
 
 def _gdbside(work: Path) -> Path:

@@ -3,6 +3,7 @@
 pystack reads them natively, out of the interpreter's own tables, so that no debug files of Python are needed.
 """
 
+import faulthandler
 import sys
 
 import corefile
@@ -10,6 +11,7 @@ import gdb
 
 HOME = "/.corebox/toolbox/share/pystack"
 MOST_FRAMES = 512
+LONGEST = 60  # seconds
 
 
 class PythonFrame:
@@ -31,6 +33,8 @@ def is_python():
 def stacks():
     """Thread ID and frames, the innermost first, of each thread that runs Python.
 
+    Ends gdb if pystack hangs, which nothing else could interrupt.
+
     Raises:
         RuntimeError: they cannot be read, and why.
     """
@@ -38,6 +42,7 @@ def stacks():
     if program is None:
         raise RuntimeError("gdb knows no executable")
     sys.path.insert(0, HOME)
+    faulthandler.dump_traceback_later(LONGEST, exit=True, file=2)
     try:
         from pystack.engine import NativeReportingMode, get_process_threads_for_core  # noqa: PLC0415
 
@@ -46,6 +51,7 @@ def stacks():
     except Exception as error:
         raise RuntimeError(" ".join(str(error).split()) or type(error).__name__) from error
     finally:
+        faulthandler.cancel_dump_traceback_later()
         sys.path.remove(HOME)
 
 
@@ -63,7 +69,7 @@ def lines():
     """The stack of the selected thread as Python's own traceback has it, the innermost frame last."""
     selected = gdb.selected_thread()
     if selected is None or not is_python():
-        return ["no Python runs in this core"]
+        return ["no CPython of 3.7 or later runs in this core"]
     try:
         frames = dict(stacks()).get(selected.ptid[1])
     except RuntimeError as error:

@@ -4,7 +4,6 @@ gdb's own Python API only, never the text that its commands print. Everything is
 endless stacks, values and names. Addresses are "0x" strings; what cannot be read is left out or None.
 """
 
-import faulthandler
 import itertools
 import json
 import os
@@ -15,7 +14,6 @@ import pystacks
 import why
 
 BEGIN, PYTHON, END = "\x1ecorebox-answer ", "\x1ecorebox-python ", "\x1e\n"
-LONGEST_PYSTACK = 60  # seconds
 MOST_THREADS, MOST_FRAMES = 1024, 128
 FRAMES_WITH_VALUES, MOST_VALUES, LONGEST_VALUE = 24, 24, 240
 LONGEST_TEXT = 1024
@@ -224,9 +222,7 @@ def answer():
     gdb.execute("set width 0")
     write(BEGIN, collect())
     if pystacks.is_python():
-        faulthandler.dump_traceback_later(LONGEST_PYSTACK, exit=True, file=2)
         write(PYTHON, python_stacks())
-        faulthandler.cancel_dump_traceback_later()
 
 
 if __name__ == "__main__":

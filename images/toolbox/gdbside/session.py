@@ -19,6 +19,7 @@ import why
 
 MANIFEST = pathlib.Path("/.corebox/manifest.json")
 SYMBOLS = pathlib.Path("/.corebox/symbols.json")
+REPLACED_EXECUTABLE = "/.corebox/executable"
 MOST_DOUBTFUL, MOST_FRAMES = 10, 64
 
 
@@ -89,28 +90,37 @@ def where_lines(modules):
     return in_crashed_thread(tell)
 
 
+def names(module):
+    """The paths that gdb may know a module by."""
+    return [*module["opened_as"], module["path"], *([REPLACED_EXECUTABLE] if module["executable"] else [])]
+
+
+def build_id(module):
+    """Its build ID in words: the one in the core if that has one."""
+    return module["build_id"]["memory"] or module["build_id"]["file"] or "none"
+
+
 def symbols_of_modules(facts):
-    """What is known of each module's symbols, in the order of the modules."""
+    """Each module with what is known of its symbols, in a word, and the package that it is of, or None."""
     # Without corebox, in the image alone, what the gatherer has noted has to do.
-    return json.loads(SYMBOLS.read_bytes())["modules"] if SYMBOLS.exists() else facts["modules"]
+    known = json.loads(SYMBOLS.read_bytes())["modules"] if SYMBOLS.exists() else facts["modules"]
+    pairs = zip(facts["modules"], known, strict=True)
+    return [(module, given.get("symbols") or "not known", given.get("package")) for module, given in pairs]
 
 
 def symbol_lines(facts):
     """How many modules have symbols, and which lack them in the stack of the thread that crashed."""
-    modules = symbols_of_modules(facts)
-    full = sum(module.get("symbols") == "full" for module in modules)
-    lines = [f"{full} of {len(modules)} modules with full symbols"]
+    known = symbols_of_modules(facts)
+    lines = [f"{sum(symbols == 'full' for _, symbols, _ in known)} of {len(known)} modules with full symbols"]
     used = set(in_crashed_thread(files_of_stack))
-    for module, given in zip(facts["modules"], modules, strict=False):
-        names = {module["path"], *module["opened_as"]}
-        if given.get("symbols") != "full" and names & used:
-            package = f", package {given['package']}" if given.get("package") else ""
-            build_id = module["build_id"]["memory"] or module["build_id"]["file"] or "none"
-            lines.append(f"  {given.get('symbols') or 'not known'}: {module['path']} (build ID {build_id}{package})")
-    if len(lines) > 1:
-        lines.insert(
-            1, "  lacking where it crashed; give a folder, package or debuginfod server: corebox shell --symbols PLACE"
+    lacking = [each for each in known if each[1] != "full" and used.intersection(names(each[0]))]
+    if lacking:
+        lines.append(
+            "  lacking where it crashed; give a folder, package or debuginfod server: corebox shell --symbols PLACE"
         )
+    for module, symbols, package in lacking:
+        origin = f"build ID {build_id(module)}" + (f", package {package}" if package else "")
+        lines.append(f"  {symbols}: {module['path']} ({origin})")
     return lines
 
 
@@ -135,17 +145,14 @@ def why_lines():
 
 def module_lines():
     """Each module with verdict, build ID, how far its symbols are known, and the debug file that gives them."""
-    debug = {each.owner.filename: each.filename for each in gdb.objfiles() if each.owner is not None}
-    opened = {each.filename for each in gdb.objfiles()}
-    facts = manifest()
-    for module, given in zip(facts["modules"], symbols_of_modules(facts), strict=False):
-        names = [*module["opened_as"], module["path"]]
-        symbols = "symbols: {}".format(given.get("symbols") or "not known")
-        symbols += next((f", in {debug[name]}" for name in names if name in debug), "")
-        if not opened.intersection(names):
-            symbols = "not opened"
-        build_id = module["build_id"]["memory"] or "no build ID"
-        yield "{:13}  {:40}  {}  ({})".format(module["verdict"], build_id, module["path"], symbols)
+    files = {each.filename: None for each in gdb.objfiles()}
+    files.update((each.owner.filename, each.filename) for each in gdb.objfiles() if each.owner is not None)
+    for module, symbols, _ in symbols_of_modules(manifest()):
+        opened = next((name for name in names(module) if name in files), None)
+        what = "not opened" if opened is None else f"symbols: {symbols}"
+        if files.get(opened):
+            what += f", in {files[opened]}"
+        yield "{:13}  {:40}  {}  ({})".format(module["verdict"], build_id(module), module["path"], what)
 
 
 class Corebox(gdb.Command):
