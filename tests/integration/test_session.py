@@ -1,5 +1,6 @@
 """What a session offers: its history, the user's own commands, a Python prompt, and readable containers."""
 
+import hashlib
 import re
 import subprocess
 import sys
@@ -29,7 +30,10 @@ def test_commands_are_known_in_the_next_session_on_the_same_crash(lab: Lab, bund
     type_at(lab, bundle, engine, b"print 4100 + 11")
     shown = type_at(lab, bundle, engine, b"show commands")
     assert re.search(r"^ +\d+  print 4100 \+ 11\r?$", shown, re.MULTILINE)
-    assert oct(next(lab.home.glob("records/history/*")).stat().st_mode)[-3:] == "600"
+    note = next(lab.home.glob("records/history/*"))
+    assert oct(note.stat().st_mode)[-3:] == "600"
+    crashes = {each["labels"]["io.corebox.bundle"] for each in lab.done("images", "--json").json["images"]}
+    assert note.stem in {hashlib.sha256(each.encode()).hexdigest() for each in crashes}, "prune knows whose it is"
 
 
 def test_the_history_brings_no_more_out_than_lines_of_text(lab: Lab, bundle: Path, engine: str) -> None:
