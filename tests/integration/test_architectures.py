@@ -1,6 +1,7 @@
 """Crashes of other processors than the vendor's: real cores, from gather to report, with the x86-64 toolbox."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def bundle(architecture: Architecture, lab: Lab, tmp_path_factory: pytest.TempPa
     root, core = architecture.crash(folder)
     out = folder / "orders.corebox"
     gathered = lab.corebox("gather", core, "--root", root, "-o", out)
-    assert gathered.status == (0 if architecture.native else 1), gathered.errors
+    assert gathered.status == (0 if architecture.from_kernel else 1), gathered.errors
     return out
 
 
@@ -34,7 +35,7 @@ def test_info_and_verify_know_it(architecture: Architecture, bundle: Path, lab: 
     assert (process["threads"], process["executable"]) == (3, PROGRAM)
     verdicts = {module["path"]: module["verdict"] for module in lab.corebox("verify", bundle, "--json").json["modules"]}
     # qemu-user keeps no page of the files in the core that a build ID could be in.
-    expected = "verified" if architecture.native else "cannot-verify"
+    expected = "verified" if architecture.from_kernel else "cannot-verify"
     assert {verdicts[PROGRAM], verdicts["/lib/libc.so.6"]} == {expected}
 
 
@@ -44,6 +45,12 @@ def test_every_stack_is_whole_in_each_engine(bundle: Path, engine: str, lab: Lab
     for name in ("compare (", "qsort_r () from /lib/libc.so.6", "main () at orders.c:37"):
         assert name in crashed, shown
     assert shown.count("in wait_for_orders (") == 2
+
+
+def test_thread_local_variables_are_read_or_said_not_to_be(architecture: Architecture, bundle: Path, lab: Lab) -> None:
+    shown = lab.gdb(bundle, "bubblewrap", "thread apply all -c print worker_number").output
+    expected = ["2", "1", "0"] if architecture.thread_local else []
+    assert re.findall(r"^\$\d+ = (\d+)$", shown, re.MULTILINE) == expected, shown
 
 
 def test_the_report_says_why(architecture: Architecture, bundle: Path, lab: Lab) -> None:

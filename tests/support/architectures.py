@@ -1,6 +1,7 @@
 """Customers' sites of other architectures: a root with a cross compiler's libraries, in which a program crashes.
 
-i386 runs on the processor itself; the others under qemu-user, which writes the core. qemu-user has none for riscv64.
+i386 runs on the processor itself; the others under qemu-user, which writes the core. It writes none for riscv64: that
+root and core were kept by tests/cores/make-riscv64, which boots a kernel.
 """
 
 import shutil
@@ -9,21 +10,39 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.programs import FOLDER
+from tests.support.realcores import CORES
 
 PROGRAM = "/opt/acme/bin/orders"
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """As qemu names it, and as the compiler does; ``loader`` is its dynamic linker; ``native`` runs without qemu."""
+    """A customer's processor.
+
+    Attributes:
+        name: qemu's.
+        compiler: its name in those of the tools; none if root and core are kept.
+        loader: its dynamic linker.
+        native: it runs without qemu.
+        thread_local: gdb reads thread-local variables: it needs code of its own and gcc's word where they are.
+    """
 
     name: str
-    compiler: str
-    loader: str
+    compiler: str = ""
+    loader: str = ""
     native: bool = False
+    thread_local: bool = False
+
+    @property
+    def from_kernel(self) -> bool:
+        """Whether a kernel wrote the core."""
+        return self.native or not self.compiler
 
     def crash(self, folder: Path) -> tuple[Path, Path]:
         """The root and the core of a crash in it."""
+        if not self.compiler:
+            subprocess.run(["tar", "xf", CORES / f"{self.name}.tar.xz"], check=True, cwd=folder)
+            return folder / "root", folder / "core"
         root, program = folder / "root", folder / "root" / PROGRAM.lstrip("/")
         program.parent.mkdir(parents=True)
         compile_program = [f"{self.compiler}-gcc", "-g", "-O1", "-pthread", "-o", str(program), "orders.c"]
@@ -44,7 +63,8 @@ class Architecture:
 
 ARCHITECTURES = (
     Architecture("aarch64", "aarch64-linux-gnu", "/lib/ld-linux-aarch64.so.1"),
-    Architecture("ppc64le", "powerpc64le-linux-gnu", "/lib64/ld64.so.2"),
-    Architecture("s390x", "s390x-linux-gnu", "/lib/ld64.so.1"),
+    Architecture("ppc64le", "powerpc64le-linux-gnu", "/lib64/ld64.so.2", thread_local=True),
+    Architecture("s390x", "s390x-linux-gnu", "/lib/ld64.so.1", thread_local=True),
     Architecture("i386", "i686-linux-gnu", "/lib/ld-linux.so.2", native=True),
+    Architecture("riscv64"),
 )

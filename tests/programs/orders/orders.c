@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 struct order { int number; struct order *next; };
-static __thread int worker_number;
+static __thread volatile int worker_number;
 static pthread_barrier_t started;
 
 static void *wait_for_orders(void *argument)
