@@ -7,7 +7,7 @@ of it as a pipe holds, nobody reads before gdb has ended, and what comes is line
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from corebox.debugger import HISTORY, HISTORY_PIPE
@@ -32,10 +32,9 @@ def lent_history(store: Store, identity: str, work: Path) -> Iterator[list[Mount
     end = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
     try:
         yield [Mount(past, HISTORY), Mount(pipe, HISTORY_PIPE)]
-        typed = _commands(os.read(end, _PIPE).decode(errors="replace").split("\n"))
-        store.remember(_KIND, identity, {"commands": typed})
-    except BlockingIOError:
-        pass  # gdb was killed, or hands out nothing: what was known stays
+        with suppress(BlockingIOError):  # gdb was killed, or hands out nothing: what was known stays
+            typed = _commands(os.read(end, _PIPE).decode(errors="replace").split("\n"))
+            store.remember(_KIND, identity, {"commands": typed})
     finally:
         os.close(end)
 
