@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from corebox.actions.build import image_of
+from corebox.actions.build import image_of, is_foreign
 from corebox.actions.history import lent_history
 from corebox.actions.sources import FROM_SERVERS, Sources, fetch, mount_sources
 from corebox.actions.subject import Subject
@@ -121,7 +121,8 @@ def prepare_session(
 
         def command(arguments: Sequence[str], core: str | None = CORE) -> list[str]:
             code, more_symbols = options.customer_code, bool(found.files)
-            return gdb_command(inside, [*given, *arguments], core, customer_code=code, more_symbols=more_symbols)
+            foreign = is_foreign(opened.manifest)
+            return gdb_command(inside, [*given, *arguments], core, code, more_symbols, foreign)
 
         fetched = Sources()
         if FROM_SERVERS in options.sources:

@@ -40,7 +40,11 @@ def test_info_and_verify_know_it(architecture: Architecture, bundle: Path, lab: 
 
 
 def test_every_stack_is_whole_in_each_engine(bundle: Path, engine: str, lab: Lab) -> None:
-    shown = lab.gdb(bundle, engine, "echo answer:\\n", "thread apply all backtrace").output.partition("answer:\n")[2]
+    done = lab.gdb(bundle, engine, "echo answer:\\n", "thread apply all backtrace")
+    greeting, _, shown = done.output.partition("answer:\n")
+    assert re.search(r"^#0 .* in compare \(", greeting, re.MULTILINE), greeting
+    assert "?? ()" not in greeting
+    assert "libthread_db" not in done.output + done.errors
     crashed = shown.partition("Thread 1 ")[2]
     for name in ("compare (", "qsort_r () from /lib/libc.so.6", "main () at orders.c:37"):
         assert name in crashed, shown

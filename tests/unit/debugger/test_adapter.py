@@ -1,10 +1,13 @@
 """What is changed between a client of the Debug Adapter Protocol and gdb."""
 
+import io
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from corebox.debugger import Adapter, SourceFolder
+from corebox.debugger import Adapter, Client, SourceFolder, adapter, relay
 from corebox.debugger.messages import Message
 from corebox.debugger.sources import local_source
 
@@ -23,34 +26,41 @@ def sources(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("command", ["attach", "launch"])
 def test_whatever_is_to_be_opened_is_the_crash(command: str) -> None:
-    adapter = Adapter("/opt/acme/bin/app", ())
+    made = Adapter("/opt/acme/bin/app", ())
     question = {"seq": 7, "type": "request", "command": command, "arguments": {"program": "/etc/passwd", "pid": 1}}
-    assert adapter.to_gdb(question) == {
+    assert made.to_gdb(question) == {
         "seq": 7,
         "type": "request",
         "command": "attach",
         "arguments": {"program": "/opt/acme/bin/app", "coreFile": "/.corebox/core"},
     }
     answer = {"seq": 9, "type": "response", "request_seq": 7, "command": "attach", "success": True}
-    assert adapter.to_client(answer) == {**answer, "command": command}
+    assert made.to_client(answer) == {**answer, "command": command}
 
 
 def test_all_else_is_handed_on() -> None:
-    adapter = Adapter(None, ())
+    made = Adapter(None, ())
     messages: tuple[Message, ...] = ({"command": "threads", "seq": 1}, {"seq": []}, {"command": {}})
     for message in messages:
-        assert adapter.to_gdb(message) == message
-        assert adapter.to_client(message) == message
+        assert made.to_gdb(message) == message
+        assert made.to_client(message) == message
 
 
 def test_without_an_executable_gdb_finds_it() -> None:
     assert Adapter(None, ()).to_gdb({"command": "attach"})["arguments"] == {"coreFile": "/.corebox/core"}
 
 
+def test_a_gdb_that_does_not_end_with_its_client_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "_GRACE", 0.1)
+    with subprocess.Popen(["sleep", "60"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as gdb:
+        relay(Client(io.BytesIO(), io.BytesIO()), gdb, Adapter(None, ()))
+        assert gdb.wait(10) == -signal.SIGKILL
+
+
 def test_sources_are_named_as_the_client_has_them(sources: Path) -> None:
-    adapter = Adapter(None, (SourceFolder(sources, "/build"),))
+    made = Adapter(None, (SourceFolder(sources, "/build"),))
     source = {"name": "sort.c", "path": "/build/lib/sort.c", "sourceReference": 3}
-    assert adapter.place_sources({"id": 1, "source": source}) == {
+    assert made.place_sources({"id": 1, "source": source}) == {
         "id": 1,
         "source": {"name": "sort.c", "path": str(sources / "lib" / "sort.c")},
     }
@@ -58,8 +68,8 @@ def test_sources_are_named_as_the_client_has_them(sources: Path) -> None:
 
 @pytest.mark.parametrize("source", [None, 1, {}, {"path": 3}, {"path": "/elsewhere/x.c", "sourceReference": 1}])
 def test_what_no_folder_has_stays(sources: Path, source: object) -> None:
-    adapter = Adapter(None, (SourceFolder(sources, "/build"),))
-    assert adapter.place_sources({"location": source}) == {"location": source}
+    made = Adapter(None, (SourceFolder(sources, "/build"),))
+    assert made.place_sources({"location": source}) == {"location": source}
 
 
 def test_without_a_prefix_any_end_of_the_name_will_do(sources: Path) -> None:

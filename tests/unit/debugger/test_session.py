@@ -18,6 +18,12 @@ def test_without_an_executable_gdb_finds_it_itself() -> None:
     assert "-se" not in gdb_command(None)
 
 
+def test_a_core_of_another_processor_is_opened_by_our_python() -> None:
+    command = gdb_command("/opt/app/bin/app", ["-batch"], foreign=True)
+    assert command[-5:] == ["-se", "/opt/app/bin/app", "-ex", "python opened.open_core()", "-batch"]
+    assert "-c" not in command
+
+
 def test_libthread_db_is_looked_for_where_the_customer_has_it() -> None:
     text = gdbinit(["/lib/x86_64-linux-gnu/libthread_db.so.1"], [])
     assert "set libthread-db-search-path /lib/x86_64-linux-gnu\n" in text
