@@ -216,15 +216,13 @@ def _image_key(identity: str, toolbox: Toolbox, options: BuildOptions) -> str:
 def _describe(manifest: Manifest, unpacked: Unpacked, toolbox: Toolbox, options: BuildOptions) -> Description:
     executable = manifest.process.executable
     taken = {file.path for file in manifest.files}
-    named = executable if executable in taken and executable.isprintable() else None
-    foreign = is_foreign(manifest)
     return Description(
         gdbinit=gdbinit(
-            [file.path for file in manifest.files if file.role == "libthread_db" and not foreign],
+            [file.path for file in manifest.files if file.role == "libthread_db" and not is_foreign(manifest)],
             [file.path for file in manifest.files if file.role == "auto-load"],
         ),
         # Engines show this line. An executable whose name is no plain text gdb finds by itself, through NT_FILE.
-        entrypoint=tuple(gdb_command(named, foreign=foreign)),
+        entrypoint=tuple(gdb_command(executable if executable in taken and executable.isprintable() else None)),
         environment=ENVIRONMENT,
         labels=crash_labels(manifest, unpacked, toolbox, options.disclosed),
         template=options.template,

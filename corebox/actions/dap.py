@@ -26,11 +26,7 @@ def serve_streams(session: Session) -> None:
         _serve(session, Client(reading, writing))
 
 
-def serve_port(
-    session: Session,
-    listening: socket.socket,
-    complain: Callable[[CoreboxError], None],
-) -> NoReturn:
+def serve_port(session: Session, listening: socket.socket, complain: Callable[[CoreboxError], None]) -> NoReturn:
     """Debug with one client after the other who connects; ``complain`` is told what went wrong with one."""
     with _ended_by_signals(), listening:
         while True:

@@ -69,14 +69,15 @@ def gdb_command(
         customer_code: load the customer's auto-load scripts and libthread_db.
         more_symbols: look for debug files below ``DEBUG`` too.
         foreign: the core is of another processor than gdb: ``open_core`` in gdbside/opened.py says why that matters.
+            Not for an image's own command: its toolbox may be older.
     """
     loader = [f"{TOOLBOX}/lib/ld.so", "--library-path", f"{TOOLBOX}/lib", f"{TOOLBOX}/bin/gdb"]
     options = ["--data-directory", f"{TOOLBOX}/share/gdb", "-nh", "-nx", "-q", "-ix", GDBINIT]
     options += () if customer_code else _WITHOUT_CUSTOMER_CODE
     options += ["-iex", f"set debug-file-directory {DEBUG}:{_DEBUG_FOLDERS}"] if more_symbols else []
     program = ["-se", executable] if executable and core else []
-    opening = ("-ex", "python opened.open_core()") if foreign else ("-c", core or "")
-    return [*loader, *options, *program, *(opening if core else ()), *arguments]
+    opening = ["-ex", f"python opened.open_core({core!r})"] if foreign else ["-c", str(core)]
+    return [*loader, *options, *program, *(opening if core else []), *arguments]
 
 
 def add_symbols(file: str, bias: int) -> tuple[str, ...]:

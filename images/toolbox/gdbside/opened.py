@@ -1,4 +1,4 @@
-"""Runs inside gdb when a core has been opened: puts the executable where it was, and greets who sees no prompt."""
+"""Runs inside gdb when a core is opened: puts the executable where it was, and greets who sees no prompt."""
 
 import os
 import pathlib
@@ -28,13 +28,13 @@ def prepare(banner):
         gdb.events.corefile_changed.connect(opened)
 
 
-def open_core():
+def open_core(path):
     """Open a core of another processor than gdb's, and hand on what gdb says, but for two things that mislead.
 
     It misses a libthread_db, which can only be of its own processor, and shows the innermost frame before the
     executable is in its place.
     """
-    said = gdb.execute("core-file /.corebox/core", to_string=True)
+    said = gdb.execute("core-file " + path, to_string=True)
     said = re.sub(r"warning: Unable to find libthread_db .*\n", "", said)
     gdb.write(re.sub(r"^#0 .*", "", said, flags=re.MULTILINE | re.DOTALL))
     gdb.execute("frame")
