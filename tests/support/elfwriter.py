@@ -55,14 +55,17 @@ class Format:
             identity
             + struct.pack(self.order + "HHI", kind, self.machine, 1)
             + self.words(0, table if count else 0, sections)
-            + struct.pack(self.order + "I6H", 0, self.header_size, self.entry_size, count, self.section_size, 1, 0)
+            + struct.pack(
+                self.order + "I6H", 0, self.header_size, self.entry_size, count, self.section_size, int(sections > 0), 0
+            )
         )
 
     def entry(self, kind: int, flags: int, offset: int, address: int, file_size: int, memory_size: int) -> bytes:
-        """One program header."""
+        """One program header. gdb takes no notes aligned to more than 8 bytes (elf_parse_notes in bfd/elf.c)."""
+        align = 4 if kind == PT_NOTE else PAGE
         if self.bits == 64:
-            return struct.pack(self.order + "IIQQQQQQ", kind, flags, offset, address, 0, file_size, memory_size, PAGE)
-        return struct.pack(self.order + "8I", kind, offset, address, 0, file_size, memory_size, flags, PAGE)
+            return struct.pack(self.order + "IIQQQQQQ", kind, flags, offset, address, 0, file_size, memory_size, align)
+        return struct.pack(self.order + "8I", kind, offset, address, 0, file_size, memory_size, flags, align)
 
     def note(self, kind: int, data: bytes, owner: bytes = b"CORE\0") -> bytes:
         """One note, padded to 4 bytes."""
@@ -143,9 +146,6 @@ def module(form: Format, build_id: bytes | None, base: int = 0, code: bytes = b"
         form.entry(PT_NOTE, 4, note_at, base + note_at, len(note), len(note)),
     ]
     page = form.header(ET_DYN, 3) + b"".join(table) + note
-    # A header without sections says so: e_shnum 0.
-    count_at = 60 if form.bits == 64 else 48
-    page = page[:count_at] + b"\0\0" + page[count_at + 2 :]
     return page.ljust(PAGE, b"\0") + code.ljust(PAGE, b"\0")
 
 

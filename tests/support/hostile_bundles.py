@@ -333,6 +333,13 @@ CORPUS: dict[str, Make] = {
     **{f"stream: {name}": _of_stream(pieces) for name, pieces in STREAMS.items()},
 }
 
+#: What is wrong with these is where the files would be in an image; as bundles they are right.
+ONLY_IN_IMAGES = {
+    "manifest: a file over the toolbox",
+    "manifest: a file over the gdbinit",
+    "manifest: a link over the toolbox",
+}
+
 #: What is strange but does no harm, and is taken: the names are shown escaped.
 HARMLESS: dict[str, Make] = {
     "untouched": _of_manifest(lambda _: None),

@@ -25,10 +25,27 @@ from corebox.bundle.members import core_member, file_members, plain, symlink_mem
 from corebox.bundle.runscript import run_script
 from corebox.bundle.tarformat import Member, format_member, format_sparse_map, padding
 from corebox.coredump import Extent
+from tests.support.elfwriter import NT_FILE, NT_PRSTATUS, PAGE, CoreWriter, Format, module
 
-CONTENT = {"/opt/app/bin/app": b"executable" * 100, "/usr/lib/libx.so.1.2": b"library"}
-CORE = b"\x7fELF" + bytes(4092) + b"stack" * 1000
+LIBRARY, LIBRARY_ID = 0x7F0000000000, "ab" * 20
+CONTENT = {
+    "/opt/app/bin/app": module(Format(), b"\xcd" * 20),
+    "/usr/lib/libx.so.1.2": module(Format(), bytes.fromhex(LIBRARY_ID)),
+}
 CORE_SIZE = 1 << 20
+
+
+def _core() -> bytes:
+    """A core with a thread, a library's first page and a stack, whose file ends in a hole."""
+    writer, form = CoreWriter(), Format()
+    writer.note(NT_PRSTATUS, form.prstatus(42, 11, [0] * 27))
+    writer.note(NT_FILE, form.mappings([(LIBRARY, LIBRARY + PAGE, 0, b"/usr/lib/libx.so.1.2")]))
+    writer.memory(LIBRARY, CONTENT["/usr/lib/libx.so.1.2"][:PAGE], flags=4)
+    writer.memory(0x7FFE00000000, (b"stack" * 1000).ljust(CORE_SIZE - 2 * PAGE, b"\0"))
+    return writer.to_bytes()
+
+
+CORE = _core().rstrip(b"\0")
 MTIME = 1700000000
 TIME = "2023-11-14T22:13:20Z"
 
@@ -48,8 +65,8 @@ def manifest(**changes: Any) -> Manifest:
         core=StoredCore(True, CORE_SIZE, len(CORE), None),
         modules=(
             ModuleEntry(
-                "/usr/lib/libx.so.1.2", ("/lib/libx.so.1",), 0x7F0000000000, 0x7F0000001000, False,
-                "ab" * 20, "ab" * 20, "verified", 7, None,
+                "/usr/lib/libx.so.1.2", ("/lib/libx.so.1",), LIBRARY, LIBRARY + PAGE, False,
+                LIBRARY_ID, LIBRARY_ID, "verified", len(CONTENT["/usr/lib/libx.so.1.2"]), None,
             ),
         ),
         files=files,
