@@ -55,7 +55,15 @@ class Store:
     def _prepare(self) -> None:
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.home.chmod(0o700)
-        private = (self.oci, self._blobs.parent, self._blobs, self._records, self.home / "roots", self.home / "tmp")
+        private = (
+            self.oci,
+            self._blobs.parent,
+            self._blobs,
+            self._records,
+            self.home / "roots",
+            self._scratch,
+            self._cache,
+        )
         for directory in private:
             directory.mkdir(mode=0o700, exist_ok=True)
         if not (self.oci / "oci-layout").exists():
