@@ -45,3 +45,9 @@ class HostError(CoreboxError):
     """This machine lacks something: no engine, no space, an unreachable registry (exit status 4)."""
 
     exit_status = 4
+
+
+def came_of_interruption(error: BaseException) -> bool:
+    """Whether it was raised on the way out of Ctrl-C, for instance by a thread whose file was closed."""
+    context = error.__context__
+    return isinstance(error, KeyboardInterrupt) or (context is not None and came_of_interruption(context))

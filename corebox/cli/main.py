@@ -10,7 +10,7 @@ import click
 
 import corebox
 from corebox.cli import output
-from corebox.errors import CoreboxError, HostError
+from corebox.errors import CoreboxError, HostError, came_of_interruption
 from corebox.gather.summary import printable
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except CoreboxError as error:
         output.complain(error)
-        return error.exit_status
+        return INTERRUPTED if came_of_interruption(error) else error.exit_status
     except (KeyboardInterrupt, click.Abort):
         output.note("interrupted; nothing half-made was left")
         return INTERRUPTED
