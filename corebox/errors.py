@@ -48,6 +48,9 @@ class HostError(CoreboxError):
 
 
 def came_of_interruption(error: BaseException) -> bool:
-    """Whether it was raised on the way out of Ctrl-C, for instance by a thread whose file was closed."""
+    """Whether it is Ctrl-C, or was raised on the way out of it.
+
+    For instance, shutil.rmtree closes a descriptor a second time if it is interrupted in ``os.close`` (Python 3.11).
+    """
     context = error.__context__
     return isinstance(error, KeyboardInterrupt) or (context is not None and came_of_interruption(context))

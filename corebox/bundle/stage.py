@@ -23,18 +23,27 @@ class Stage:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is not None:
+        try:
+            if kind is None:
+                self.finish()
+        finally:
             for waiting in self._waiting:
                 waiting.cancel()
-        self._thread.shutdown()
-        if kind is None:
-            self.finish()
+            self._end()
 
     def put(self, *arguments: object) -> None:
         """Hand on; waits for an earlier one if too many are on their way, and raises what ``act`` raised."""
         if len(self._waiting) == self._most_waiting:
             self._waiting.popleft().result()
         self._waiting.append(self._thread.submit(self._act, *arguments))
+
+    def _end(self) -> None:
+        """Wait for the thread, Ctrl-C or not: afterwards its files may be closed."""
+        try:
+            self._thread.shutdown()
+        except KeyboardInterrupt:
+            self._thread.shutdown()
+            raise
 
     def finish(self) -> None:
         """Wait until all has been done."""

@@ -1,19 +1,12 @@
-"""The program: its commands, and the one place where an error becomes a message and an exit status."""
+"""The program and its commands."""
 
 import importlib
-import os
-import sys
-import traceback
 from collections.abc import Sequence
 
 import click
 
 import corebox
-from corebox.cli import output
-from corebox.errors import CoreboxError, HostError, came_of_interruption
-from corebox.gather.summary import printable
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+from corebox.cli.failure import explain
 
 _STORY = """Open a customer's core file with exactly the files it was mapped from.
 
@@ -83,37 +76,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status = program.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
         return status if isinstance(status, int) else 0
-    except click.ClickException as error:
-        _show(error)
-        return error.exit_code
-    except CoreboxError as error:
-        output.complain(error)
-        return INTERRUPTED if came_of_interruption(error) else error.exit_status
-    except (KeyboardInterrupt, click.Abort):
-        output.note("interrupted; nothing half-made was left")
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has seen enough. Nothing may be written to it when Python exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        hint = "check permissions, disk and limits; corebox doctor tells more"
-        output.complain(HostError("system-refuses", f"the system refuses: {error}", hint))
-        return HostError.exit_status
-    except Exception as error:  # noqa: BLE001  # the one place that turns a bug of ours into an exit status
-        if os.environ.get("COREBOX_DEBUG"):
-            traceback.print_exc()
-        output.complain(_bug(error))
-        return CoreboxError.exit_status
-
-
-def _show(error: click.ClickException) -> None:
-    """Words of the command line are data too: they may be the names of files that a customer made."""
-    if isinstance(error, click.UsageError) and not isinstance(error, click.MissingParameter):
-        error = click.UsageError(printable(error.format_message()), error.ctx)
-    error.show()
-
-
-def _bug(error: Exception) -> CoreboxError:
-    message = f"a bug in corebox: {type(error).__name__}: {error}"
-    return CoreboxError("bug", message, "please report it with the output of the same command under COREBOX_DEBUG=1")
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the one place for what nobody else caught
+        return explain(error)

@@ -8,7 +8,7 @@ import time
 import traceback
 from typing import Optional, Sequence, TextIO
 
-from corebox.errors import CoreboxError, HostError
+from corebox.errors import CoreboxError, HostError, came_of_interruption
 from corebox.gather import handler
 from corebox.gather.job import Gathered, gather, input_size
 from corebox.gather.options import make_parser
@@ -25,24 +25,29 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
     try:
         return run(options)
-    except CoreboxError as error:
-        return _fail(error.message, error.hint, error.exit_status)
-    except KeyboardInterrupt:
-        _complain("interrupted; nothing was written")
-        return 130
-    except OSError as error:
-        return _fail(
-            "the system refuses: {}".format(error), "check permissions, disk and limits", HostError.exit_status
-        )
-    except Exception as error:  # noqa: BLE001  # the one place that turns a bug of ours into an exit status
-        if os.environ.get("COREBOX_DEBUG"):
-            traceback.print_exc()
-        message = "a bug in corebox: {}: {}".format(type(error).__name__, error)
-        hint = "please report it with the output of the same command under COREBOX_DEBUG=1"
-        return _fail(message, hint, CoreboxError.exit_status)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the one place for what nobody else caught
+        return _explain(error)
     finally:
         for number, action in before.items():
             signal.signal(number, action)
+
+
+def _explain(error: BaseException) -> int:
+    """Say what went wrong, and return the exit status."""
+    if came_of_interruption(error):
+        _complain("interrupted; nothing was written")
+        return 130
+    if isinstance(error, CoreboxError):
+        return _fail(error.message, error.hint, error.exit_status)
+    if isinstance(error, OSError):
+        return _fail(
+            "the system refuses: {}".format(error), "check permissions, disk and limits", HostError.exit_status
+        )
+    if os.environ.get("COREBOX_DEBUG"):
+        traceback.print_exception(type(error), error, error.__traceback__)
+    message = "a bug in corebox: {}: {}".format(type(error).__name__, error)
+    hint = "please report it with the output of the same command under COREBOX_DEBUG=1"
+    return _fail(message, hint, CoreboxError.exit_status)
 
 
 def _interrupt(*_: object) -> None:

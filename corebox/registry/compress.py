@@ -27,7 +27,9 @@ COMPRESSIONS = {
     "gzip": "application/vnd.oci.image.layer.v1.tar+gzip",
     "zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
 }
-_LEVEL = 1
+#: Level 1 finds a match more or less at the beginning of a block, by chance, once in some thousand blocks (isal 1.9.1,
+#: ISA-L 2.32.1, several threads); then the same layer has another digest. Level 2 takes as long and is 1 % smaller.
+_LEVEL = 2
 _BLOCK = 1 << 20
 _GZIP_WINDOW = 31
 

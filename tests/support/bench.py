@@ -53,9 +53,10 @@ class Bench:
         return self.known[name]
 
     def pushed(self) -> str:
-        """The digest of what was pushed, as the registry has it."""
-        tag = "data/docker/registry/v2/repositories/a/sent/_manifests/tags/1/current/link"
-        return (self.registry.folder / tag).read_text()
+        """The manifest that was pushed, as the registry has it: where two differ, it says in which layer."""
+        data = self.registry.folder / "data/docker/registry/v2"
+        digest = (data / "repositories/a/sent/_manifests/tags/1/current/link").read_text().partition(":")[2]
+        return (data / "blobs/sha256" / digest[:2] / digest / "data").read_text()
 
     def forget_pushed(self) -> None:
         """Empty the registry's repository that is pushed to; a blob that no repository names is sent again."""

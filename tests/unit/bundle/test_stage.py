@@ -1,5 +1,7 @@
 """A stage does all in order on its own thread, and its failure is the caller's."""
 
+import os
+import signal
 import threading
 
 import pytest
@@ -56,3 +58,21 @@ def test_what_fails_here_drops_what_waits() -> None:
     with pytest.raises(ValueError, match="mine"):
         use()
     assert done == [0]
+
+
+def test_ctrl_c_while_it_ends_lets_it_end() -> None:
+    """Else the thread would go on with a file that the caller has closed."""
+    done = []
+
+    def act(seconds: float) -> None:
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+        threading.Event().wait(seconds)
+        done.append(seconds)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), Stage(act) as stage:
+            stage.put(0.5)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done == [0.5]

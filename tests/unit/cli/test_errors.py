@@ -1,5 +1,6 @@
 """Every error is documented, means one thing, and is printed in one way."""
 
+import os
 import re
 import subprocess
 import sys
@@ -87,6 +88,21 @@ def test_what_ends_a_command_becomes_a_status(
     monkeypatch.setenv("COREBOX_HOME", str(tmp_path))
     monkeypatch.setattr(Store, "images", _raise(raised))
     assert main(["images"]) == status
+
+
+def test_what_is_raised_on_the_way_out_of_ctrl_c_is_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            os.close(os.open(tmp_path, os.O_RDONLY) + 1000)  # as shutil.rmtree may
+
+    monkeypatch.setenv("COREBOX_HOME", str(tmp_path))
+    monkeypatch.setattr(Store, "images", interrupted)
+    assert main(["images"]) == 130
+    assert capsys.readouterr().err.strip() == "interrupted; nothing half-made was left"
 
 
 def test_a_reader_that_has_seen_enough_hears_no_complaint() -> None:
