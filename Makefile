@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 SECONDS ?= 600
+JOBS ?= $(shell nproc)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # At the vendor's: a sandbox, and the library that bundles are compressed with.
@@ -30,13 +31,14 @@ demo: setup-demo  ## crash a small program, gather, build, and show the backtrac
 test: lint audit unit fuzz-short integration  ## every test; sets up all it needs, Docker Engine included
 
 unit: setup  ## the tests without docker, gdb and network; less than a minute
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest -n $(JOBS) tests/unit
 
 fuzz-short: setup  ## a fixed number of damaged inputs for each reader; half a minute
 	$(BIN)/python -m pytest tests/fuzz
 
 integration: setup  ## real crashes, engines and registries
-	$(SUDO) $(BIN)/python -m pytest tests/integration
+	$(SUDO) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not alone" tests/integration
+	$(SUDO) $(BIN)/python -m pytest -m alone tests/integration
 
 fuzz: setup  ## ten minutes of coverage-guided fuzzing for each target; the long version of fuzz-short
 	mkdir -p build/fuzz

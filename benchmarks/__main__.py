@@ -30,7 +30,7 @@ def main(names: list[str]) -> None:
     compileall.compile_dir("corebox", quiet=1)
     print(f"`python -m benchmarks {' '.join(names)}`, {platform.platform()}, Python {platform.python_version()}\n")
     print(HEADER, flush=True)
-    with tempfile.TemporaryDirectory() as folder, running_engine(Path(folder) / "dockerd.log"):
+    with tempfile.TemporaryDirectory() as folder, running_engine():
         work = Path(folder) / "work"
         work.mkdir()
         for part in parts:

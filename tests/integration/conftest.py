@@ -19,6 +19,7 @@ from tests.support.lab import Lab
 from tests.support.podman import podman_service
 from tests.support.programs import python36
 from tests.support.registry import Registry, running, write_htpasswd
+from tests.support.shared import locked
 from tests.support.site import Crash, Site, gather_with
 
 SUITES = ("bullseye", "trixie")  # glibc 2.31 and 2.41; the machine's own is between them
@@ -39,9 +40,9 @@ def machine() -> None:
 
 
 @pytest.fixture(scope="session")
-def docker(tmp_path_factory: pytest.TempPathFactory, machine: None) -> Iterator[None]:
+def docker(machine: None) -> Iterator[None]:
     """A running Docker Engine."""
-    with running_engine(tmp_path_factory.mktemp("docker") / "dockerd.log"):
+    with running_engine():
         yield
 
 
@@ -106,9 +107,10 @@ def bundle(site: Site, crash: Crash, zipapp: Path, tmp_path_factory: pytest.Temp
 def debug_package(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The libc6-dbg of the site's distribution, as its mirror has it."""
     folder = tmp_path_factory.mktemp("package")
-    site.run("cd /tmp && rm -f libc6-dbg*.deb && apt-get update -q && apt-get download -q libc6-dbg")
-    (package,) = (site.root / "tmp").glob("libc6-dbg*.deb")
-    return Path(shutil.move(package, folder))
+    with locked(site.suite):
+        site.run("cd /tmp && rm -f libc6-dbg*.deb && apt-get update -q && apt-get download -q libc6-dbg")
+        (package,) = (site.root / "tmp").glob("libc6-dbg*.deb")
+        return Path(shutil.move(package, folder))
 
 
 @pytest.fixture(scope="session")
@@ -140,10 +142,18 @@ def stocked(fresh_lab: Lab) -> Lab:
     return fresh_lab
 
 
+@pytest.fixture(scope="session")
+def toolbox_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the toolbox, which takes seconds to make."""
+    lab = Lab(tmp_path_factory.mktemp("toolbox") / "home")
+    lab.done("toolbox", "build")
+    return lab.home
+
+
 @pytest.fixture
-def fresh_lab(tmp_path: Path) -> Lab:
-    """A desk with an empty store."""
-    return Lab(tmp_path / "home")
+def fresh_lab(tmp_path: Path, toolbox_alone: Path) -> Lab:
+    """A desk whose store has the toolbox and nothing else."""
+    return Lab(shutil.copytree(toolbox_alone, tmp_path / "home", symlinks=True))
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from corebox.gather.cli import main
 from tests.support.crashes import Program
 from tests.support.systemd import SERVICE
 
+pytestmark = pytest.mark.alone
+
 PATTERN = Path("/proc/sys/kernel/core_pattern")
 PATIENCE = 60  # seconds
 

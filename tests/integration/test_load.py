@@ -15,6 +15,8 @@ from tests.support.bench import Bench
 from tests.support.crashes import build_program
 from tests.support.lab import Lab, Result
 
+pytestmark = pytest.mark.alone
+
 AT_ONCE, AT_A_TIME = 8, 4
 IMAGES = 1000
 BOUND = 1.0  # seconds of the processor, of a command that lists so many images

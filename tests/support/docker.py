@@ -1,13 +1,22 @@
-"""A Docker Engine for the tests: the one that runs, else one that we start and stop again."""
+"""A Docker Engine for the tests: the one that runs, else one that is started, and stopped by the last who needs it."""
 
+import contextlib
+import fcntl
+import os
+import select
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+
+from tests.support.shared import CACHE, locked
 
 START_TIMEOUT = 60.0
+STOP_TIMEOUT = 30.0
+_LOG = CACHE / "dockerd.log"
+_OURS = CACHE / "dockerd.pid"
 
 
 def answers() -> bool:
@@ -16,27 +25,33 @@ def answers() -> bool:
 
 
 @contextmanager
-def running_engine(log: Path) -> Iterator[None]:
-    """An engine for the length of the block. Its output goes to ``log``, or whoever reads ours would wait for it."""
-    if answers():
+def running_engine() -> Iterator[None]:
+    """An engine for the length of the block."""
+    with locked("engine-users", fcntl.LOCK_SH):
+        with locked("engine"):
+            if not answers():
+                _start()
         yield
-        return
+    with contextlib.suppress(BlockingIOError), locked("engine"), locked("engine-users", fcntl.LOCK_EX | fcntl.LOCK_NB):
+        if _OURS.exists():  # the engine removes it when it ends
+            _stop(int(_OURS.read_text()))
+
+
+def _start() -> None:
+    """Its output goes to a file, or whoever reads ours would wait for it."""
     assert shutil.which("dockerd"), "the tests need a Docker Engine: apt-get install docker.io"
-    with log.open("w") as stream:
-        daemon = subprocess.Popen(
-            ["dockerd", "--bridge=none", "--iptables=false", "--ip6tables=false"],
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=stream,
-            start_new_session=True,
-        )
-    try:
-        deadline = time.monotonic() + START_TIMEOUT
-        while not answers():
-            assert daemon.poll() is None, f"dockerd ended, see {log}: {log.read_text()[-2000:]}"
-            assert time.monotonic() < deadline, f"dockerd does not answer, see {log}"
-            time.sleep(0.2)
-        yield
-    finally:
-        daemon.terminate()
-        daemon.wait(30)
+    daemon = ["dockerd", "--bridge=none", "--iptables=false", "--ip6tables=false", f"--pidfile={_OURS}"]
+    with _LOG.open("w") as log:
+        subprocess.run(["setsid", "--fork", *daemon], stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
+    deadline = time.monotonic() + START_TIMEOUT
+    while not answers():
+        assert time.monotonic() < deadline, f"dockerd does not answer, see {_LOG}: {_LOG.read_text()[-2000:]}"
+        time.sleep(0.2)
+
+
+def _stop(process: int) -> None:
+    handle = os.pidfd_open(process)
+    signal.pidfd_send_signal(handle, signal.SIGTERM)
+    ended, _, _ = select.select([handle], [], [], STOP_TIMEOUT)
+    os.close(handle)
+    assert ended, f"dockerd does not end, see {_LOG}"

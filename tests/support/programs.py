@@ -1,6 +1,5 @@
 """Programs that the tests use, and how to find them."""
 
-import fcntl
 import glob
 import hashlib
 import os
@@ -9,9 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.shared import CACHE, locked
+
 HOST_GDB = "/usr/bin/gdb"  # the distribution's, not the one of the toolbox in our environment
 REPOSITORY = Path(__file__).parents[2]
-CACHE = Path(os.environ.get("COREBOX_TEST_CACHE", Path.home() / ".cache" / "corebox-tests"))
 LOCK = REPOSITORY / "requirements" / "run.txt"
 FOLDER = Path(__file__).parents[1] / "programs"
 #: How the program that dies in many ways is compiled.
@@ -42,9 +42,7 @@ def python_with_packages(version: str) -> str:
     """A Python of this version in a virtual environment with all that corebox depends on, made once and kept."""
     inputs = (REPOSITORY / "pyproject.toml").read_bytes() + LOCK.read_bytes()
     folder = CACHE / f"python{version}-{hashlib.sha256(inputs).hexdigest()[:8]}"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / f"python{version}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(f"python{version}"):
         if not (folder / "done").exists():
             install(folder, REPOSITORY, find_python(version))
             (folder / "done").touch()

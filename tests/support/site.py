@@ -1,11 +1,9 @@
 """A customer's site: a Debian root with another C library than ours, in which real programs crash.
 
-Roots are made once with mmdebstrap and kept in a cache (COREBOX_TEST_CACHE, default ~/.cache/corebox-tests).
+Roots are made once with mmdebstrap and kept.
 """
 
-import fcntl
 import hashlib
-import os
 import shutil
 import subprocess
 import tempfile
@@ -15,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support import programs
+from tests.support.shared import CACHE, locked
 
 PACKAGES = ("g++", "python3", "python3-numpy")
-CACHE = Path(os.environ.get("COREBOX_TEST_CACHE", Path.home() / ".cache" / "corebox-tests"))
 LONGEST_RUN = 3600  # seconds
 UNLIMITED = "ulimit -c unlimited; "
 # $ORIGIN in an rpath needs /proc; the mount is gone with its namespace.
@@ -82,10 +80,11 @@ class Site:
         source = programs.FOLDER / "faults"
         mark = " ".join(words) + hashlib.sha256((source / "faults.cc").read_bytes()).hexdigest()
         built = self.root / "opt" / "faults.built-from"
-        if not built.exists() or built.read_text() != mark:
-            self.put(source, "/usr/src/faults")
-            self.run(" ".join(words))
-            built.write_text(mark)
+        with locked(self.suite):
+            if not built.exists() or built.read_text() != mark:
+                self.put(source, "/usr/src/faults")
+                self.run(" ".join(words))
+                built.write_text(mark)
         return self.crash(f"/opt/faults {name}", "/opt/faults")
 
     def crash_pipeline(self) -> Crash:
@@ -93,10 +92,11 @@ class Site:
         sources = programs.FOLDER / "pipeline"
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources.iterdir()))).hexdigest()
         built = self.root / "opt" / "acme" / "built-from"
-        if not built.exists() or built.read_text() != digest:
-            self.put(sources, "/usr/src/pipeline")
-            self.run("/usr/src/pipeline/build.sh /opt/acme")
-            built.write_text(digest)
+        with locked(self.suite):
+            if not built.exists() or built.read_text() != digest:
+                self.put(sources, "/usr/src/pipeline")
+                self.run("/usr/src/pipeline/build.sh /opt/acme")
+                built.write_text(digest)
         return self.crash("/opt/acme/bin/pipeline", "/opt/acme/bin/pipeline")
 
     def crash_numpy(self) -> Crash:
@@ -106,12 +106,14 @@ class Site:
 
     def gather_inside(self, crash: Crash, zipapp: Path, out: Path, arguments: Sequence[str] = ()) -> int:
         """Gather with the site's own Python and carry the bundle out; return the exit status."""
-        self.put(zipapp, "/tmp/corebox-gather.pyz")
         core = "/" + str(crash.core.relative_to(self.root))
-        words = ["python3", "/tmp/corebox-gather.pyz", core, "-o", "/tmp/out.corebox", *arguments]
-        result = self.run(" ".join(words), check=False)
+        place = Path(tempfile.mkdtemp(dir=self.root / "tmp"))
+        shutil.copy(zipapp, place / "gather.pyz")
+        words = ["python3", "gather.pyz", core, "-o", "out.corebox", *arguments]
+        result = self.run(f"cd /tmp/{place.name}; {' '.join(words)}", check=False)
         assert result.returncode in (0, 1), result.stdout + result.stderr
-        shutil.move(self.root / "tmp" / "out.corebox", out)
+        shutil.move(place / "out.corebox", out)
+        shutil.rmtree(place)
         return result.returncode
 
 
@@ -126,9 +128,7 @@ def gather_with(python: str, zipapp: Path, crash: Crash, site: Site, out: Path) 
 def _cached_root(suite: str) -> Path:
     key = hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:8]
     root = CACHE / f"{suite}-{key}"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / f"{suite}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(suite):
         if not root.exists():
             unfinished = CACHE / f"{suite}-unfinished"
             shutil.rmtree(unfinished, ignore_errors=True)
