@@ -136,10 +136,16 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 
 
 @pytest.fixture
-def stocked(fresh_lab: Lab) -> Lab:
+def stocked(empty_lab: Lab) -> Lab:
     """A desk with an image called ``random:1``."""
-    put_random_image(Store(fresh_lab.home), 1 << 20)
-    return fresh_lab
+    put_random_image(Store(empty_lab.home), 1 << 20)
+    return empty_lab
+
+
+@pytest.fixture
+def empty_lab(tmp_path: Path) -> Lab:
+    """A desk with an empty store."""
+    return Lab(tmp_path / "home")
 
 
 @pytest.fixture(scope="session")

@@ -51,16 +51,16 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("verb", ["gather", "info", "verify"])
-def test_not_a_core(fresh_lab: Lab, tmp_path: Path, verb: str) -> None:
+def test_not_a_core(empty_lab: Lab, tmp_path: Path, verb: str) -> None:
     text = tmp_path / "app.log"
     text.write_text("a log file\n")
-    assert_one_message(fresh_lab.corebox(verb, text), 3, "app.log", "not a core")
-    assert content(fresh_lab.home) == []
+    assert_one_message(empty_lab.corebox(verb, text), 3, "app.log", "not a core")
+    assert content(empty_lab.home) == []
 
 
-def test_a_core_of_another_architecture_than_the_executable(fresh_lab: Lab, tmp_path: Path) -> None:
+def test_a_core_of_another_architecture_than_the_executable(empty_lab: Lab, tmp_path: Path) -> None:
     core, out = unpack_core("aarch64", tmp_path), tmp_path / "out.corebox"
-    result = fresh_lab.corebox("gather", core, "-e", "/bin/true", "-o", out)
+    result = empty_lab.corebox("gather", core, "-e", "/bin/true", "-o", out)
     assert_one_message(result, 3, "/bin/true is for x86_64", "aarch64")
     assert not out.exists()
 
@@ -72,10 +72,10 @@ def test_another_core_must_be_of_the_same_architecture(lab: Lab, bundle: Path, t
 
 
 @pytest.mark.parametrize("verb", ["gather", "info", "verify", "build", "shell"])
-def test_a_missing_file(fresh_lab: Lab, tmp_path: Path, verb: str) -> None:
+def test_a_missing_file(empty_lab: Lab, tmp_path: Path, verb: str) -> None:
     missing = tmp_path / "nothing.corebox"
-    assert_one_message(fresh_lab.corebox(verb, missing), 3, "nothing.corebox")
-    assert content(fresh_lab.home) == []
+    assert_one_message(empty_lab.corebox(verb, missing), 3, "nothing.corebox")
+    assert content(empty_lab.home) == []
 
 
 def test_an_unreadable_directory(tmp_path: Path, zipapp: Path) -> None:
@@ -107,9 +107,9 @@ def test_no_engine(lab: Lab, bundle: Path, tmp_path: Path) -> None:
     assert_one_message(lab.corebox("shell", bundle, "--engine", "docker", env=nowhere), 4, "no docker engine answers")
 
 
-def test_no_space_for_the_bundle(fresh_lab: Lab, crash: Crash, site: Site, tmp_path: Path) -> None:
+def test_no_space_for_the_bundle(empty_lab: Lab, crash: Crash, site: Site, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "1m") as disk:
-        result = fresh_lab.corebox("gather", crash.core, "--root", site.root, "-o", disk / "out.corebox")
+        result = empty_lab.corebox("gather", crash.core, "--root", site.root, "-o", disk / "out.corebox")
         assert_one_message(result, 4, "space")
         assert list(disk.iterdir()) == []
 
@@ -147,23 +147,23 @@ def test_an_altered_bundle(fresh_lab: Lab, bundle: Path, tmp_path: Path, verb: s
     assert fresh_lab.done("images").output.startswith("no images")
 
 
-def test_a_member_that_leaves_the_root(fresh_lab: Lab, bundle: Path, tmp_path: Path) -> None:
+def test_a_member_that_leaves_the_root(empty_lab: Lab, bundle: Path, tmp_path: Path) -> None:
     plain, hostile = tmp_path / "plain.tar", tmp_path / "hostile.corebox"
     plain.write_bytes(subprocess.run(["zstd", "-dc", bundle], capture_output=True, check=True).stdout)
     data = plain.read_bytes().replace(b"rootfs/etc/os-release", b"rootfs/../os-release")
     plain.write_bytes(data.replace(b"rootfs/usr/lib/os-release", b"rootfs/../../os-releasex"))
     subprocess.run(["zstd", "-q", plain, "-o", hostile], check=True)
     before = sorted(tmp_path.rglob("*"))
-    result = fresh_lab.corebox("build", hostile, "--no-load")
+    result = empty_lab.corebox("build", hostile, "--no-load")
     assert_one_message(result, 3, "damaged")
-    assert [path for path in sorted(tmp_path.rglob("*")) if fresh_lab.home not in (path, *path.parents)] == before
+    assert [path for path in sorted(tmp_path.rglob("*")) if empty_lab.home not in (path, *path.parents)] == before
 
 
-def test_wrong_usage(fresh_lab: Lab) -> None:
-    assert fresh_lab.corebox("shell").status == 2
-    assert fresh_lab.corebox("build", "--builder", "kaniko", "x").status == 2
-    assert fresh_lab.corebox("gather", "--no-such-option").status == 2
+def test_wrong_usage(empty_lab: Lab) -> None:
+    assert empty_lab.corebox("shell").status == 2
+    assert empty_lab.corebox("build", "--builder", "kaniko", "x").status == 2
+    assert empty_lab.corebox("gather", "--no-such-option").status == 2
 
 
-def test_an_unknown_image(fresh_lab: Lab) -> None:
-    assert_one_message(fresh_lab.corebox("shell", "no-such-image"), 3, "no-such-image", "corebox images")
+def test_an_unknown_image(empty_lab: Lab) -> None:
+    assert_one_message(empty_lab.corebox("shell", "no-such-image"), 3, "no-such-image", "corebox images")

@@ -101,8 +101,8 @@ def test_nothing_is_built_twice(fresh_lab: Lab, bundle: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in blobs} == blobs
 
 
-def test_the_same_image_in_another_store(tmp_path: Path, lab: Lab, bundle: Path) -> None:
-    assert Lab(tmp_path).build(bundle)["image_id"] == lab.build(bundle)["image_id"]
+def test_the_same_image_in_another_store(empty_lab: Lab, lab: Lab, bundle: Path) -> None:
+    assert empty_lab.build(bundle)["image_id"] == lab.build(bundle)["image_id"]
 
 
 def test_gdb_arguments_and_its_status_pass_through(lab: Lab, bundle: Path, engine: str) -> None:
