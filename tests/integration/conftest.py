@@ -4,6 +4,7 @@ import os
 import resource
 import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -140,6 +141,15 @@ def stocked(empty_lab: Lab) -> Lab:
     """A desk with an image called ``random:1``."""
     put_random_image(Store(empty_lab.home), 1 << 20)
     return empty_lab
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that any user can enter and write to, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        yield folder
 
 
 @pytest.fixture

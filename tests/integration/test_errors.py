@@ -78,14 +78,12 @@ def test_a_missing_file(empty_lab: Lab, tmp_path: Path, verb: str) -> None:
     assert content(empty_lab.home) == []
 
 
-def test_an_unreadable_directory(tmp_path: Path, zipapp: Path) -> None:
+def test_an_unreadable_directory(open_folder: Path, zipapp: Path) -> None:
     """Root may read everything, so this is an ordinary user."""
-    secret = tmp_path / "secret"
+    secret = open_folder / "secret"
     secret.mkdir(mode=0o700)
-    shutil.copy(unpack_core("dynamic", tmp_path), secret / "core")
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    program = tmp_path / "gather.pyz"
+    shutil.copy(unpack_core("dynamic", open_folder), secret / "core")
+    program = open_folder / "gather.pyz"
     shutil.copy(zipapp, program)
     finished = subprocess.run(
         ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", program, secret / "core"],

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -60,15 +59,6 @@ def test_around_other_circumstances(
 ) -> None:
     lab = Lab(tmp_path / "another" / "folder", (*around, sys.executable, "-m", "corebox"))
     assert build_elsewhere(lab, toolbox, bundle) == image_id
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that another user can enter, which pytest's own are not."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        os.chown(folder, 1000, 1000)
-        yield folder
 
 
 def test_by_another_user(open_folder: Path, toolbox: Path, bundle: Path, image_id: str) -> None:

@@ -48,7 +48,7 @@ def stacks():
 
         found = get_process_threads_for_core(corefile.PATH, program, native_mode=NativeReportingMode.OFF)
         return [(thread.tid, _frames(thread)) for thread in found]
-    except Exception as error:
+    except Exception as error:  # whatever pystack makes of a damaged core: the caller wants words
         raise RuntimeError(" ".join(str(error).split()) or type(error).__name__) from error
     finally:
         faulthandler.cancel_dump_traceback_later()
