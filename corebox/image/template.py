@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import platformdirs
 
 from corebox.errors import UsageError
@@ -45,6 +44,8 @@ def render_template(
     Raises:
         UsageError: ``bad-template``.
     """
+    import jinja2  # noqa: PLC0415  # slow to import, and who opens an image does not need it
+
     engine = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - a Dockerfile is no HTML; the filters below quote what is not ours

@@ -1,6 +1,5 @@
 """Finds gdb, its Python, its libraries and its data on this machine, and lays them out as the toolbox."""
 
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -97,6 +96,8 @@ def find_debugger() -> Debugger:
     Raises:
         HostError: ``no-gdb`` or ``no-libpython``.
     """
+    from importlib.metadata import version  # noqa: PLC0415  # slow to import, for what is made once
+
     spec = importlib.util.find_spec("gdb_for_pwndbg")
     package = importlib.util.find_spec("gdb")
     pystack = importlib.util.find_spec("pystack")
@@ -106,7 +107,7 @@ def find_debugger() -> Debugger:
     vendored = Path(spec.origin).parent / "_vendor"
     return Debugger(
         gdb=vendored / "bin/gdb",
-        gdb_version=importlib.metadata.version("gdb-for-pwndbg"),
+        gdb_version=version("gdb-for-pwndbg"),
         package=Path(package.origin).parent,
         data=vendored / "share/gdb",
         libpython=_find_libpython(),
@@ -116,7 +117,7 @@ def find_debugger() -> Debugger:
         interpreter=(sys.executable, "-s", "-S", "-B"),
         from_pypi=True,
         packages={**_find_printers(), "share/pystack/pystack": Path(pystack.origin).parent},
-        pystack=importlib.metadata.version("pystack"),
+        pystack=version("pystack"),
     )
 
 
