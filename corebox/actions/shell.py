@@ -16,7 +16,7 @@ from corebox.actions.sources import FROM_SERVERS, Sources, fetch, mount_sources
 from corebox.actions.subject import Subject
 from corebox.actions.symbols import find_symbols
 from corebox.bundle.prove import compare_build_ids
-from corebox.coredump import open_core, read_elf
+from corebox.coredump import NONE, open_core, read_elf
 from corebox.debugger import (
     ASK_SOURCES,
     CORE,
@@ -105,7 +105,7 @@ def prepare_session(
     if core is None:
         raise InputError("no-core", "the bundle was made without its core", "give the core: corebox shell -c CORE ...")
     inside, executable = _executable(opened, options)
-    notices = tuple(_notices(core, executable, options))
+    notices = tuple(_notices(opened, core, executable, options))
     with store.workplace() as work, ExitStack() as lasting:
         mounts = [*_ours(opened, work), Mount(_readable(core, engine, work) if options.core else core, CORE)]
         mounts += [Mount(_readable(path, engine, work), target) for path, target in _given(options)]
@@ -185,29 +185,39 @@ def _executable(opened: OpenedImage, options: ShellOptions) -> tuple[str | None,
     return (path, file) if file is not None and file.is_file() else (None, None)
 
 
-def _notices(core: Path, executable: Path | None, options: ShellOptions) -> Iterator[str]:
+def _notices(opened: OpenedImage, core: Path, executable: Path | None, options: ShellOptions) -> Iterator[str]:
     """What is not as it should be, in plain words, each with what to do about it."""
     if executable is None:
         yield "the bundle has no executable; give it: corebox shell -e EXECUTABLE ..."
         return
-    facts = read_elf(str(executable))
-    with open_core(str(core)) as opened:
-        if options.executable or options.core:
-            check_executable(opened, str(executable))
-        in_memory = next((module.build_id for module in opened.modules if module.is_executable), None)
-    verdict, detail = compare_build_ids(in_memory, facts.build_id)
+    known = next((module for module in opened.manifest.modules if module.executable), None)
+    if options.executable or options.core or known is None or known.symbols is None:
+        in_memory, in_file, symbols = _looked_at(core, executable, options)
+    else:  # reading it again would take a sixth of a second
+        in_memory, in_file, symbols = known.memory, known.file, known.symbols
+    verdict, detail = compare_build_ids(in_memory, in_file)
     if verdict == "mismatch":
-        builds = f"build ID {in_memory} in the core, {facts.build_id} in the file"
+        builds = f"build ID {in_memory} in the core, {in_file} in the file"
         what = f"{executable.name} is not the executable that crashed ({detail}): {builds}"
         if options.executable and not options.symbols.force:
             hint = "give the one that crashed, or use this one all the same: --force"
             raise InputError("wrong-executable", what, hint)
         yield f"{what}; its frames will be wrong"
-    if facts.stripped:
+    if symbols == NONE:
         yield (
             f"{executable.name} is stripped: its frames have no names or lines; "
-            f"give the unstripped file of build ID {facts.build_id}: corebox shell -e UNSTRIPPED ..."
+            f"give the unstripped file of build ID {in_file}: corebox shell -e UNSTRIPPED ..."
         )
+
+
+def _looked_at(core: Path, executable: Path, options: ShellOptions) -> tuple[str | None, str | None, str]:
+    """Build ID in the core and in the file, and how far its symbols are known: as the manifest has them."""
+    facts = read_elf(str(executable))
+    with open_core(str(core)) as opened:
+        if options.executable or options.core:
+            check_executable(opened, str(executable))
+        in_memory = next((module.build_id for module in opened.modules if module.is_executable), None)
+    return in_memory, facts.build_id, facts.symbols
 
 
 def _readable(path: Path, engine: Engine, work: Path) -> Path:
