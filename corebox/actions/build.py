@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import platform
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -13,26 +12,16 @@ import corebox
 from corebox.actions.labels import crash_labels
 from corebox.actions.load import load
 from corebox.actions.source import needs_identity, plain_bundle
-from corebox.actions.subject import BareCore, BundleFile, Subject
 from corebox.actions.symbols import find_symbols
 from corebox.bundle import BundleReader, Manifest, Unpacked, read_manifest
-from corebox.debugger import ENVIRONMENT, gdb_command, gdbinit
+from corebox.debugger import ENVIRONMENT, gdb_command, gdbinit, is_foreign
 from corebox.engine import connect
-from corebox.errors import InputError
-from corebox.image import (
-    ADDED,
-    OURS,
-    Description,
-    Entry,
-    Toolbox,
-    assemble,
-    default_template,
-    ensure_toolbox,
-    lend_toolbox,
-    put_native,
-    stream_context,
-    write_context,
-)
+from corebox.image.context import stream_context, write_context
+from corebox.image.layers import ADDED, OURS
+from corebox.image.native import Description, assemble, put_native
+from corebox.image.tar import Entry
+from corebox.image.template import default_template
+from corebox.image.toolbox import Toolbox, ensure_toolbox, lend_toolbox
 from corebox.store import Layer, Store, StoredImage
 from corebox.symbols import CrashFiles, DebugFile, SymbolOptions
 
@@ -124,20 +113,6 @@ def _debug_entry(file: DebugFile) -> Entry:
         return Entry(f"{OURS}/debug/{file.target}", 0o644, 0, stream.tell(), None, file.path, digest.hexdigest())
 
 
-def image_of(store: Store, subject: Subject, progress: Progress = lambda _: None) -> StoredImage:
-    """The image of ``subject``, built if it is a bundle that has not been built yet.
-
-    Raises:
-        InputError: ``bare-core``, and those of ``build``.
-    """
-    if isinstance(subject, BareCore):
-        hint = f"where it crashed, run: corebox gather {subject.path} -o crash.corebox"
-        raise InputError("bare-core", f"{subject.path} is a core without the files it was mapped from", hint)
-    if isinstance(subject, BundleFile):
-        return store.find(build(store, subject.path, BuildOptions(identity=subject.identity), progress).image_id)
-    return subject.image
-
-
 def rebuild(store: Store, bundle: Path, options: BuildOptions, progress: Progress = lambda _: None) -> Built:
     """Build the image from nothing but the bundle and the toolbox, in a store that is thrown away.
 
@@ -218,7 +193,11 @@ def _describe(manifest: Manifest, unpacked: Unpacked, toolbox: Toolbox, options:
     taken = {file.path for file in manifest.files}
     return Description(
         gdbinit=gdbinit(
-            [file.path for file in manifest.files if file.role == "libthread_db" and not is_foreign(manifest)],
+            [
+                file.path
+                for file in manifest.files
+                if file.role == "libthread_db" and not is_foreign(manifest.site.machine)
+            ],
             [file.path for file in manifest.files if file.role == "auto-load"],
         ),
         # Engines show this line. An executable whose name is no plain text gdb finds by itself, through NT_FILE.
@@ -227,11 +206,6 @@ def _describe(manifest: Manifest, unpacked: Unpacked, toolbox: Toolbox, options:
         labels=crash_labels(manifest, unpacked, toolbox, options.disclosed),
         template=options.template,
     )
-
-
-def is_foreign(manifest: Manifest) -> bool:
-    """Whether the crash is of another processor than gdb, which runs on this machine's."""
-    return manifest.site.machine != platform.machine()
 
 
 def default_tag(manifest: Manifest, identity: str) -> str:

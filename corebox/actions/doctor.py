@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from corebox.engine import connect, find_bubblewrap
 from corebox.errors import CoreboxError
-from corebox.image import ensure_toolbox
+from corebox.image.toolbox import ensure_toolbox
 from corebox.store import Store
 
 ENOUGH_SPACE = 2 << 30  # bytes: a toolbox, some libraries and a middling core

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from corebox.actions.build import image_of
-from corebox.actions.subject import Subject
+from corebox.actions.subject import Subject, image_of
 from corebox.bundle import WrittenBundle
-from corebox.image import export_bundle, export_core, open_image
+from corebox.image.export import export_bundle, export_core
+from corebox.image.opened import open_image
 from corebox.store import Store
 
 

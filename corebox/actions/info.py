@@ -9,7 +9,7 @@ from corebox.actions.subject import BareCore, BundleFile, Subject
 from corebox.bundle import Manifest, read_manifest
 from corebox.coredump import open_core
 from corebox.gather.collect import Wishes, collect
-from corebox.image import open_image
+from corebox.image.opened import open_image
 from corebox.report import judge_memory
 from corebox.store import Store
 from corebox.symbols import CrashFiles, ModuleSymbols, module_symbols

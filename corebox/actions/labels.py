@@ -3,7 +3,7 @@
 import corebox
 from corebox.actions.signature import crash_signature
 from corebox.bundle import Manifest, Unpacked
-from corebox.image import Toolbox
+from corebox.image.toolbox import Toolbox
 
 #: What is told only to those who ask for it.
 PRIVATE = ("arguments", "hostname")

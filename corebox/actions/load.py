@@ -4,7 +4,7 @@ from collections.abc import Set
 
 from corebox.engine import find_daemon
 from corebox.errors import HostError
-from corebox.image import stream_archive
+from corebox.image.archive import stream_archive
 from corebox.store import Store, StoredImage
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from corebox.actions.build import image_of
-from corebox.actions.subject import Subject
+from corebox.actions.subject import Subject, image_of
 from corebox.errors import UsageError
 from corebox.registry import Access, Pushed, Reference, parse_reference, push_image
 from corebox.store import Store, StoredImage

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from corebox.actions.build import image_of
 from corebox.actions.shell import ShellOptions, prepare_session
-from corebox.actions.subject import Image, Subject
+from corebox.actions.subject import Image, Subject, image_of
 from corebox.coredump import open_core
 from corebox.debugger import ASK, parse_answer
-from corebox.image import new_name, open_image
+from corebox.image.export import new_name
+from corebox.image.opened import open_image
 from corebox.report import Region, Report, group_threads, judge_memory, regions_of, signature
 from corebox.store import Store, StoredImage
 

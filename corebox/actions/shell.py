@@ -10,10 +10,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from corebox.actions.build import image_of, is_foreign
 from corebox.actions.history import lent_history
 from corebox.actions.sources import FROM_SERVERS, Sources, fetch, mount_sources
-from corebox.actions.subject import Subject
+from corebox.actions.subject import Subject, image_of
 from corebox.actions.symbols import find_symbols
 from corebox.bundle.prove import compare_build_ids
 from corebox.coredump import NONE, open_core, read_elf
@@ -32,11 +31,13 @@ from corebox.debugger import (
     SourceFolder,
     add_symbols,
     gdb_command,
+    is_foreign,
 )
 from corebox.engine import Engine, Mount, Sandbox, choose_engine
 from corebox.errors import InputError
 from corebox.gather.collect import check_executable
-from corebox.image import OpenedImage, copy_sparse, open_image
+from corebox.image.export import copy_sparse
+from corebox.image.opened import OpenedImage, open_image
 from corebox.resources import shipped
 from corebox.store import Store
 from corebox.symbols import CrashFiles, ModuleSymbols, SymbolOptions
@@ -121,7 +122,7 @@ def prepare_session(
 
         def command(arguments: Sequence[str], core: str | None = CORE) -> list[str]:
             code, more_symbols = options.customer_code, bool(found.files)
-            foreign = is_foreign(opened.manifest)
+            foreign = is_foreign(opened.manifest.site.machine)
             return gdb_command(inside, [*given, *arguments], core, code, more_symbols, foreign)
 
         fetched = Sources()

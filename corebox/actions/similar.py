@@ -9,7 +9,7 @@ from corebox.actions.report import report
 from corebox.actions.shell import ShellOptions
 from corebox.actions.subject import Subject
 from corebox.errors import CoreboxError, InputError
-from corebox.image import ensure_toolbox
+from corebox.image.toolbox import ensure_toolbox
 from corebox.store import Store
 
 

@@ -83,3 +83,19 @@ def _pull(store: Store, text: str, pulling: Pulling) -> StoredImage | None:
         return None
     access = Access(pulling.ca_file, pulling.plain_http)
     return pull_image(store, parse_reference(text), access, pulling.fetching).image
+
+
+def image_of(store: Store, subject: Subject, progress: Callable[[str], None] = lambda _: None) -> StoredImage:
+    """The image of ``subject``, built if it is a bundle that has not been built yet.
+
+    Raises:
+        InputError: ``bare-core``, and those of ``build``.
+    """
+    if isinstance(subject, BareCore):
+        hint = f"where it crashed, run: corebox gather {subject.path} -o crash.corebox"
+        raise InputError("bare-core", f"{subject.path} is a core without the files it was mapped from", hint)
+    if isinstance(subject, BundleFile):
+        from corebox.actions.build import BuildOptions, build  # noqa: PLC0415  # slow to import, and most were built
+
+        return store.find(build(store, subject.path, BuildOptions(identity=subject.identity), progress).image_id)
+    return subject.image

@@ -7,7 +7,7 @@ from corebox.actions.subject import BareCore, BundleFile, Subject
 from corebox.bundle import VERIFIED, ModuleProof, Verification, prove, verify_bundle
 from corebox.coredump import open_core
 from corebox.errors import InputError
-from corebox.image import open_image
+from corebox.image.opened import open_image
 from corebox.store import Store
 
 

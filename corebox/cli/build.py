@@ -7,7 +7,7 @@ import click
 from corebox.actions.build import BuildOptions, Built, build, rebuild
 from corebox.actions.labels import PRIVATE
 from corebox.cli import options, output
-from corebox.image import default_template, shipped_template
+from corebox.image.template import default_template, shipped_template
 from corebox.store import Store
 from corebox.symbols import SymbolOptions
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from corebox.actions.build import image_of
 from corebox.actions.report import memory_regions, report, write_report
+from corebox.actions.subject import image_of
 from corebox.cli import options, output
 from corebox.cli.session import Session, session
 from corebox.gather.summary import printable

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from corebox.cli import output
-from corebox.image import Toolbox, ensure_toolbox, export_toolbox, import_toolbox, list_toolboxes, make_toolbox
+from corebox.image.toolbox import Toolbox, ensure_toolbox, export_toolbox, import_toolbox, list_toolboxes, make_toolbox
 from corebox.store import Store
 
 

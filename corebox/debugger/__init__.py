@@ -38,6 +38,7 @@ from corebox.debugger.session import (
     add_symbols,
     gdb_command,
     gdbinit,
+    is_foreign,
     source_arguments,
 )
 from corebox.debugger.sources import SourceFolder, parse_source
@@ -79,6 +80,7 @@ __all__ = [
     "add_symbols",
     "gdb_command",
     "gdbinit",
+    "is_foreign",
     "parse_answer",
     "parse_source",
     "parse_source_names",

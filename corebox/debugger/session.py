@@ -4,6 +4,7 @@ Names that come from a core are never part of a gdb command: they go as argument
 language could read them as more than a name.
 """
 
+import platform
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
@@ -47,6 +48,11 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+@%~-]+")
 
 # gdb manual, "Auto-loading": off for scripts beside modules and in the auto-load directory, and for libthread_db.
 _WITHOUT_CUSTOMER_CODE = ("-iex", "set auto-load off", "-iex", "set auto-load safe-path /.corebox/none")
+
+
+def is_foreign(machine: str) -> bool:
+    """Whether a core of ``machine`` (as uname(2) calls it) is of another processor than gdb, which runs on ours."""
+    return machine != platform.machine()
 
 
 def gdb_command(

@@ -73,7 +73,7 @@ import sys
 from pathlib import Path
 from corebox.actions.load import known_layers
 from corebox.engine import find_daemon
-from corebox.image import stream_archive
+from corebox.image.archive import stream_archive
 from corebox.store import Store
 store = Store(Path(sys.argv[1]))
 image = store.find(sys.argv[2])

@@ -9,7 +9,7 @@ import pytest
 
 from corebox.bundle import BundleReader, Manifest, StoredCore, Unpacked, write_bundle
 from corebox.coredump import open_core
-from corebox.image import Assembly, Description, assemble, put_native
+from corebox.image.native import Assembly, Description, assemble, put_native
 from corebox.image.tar import complete, text_file, write_tar
 from corebox.resources import shipped
 from corebox.store import Layer, Store, StoredImage

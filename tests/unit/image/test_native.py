@@ -11,14 +11,10 @@ import pytest
 
 from corebox.bundle import BundleReader
 from corebox.errors import InputError, UsageError
-from corebox.image import (
-    export_bundle,
-    export_core,
-    open_image,
-    stream_archive,
-    stream_context,
-    write_context,
-)
+from corebox.image.archive import stream_archive
+from corebox.image.context import stream_context, write_context
+from corebox.image.export import export_bundle, export_core
+from corebox.image.opened import open_image
 from corebox.store import MANIFEST_TYPE, Descriptor, Store
 from tests.unit.image.conftest import Desk, Template, make_desk
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from corebox.errors import HostError, InputError
-from corebox.image import (
+from corebox.image.tar import Entry, complete, text_file, write_tar
+from corebox.image.toolbox import (
     Toolbox,
     ensure_toolbox,
     export_toolbox,
@@ -15,7 +16,6 @@ from corebox.image import (
     list_toolboxes,
     make_toolbox,
 )
-from corebox.image.tar import Entry, complete, text_file, write_tar
 from corebox.store import Store
 
 VERSIONS = {"corebox": "0.1.0", "gdb": "18.1", "python": "3.11.2"}
