@@ -19,7 +19,6 @@ from corebox.store.values import LAYER_KIND, MANIFEST_TYPE, Json, host_architect
 
 EPOCH = "1970-01-01T00:00:00Z"
 _LAYER_RECORD = "layer"
-#: uname -m to GOARCH, which OCI uses (OCI image spec, config.md).
 
 
 @dataclass(frozen=True)
