@@ -112,7 +112,7 @@ def test_labels_tell_what_crashed_and_what_is_private_when_asked_alone(
     assert all(seen[0].values())
     private = {"io.corebox.arguments", "io.corebox.hostname"}
     assert {name: seen[1][name] for name in seen[1].keys() - private} == seen[0] == seen[2]
-    assert seen[1]["io.corebox.arguments"].startswith(f"{program.executable} "[:79])  # as long as a core has them
+    assert seen[1]["io.corebox.arguments"].startswith(str(program.executable)[:79])  # as long as a core has them
     assert seen[1]["io.corebox.hostname"] == os.uname().nodename
 
 
