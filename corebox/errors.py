@@ -6,6 +6,9 @@ the exit status of the command line. ``docs/reference/errors.md`` has a section 
 Runs at the customer's: Python 3.6, standard library only.
 """
 
+import os
+import traceback
+
 
 class CoreboxError(Exception):
     """A bug of ours unless a subclass says otherwise (exit status 5).
@@ -54,3 +57,18 @@ def came_of_interruption(error: BaseException) -> bool:
     """
     context = error.__context__
     return isinstance(error, KeyboardInterrupt) or (context is not None and came_of_interruption(context))
+
+
+def as_ours(error: BaseException) -> CoreboxError:
+    """What nobody has caught, as one of our own errors: the system has refused something, or it is a bug.
+
+    The traceback of a bug is printed where ``COREBOX_DEBUG`` is set.
+    """
+    if isinstance(error, CoreboxError):
+        return error
+    if isinstance(error, OSError):
+        return HostError("system-refuses", f"the system refuses: {error}", "check permissions, disk and limits")
+    if os.environ.get("COREBOX_DEBUG"):
+        traceback.print_exception(type(error), error, error.__traceback__)
+    message = f"a bug in corebox: {type(error).__name__}: {error}"
+    return CoreboxError("bug", message, "please report it with the output of the same command under COREBOX_DEBUG=1")

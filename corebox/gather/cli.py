@@ -1,14 +1,12 @@
 """The gatherer as a program: arguments in, a bundle and a summary out, an exit status for scripts."""
 
 import argparse
-import os
 import signal
 import sys
 import time
-import traceback
 from typing import Optional, Sequence, TextIO
 
-from corebox.errors import CoreboxError, HostError, came_of_interruption
+from corebox.errors import as_ours, came_of_interruption
 from corebox.gather import handler
 from corebox.gather.job import Gathered, gather, input_size
 from corebox.gather.options import make_parser
@@ -37,28 +35,15 @@ def _explain(error: BaseException) -> int:
     if came_of_interruption(error):
         _complain("interrupted; nothing was written")
         return 130
-    if isinstance(error, CoreboxError):
-        return _fail(error.message, error.hint, error.exit_status)
-    if isinstance(error, OSError):
-        return _fail(
-            "the system refuses: {}".format(error), "check permissions, disk and limits", HostError.exit_status
-        )
-    if os.environ.get("COREBOX_DEBUG"):
-        traceback.print_exception(type(error), error, error.__traceback__)
-    message = "a bug in corebox: {}: {}".format(type(error).__name__, error)
-    hint = "please report it with the output of the same command under COREBOX_DEBUG=1"
-    return _fail(message, hint, CoreboxError.exit_status)
+    ours = as_ours(error)
+    _complain("error: " + printable(ours.message))
+    _complain("hint: " + printable(ours.hint))
+    return ours.exit_status
 
 
 def _interrupt(*_: object) -> None:
     """A session that breaks off must leave as little behind as Ctrl-C does."""
     raise KeyboardInterrupt
-
-
-def _fail(message: str, hint: str, status: int) -> int:
-    _complain("error: " + printable(message))
-    _complain("hint: " + printable(hint))
-    return status
 
 
 def run(options: argparse.Namespace) -> int:
