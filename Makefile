@@ -34,7 +34,7 @@ unit: setup  ## the tests without docker, gdb and network; less than a minute
 	$(BIN)/python -m pytest -n $(JOBS) tests/unit
 
 fuzz-short: setup  ## a fixed number of damaged inputs for each reader; half a minute
-	$(BIN)/python -m pytest tests/fuzz
+	$(BIN)/python -m pytest -n $(JOBS) tests/fuzz
 
 integration: setup  ## real crashes, engines and registries
 	$(SUDO) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not alone" tests/integration

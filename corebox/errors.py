@@ -59,15 +59,15 @@ def came_of_interruption(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt) or (context is not None and came_of_interruption(context))
 
 
-def as_ours(error: BaseException) -> CoreboxError:
+def as_ours(error: BaseException, more: str = "") -> CoreboxError:
     """What nobody has caught, as one of our own errors: the system has refused something, or it is a bug.
 
-    The traceback of a bug is printed where ``COREBOX_DEBUG`` is set.
+    The traceback of a bug is printed where ``COREBOX_DEBUG`` is set. ``more`` is added to the hint of a refusal.
     """
     if isinstance(error, CoreboxError):
         return error
     if isinstance(error, OSError):
-        return HostError("system-refuses", f"the system refuses: {error}", "check permissions, disk and limits")
+        return HostError("system-refuses", f"the system refuses: {error}", "check permissions, disk and limits" + more)
     if os.environ.get("COREBOX_DEBUG"):
         traceback.print_exception(type(error), error, error.__traceback__)
     message = f"a bug in corebox: {type(error).__name__}: {error}"

@@ -24,7 +24,7 @@ def explain(error: BaseException) -> int:
         # The reader of our output has seen enough. Nothing may be written to it when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    ours = as_ours(error)
+    ours = as_ours(error, "; corebox doctor tells more")
     output.complain(ours)
     return ours.exit_status
 

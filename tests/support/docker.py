@@ -27,14 +27,17 @@ def answers() -> bool:
 @contextmanager
 def running_engine() -> Iterator[None]:
     """An engine for the length of the block."""
-    with locked("engine-users", fcntl.LOCK_SH):
-        with locked("engine"):
-            if not answers():
-                _start()
-        yield
-    with contextlib.suppress(BlockingIOError), locked("engine"), locked("engine-users", fcntl.LOCK_EX | fcntl.LOCK_NB):
-        if _OURS.exists():  # the engine removes it when it ends
-            _stop(int(_OURS.read_text()))
+    try:
+        with locked("engine-users", fcntl.LOCK_SH):
+            with locked("engine"):
+                if not answers():
+                    _start()
+            yield
+    finally:
+        others = locked("engine-users", fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with contextlib.suppress(BlockingIOError), locked("engine"), others:
+            if _OURS.exists():  # the engine removes it when it ends
+                _stop(int(_OURS.read_text()))
 
 
 def _start() -> None:

@@ -74,29 +74,28 @@ class Site:
         assert len(cores) == 1, f"{command} left {cores}: {result.stderr}"
         return Crash(cores[0], executable)
 
+    def _build(self, name: str, mark: str, command: str, note: str) -> None:
+        """Build our program ``name`` with ``command``, unless the file ``note`` says that it was done for ``mark``."""
+        built = self.root / note.lstrip("/")
+        with locked(self.suite):
+            if not built.exists() or built.read_text() != mark:
+                self.put(programs.FOLDER / name, f"/usr/src/{name}")
+                self.run(command)
+                built.write_text(mark)
+
     def crash_faults(self, name: str) -> Crash:
         """Crash the program of tests/programs/faults in the way of this name, built when its source is new here."""
         words = ["g++ -g -std=c++17 -pthread", *programs.FAULTS_FLAGS, "-o /opt/faults /usr/src/faults/faults.cc"]
         source = programs.FOLDER / "faults"
         mark = " ".join(words) + hashlib.sha256((source / "faults.cc").read_bytes()).hexdigest()
-        built = self.root / "opt" / "faults.built-from"
-        with locked(self.suite):
-            if not built.exists() or built.read_text() != mark:
-                self.put(source, "/usr/src/faults")
-                self.run(" ".join(words))
-                built.write_text(mark)
+        self._build("faults", mark, " ".join(words), "/opt/faults.built-from")
         return self.crash(f"/opt/faults {name}", "/opt/faults")
 
     def crash_pipeline(self) -> Crash:
         """Crash the C++ program of tests/programs/pipeline, built when its source is new here."""
         sources = programs.FOLDER / "pipeline"
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources.iterdir()))).hexdigest()
-        built = self.root / "opt" / "acme" / "built-from"
-        with locked(self.suite):
-            if not built.exists() or built.read_text() != digest:
-                self.put(sources, "/usr/src/pipeline")
-                self.run("/usr/src/pipeline/build.sh /opt/acme")
-                built.write_text(digest)
+        self._build("pipeline", digest, "/usr/src/pipeline/build.sh /opt/acme", "/opt/acme/built-from")
         return self.crash("/opt/acme/bin/pipeline", "/opt/acme/bin/pipeline")
 
     def crash_numpy(self) -> Crash:

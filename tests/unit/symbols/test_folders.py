@@ -90,9 +90,9 @@ def test_many_at_once_use_one_index(tmp_path: Path) -> None:
     build_id = compiled(folder / "program", "-Wl,--build-id=0x01020304")
     for number in range(80):
         shutil.copy(folder / "program", folder / f"copy {number}")
-    with ProcessPoolExecutor(3, mp_context=multiprocessing.get_context("spawn")) as pool:
-        found = [each.result() for each in [pool.submit(find, folder, build_id) for _ in range(3)]]
-    assert [list(each) for each in found] == [[build_id]] * 3
+    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
+        found = [each.result() for each in [pool.submit(find, folder, build_id) for _ in range(4)]]
+    assert [list(each) for each in found] == [[build_id]] * 4
     with closing(sqlite3.connect(tmp_path / "index.sqlite3")) as database:
         assert database.execute("SELECT count(*) FROM files").fetchone() == (81,)
 
