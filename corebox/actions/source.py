@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from corebox.bundle import write_bundle
+from corebox.bundle import CompactCore, write_bundle
 from corebox.bundle.envelope import decrypt, is_encrypted
 from corebox.coredump import open_core
 from corebox.errors import UsageError
@@ -44,6 +44,6 @@ def needs_identity(given: Path) -> bool:
 def _gather(core: Path, libraries: Path, work: Path) -> Path:
     bundle = work / "gathered.corebox"
     with unpacked_archive(str(libraries), str(work)) as root, open_core(str(core)) as opened:
-        collection = collect(opened, Wishes(root=root))
-        write_bundle(str(bundle), collection.manifest, collection.sources, opened, jobs=os.cpu_count() or 1)
+        manifest, sources = collect(opened, Wishes(root=root))
+        write_bundle(str(bundle), manifest, sources, CompactCore(opened), jobs=os.cpu_count() or 1)
     return bundle

@@ -3,8 +3,9 @@
 ``docs/reference/bundle-format.md`` is the specification. Runs at the customer's: Python 3.6, standard library only.
 """
 
-from corebox.bundle.digests import PagesDigest, identity_of
-from corebox.bundle.layout import CORE, MANIFEST, ROOTFS, RUN_SCRIPT, SUFFIX, SUMS, member_of
+from corebox.bundle.corecontent import CompactCore, CoreInFile
+from corebox.bundle.digests import identity_of
+from corebox.bundle.layout import CORE, CORE_LAYOUT, MANIFEST, ROOTFS, RUN_SCRIPT, SUFFIX, SUMS, member_of
 from corebox.bundle.manifest import (
     CANNOT_VERIFY,
     MISMATCH,
@@ -32,6 +33,7 @@ from corebox.bundle.write import WrittenBundle, write_bundle
 __all__ = [
     "CANNOT_VERIFY",
     "CORE",
+    "CORE_LAYOUT",
     "MANIFEST",
     "MISMATCH",
     "MISSING",
@@ -43,13 +45,14 @@ __all__ = [
     "VERDICTS",
     "VERIFIED",
     "BundleReader",
+    "CompactCore",
+    "CoreInFile",
     "CrashedProcess",
     "FileEntry",
     "Manifest",
     "MemoryEntry",
     "ModuleEntry",
     "ModuleProof",
-    "PagesDigest",
     "Remark",
     "Site",
     "StoredCore",

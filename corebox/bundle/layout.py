@@ -6,6 +6,7 @@ MINOR = 0
 MANIFEST = "corebox.json"
 ROOTFS = "rootfs"
 CORE = "core"
+CORE_LAYOUT = "core.layout.json"
 RUN_SCRIPT = "run.sh"
 SUMS = "SHA256SUMS"
 
@@ -17,10 +18,10 @@ MAX_PATH = 4096
 MAX_MANIFEST = 64 << 20
 MAX_FILES = 200000
 MAX_SYMLINKS = 10000
-#: One pax extended header: two paths and the GNU.sparse records.
+#: One pax extended header: two paths and a size.
 MAX_PAX = 16 << 10
-#: Extents of the core: one per 4 KiB page of 64 GiB, written every other page.
-MAX_EXTENTS = 8 << 20
+#: The original's program headers in base64, of which there may be four millions, and its runs.
+MAX_CORE_LAYOUT = 512 << 20
 #: ``run.sh`` is a constant with one path in it.
 MAX_RUN_SCRIPT = 64 << 10
 

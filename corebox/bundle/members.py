@@ -28,10 +28,9 @@ def plain(name: str, size: int, mode: int = 0o644) -> Member:
     return Member(name.encode("ascii"), FILE, size, mode, 0)
 
 
-def core_member(manifest: Manifest, stored: int) -> Member:
-    """The header of the core; ``stored`` is the size of sparse map and extents together."""
-    name = layout.CORE.encode("ascii")
-    return Member(name, FILE, stored, 0o600, core_time(manifest), sparse_size=manifest.core.size)
+def core_member(manifest: Manifest, size: int) -> Member:
+    """The header of the compact core of ``size`` bytes."""
+    return Member(layout.CORE.encode("ascii"), FILE, size, 0o600, core_time(manifest))
 
 
 def symlink_members(manifest: Manifest) -> Iterator[Member]:

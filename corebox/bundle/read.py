@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from array import array
 from pathlib import Path
 from typing import BinaryIO, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
@@ -22,25 +21,27 @@ from corebox.bundle.unpack import (
     skip_padding,
     write_all,
 )
-from corebox.coredump import Extent
 from corebox.errors import InputError
 
 AnyPath = Union[str, "os.PathLike[str]"]
 
 
 class Unpacked(NamedTuple):
-    """A bundle in a directory; ``digests`` are the SHA-256 of each member but the core, whose pages are digested.
+    """A bundle in a directory.
 
-    ``holes`` are the core's runs of zero pages, as far as they are long enough to be left out of a compact one.
+    Attributes:
+        core: the layer with the compact core (``CoreLayer``), which is a core file too, if the bundle has one.
+        core_layout: from which the original comes back.
+        digests: the SHA-256 of each member, in hex; that of ``core`` is the layer's.
     """
 
     identity: str
     root: Path
     core: Optional[Path]
+    core_layout: Optional[Path]
     run_script: Path
     sums: bytes
     digests: Dict[str, str]
-    holes: Tuple[Extent, ...]
 
 
 class BundleReader:
@@ -54,7 +55,6 @@ class BundleReader:
     def __init__(self, path: AnyPath) -> None:
         self._path = os.fspath(path)
         self._digests: List[Tuple[str, str]] = []
-        self._holes: "array[int]" = array("q")
 
     def __enter__(self) -> "BundleReader":
         self._file: BinaryIO = _open(self._path)
@@ -95,10 +95,10 @@ class BundleReader:
             identity=identity_of(sums),
             root=new_root,
             core=into / layout.CORE if self.manifest.core.included else None,
+            core_layout=into / layout.CORE_LAYOUT if self.manifest.core.included else None,
             run_script=into / layout.RUN_SCRIPT,
             sums=sums,
             digests=dict(self._digests),
-            holes=tuple(map(Extent, self._holes[::2], self._holes[1::2])),
         )
 
     def _read_manifest(self) -> Manifest:
@@ -158,9 +158,12 @@ class BundleReader:
         if member != core_member(self.manifest, member.size):
             raise damaged("the manifest announces a core, there is {!r:.200}".format(member.name))
         with new_file(into, member) as descriptor:
-            pages = copy_core(self._stream, member, descriptor, into)
-        self._digests.append((layout.CORE, pages.hexdigest(member.sparse_size)))
-        self._holes = pages.holes
+            digest = copy_core(self._stream, member, descriptor, into)
+        self._digests.append((layout.CORE, digest))
+        member = self._next()
+        if member != plain(layout.CORE_LAYOUT, member.size) or member.size > layout.MAX_CORE_LAYOUT:
+            raise damaged("{} is missing".format(layout.CORE_LAYOUT))
+        self._unpack_file(into, member)
 
     def _unpack_run_script(self, into: Path) -> None:
         member = self._next()

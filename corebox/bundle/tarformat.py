@@ -1,6 +1,6 @@
-"""Tar headers: ustar with pax records where ustar is too small, and GNU.sparse 1.0 (GNU tar manual, "Sparse Formats").
+"""Tar headers: ustar with pax records where ustar is too small.
 
-``tarfile`` can neither write sparse members nor write names as plain bytes, and its headers differ between Pythons.
+``tarfile`` cannot write names as plain bytes, and its headers differ between Pythons.
 """
 
 from typing import Dict, List, NamedTuple, Sequence, Tuple
@@ -8,7 +8,9 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 BLOCK = 512
 FILE = b"0"
 SYMLINK = b"2"
+DIRECTORY = b"5"
 PAX = b"x"
+GLOBAL_PAX = b"g"
 
 LATEST = (8 << 30) - 1  # 11 octal digits
 _MAX_USTAR_SIZE = 8 << 30
@@ -16,7 +18,7 @@ _PAX_NAME = b"PaxHeaders/member"
 
 
 class Member(NamedTuple):
-    """What a header says; ``size`` is that of the stored data, ``sparse_size`` that of a sparse file or -1."""
+    """What a header says."""
 
     name: bytes
     kind: bytes
@@ -24,7 +26,6 @@ class Member(NamedTuple):
     mode: int
     mtime: int
     target: bytes = b""
-    sparse_size: int = -1
 
 
 def padding(size: int) -> int:
@@ -35,33 +36,28 @@ def padding(size: int) -> int:
 def format_member(member: Member) -> bytes:
     """The header blocks of a member."""
     records: List[Tuple[bytes, bytes]] = []
-    name = member.name
-    if member.sparse_size >= 0:
-        records += [(b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"), (b"GNU.sparse.name", name)]
-        records.append((b"GNU.sparse.realsize", b"%d" % member.sparse_size))
-        name = b"GNUSparseFile.0/" + name
-    elif len(name) > 100:
-        records.append((b"path", name))
+    if len(member.name) > 100:
+        records.append((b"path", member.name))
     if len(member.target) > 100:
         records.append((b"linkpath", member.target))
     if member.size >= _MAX_USTAR_SIZE:
         records.append((b"size", b"%d" % member.size))
-    header = _ustar(member._replace(name=name))
+    header = _ustar(member)
     return _pax(records) + header if records else header
 
 
 def _pax(records: Sequence[Tuple[bytes, bytes]]) -> bytes:
-    data = b"".join(_record(key, value) for key, value in records)
+    data = b"".join(format_record(key, value) for key, value in records)
     return _ustar(Member(_PAX_NAME, PAX, len(data), 0o644, 0)) + data + bytes(padding(len(data)))
 
 
-def _record(key: bytes, value: bytes) -> bytes:
-    """One pax record; its length counts its own digits (pax(1), "pax Extended Header")."""
+def format_record(key: bytes, value: bytes, size: int = 0) -> bytes:
+    """One pax record, with spaces up to ``size``; its length counts its own digits (pax(1), "pax Extended Header")."""
     rest = b" " + key + b"=" + value + b"\n"
-    length = len(rest) + 1
-    while length != len(b"%d" % length) + len(rest):
+    length = max(size, len(rest) + 1)
+    while length < len(b"%d" % length) + len(rest):
         length = len(b"%d" % length) + len(rest)
-    return b"%d" % length + rest
+    return (b"%d" % length + rest[:-1]).ljust(length - 1) + b"\n"
 
 
 def _ustar(member: Member) -> bytes:
@@ -76,15 +72,6 @@ def _ustar(member: Member) -> bytes:
     header[329:345] = b"0000000\0" + b"0000000\0"
     header[148:156] = b"%06o\0 " % sum(header)
     return bytes(header)
-
-
-def format_sparse_map(extents: Sequence[Tuple[int, int]], size: int) -> bytes:
-    """The map before a sparse member's data: ``extents`` as (offset, size), the file being ``size`` bytes long."""
-    entries = list(extents)
-    if not entries or sum(entries[-1]) < size:
-        entries.append((size, 0))
-    text = b"%d\n" % len(entries) + b"".join(b"%d\n%d\n" % entry for entry in entries)
-    return text + bytes(padding(len(text)))
 
 
 def parse_decimal(text: bytes) -> int:
@@ -123,13 +110,12 @@ def parse_member(headers: bytes) -> Member:
     records = _parse_pax(headers[BLOCK : BLOCK + pax_size(headers)])
     header = headers[-BLOCK:]
     member = Member(
-        name=records.get(b"GNU.sparse.name") or records.get(b"path") or header[0:100].rstrip(b"\0"),
+        name=records.get(b"path") or header[0:100].rstrip(b"\0"),
         kind=header[156:157],
         size=parse_decimal(records[b"size"]) if b"size" in records else _parse_octal(header[124:135]),
         mode=_parse_octal(header[100:107]),
         mtime=_parse_octal(header[136:147]),
         target=records.get(b"linkpath", header[157:257].rstrip(b"\0")),
-        sparse_size=parse_decimal(records.get(b"GNU.sparse.realsize", b"0")) if b"GNU.sparse.name" in records else -1,
     )
     if member.kind not in (FILE, SYMLINK) or format_member(member) != headers:
         raise ValueError("not as corebox writes it")

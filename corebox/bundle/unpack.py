@@ -2,22 +2,23 @@
 
 import contextlib
 import errno
+import hashlib
+import itertools
 import os
 import shutil
-from array import array
 from pathlib import Path
-from typing import Iterator, List, Tuple
+from typing import Iterator
 
-from corebox.bundle import layout
 from corebox.bundle.compression import Stream
-from corebox.bundle.digests import PagesDigest
+from corebox.bundle.corecontent import CoreInFile
+from corebox.bundle.corelayer import CORE_OFFSET, CoreLayer
 from corebox.bundle.faults import damaged
 from corebox.bundle.stage import Stage
-from corebox.bundle.tarformat import BLOCK, Member, padding, parse_decimal
+from corebox.bundle.tarformat import Member, padding
+from corebox.coredump import HEADER_SIZE
 from corebox.errors import HostError
 
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-_BATCH = 1 << 20
+_NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
 @contextlib.contextmanager
@@ -91,87 +92,23 @@ def write_all(descriptor: int, data: bytes, offset: int) -> None:
         data, offset = data[written:], offset + written
 
 
-def read_sparse_map(stream: Stream, member: Member) -> Tuple["array[int]", "array[int]"]:
-    """Offsets and sizes of the extents of the core, from the head of its data.
-
-    They ascend, do not touch, and add up to the member's size.
-    """
-    numbers, size = _read_numbers(stream)
-    offsets, lengths = numbers[1::2], numbers[2::2]
-    if offsets and (offsets[-1], lengths[-1]) == (member.sparse_size, 0):
-        offsets.pop()
-        lengths.pop()
-    end = -1
-    for offset, length in zip(offsets, lengths):
-        if offset <= end or not length:
-            raise damaged("the extents of the core are not in order")
-        end = offset + length
-    if end > member.sparse_size or size + sum(lengths) != member.size:
-        raise damaged("the extents of the core do not fit its size")
-    return offsets, lengths
-
-
-def _read_numbers(stream: Stream) -> Tuple["array[int]", int]:
-    """The numbers of a sparse map, the first being how many pairs follow, and the size of the map in bytes."""
-    numbers: "array[int]" = array("q")  # a list of the millions that there may be would be a gigabyte
-    wanted, rest, size = 1, b"", 0
-    while len(numbers) < wanted:
-        block = stream.read(BLOCK)
-        size += BLOCK
-        lines = (rest + block).split(b"\n")
-        rest = lines.pop()
-        try:
-            numbers.extend([parse_decimal(line) for line in lines])
-        except ValueError as error:
-            raise damaged("the sparse map of the core is not made of numbers") from error
-        if len(rest.rstrip(b"\0")) > 20:
-            raise damaged("the sparse map of the core is not made of numbers")
-        if numbers:
-            wanted = 1 + 2 * numbers[0]
-            if numbers[0] > layout.MAX_EXTENTS:
-                raise damaged("the core has too many extents")
-    if len(numbers) != wanted or rest.strip(b"\0"):
-        raise damaged("the sparse map of the core is not made of numbers")
-    return numbers, size
-
-
-def copy_core(stream: Stream, member: Member, descriptor: int, into: Path) -> PagesDigest:
-    """Restore the sparse core and return the digest of its pages, of which ``hexdigest`` is still to be asked."""
-    offsets, sizes = read_sparse_map(stream, member)
-    require_space(into, sum(sizes))
-    digest = PagesDigest()
-
-    def hash_all(batch: List[Tuple[int, bytes]]) -> None:
-        for at, piece in batch:
-            digest.update(at, piece)
-
-    def write_batch(batch: List[Tuple[int, bytes]]) -> None:
-        for at, piece in batch:
-            write_all(descriptor, piece, at)
-
-    with Stage(hash_all) as hashing, Stage(write_batch) as writing:
-        for batch in _batches(stream, offsets, sizes):
-            hashing.put(batch)
-            writing.put(batch)
-    os.ftruncate(descriptor, member.sparse_size)
+def copy_core(stream: Stream, member: Member, descriptor: int, into: Path) -> str:
+    """Write the core with its layer's tar around it; return the layer's digest, in hex."""
+    require_space(into, member.size)
+    begin = stream.read(min(member.size, HEADER_SIZE))
+    tar = CoreLayer(begin, member.size, member.mtime)
+    digest = hashlib.sha256()
+    with Stage(digest.update) as hashing:
+        offset = 0
+        for piece in itertools.chain((tar.head, begin), stream.pieces(member.size - len(begin))):
+            hashing.put(piece)
+            write_all(descriptor, piece, offset)
+            offset += len(piece)
+    tail = tar.tail(CoreInFile(descriptor, CORE_OFFSET, member.size, b"").read)
+    digest.update(tail)
+    write_all(descriptor, tail, offset)
     skip_padding(stream, member)
-    return digest
-
-
-def _batches(stream: Stream, offsets: "array[int]", sizes: "array[int]") -> Iterator[List[Tuple[int, bytes]]]:
-    """Pieces of the core with their offsets, about a MiB together: to hand on each of many small ones costs more."""
-    batch: List[Tuple[int, bytes]] = []
-    waiting = 0
-    for offset, size in zip(offsets, sizes):
-        at = offset
-        for piece in stream.pieces(size):
-            batch.append((at, piece))
-            at += len(piece)
-            waiting += len(piece)
-            if waiting >= _BATCH:
-                yield batch
-                batch, waiting = [], 0
-    yield batch
+    return digest.hexdigest()
 
 
 def skip_padding(stream: Stream, member: Member) -> None:

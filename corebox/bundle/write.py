@@ -1,6 +1,5 @@
 """Writes a bundle in one pass: nothing is copied first, nothing held in memory, and no half bundle is left behind."""
 
-import contextlib
 import errno
 import hashlib
 import os
@@ -8,21 +7,22 @@ import stat
 from typing import BinaryIO, Callable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from corebox.bundle import compression, layout
-from corebox.bundle.digests import PagesDigest, format_sums, identity_of
+from corebox.bundle.corecontent import CoreContent
+from corebox.bundle.corelayer import CoreLayer
+from corebox.bundle.digests import format_sums, identity_of
 from corebox.bundle.envelope import Envelope, Filter
+from corebox.bundle.faults import changed, reading
 from corebox.bundle.manifest import FileEntry, Manifest
 from corebox.bundle.members import core_member, file_members, plain, symlink_members
 from corebox.bundle.runscript import run_script
 from corebox.bundle.stage import Stage
-from corebox.bundle.tarformat import BLOCK, format_member, format_sparse_map, padding
+from corebox.bundle.tarformat import BLOCK, format_member, padding
 from corebox.bundle.temporary import temporary_directory
-from corebox.coredump import CoreFile
-from corebox.errors import HostError, InputError
+from corebox.coredump import HEADER_SIZE
+from corebox.errors import HostError
 
 #: Called with the bytes read so far and all bytes to read.
 Progress = Callable[[int, int], None]
-#: Called with offset and bytes of a piece of the core; returns as many bytes.
-Change = Callable[[int, bytes], bytes]
 
 _CHUNK = 1 << 18
 
@@ -39,12 +39,11 @@ def write_bundle(
     out: str,
     manifest: Manifest,
     sources: Mapping[str, str],
-    core: Optional[CoreFile],
+    core: Optional[CoreContent],
     *,
     jobs: int = 1,
     progress: Optional[Progress] = None,
     envelope: Optional[Envelope] = None,
-    change: Optional[Change] = None,
 ) -> WrittenBundle:
     """Write the bundle ``out``, replacing a file of that name.
 
@@ -55,7 +54,6 @@ def write_bundle(
         core: the core, if ``manifest.core.included``.
         jobs: threads that compress.
         progress: told of the bytes read.
-        change: what becomes of each piece of the core on its way, given its offset; it keeps its length.
         envelope: how to encrypt it, if at all; nothing unencrypted touches the disk then.
 
     Raises:
@@ -67,7 +65,7 @@ def write_bundle(
         with temporary_directory(directory) as place:
             temporary = os.path.join(place, "bundle")
             with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                content = _Content(manifest, sources, core, progress, change)
+                content = _Content(manifest, sources, core, progress)
                 if envelope is None:
                     identity = _write_compressed(file, content, jobs)
                 else:
@@ -89,9 +87,8 @@ def _cannot_write(out: str, error: OSError) -> HostError:
 class _Content(NamedTuple):
     manifest: Manifest
     sources: Mapping[str, str]
-    core: Optional[CoreFile]
+    core: Optional[CoreContent]
     progress: Optional[Progress]
-    change: Optional[Change]
 
 
 def _write_encrypted(file: BinaryIO, content: _Content, jobs: int, envelope: Envelope) -> str:
@@ -128,11 +125,10 @@ class _ArchiveWriter:
         self._sources = content.sources
         self._core = content.core
         self._progress = content.progress
-        self._change = content.change
         self._digests: List[Tuple[str, str]] = []
         self._done = 0
         self._total = sum(entry.size for entry in content.manifest.files)
-        self._total += content.manifest.core.stored if content.core else 0
+        self._total += content.core.size if content.core else 0
 
     def write(self) -> str:
         """Write everything and return the identity."""
@@ -168,38 +164,30 @@ class _ArchiveWriter:
         self._writer.write(bytes(padding(entry.size)))
         self._digests.append((layout.member_of(entry.path), digest.hexdigest()))
 
-    def _write_core(self, core: CoreFile) -> None:
-        extents = [(extent.offset, extent.size) for extent in core.extents()]
-        sparse_map = format_sparse_map(extents, core.size)
-        stored = len(sparse_map) + sum(size for _, size in extents)
-        self._writer.write(format_member(core_member(self._manifest, stored)) + sparse_map)
-        digest = PagesDigest()
+    def _write_core(self, core: CoreContent) -> None:
+        member = core_member(self._manifest, core.size)
+        self._writer.write(format_member(member))
+        tar = CoreLayer(core.read(0, HEADER_SIZE), core.size, member.mtime)
+        digest = hashlib.sha256(tar.head)
+        size = 0
+        # On its own thread the digest costs no time: it lets the interpreter's lock go, and so does the compression.
         with Stage(digest.update) as hashing:
-            for offset, size in extents:
-                self._extent(core.fileno(), offset, size, hashing)
-        if os.fstat(core.fileno()).st_size != core.size:
-            raise changed(core.path)
-        self._writer.write(bytes(padding(stored)))
-        self._digests.append((layout.CORE, digest.hexdigest(core.size)))
-
-    def _extent(self, descriptor: int, offset: int, size: int, hashing: Stage) -> None:
-        while size:
-            with _reading("the core"):
-                piece = os.pread(descriptor, min(size, _CHUNK), offset)
-            if not piece:
-                raise changed("the core")
-            if self._change:
-                piece = self._change(offset, piece)
-            hashing.put(offset, piece)
-            self._writer.write(piece)
-            self._step(len(piece))
-            offset += len(piece)
-            size -= len(piece)
+            for piece in core.pieces():
+                hashing.put(piece)
+                self._writer.write(piece)
+                self._step(len(piece))
+                size += len(piece)
+        if size != core.size:
+            raise changed("the core")
+        digest.update(tar.tail(core.read))
+        self._writer.write(bytes(padding(core.size)))
+        self._digests.append((layout.CORE, digest.hexdigest()))
+        self._plain(layout.CORE_LAYOUT, core.layout())
 
 
 def _read_file(path: str, entry: FileEntry) -> Iterator[bytes]:
     """The content of the file, which must be as the manifest has it before and afterwards."""
-    with _reading(path):
+    with reading(path):
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO put there meanwhile must not make us wait
     with open(descriptor, "rb", buffering=0) as file:
         before = os.fstat(descriptor)
@@ -210,7 +198,7 @@ def _read_file(path: str, entry: FileEntry) -> Iterator[bytes]:
             raise changed(path)
         left = entry.size
         while left:
-            with _reading(path):
+            with reading(path):
                 piece = file.read(min(left, _CHUNK)) or b""
             if not piece:
                 raise changed(path)
@@ -219,27 +207,3 @@ def _read_file(path: str, entry: FileEntry) -> Iterator[bytes]:
         after = os.fstat(descriptor)
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise changed(path)
-
-
-@contextlib.contextmanager
-def _reading(path: str) -> Iterator[None]:
-    """Tell a failure to read from a failure to write."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            "cannot-read",
-            "cannot read {}: {}".format(path, error.strerror),
-            "check its permissions and the disk; as root more can be read",
-            path=path,
-        ) from error
-
-
-def changed(path: str) -> InputError:
-    """``file-changed``: what is gathered is not as it was when that began."""
-    return InputError(
-        "file-changed",
-        "{} changed while it was being gathered".format(path),
-        "gather again when nothing is being installed and the core is completely written",
-        path=path,
-    )

@@ -4,10 +4,12 @@ Nothing here executes, loads or interprets as code any byte of the target: files
 taken as hostile: any bytes give facts or a ``CoreboxError``, in bounded time and memory.
 """
 
-from corebox.coredump.compact import SHORTEST_HOLE, CompactionPlan, plan_compaction, write_compact
+from corebox.coredump.compact import CompactionPlan, plan_compaction
 from corebox.coredump.compare import compare_with_file
 from corebox.coredump.core import CoreFile, open_core
+from corebox.coredump.disk import read_at, stored_extents
 from corebox.coredump.elffile import debug_path, file_checksum, is_elf, read_elf
+from corebox.coredump.header import HEADER_SIZE
 from corebox.coredump.layout import restore
 from corebox.coredump.redact import RedactionPlan, plan_redaction
 from corebox.coredump.slim import SlimPlan, plan_slim, write_slim
@@ -27,13 +29,14 @@ from corebox.coredump.values import (
     Thread,
     Truncation,
 )
+from corebox.coredump.within import outer_header, outer_table
 
 __all__ = [
     "FULL",
+    "HEADER_SIZE",
     "KINDS",
     "MINIMAL",
     "NONE",
-    "SHORTEST_HOLE",
     "CompactionPlan",
     "CoreFile",
     "ElfFile",
@@ -55,12 +58,15 @@ __all__ = [
     "is_elf",
     "measure_memory",
     "open_core",
+    "outer_header",
+    "outer_table",
     "plan_compaction",
     "plan_redaction",
     "plan_slim",
+    "read_at",
     "read_elf",
     "restore",
     "segment_kinds",
-    "write_compact",
+    "stored_extents",
     "write_slim",
 ]

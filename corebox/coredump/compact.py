@@ -6,13 +6,12 @@ reads as zeros. Holes in the memory of modules stay as they are: there gdb would
 its layout. A hole is what is zero: the compact core depends on the core's content, not on the file system it was on.
 """
 
-from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Tuple
 
 from corebox.coredump.core import CoreFile
 from corebox.coredump.disk import PAGE, data_extents
 from corebox.coredump.layout import Layout, describe_layout
 from corebox.coredump.rewrite import Run, place_runs, plan_rewrite
-from corebox.coredump.sending import write_pieces
 from corebox.coredump.values import Extent
 
 # Every hole costs readers a program header: the shortest that is left out doubles until so many are left.
@@ -35,21 +34,13 @@ class CompactionPlan(NamedTuple):
         return describe_layout(Layout(self.original_size, self.original_head, self.runs))
 
 
-def plan_compaction(core: CoreFile, holes: Optional[Iterable[Extent]] = None) -> CompactionPlan:
-    """Plan the compact core. A core whose parts overlap, or that is cut within its headers, stays as it is.
-
-    ``holes`` are its runs of zero pages of at least ``SHORTEST_HOLE``, if they are known; else the core is searched.
-    """
-    long = _longest(_holes(data_extents(core.fileno(), core.size), core.size) if holes is None else list(holes))
+def plan_compaction(core: CoreFile) -> CompactionPlan:
+    """Plan the compact core. A core whose parts overlap, or that is cut within its headers, stays as it is."""
+    long = _longest(_holes(data_extents(core.fileno(), core.size), core.size))
     rewrite = plan_rewrite(core, long, _protected(core), remembered=True)
     runs, size = place_runs(rewrite)
     original = core.read_file(0, rewrite.body_start)
     return CompactionPlan(core.size, original, rewrite.head, runs, rewrite.tail, size)
-
-
-def write_compact(core: CoreFile, plan: CompactionPlan, out_fd: int) -> None:
-    """Write ``plan.size`` bytes to ``out_fd``, a file or pipe, at its current position; holes are written as zeros."""
-    write_pieces(core.fileno(), plan.head, plan.runs, plan.tail, out_fd)
 
 
 def _holes(data: Iterable[Extent], size: int) -> List[Extent]:

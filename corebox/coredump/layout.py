@@ -8,6 +8,7 @@ from corebox.coredump import faults
 from corebox.coredump.disk import data_extents, open_regular
 from corebox.coredump.rewrite import Run
 from corebox.coredump.sending import copy_range, write_all
+from corebox.coredump.values import Extent
 from corebox.errors import HostError
 
 VERSION = 1
@@ -53,20 +54,24 @@ def parse_layout(data: Dict[str, object]) -> Layout:
     return Layout(size, head, runs)
 
 
-def restore(compact_path: str, layout: Dict[str, object], out_path: str) -> None:
+def restore(path: str, compact: Extent, layout: Dict[str, object], out_path: str) -> None:
     """Write the original core to ``out_path``, a new file: the same bytes, with holes for pages of zeros.
+
+    The compact core is the ``compact`` part of the file at ``path``.
 
     Raises:
         InputError: ``layout-damaged``, ``no-such-file``, ``not-a-file``, ``cannot-read``.
         HostError: ``cannot-write`` (also when ``out_path`` exists).
     """
     wanted = parse_layout(layout)
-    source = open_regular(compact_path)
+    source = open_regular(path)
     try:
-        _check_compact(wanted, os.fstat(source).st_size)
+        if compact.offset + compact.size > os.fstat(source).st_size:
+            raise faults.damaged_layout("the compact core is cut")
+        _check_compact(wanted, compact.size)
         target = os.open(out_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            _fill(source, wanted, target)
+            _fill(source, compact.offset, wanted, target)
         except BaseException:
             os.unlink(out_path)
             raise
@@ -79,12 +84,13 @@ def restore(compact_path: str, layout: Dict[str, object], out_path: str) -> None
         os.close(source)
 
 
-def _fill(source: int, wanted: Layout, target: int) -> None:
+def _fill(source: int, shift: int, wanted: Layout, target: int) -> None:
     os.ftruncate(target, wanted.size)
     write_all(target, wanted.head)
     for run in wanted.runs:
-        for extent in data_extents(source, run.compact + run.size, run.compact):
-            os.lseek(target, run.original + extent.offset - run.compact, os.SEEK_SET)
+        start = shift + run.compact
+        for extent in data_extents(source, start + run.size, start):
+            os.lseek(target, run.original + extent.offset - start, os.SEEK_SET)
             copy_range(source, extent.offset, extent.size, target)
 
 

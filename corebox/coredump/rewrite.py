@@ -10,7 +10,7 @@ from typing import Iterable, List, NamedTuple, Sequence, Tuple
 from corebox.coredump.core import CoreFile
 from corebox.coredump.disk import PAGE
 from corebox.coredump.header import PN_XNUM, PT_LOAD, Header, pack_segment
-from corebox.coredump.table import section_size
+from corebox.coredump.table import section_size, section_zero
 from corebox.coredump.values import Extent, Segment
 
 # More than any table of program headers grows by.
@@ -193,7 +193,7 @@ def _assemble(
     start = bytearray(core.read_file(0, header.table_offset))
     _patch_header(start, header, count, end if extended else 0)
     table = b"".join(pack_segment(header, shift.moved(piece), _alignment(piece)) for piece in pieces)
-    tail = _section_zero(header, count) if extended else b""
+    tail = section_zero(header, count) if extended else b""
     return Rewrite((bytes(start) + table).ljust(head_size, b"\0"), body, tuple(kept), tail)
 
 
@@ -225,10 +225,3 @@ def _patch_header(start: bytearray, header: Header, count: int, section_offset: 
     fields = (header.entry_size, min(count, PN_XNUM), section_size(header), 1 if section_offset else 0, 0)
     struct.pack_into(header.order + header.word, start, 40 if header.bits == 64 else 32, section_offset)
     struct.pack_into(header.order + "5H", start, 54 if header.bits == 64 else 42, *fields)
-
-
-def _section_zero(header: Header, count: int) -> bytes:
-    """As the kernel's ``fill_extnum_info`` (fs/binfmt_elf.c): sh_size 1 section, sh_info the count."""
-    if header.bits == 64:
-        return struct.pack(header.order + "IIQQQQIIQQ", 0, 0, 0, 0, 0, 1, 0, count, 0, 0)
-    return struct.pack(header.order + "10I", 0, 0, 0, 0, 0, 1, 0, count, 0, 0)

@@ -1,7 +1,8 @@
 """The program headers of a core file: read, counted beyond 65,534, and measured against the file's size."""
 
 import struct
-from typing import List, NamedTuple, Optional, Tuple
+from functools import partial
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from corebox.coredump import faults
 from corebox.coredump.disk import read_at
@@ -20,6 +21,8 @@ from corebox.coredump.values import Segment, Truncation
 
 # vm.max_map_count is 65,530 by default and 1 to 2 million on hosts of databases.
 MOST_SEGMENTS = 4000000
+#: Returns up to ``size`` bytes of a core at ``offset``.
+ReadCore = Callable[[int, int], bytes]
 
 
 class ProgramTable(NamedTuple):
@@ -49,8 +52,7 @@ def read_table(descriptor: int, path: str) -> ProgramTable:
     if header is None or header.kind != ET_CORE or header.entry_size != entry_struct(header).size:
         raise faults.not_a_core(path, start)
     entry_size = header.entry_size
-    extended = _extended_count(descriptor, header) if header.entries == PN_XNUM else header.entries
-    count = extended if extended is not None else _guess_count(descriptor, header)
+    count, counted = count_segments(partial(read_at, descriptor), header)
     if count > MOST_SEGMENTS:
         raise faults.not_a_core(path, start)
     table = read_at(descriptor, header.table_offset, count * entry_size)
@@ -61,7 +63,7 @@ def read_table(descriptor: int, path: str) -> ProgramTable:
         tuple(s for s in found if s.kind == PT_LOAD),
         tuple(s for s in found if s.kind == PT_NOTE),
         count,
-        extended is not None,
+        counted,
         header.table_offset + count * entry_size,
     )
 
@@ -71,19 +73,32 @@ def section_size(header: Header) -> int:
     return 64 if header.bits == 64 else 40
 
 
-def _extended_count(descriptor: int, header: Header) -> Optional[int]:
+def section_zero(header: Header, count: int) -> bytes:
+    """As the kernel's ``fill_extnum_info`` (fs/binfmt_elf.c): sh_size 1 section, sh_info the count."""
+    if header.bits == 64:
+        return struct.pack(header.order + "IIQQQQIIQQ", 0, 0, 0, 0, 0, 1, 0, count, 0, 0)
+    return struct.pack(header.order + "10I", 0, 0, 0, 0, 0, 1, 0, count, 0, 0)
+
+
+def count_segments(read: ReadCore, header: Header) -> Tuple[int, bool]:
+    """How many program headers there are, and whether the core still says it (PN_XNUM, elf(5)) or it is a guess."""
+    count = _extended_count(read, header) if header.entries == PN_XNUM else header.entries
+    return (_guess_count(read, header), False) if count is None else (count, True)
+
+
+def _extended_count(read: ReadCore, header: Header) -> Optional[int]:
     """``sh_info`` of section 0, which the kernel writes behind all memory; None if the file is cut before it."""
     if not header.section_offset:
         return PN_XNUM
-    data = read_at(descriptor, header.section_offset, section_size(header))
+    data = read(header.section_offset, section_size(header))
     if len(data) < section_size(header):
         return None
     return int(struct.unpack_from(header.order + "I", data, 44 if header.bits == 64 else 28)[0])
 
 
-def _guess_count(descriptor: int, header: Header) -> int:
+def _guess_count(read: ReadCore, header: Header) -> int:
     """How many fit before the first thing behind them: the kernel writes the notes, or memory, next to the table."""
-    first = list(parse_segments(header, read_at(descriptor, header.table_offset, 2 * header.entry_size)))
+    first = list(parse_segments(header, read(header.table_offset, 2 * header.entry_size)))
     behind = [s.offset for s in first if s.offset > header.table_offset]
     return (min(behind) - header.table_offset) // header.entry_size if behind else 0
 

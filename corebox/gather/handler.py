@@ -11,7 +11,7 @@ import sys
 import time
 from typing import BinaryIO, Dict, Iterator, List, NamedTuple, Tuple
 
-from corebox.bundle import SUFFIX, write_bundle
+from corebox.bundle import SUFFIX, CompactCore, write_bundle
 from corebox.coredump import open_core
 from corebox.errors import CoreboxError, UsageError
 from corebox.gather.collect import Wishes, collect
@@ -114,7 +114,7 @@ def handle_crash(directory: str, core: BinaryIO, crash: Tuple[str, str, str], li
 def _bundle(raw: str, out: str, wishes: Wishes, jobs: int) -> None:
     with open_core(raw) as core:
         collection = collect(core, wishes)
-        write_bundle(out, collection.manifest, collection.sources, core, jobs=jobs)
+        write_bundle(out, collection.manifest, collection.sources, CompactCore(core), jobs=jobs)
 
 
 @contextlib.contextmanager

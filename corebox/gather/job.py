@@ -6,9 +6,10 @@ import os
 import re
 from typing import ContextManager, Dict, Iterator, NamedTuple, Optional
 
-from corebox.bundle import SUFFIX, Manifest, WrittenBundle, write_bundle
+from corebox.bundle import SUFFIX, CompactCore, Manifest, WrittenBundle, write_bundle
+from corebox.bundle.corecontent import Change
 from corebox.bundle.envelope import Envelope, envelope_for
-from corebox.bundle.write import Change, Progress
+from corebox.bundle.write import Progress
 from corebox.coredump import CoreFile, open_core
 from corebox.errors import HostError, UsageError
 from corebox.gather.collect import Collection, Wishes, collect, stored_core
@@ -86,7 +87,7 @@ def _write(
     require_space(out, collection.manifest)
     if not options.no_nice:
         os.nice(19)  # the site's own work comes first
-    source = core if collection.manifest.core.included else None
+    source = CompactCore(core, way.change) if collection.manifest.core.included else None
     return write_bundle(
         out,
         collection.manifest,
@@ -95,7 +96,6 @@ def _write(
         jobs=options.jobs,
         progress=way.progress,
         envelope=way.envelope,
-        change=way.change,
     )
 
 

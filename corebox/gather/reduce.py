@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Iterator, Sequence
 
 from corebox.bundle import Manifest
+from corebox.bundle.faults import changed
 from corebox.bundle.temporary import temporary_directory
-from corebox.bundle.write import changed
 from corebox.coredump import CoreFile, RedactionPlan, open_core, plan_redaction, plan_slim, write_slim
 from corebox.gather.compressed import write_sparse
 

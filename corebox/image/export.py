@@ -3,18 +3,19 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from corebox.bundle import WrittenBundle, write_bundle
+from corebox.bundle import CoreInFile, WrittenBundle, write_bundle
 from corebox.bundle.temporary import temporary_directory
-from corebox.coredump import open_core, restore
+from corebox.coredump import Extent, restore
 from corebox.coredump.disk import data_extents
 from corebox.coredump.sending import copy_range
 from corebox.errors import HostError, InputError
-from corebox.image.corelayer import LAYOUT_FILE
+from corebox.image.crashlayer import LAYOUT_FILE
 from corebox.image.layers import OURS
 from corebox.image.opened import OpenedImage
+from corebox.store.values import image_damaged
 
 
 def export_core(opened: OpenedImage, out: Path) -> None:
@@ -24,14 +25,11 @@ def export_core(opened: OpenedImage, out: Path) -> None:
         InputError: ``no-core`` if the bundle had none, ``layout-damaged``.
         HostError: ``cannot-write``.
     """
-    if opened.core is None:
+    if opened.compact is None:
         raise InputError("no-core", "the bundle was made without its core", "ask the customer for the core")
-    layout = json.loads((opened.ours / Path(LAYOUT_FILE).relative_to(OURS)).read_bytes())
+    core = opened.compact
     with new_name(out) as temporary:
-        if opened.core.stat().st_size == layout.get("size"):  # a compact core of the same size is the same
-            copy_sparse(opened.core, temporary)
-        else:
-            restore(str(opened.core), layout, str(temporary))
+        restore(str(core.path), Extent(core.offset, core.size), json.loads(_layout(opened)), str(temporary))
         temporary.replace(out)
 
 
@@ -44,18 +42,24 @@ def export_bundle(opened: OpenedImage, out: Path) -> WrittenBundle:
     """
     sources = {entry.path: f"{opened.root}{entry.path}" for entry in opened.manifest.files}
     jobs = os.cpu_count() or 1
-    with new_name(out) as temporary, new_name(out) as finished:
-        if opened.core is None:
-            written = write_bundle(str(finished), opened.manifest, sources, None, jobs=jobs)
-        else:
-            export_core(opened, temporary)
-            with open_core(str(temporary)) as core:
-                written = write_bundle(str(finished), opened.manifest, sources, core, jobs=jobs)
+    with new_name(out) as finished, ExitStack() as stack:
+        content = None
+        if opened.compact is not None:
+            file = stack.enter_context(opened.compact.path.open("rb"))
+            content = CoreInFile(file.fileno(), opened.compact.offset, opened.compact.size, _layout(opened))
+        written = write_bundle(str(finished), opened.manifest, sources, content, jobs=jobs)
         if written.identity != opened.identity:
             hint = "if a newer corebox gathered it, export with that one; else build or pull the image again"
             raise InputError("image-damaged", "the image does not give its bundle back", hint)
         finished.replace(out)
     return written._replace(path=str(out))
+
+
+def _layout(opened: OpenedImage) -> bytes:
+    try:
+        return (opened.ours / Path(LAYOUT_FILE).relative_to(OURS)).read_bytes()
+    except FileNotFoundError as error:
+        raise image_damaged("it does not say how its core was") from error
 
 
 def copy_sparse(source: Path, target: Path) -> None:

@@ -13,9 +13,10 @@ SYSTEM = "system"
 PROGRAM = "program"
 SYMBOLS = "symbols"
 CORE = "core"
+CRASH = "crash"
 ADDED = "added"
 #: In the order of the layers, most shared first.
-KINDS = (TOOLBOX, SYSTEM, PROGRAM, SYMBOLS, CORE, ADDED)
+KINDS = (TOOLBOX, SYSTEM, PROGRAM, SYMBOLS, CORE, CRASH, ADDED)
 
 #: Everything of ours is beneath this directory, nothing of the customer's is.
 OURS = ".corebox"

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from corebox.bundle import Manifest, Unpacked
 from corebox.image.added import plan_step, replace_copies
-from corebox.image.corelayer import core_layer, lay_out
-from corebox.image.layers import PlannedLayer, plan_layers, plan_ours
+from corebox.image.corelayer import put_core
+from corebox.image.crashlayer import crash_layer
+from corebox.image.layers import SYMBOLS, PlannedLayer, plan_layers, plan_ours
 from corebox.image.recipe import Recipe, parse_recipe
 from corebox.image.tar import Entry, key_of, write_tar
 from corebox.image.template import LayerFile, render_template
@@ -77,16 +78,15 @@ def assemble(
         UsageError: ``bad-template``.
     """
     built = [BuiltLayer(toolbox, True, "toolbox.tar")]
-    with core_layer(unpacked, manifest, description.gdbinit) as core:
-        plans = plan_layers(manifest, unpacked.root, unpacked.digests)
-        plans += [plan_ours("symbols", symbols)] if symbols else []
-        for plan in [*plans, core]:
-            progress(plan.kind)
-            _append_layer(store, plan, built)
-        if unpacked.core is not None:
-            with store.workplace() as work:
-                lay_out(core, unpacked.core, work)
-                store.adopt([built[-1].layer], work)
+    plans = plan_layers(manifest, unpacked.root, unpacked.digests)
+    plans += [plan_ours(SYMBOLS, symbols)] if symbols else []
+    for plan in plans:
+        progress(plan.kind)
+        _append_layer(store, plan, built)
+    core = put_core(store, unpacked)
+    if core is not None:
+        built.append(BuiltLayer(*core, "core.tar"))
+    _append_layer(store, crash_layer(unpacked, manifest, description.gdbinit), built)
     text = render_template(
         description.template,
         [LayerFile(each.layer.kind, each.file) for each in built],

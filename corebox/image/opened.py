@@ -5,8 +5,9 @@ from pathlib import Path
 
 from corebox.bundle import SUMS, Manifest, identity_of, parse_manifest
 from corebox.errors import InputError
-from corebox.image.corelayer import BUNDLE, CORE_FILE, MANIFEST_FILE
-from corebox.image.layers import ADDED, CORE, OURS, PROGRAM, SYMBOLS, SYSTEM, TOOLBOX
+from corebox.image.corelayer import CoreInImage, find_core
+from corebox.image.crashlayer import BUNDLE, MANIFEST_FILE
+from corebox.image.layers import ADDED, CORE, CRASH, OURS, PROGRAM, SYMBOLS, SYSTEM, TOOLBOX
 from corebox.store import Store, StoredImage
 
 
@@ -20,8 +21,8 @@ class OpenedImage:
         identity: see there.
         root: the customer's files.
         toolbox: what belongs at ``/.corebox/toolbox``.
-        ours: what belongs at ``/.corebox``: gdbinit, manifest.json and the core.
-        core: the core, if the bundle had one: the original where it was built, else the compact one.
+        ours: what else belongs at ``/.corebox``: gdbinit, manifest.json and others.
+        compact: where the core is, if the bundle had one; ``core`` is the file to open.
         debug: what belongs at ``/.corebox/debug``, if there are symbols.
     """
 
@@ -31,8 +32,13 @@ class OpenedImage:
     root: Path
     toolbox: Path
     ours: Path
-    core: Path | None
+    compact: CoreInImage | None
     debug: Path | None
+
+    @property
+    def core(self) -> Path | None:
+        """The file to open as the core."""
+        return self.compact.path if self.compact else None
 
 
 def open_image(store: Store, image: StoredImage) -> OpenedImage:
@@ -46,10 +52,10 @@ def open_image(store: Store, image: StoredImage) -> OpenedImage:
     def unpacked(*wanted: str) -> Path:
         return store.unpacked([layer for layer in image.layers if layer.kind in wanted])
 
-    core = unpacked(CORE)
+    crash = unpacked(CRASH)
     try:
-        manifest = parse_manifest((core / MANIFEST_FILE).read_bytes())
-        identity = identity_of((core / BUNDLE / SUMS).read_bytes())
+        manifest = parse_manifest((crash / MANIFEST_FILE).read_bytes())
+        identity = identity_of((crash / BUNDLE / SUMS).read_bytes())
     except FileNotFoundError as error:
         message, hint = f"the image {image.image_id} holds no crash", "build one: corebox build x.corebox"
         raise InputError("not-a-crash", message, hint) from error
@@ -59,7 +65,7 @@ def open_image(store: Store, image: StoredImage) -> OpenedImage:
         identity=identity,
         root=unpacked(SYSTEM, PROGRAM, ADDED),
         toolbox=unpacked(TOOLBOX) / OURS / "toolbox",
-        ours=core / OURS,
-        core=core / CORE_FILE if (core / CORE_FILE).exists() else None,
+        ours=crash / OURS,
+        compact=next((find_core(store, layer) for layer in image.layers if layer.kind == CORE), None),
         debug=unpacked(SYMBOLS) / OURS / "debug" if SYMBOLS in kinds else None,
     )

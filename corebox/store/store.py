@@ -20,6 +20,7 @@ from corebox.store.images import find_image, is_readable, read_image
 from corebox.store.roots import Roots
 from corebox.store.values import CONFIG_TYPE, MANIFEST_TYPE, Descriptor, Json, Layer, Pruned, StoredImage, is_digest
 
+_AGAIN = "build or pull it again"
 _KEPT = 7 * 86400.0  # seconds that a cached file is kept after its last use
 #: Notes under the identity of a bundle, which go with its last image; each image has the identity as this label.
 _OF_CRASHES, _IDENTITY = "history", "io.corebox.bundle"
@@ -91,23 +92,42 @@ class Store:
             InputError: ``missing-blob``, ``image-damaged``.
         """
         path, found = self.blob_path(digest), hashlib.sha256()
-        hint = "build or pull it again"
         with explained(self.home):
             if not path.exists():
-                raise InputError("missing-blob", f"the store lacks the layer {digest}", hint)
+                raise _missing(digest)
             with path.open("rb") as blob:
                 while block := blob.read(1 << 20):
                     found.update(block)
             if found.hexdigest() != digest[7:]:
                 path.unlink()
                 message = f"the store's copy of {digest} was damaged and has been removed"
-                raise InputError("image-damaged", message, hint)
+                raise InputError("image-damaged", message, _AGAIN)
 
     @contextlib.contextmanager
     def writer(self) -> Iterator[BlobWriter]:
         """A new blob; see ``BlobWriter``."""
         with self.workplace() as work, BlobWriter(work / "blob", self._blobs) as writer:
             yield writer
+
+    def adopt_blob(self, file: Path, digest: str) -> None:
+        """Move ``file``, which is on the store's disk and whose digest was computed as it was written, to the blobs."""
+        with explained(self.home):
+            file.chmod(0o600)
+            file.replace(self.blob_path(digest))
+
+    def readable_blob(self, digest: str) -> Path:
+        """Where the blob lies, readable for the sandbox's user; nobody else gets past the store's directory.
+
+        Raises:
+            InputError: ``missing-blob``.
+        """
+        path = self.blob_path(digest)
+        with explained(self.home):
+            try:
+                path.chmod(0o644)
+            except FileNotFoundError as error:
+                raise _missing(digest) from error
+        return path
 
     def put_json(self, value: Mapping[str, object], media_type: str) -> Descriptor:
         """Store ``value`` as canonical JSON: sorted keys, no spaces, ASCII."""
@@ -315,6 +335,10 @@ class Store:
     def _used(self, image: StoredImage) -> float:
         """When the image was last built, pulled or opened: the time of its manifest's file."""
         return self.blob_path(image.manifest_digest).stat().st_mtime
+
+
+def _missing(digest: str) -> InputError:
+    return InputError("missing-blob", f"the store lacks the layer {digest}", _AGAIN)
 
 
 def _sizes(image: StoredImage) -> dict[str, int]:

@@ -1,0 +1,120 @@
+"""What a bundle holds of a core: the compact one, made of a core file, or out of an image's layer; and its layout."""
+
+import json
+import os
+from typing import Callable, Iterator, Optional, Union
+
+from corebox.bundle.faults import changed, reading
+from corebox.coredump import CoreFile, Extent, plan_compaction, read_at, stored_extents
+
+#: Called with offset and bytes of a piece of the original core; returns as many bytes.
+Change = Callable[[int, bytes], bytes]
+
+_CHUNK = 1 << 18
+_ZEROS = bytes(_CHUNK)
+_SHORTEST_SKIP = 16 << 10  # shorter holes are read: to skip them costs more
+
+
+class CompactCore:
+    """The compact form of a core file, made while it is read.
+
+    Args:
+        core: the open core.
+        change: what becomes of each piece of its memory on the way; it keeps its length.
+
+    Attributes:
+        size: of the compact core, in bytes.
+    """
+
+    def __init__(self, core: CoreFile, change: Optional[Change] = None) -> None:
+        self._core = core
+        self._change = change
+        self._plan = plan_compaction(core)
+        self.size = self._plan.size
+
+    def layout(self) -> bytes:
+        """The JSON from which the original comes back."""
+        return json.dumps(self._plan.layout(), sort_keys=True).encode("ascii")
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Some of its headers, or of the section header behind all memory, fewer bytes at its end."""
+        if not self._plan.head:  # it stays as it is
+            return self._core.read_file(offset, size)
+        behind = offset - (self.size - len(self._plan.tail))
+        return self._plan.tail[behind : behind + size] if behind >= 0 else self._plan.head[offset : offset + size]
+
+    def pieces(self) -> Iterator[bytes]:
+        """All of it; holes are not read.
+
+        Raises:
+            InputError: ``file-changed``, ``cannot-read``.
+        """
+        yield self._plan.head
+        for run in self._plan.runs:
+            yield from self._run(run.original, run.original + run.size)
+        yield self._plan.tail
+        if os.fstat(self._core.fileno()).st_size != self._core.size:
+            raise changed(self._core.path)
+
+    def _run(self, position: int, end: int) -> Iterator[bytes]:
+        for extent in _merged(stored_extents(self._core.fileno(), end, position)):
+            yield from _zeros(extent.offset - position)
+            position = extent.offset + extent.size
+            yield from self._extent(extent.offset, extent.size)
+        yield from _zeros(end - position)
+
+    def _extent(self, offset: int, size: int) -> Iterator[bytes]:
+        while size:
+            with reading("the core"):
+                piece = os.pread(self._core.fileno(), min(size, _CHUNK), offset)
+            if not piece:
+                raise changed("the core")
+            yield self._change(offset, piece) if self._change else piece
+            offset += len(piece)
+            size -= len(piece)
+
+
+class CoreInFile:
+    """A compact core that is ``size`` bytes of an open file from ``offset`` on, and its layout."""
+
+    def __init__(self, descriptor: int, offset: int, size: int, layout: bytes) -> None:
+        self._descriptor = descriptor
+        self._offset = offset
+        self._layout = layout
+        self.size = size
+
+    def layout(self) -> bytes:
+        """The JSON from which the original comes back."""
+        return self._layout
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Up to ``size`` bytes at ``offset``."""
+        return read_at(self._descriptor, self._offset + offset, min(size, self.size - offset)) if offset >= 0 else b""
+
+    def pieces(self) -> Iterator[bytes]:
+        """All of it."""
+        for offset in range(0, self.size, _CHUNK):
+            yield self.read(offset, _CHUNK)
+
+
+CoreContent = Union[CompactCore, CoreInFile]
+
+
+def _merged(extents: Iterator[Extent]) -> Iterator[Extent]:
+    """The extents, those as one that have no more than a short hole between them."""
+    begin, end = 0, 0
+    for extent in extents:
+        if end and extent.offset - end >= _SHORTEST_SKIP:
+            yield Extent(begin, end - begin)
+            end = 0
+        if not end:
+            begin = extent.offset
+        end = extent.offset + extent.size
+    if end:
+        yield Extent(begin, end - begin)
+
+
+def _zeros(size: int) -> Iterator[bytes]:
+    while size > 0:
+        yield _ZEROS[:size]
+        size -= _CHUNK

@@ -1,0 +1,46 @@
+"""The core as a layer of an image: a tar with the compact core as one file, and itself a core.
+
+Its digest stands in SHA256SUMS, so that the core is hashed once for bundle and image. And because the tar is a core
+too (``coredump/within.py``), the layer's blob is what debuggers are given: nothing is unpacked, nothing written twice.
+
+The ELF header is the name of the first member, a global pax header, which every reader of tars leaves out of the tree.
+Copies of the program headers are the content of the last member.
+"""
+
+from typing import Callable
+
+from corebox.bundle.tarformat import BLOCK, DIRECTORY, FILE, GLOBAL_PAX, Member, format_member, format_record, padding
+from corebox.coredump import outer_header, outer_table
+
+#: Paths in the image.
+FOLDER = ".corebox"
+CORE_FILE = FOLDER + "/core"
+TABLE_FILE = FOLDER + "/core.segments"
+
+#: Where the compact core begins in its layer: a page, so that its segments keep the alignment that they have.
+CORE_OFFSET = 4096
+
+_COMMENT = b"this tar is an ELF core file too; its program headers are in .corebox/core.segments"
+
+
+class CoreLayer:
+    """The tar around a compact core of ``size`` bytes that begins with the 64 bytes ``begin``.
+
+    Attributes:
+        head: the ``CORE_OFFSET`` bytes before the core.
+    """
+
+    def __init__(self, begin: bytes, size: int, mtime: int) -> None:
+        self._size = size
+        copy = CORE_OFFSET + size + padding(size) + BLOCK
+        members = format_member(Member(FOLDER.encode("ascii") + b"/", DIRECTORY, 0, 0o755, 0))
+        members += format_member(Member(CORE_FILE.encode("ascii"), FILE, size, 0o644, mtime))
+        comment = format_record(b"comment", _COMMENT, CORE_OFFSET - BLOCK - len(members))
+        first = Member(outer_header(begin, copy), GLOBAL_PAX, len(comment), 0o644, 0)
+        self.head = format_member(first) + comment + members
+
+    def tail(self, read: Callable[[int, int], bytes]) -> bytes:
+        """What follows the core, of which ``read`` gives up to so many bytes at an offset."""
+        table = outer_table(read, self._size, CORE_OFFSET)
+        member = Member(TABLE_FILE.encode("ascii"), FILE, len(table), 0o644, 0)
+        return bytes(padding(self._size)) + format_member(member) + table + bytes(padding(len(table)) + 2 * BLOCK)

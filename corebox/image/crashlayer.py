@@ -1,0 +1,27 @@
+"""The last layer: what is needed beside the core to open it and to give the bundle back."""
+
+from corebox.bundle import CORE_LAYOUT, RUN_SCRIPT, SUMS, Manifest, Unpacked
+from corebox.image.layers import CRASH, OURS, PlannedLayer, plan_ours
+from corebox.image.tar import Entry, text_file
+
+LAYOUT_FILE = f"{OURS}/{CORE_LAYOUT}"
+MANIFEST_FILE = f"{OURS}/manifest.json"
+GDBINIT_FILE = f"{OURS}/gdbinit"
+SCRATCH = f"{OURS}/tmp"  # noqa: S108 - a directory of the image
+BUNDLE = f"{OURS}/bundle"
+
+
+def crash_layer(unpacked: Unpacked, manifest: Manifest, gdbinit: str) -> PlannedLayer:
+    """The plan of the layer."""
+    entries = [
+        text_file(MANIFEST_FILE, manifest.to_bytes()),
+        text_file(f"{BUNDLE}/{RUN_SCRIPT}", unpacked.run_script.read_bytes(), 0o755),
+        text_file(f"{BUNDLE}/{SUMS}", unpacked.sums),
+        text_file(GDBINIT_FILE, gdbinit.encode("utf-8", "surrogateescape")),
+        Entry(SCRATCH, 0o1777),
+    ]
+    layout = unpacked.core_layout
+    if layout is not None:
+        digest = unpacked.digests[CORE_LAYOUT]
+        entries.append(Entry(LAYOUT_FILE, 0o644, 0, layout.stat().st_size, None, layout, digest))
+    return plan_ours(CRASH, entries)
