@@ -63,6 +63,8 @@ def stored_extents(descriptor: int, size: int, position: int = 0) -> Iterator[Ex
             if error.errno != errno.EINVAL:
                 raise
             start, end = position, size
+        if start >= size:
+            return
         yield Extent(start, min(end, size) - start)
         position = end
 

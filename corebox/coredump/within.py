@@ -19,18 +19,19 @@ _AT_ONCE = 4096  # program headers
 def outer_header(begin: bytes, copy: int) -> bytes:
     """The 64 bytes that the outer file begins with, whose ``outer_table`` is at ``copy``.
 
-    ``begin`` are the core's own; zeros if they are no header of a core. Bytes 7 to 15, which name a system that nobody
-    asks for, are zero: in a tar, whose first field is a name that ends with a zero, none of the core's bytes are text.
+    ``begin`` are the core's own; zeros if they are no header of a core. Bytes 6 to 15 are constant, since nobody asks
+    for the system that they name: in a tar, whose first field is a name that ends with a zero, no text can be hidden.
     """
     header = _header(begin)
     if header is None or copy + SECTION_SPACE >= 1 << header.bits:
         return bytes(HEADER_SIZE)
     extended = header.entries == PN_XNUM
-    outer = bytearray(begin[: 52 if header.bits == 32 else HEADER_SIZE])
-    outer[7:16] = bytes(9)
+    size = 52 if header.bits == 32 else HEADER_SIZE
+    outer = bytearray(begin[:size].ljust(size, b"\0"))
+    outer[6:16] = b"\1" + bytes(9)
     offsets = (0, copy + SECTION_SPACE, copy if extended else 0)
     struct.pack_into(header.order + 3 * header.word, outer, _ENTRY, *offsets)
-    sizes = (len(outer), header.entry_size, header.entries, section_size(header), 1 if extended else 0, 0)
+    sizes = (size, header.entry_size, header.entries, section_size(header), 1 if extended else 0, 0)
     struct.pack_into(header.order + "6H", outer, _ENTRY + 3 * header.word_size + 4, *sizes)
     return bytes(outer).ljust(HEADER_SIZE, b"\0")
 

@@ -110,10 +110,10 @@ class Store:
             yield writer
 
     def adopt_blob(self, file: Path, digest: str) -> None:
-        """Move ``file``, which is on the store's disk and whose digest was computed as it was written, to the blobs."""
-        with explained(self.home):
+        """Take ``file``, which is on the store's disk and whose digest was computed as it was written, as a blob."""
+        with explained(self.home), contextlib.suppress(FileExistsError):
             file.chmod(0o600)
-            file.replace(self.blob_path(digest))
+            self.blob_path(digest).hardlink_to(file)
 
     def readable_blob(self, digest: str) -> Path:
         """Where the blob lies, readable for the sandbox's user; nobody else gets past the store's directory.

@@ -12,14 +12,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from corebox.bundle import BundleReader, parse_manifest, verify_unpacked
+from corebox.bundle import BundleReader, CompactCore, parse_manifest, verify_unpacked
 from corebox.bundle.compression import is_compressed
+from corebox.bundle.corelayer import CoreLayer
 from corebox.coredump import (
     CoreFile,
     compare_with_file,
     measure_memory,
     open_core,
-    plan_compaction,
     plan_redaction,
     plan_slim,
     read_elf,
@@ -72,7 +72,9 @@ def ask_everything(core: CoreFile) -> None:
     """Ask a core all it can be asked."""
     assert (core.process, core.other_files, core.truncation, core.stored_size, core.link_map) is not None
     measure_memory(core)
-    plan_compaction(core)
+    content = CompactCore(core)
+    assert sum(map(len, content.pieces())) == content.size
+    CoreLayer(content.read(0, 64), content.size, 0).tail(content.read)
     plan_slim(core)
     plan_redaction(core, environment=True, patterns=[b"secret"])
     for module in core.modules:

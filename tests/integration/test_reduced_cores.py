@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump import CoreFile, open_core, plan_compaction, plan_slim, write_compact, write_slim
+from corebox.bundle import CompactCore
+from corebox.coredump import CoreFile, open_core, plan_slim, write_slim
 from tests.support.programs import FOLDER
 
 SOURCES = FOLDER / "reduced"
@@ -110,7 +111,8 @@ def slim(core: CoreFile, out: int) -> None:
 
 
 def compact(core: CoreFile, out: int) -> None:
-    write_compact(core, plan_compaction(core), out)
+    for piece in CompactCore(core).pieces():
+        os.write(out, piece)
 
 
 @pytest.mark.parametrize(("crash_it", "smaller"), CRASHES)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from corebox.bundle.tarformat import Member, format_member, format_sparse_map
+from corebox.bundle.tarformat import Member, format_member
 from tests.unit.bundle import samples
 from tests.unit.bundle.samples import Part, parts, sums_of, write_raw
 
@@ -57,41 +57,14 @@ MEMBERS: dict[str, Change] = {
     "other target": replace_member(1, target=b"/etc"),
     "link instead of file": replace_member(3, kind=b"2", size=0, target=b"/etc/passwd"),
     "other name": replace_member(5, name=b"corf"),
-    "core of other size": replace_member(5, sparse_size=77),
-    "core of huge size": replace_member(5, sparse_size=(1 << 63) - 1),
-    "plain core": replace_member(5, sparse_size=-1),
-    "huge run.sh": lambda members: [*members[:6], Part(Member(b"run.sh", b"0", 1 << 20, 0o755, 0), bytes(1 << 20))],
+    "core of other size": replace_member(5, size=77),
+    "core of other time": replace_member(5, mtime=77),
+    "no layout of the core": lambda members: members[:6] + members[7:],
+    "layout of the core before it": lambda members: [*members[:5], members[6], members[5], *members[7:]],
+    "layout of other mode": replace_member(6, mode=0o4755),
+    "huge run.sh": lambda members: [*members[:7], Part(Member(b"run.sh", b"0", 1 << 20, 0o755, 0), bytes(1 << 20))],
     "manifest not first": lambda members: [members[0]._replace(member=Member(b"corebox.json", b"2", 0, 0o644, 0))],
     "no core": lambda members: members[:5] + members[6:],
-}
-
-
-def core_with_map(sparse_map: bytes, data: bytes = samples.CORE) -> Change:
-    """The core with another map of its extents."""
-
-    def change(members: list[Part]) -> list[Part]:
-        core = members[5]
-        member = core.member._replace(size=len(sparse_map) + len(data))
-        return [*members[:5], Part(member, sparse_map + data), *members[6:]]
-
-    return change
-
-
-SIZE = len(samples.CORE)
-#: Maps of the core's extents that lie.
-MAPS = {
-    "descending": format_sparse_map([(8192, SIZE - 100), (0, 100)], samples.CORE_SIZE),
-    "overlapping": format_sparse_map([(0, SIZE - 100), (SIZE - 200, 100)], samples.CORE_SIZE),
-    "touching": format_sparse_map([(0, SIZE - 100), (SIZE - 100, 100)], samples.CORE_SIZE),
-    "past the end": format_sparse_map([(samples.CORE_SIZE - 10, SIZE)], samples.CORE_SIZE),
-    "too little": format_sparse_map([(0, SIZE - 1)], samples.CORE_SIZE),
-    "too much": format_sparse_map([(0, SIZE + 1)], samples.CORE_SIZE),
-    "empty extent": format_sparse_map([(0, SIZE), (SIZE + 5, 0)], samples.CORE_SIZE),
-    "no numbers": b"x\n".ljust(512, b"\0"),
-    "no newline": b"1" * 512,
-    "negative": b"1\n-1\n5\n".ljust(512, b"\0"),
-    "many": b"99999999999\n".ljust(512, b"\0"),
-    "hidden": b"1\n0\n%d\nhidden".ljust(512, b"\0") % SIZE,
 }
 
 
@@ -326,7 +299,6 @@ DIGESTS: dict[str, Callable[[bytes], bytes]] = {
 #: All kinds, by name.
 CORPUS: dict[str, Make] = {
     **{f"members: {name}": _of_members(change) for name, change in MEMBERS.items()},
-    **{f"sparse map: {name}": _of_members(core_with_map(text)) for name, text in MAPS.items()},
     **{f"manifest: {name}": _of_manifest(change) for name, change in MANIFESTS.items()},
     **{f"manifest's text: {name}": _of_text(text) for name, text in TEXTS.items()},
     **{f"digests: {name}": _digests(change) for name, change in DIGESTS.items()},

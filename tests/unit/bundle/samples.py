@@ -3,11 +3,13 @@
 import gzip
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from corebox.bundle import (
+    CompactCore,
     CrashedProcess,
     FileEntry,
     Manifest,
@@ -20,11 +22,12 @@ from corebox.bundle import (
     WrittenBundle,
     write_bundle,
 )
-from corebox.bundle.digests import PagesDigest, format_sums
+from corebox.bundle.corelayer import CoreLayer
+from corebox.bundle.digests import format_sums
 from corebox.bundle.members import core_member, file_members, plain, symlink_members
 from corebox.bundle.runscript import run_script
-from corebox.bundle.tarformat import Member, format_member, format_sparse_map, padding
-from corebox.coredump import Extent
+from corebox.bundle.tarformat import Member, format_member, padding
+from corebox.coredump import open_core
 from tests.support.elfwriter import NT_FILE, NT_PRSTATUS, PAGE, CoreWriter, Format, module
 
 LIBRARY, LIBRARY_ID = 0x7F0000000000, "ab" * 20
@@ -78,29 +81,23 @@ def manifest(**changes: Any) -> Manifest:
     return value._replace(**changes)
 
 
-class SparseCore:
-    """A file with holes that offers what ``write_bundle`` needs of a core."""
+def write_core(path: Path) -> Path:
+    """The core as a file with a hole."""
+    with path.open("wb") as file:
+        file.write(CORE)
+        file.truncate(CORE_SIZE)
+    os.utime(path, (MTIME, MTIME))
+    return path
 
-    def __init__(self, path: Path) -> None:
-        with path.open("wb") as file:
-            file.write(CORE)
-            file.truncate(CORE_SIZE)
-        os.utime(path, (MTIME, MTIME))
-        self.path = str(path)
-        self.size = CORE_SIZE
-        self._file = path.open("rb")
 
-    def fileno(self) -> int:
-        """Its descriptor."""
-        return self._file.fileno()
+def _compact() -> tuple[bytes, bytes]:
+    with tempfile.TemporaryDirectory() as folder, open_core(str(write_core(Path(folder, "core")))) as core:
+        content = CompactCore(core)
+        return b"".join(content.pieces()), content.layout()
 
-    def extents(self) -> Iterator[Extent]:
-        """One, at the beginning."""
-        yield Extent(0, len(CORE))
 
-    def close(self) -> None:
-        """Close it."""
-        self._file.close()
+#: What the bundle has of the core.
+COMPACT, LAYOUT = _compact()
 
 
 def write_sample(directory: Path, value: Manifest | None = None, jobs: int = 1, mtime: int = MTIME) -> WrittenBundle:
@@ -112,11 +109,8 @@ def write_sample(directory: Path, value: Manifest | None = None, jobs: int = 1, 
         source.write_bytes(data)
         os.utime(source, (mtime, mtime))
         sources[path] = str(source)
-    core = SparseCore(directory / "sample-core")
-    try:
-        return write_bundle(str(directory / "x.corebox"), value or manifest(), sources, core, jobs=jobs)  # type: ignore[arg-type]
-    finally:
-        core.close()
+    with open_core(str(write_core(directory / "sample-core"))) as core:
+        return write_bundle(str(directory / "x.corebox"), value or manifest(), sources, CompactCore(core), jobs=jobs)
 
 
 class Part(NamedTuple):
@@ -133,15 +127,21 @@ class Part(NamedTuple):
 def parts(value: Manifest) -> list[Part]:
     """The members of the sample bundle without SHA256SUMS."""
     data = value.to_bytes()
-    sparse_map = format_sparse_map([(0, len(CORE))], CORE_SIZE)
     script = run_script(value.process.executable or "")
     return [
         Part(plain("corebox.json", len(data)), data),
         *(Part(member, b"") for member in symlink_members(value)),
         *(Part(member, CONTENT[entry.path]) for entry, member in file_members(value)),
-        Part(core_member(value, len(sparse_map) + len(CORE)), sparse_map + CORE),
+        Part(core_member(value, len(COMPACT)), COMPACT),
+        Part(plain("core.layout.json", len(LAYOUT)), LAYOUT),
         Part(plain("run.sh", len(script), 0o755), script),
     ]
+
+
+def layer_of(core: bytes, mtime: int = MTIME) -> bytes:
+    """The layer with this compact core."""
+    tar = CoreLayer(core[:64], len(core), mtime)
+    return tar.head + core + tar.tail(lambda offset, size: core[offset : offset + size])
 
 
 def sums_of(members: list[Part]) -> Part:
@@ -150,9 +150,7 @@ def sums_of(members: list[Part]) -> Part:
     for part in members:
         name = os.fsdecode(part.member.name)
         if name == "core":
-            pages = PagesDigest()
-            pages.update(0, CORE)
-            digests.append((name, pages.hexdigest(CORE_SIZE)))
+            digests.append((name, hashlib.sha256(layer_of(part.data, part.member.mtime)).hexdigest()))
         elif part.member.kind == b"0":
             digests.append((name, hashlib.sha256(part.data).hexdigest()))
     data = format_sums(digests)

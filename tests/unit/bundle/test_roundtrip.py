@@ -1,5 +1,7 @@
 """What is written comes back: by our reader, by plain tar and sha256sum, with the same identity each time."""
 
+import hashlib
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -7,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from corebox.bundle import BundleReader, Manifest, is_bundle, parse_manifest, read_manifest, write_bundle, zstd
+from corebox.bundle.corelayer import CORE_OFFSET
+from corebox.coredump import Extent, restore
 from corebox.errors import HostError, InputError
 from tests.unit.bundle import samples
 
@@ -19,7 +23,7 @@ def compressor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     return str(request.param)
 
 
-def test_reader_gives_back_every_file_and_the_sparse_core(tmp_path: Path, compressor: str) -> None:
+def test_reader_gives_back_every_file_and_the_core(tmp_path: Path, compressor: str) -> None:
     written = samples.write_sample(tmp_path / "site", jobs=2)
     with BundleReader(written.path) as reader:
         assert reader.manifest == samples.manifest()
@@ -31,9 +35,14 @@ def test_reader_gives_back_every_file_and_the_sparse_core(tmp_path: Path, compre
         assert (copy.stat().st_mode & 0o7777, int(copy.stat().st_mtime)) == (0o755, samples.MTIME)
     assert (unpacked.root / "lib").readlink() == Path("usr/lib")
     assert unpacked.core is not None
-    assert unpacked.core.read_bytes() == samples.CORE + bytes(samples.CORE_SIZE - len(samples.CORE))
-    assert unpacked.core.stat().st_blocks * 512 < 64 << 10
-    assert int(unpacked.core.stat().st_mtime) == samples.MTIME
+    assert unpacked.core_layout is not None
+    assert unpacked.core.read_bytes() == samples.layer_of(samples.COMPACT)
+    assert unpacked.digests["core"] == hashlib.sha256(unpacked.core.read_bytes()).hexdigest()
+    restored = tmp_path / "restored"
+    compact = Extent(CORE_OFFSET, len(samples.COMPACT))
+    restore(str(unpacked.core), compact, json.loads(unpacked.core_layout.read_bytes()), str(restored))
+    assert restored.read_bytes() == samples.CORE + bytes(samples.CORE_SIZE - len(samples.CORE))
+    assert restored.stat().st_blocks * 512 < 64 << 10
 
 
 def test_a_file_of_a_year_that_tar_cannot_write_comes_back_as_of_the_last(tmp_path: Path) -> None:
@@ -58,11 +67,10 @@ def test_plain_tar_and_sha256sum_agree(tmp_path: Path, compressor: str) -> None:
         "corebox.json: OK",
         "rootfs/opt/app/bin/app: OK",
         "rootfs/usr/lib/libx.so.1.2: OK",
+        "core.layout.json: OK",
         "run.sh: OK",
     ]
-    core = out / "core"
-    assert core.read_bytes() == samples.CORE + bytes(samples.CORE_SIZE - len(samples.CORE))
-    assert core.stat().st_blocks * 512 < 64 << 10
+    assert (out / "core").read_bytes() == samples.COMPACT
     assert parse_manifest((out / "corebox.json").read_bytes()) == samples.manifest()
 
 

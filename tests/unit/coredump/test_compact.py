@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump import Extent, open_core, plan_compaction, restore, write_compact
+from corebox.bundle import CompactCore
+from corebox.coredump import Extent, open_core, plan_compaction, restore
 from corebox.errors import HostError, InputError
 from tests.support.elfwriter import NT_FILE, PAGE, CoreWriter, Format
 from tests.unit.coredump.conftest import RealCore
@@ -38,11 +39,16 @@ def compact(core_path: Path, into: Path) -> tuple[Path, dict[str, object]]:
     """The compact core and its layout, through JSON."""
     path = into / "compact"
     with open_core(str(core_path)) as core:
-        plan = plan_compaction(core)
+        content = CompactCore(core)
         with path.open("wb") as out:
-            write_compact(core, plan, out.fileno())
-        assert path.stat().st_size == plan.size
-        return path, json.loads(json.dumps(plan.layout()))
+            out.writelines(content.pieces())
+        assert path.stat().st_size == content.size
+        return path, json.loads(content.layout())
+
+
+def restore_all(small: Path, layout: dict[str, object], out: Path) -> None:
+    """``restore`` from a file that is nothing but the compact core."""
+    restore(str(small), Extent(0, small.stat().st_size), layout, str(out))
 
 
 def extents(path: Path) -> list[Extent]:
@@ -54,7 +60,7 @@ def extents(path: Path) -> list[Extent]:
 def test_real_cores_come_back_bit_for_bit_with_their_holes(real_core: RealCore, tmp_path: Path, name: str) -> None:
     path = real_core(name)
     small, layout = compact(path, tmp_path)
-    restore(str(small), layout, str(tmp_path / "again"))
+    restore_all(small, layout, tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
     assert extents(tmp_path / "again") == extents(path)
 
@@ -83,7 +89,7 @@ def test_long_holes_are_left_out_and_become_segments_without_bytes(tmp_path: Pat
             assert core.read_available(segment.address, segment.file_size) == original.read(
                 segment.address, segment.file_size
             )
-    restore(str(small), layout, str(tmp_path / "again"))
+    restore_all(small, layout, tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
     assert (tmp_path / "again").stat().st_blocks == path.stat().st_blocks
 
@@ -131,7 +137,7 @@ def test_a_core_whose_segments_share_bytes_stays_as_it_is(tmp_path: Path) -> Non
     path.write_bytes(data)
     small, layout = compact(path, tmp_path)
     assert small.read_bytes() == data
-    restore(str(small), layout, str(tmp_path / "again"))
+    restore_all(small, layout, tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == data
 
 
@@ -146,7 +152,7 @@ def test_a_plan_may_need_more_headers_than_e_phnum_counts(tmp_path: Path) -> Non
         assert core.header.entries == 0xFFFF
         assert len(core.segments) == 65534
         assert core.read(0x90000000 + (2 << 20), 3) == b"end"
-    restore(str(small), layout, str(tmp_path / "again"))
+    restore_all(small, layout, tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
 
 
@@ -154,7 +160,7 @@ def test_a_truncated_core_is_compacted_and_comes_back(real_core: RealCore, tmp_p
     path = sparse_core(tmp_path / "core")
     os.truncate(path, 9 << 20)
     small, layout = compact(path, tmp_path)
-    restore(str(small), layout, str(tmp_path / "again"))
+    restore_all(small, layout, tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
     with open_core(str(path)) as original, open_core(str(small)) as core:
         assert core.truncation is not None
@@ -181,7 +187,7 @@ def test_a_truncated_core_is_compacted_and_comes_back(real_core: RealCore, tmp_p
 def test_a_damaged_layout_is_refused_and_leaves_nothing(tmp_path: Path, change: dict[str, object]) -> None:
     small, layout = compact(sparse_core(tmp_path / "core"), tmp_path)
     with pytest.raises(InputError) as caught:
-        restore(str(small), {**layout, **change}, str(tmp_path / "again"))
+        restore_all(small, {**layout, **change}, tmp_path / "again")
     assert caught.value.code == "layout-damaged"
     assert not (tmp_path / "again").exists()
 
@@ -190,5 +196,5 @@ def test_restoring_never_overwrites_a_file(tmp_path: Path) -> None:
     path = sparse_core(tmp_path / "core")
     small, layout = compact(path, tmp_path)
     with pytest.raises(HostError) as caught:
-        restore(str(small), layout, str(path))
+        restore_all(small, layout, path)
     assert caught.value.code == "cannot-write"

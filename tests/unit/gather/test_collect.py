@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import Manifest, Remark, SymlinkEntry, verify_bundle, write_bundle
+from corebox.bundle import CompactCore, Manifest, Remark, SymlinkEntry, verify_bundle, write_bundle
 from corebox.coredump import open_core
 from corebox.errors import InputError
 from corebox.gather import Collection, Wishes, collect
@@ -66,7 +66,7 @@ def test_hostname_needs_consent(core_path: Path, root: Path) -> None:
 def test_bundle_of_it_is_verified_anew(core_path: Path, root: Path, tmp_path: Path) -> None:
     with open_core(str(core_path)) as core:
         collection = collect(core, Wishes(root=str(root)))
-        written = write_bundle(str(tmp_path / "x.corebox"), collection.manifest, collection.sources, core)
+        written = write_bundle(str(tmp_path / "x.corebox"), collection.manifest, collection.sources, CompactCore(core))
     verification = verify_bundle(written.path)
     assert verification.ok
     assert verification.identity == written.identity
@@ -225,7 +225,7 @@ def test_odd_names_are_taken_as_they_are(tmp_path: Path, core_path: Path, root: 
     put(root, odd, b"odd")
     with open_core(str(core_path)) as core:
         collection = collect(core, Wishes(root=str(root), extra=(odd,)))
-        written = write_bundle(str(tmp_path / "x.corebox"), collection.manifest, collection.sources, core)
+        written = write_bundle(str(tmp_path / "x.corebox"), collection.manifest, collection.sources, CompactCore(core))
     assert odd in [entry.path for entry in collection.manifest.files]
     assert verify_bundle(written.path).ok
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import BundleReader, Manifest, StoredCore, Unpacked, write_bundle
+from corebox.bundle import BundleReader, CompactCore, Manifest, StoredCore, Unpacked, write_bundle
 from corebox.coredump import open_core
 from corebox.image.native import Assembly, Description, assemble, put_native
 from corebox.image.tar import complete, text_file, write_tar
@@ -17,6 +17,7 @@ from tests.support.realcores import unpack_core
 from tests.unit.bundle.samples import CONTENT, MTIME, manifest
 
 Template = Callable[[str], Path]
+_CORE = "dynamic"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class Desk:
     manifest: Manifest
     unpacked: Unpacked
     toolbox: Layer
+
+    @property
+    def core(self) -> Path:
+        """The core as it was at the site."""
+        return self.bundle.parent / _CORE
 
     def assemble(self, template: Path | None = None, gdbinit: str = "set confirm off\n") -> Assembly:
         """All layers."""
@@ -41,7 +47,7 @@ class Desk:
         return put_native(self.store, self.assemble(template), tags)
 
 
-def make_bundle(folder: Path, core: str = "dynamic") -> Path:
+def make_bundle(folder: Path, core: str = _CORE) -> Path:
     """A bundle with the sample's files and one of the real cores."""
     sources = {}
     for number, (path, data) in enumerate(CONTENT.items()):
@@ -51,7 +57,7 @@ def make_bundle(folder: Path, core: str = "dynamic") -> Path:
         sources[path] = str(source)
     with open_core(str(unpack_core(core, folder))) as opened:
         value = manifest(core=StoredCore(True, opened.size, opened.stored_size, None))
-        return Path(write_bundle(str(folder / "x.corebox"), value, sources, opened).path)
+        return Path(write_bundle(str(folder / "x.corebox"), value, sources, CompactCore(opened)).path)
 
 
 def make_desk(folder: Path, bundle: Path) -> Desk:

@@ -31,21 +31,13 @@ def names(tar: Path) -> list[str]:
 
 def test_layers_go_from_the_most_shared_to_the_core(desk: Desk) -> None:
     image = desk.build("app:1")
-    assert [layer.kind for layer in image.layers] == ["toolbox", "system", "program", "core"]
+    assert [layer.kind for layer in image.layers] == ["toolbox", "system", "program", "core", "crash"]
     members = [set(names(desk.store.blob_path(layer.digest))) for layer in image.layers]
     assert members[1] == {"lib", "usr", "usr/lib", "usr/lib/libx.so.1", "usr/lib/libx.so.1.2"}
     assert members[2] == {"opt", "opt/app", "opt/app/bin", "opt/app/bin/app"}
-    ours = [
-        "bundle",
-        "bundle/SHA256SUMS",
-        "bundle/run.sh",
-        "core",
-        "core.layout.json",
-        "gdbinit",
-        "manifest.json",
-        "tmp",
-    ]
-    assert members[3] == {".corebox", *(f".corebox/{name}" for name in ours)}
+    assert members[3] == {".corebox", ".corebox/core", ".corebox/core.segments"}
+    ours = ["bundle", "bundle/SHA256SUMS", "bundle/run.sh", "core.layout.json", "gdbinit", "manifest.json", "tmp"]
+    assert members[4] == {".corebox", *(f".corebox/{name}" for name in ours)}
 
 
 def test_the_configuration_is_fixed_but_for_what_the_dockerfile_says(desk: Desk) -> None:
@@ -80,9 +72,9 @@ def test_another_folder_gives_the_same_image(desk: Desk, tmp_path: Path) -> None
 
 
 def test_what_is_known_is_not_built_again(desk: Desk) -> None:
-    assert [each.reused for each in desk.assemble().layers] == [True, False, False, False]
+    assert [each.reused for each in desk.assemble().layers] == [True, False, False, False, False]
     again = desk.assemble(gdbinit="set pagination off\n")
-    assert [each.reused for each in again.layers] == [True, True, True, False]
+    assert [each.reused for each in again.layers] == [True, True, True, True, False]
 
 
 def test_a_template_may_add_files_and_settings(desk: Desk, template: Template) -> None:
@@ -131,7 +123,8 @@ def test_a_context_has_all_that_the_dockerfile_adds(desk: Desk, template: Templa
     (path.parent / "scripts").mkdir()
     (path.parent / "scripts" / "a.py").write_text("1")
     assembly = desk.assemble(path)
-    wanted = {"Dockerfile", "toolbox.tar", "system.tar", "program.tar", "core.tar", "added.tar", "b.gdb"}
+    wanted = {"Dockerfile", "toolbox.tar", "system.tar", "program.tar", "core.tar", "crash.tar"}
+    wanted |= {"added.tar", "b.gdb"}
     write_context(desk.store, assembly, tmp_path / "context")
     found = {
         str(each.relative_to(tmp_path / "context")) for each in (tmp_path / "context").rglob("*") if each.is_file()
@@ -149,8 +142,7 @@ def test_a_context_has_all_that_the_dockerfile_adds(desk: Desk, template: Templa
 def test_core_and_bundle_come_back(desk: Desk, tmp_path: Path) -> None:
     opened = open_image(desk.store, desk.build())
     export_core(opened, tmp_path / "out.core")
-    assert desk.unpacked.core is not None
-    assert (tmp_path / "out.core").read_bytes() == desk.unpacked.core.read_bytes()
+    assert (tmp_path / "out.core").read_bytes() == desk.core.read_bytes()
     written = export_bundle(opened, tmp_path / "out.corebox")
     assert written.identity == desk.unpacked.identity == opened.identity
     with BundleReader(written.path) as reader:
@@ -160,8 +152,6 @@ def test_core_and_bundle_come_back(desk: Desk, tmp_path: Path) -> None:
 
 def test_core_and_bundle_come_back_from_the_layers_alone(desk: Desk, tmp_path: Path) -> None:
     image = desk.build()
-    assert desk.unpacked.core is not None
-    original = desk.unpacked.core.read_bytes()
     shutil.rmtree(desk.store.home / "roots")
     elsewhere = Store(tmp_path / "elsewhere")
     for blob_file in (desk.store.oci / "blobs" / "sha256").iterdir():
@@ -169,7 +159,7 @@ def test_core_and_bundle_come_back_from_the_layers_alone(desk: Desk, tmp_path: P
     manifest = Descriptor(MANIFEST_TYPE, image.manifest_digest, 0)
     opened = open_image(elsewhere, elsewhere.put_manifest(manifest))
     export_core(opened, tmp_path / "out.core")
-    assert (tmp_path / "out.core").read_bytes() == original
+    assert (tmp_path / "out.core").read_bytes() == desk.core.read_bytes()
     assert export_bundle(opened, tmp_path / "out.corebox").identity == opened.identity
 
 
