@@ -187,7 +187,7 @@ def _assemble(
     table_end = header.table_offset + count * header.entry_size
     # What is kept moves by whole pages, so that offsets stay congruent with addresses (gABI, p_align).
     head_size = table_end + (body - table_end) % PAGE
-    shift = _Shift(head_size - body, dropped)
+    shift = _Shift(body, head_size, dropped)
     extended = count >= PN_XNUM
     end = head_size + sum(extent.size for extent in kept)
     start = bytearray(core.read_file(0, header.table_offset))
@@ -205,19 +205,23 @@ def _alignment(segment: Segment) -> int:
 class _Shift:
     """Where an offset of the original is in the new file."""
 
-    def __init__(self, base: int, dropped: Sequence[Extent]) -> None:
-        self.base = base
+    def __init__(self, body: int, new_body: int, dropped: Sequence[Extent]) -> None:
+        self.body = body
+        self.base = new_body - body
         self.ends = [extent.offset + extent.size for extent in dropped]
         self.before = [0]
         for extent in dropped:
             self.before.append(self.before[-1] + extent.size)
 
     def moved(self, segment: Segment) -> Segment:
-        """The segment with its new offset; one without bytes has offset 0, since it is nowhere."""
-        if not segment.file_size:
-            return segment._replace(offset=0)
-        gone = self.before[bisect_right(self.ends, segment.offset)]
-        return segment._replace(offset=segment.offset + self.base - gone)
+        """The segment with its new offset; one without bytes is where they would be, as the kernel writes it.
+
+        Not at 0: binutils looks for a build ID at each offset, and takes the core's own notes once more there
+        (``_bfd_elf_core_find_build_id``).
+        """
+        offset = max(segment.offset, self.body)
+        gone = self.before[bisect_right(self.ends, offset)]
+        return segment._replace(offset=offset + self.base - gone)
 
 
 def _patch_header(start: bytearray, header: Header, count: int, section_offset: int) -> None:
