@@ -23,6 +23,7 @@ from corebox.image.tar import Entry
 from corebox.image.template import default_template
 from corebox.image.toolbox import Toolbox, ensure_toolbox, lend_toolbox
 from corebox.store import Layer, Store, StoredImage
+from corebox.store.origin import note_origin, stat_of
 from corebox.symbols import CrashFiles, DebugFile, SymbolOptions
 
 Progress = Callable[[str], None]
@@ -146,6 +147,8 @@ def _build(
         return Built(image_id, tags, unpacked.identity, layers, None, "docker")
     image = put_native(store, assembly, tags)
     store.remember("bundle", _stat_key(bundle, options), {"identity": unpacked.identity})
+    if plain == bundle:
+        note_origin(store, unpacked.identity, bundle)
     # Symbols and files that a template copies are no part of the key: that image is built each time, of known layers.
     if not options.symbols.places and all(layer.kind != ADDED for layer in image.layers):
         store.remember("image", _image_key(unpacked.identity, toolbox, options), {"image_id": image.image_id})
@@ -179,8 +182,7 @@ def _recall(store: Store, identity: str, toolbox: Toolbox, options: BuildOptions
 def _stat_key(bundle: Path, options: BuildOptions) -> str:
     """A file that was not touched is not read again: a bundle can be gigabytes."""
     files = [bundle, options.libraries] if options.libraries is not None and options.libraries.exists() else [bundle]
-    found = (file.stat() for file in files)
-    return json.dumps([[each.st_dev, each.st_ino, each.st_size, each.st_mtime_ns] for each in found])
+    return json.dumps(stat_of(files))
 
 
 def _image_key(identity: str, toolbox: Toolbox, options: BuildOptions) -> str:

@@ -34,9 +34,13 @@ class GzipWriter:
         if len(self._block) >= _CHUNK:
             self._submit()
 
+    def cut(self) -> None:
+        """End the member: what follows is in another."""
+        self._submit()
+
     def close(self) -> None:
         """Write what is left; ``out`` stays open."""
-        self._submit()
+        self.cut()
         while self._waiting:
             self._out.write(self._waiting.popleft().result())
         self._pool.shutdown()

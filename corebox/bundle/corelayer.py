@@ -7,10 +7,11 @@ The ELF header is the name of the first member, a global pax header, which every
 Copies of the program headers are the content of the last member.
 """
 
+import tarfile
 from typing import Callable
 
 from corebox.bundle.tarformat import BLOCK, DIRECTORY, FILE, GLOBAL_PAX, Member, format_member, format_record, padding
-from corebox.coredump import outer_header, outer_table
+from corebox.coredump import Extent, outer_header, outer_table
 
 #: Paths in the image.
 FOLDER = ".corebox"
@@ -44,3 +45,17 @@ class CoreLayer:
         table = outer_table(read, self._size, CORE_OFFSET)
         member = Member(TABLE_FILE.encode("ascii"), FILE, len(table), 0o644, 0)
         return bytes(padding(self._size)) + format_member(member) + table + bytes(padding(len(table)) + 2 * BLOCK)
+
+
+def core_within(layer: str) -> Extent:
+    """Where in a layer the compact core lies.
+
+    Raises:
+        ValueError: it is no layer of a core.
+    """
+    try:
+        with tarfile.open(layer, "r:") as archive:
+            member = archive.getmember(CORE_FILE)
+    except (tarfile.TarError, KeyError) as error:
+        raise ValueError(str(error)) from error
+    return Extent(member.offset_data, member.size)

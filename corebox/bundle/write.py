@@ -167,6 +167,7 @@ class _ArchiveWriter:
     def _write_core(self, core: CoreContent) -> None:
         member = core_member(self._manifest, core.size)
         self._writer.write(format_member(member))
+        self._writer.cut()  # so that what compresses the core can be taken as it is for its layer
         tar = CoreLayer(core.read(0, HEADER_SIZE), core.size, member.mtime)
         digest = hashlib.sha256(tar.head)
         size = 0
@@ -179,6 +180,7 @@ class _ArchiveWriter:
                 size += len(piece)
         if size != core.size:
             raise changed("the core")
+        self._writer.cut()
         digest.update(tar.tail(core.read))
         self._writer.write(bytes(padding(core.size)))
         self._digests.append((layout.CORE, digest.hexdigest()))

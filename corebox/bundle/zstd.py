@@ -4,6 +4,7 @@ Only the stable part of the library's interface is used (``zstd.h``, version 1.4
 """
 
 import ctypes
+import os
 from typing import BinaryIO, Iterator, Optional
 
 from corebox.bundle.faults import damaged
@@ -13,6 +14,7 @@ MAGIC = b"\x28\xb5\x2f\xfd"
 _LEVEL_PARAMETER = 100  # ZSTD_c_compressionLevel
 _CHECKSUM_PARAMETER = 201  # ZSTD_c_checksumFlag
 _WORKERS_PARAMETER = 400  # ZSTD_c_nbWorkers
+_REPEATED = 1  # a block that is one byte again and again
 _CONTINUE, _END = 0, 2  # ZSTD_EndDirective
 _OLDEST = 10400  # ZSTD_versionNumber() of the first release with a stable ZSTD_compressStream2
 _LEVEL = 1
@@ -69,9 +71,13 @@ class ZstdWriter:
         """Compress ``data``."""
         self._feed(data, _CONTINUE)
 
+    def cut(self) -> None:
+        """End the frame: what follows is in a frame of its own."""
+        self._feed(b"", _END)
+
     def close(self) -> None:
         """Write what is left; ``out`` stays open."""
-        self._feed(b"", _END)
+        self.cut()
         self.abandon()
 
     def abandon(self) -> None:
@@ -94,10 +100,10 @@ class ZstdWriter:
 
 
 def decompressed(library: ctypes.CDLL, source: BinaryIO) -> Iterator[bytes]:
-    """The content of the single zstd frame in ``source``, in pieces of at most 1 MiB.
+    """The content of the zstd frames in ``source``, in pieces of at most 1 MiB.
 
     Raises:
-        InputError: ``bundle-damaged`` for anything that is not exactly one whole frame.
+        InputError: ``bundle-damaged`` for anything that is not whole frames.
     """
     context = library.ZSTD_createDCtx()
     try:
@@ -109,10 +115,10 @@ def decompressed(library: ctypes.CDLL, source: BinaryIO) -> Iterator[bytes]:
 def _decompress(library: ctypes.CDLL, context: int, source: BinaryIO) -> Iterator[bytes]:
     space = ctypes.create_string_buffer(_CHUNK)
     left = 1
-    while left:
+    while True:
         data = source.read(_CHUNK // 2)
         if not data:
-            raise damaged("it ends early")
+            break
         chunk = _Buffer(ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p), len(data), 0)
         full = False
         while chunk.position < chunk.size or full:
@@ -122,8 +128,28 @@ def _decompress(library: ctypes.CDLL, context: int, source: BinaryIO) -> Iterato
                 raise damaged("zstd says: " + library.ZSTD_getErrorName(left).decode("ascii", "replace"))
             if target.position:
                 yield ctypes.string_at(space, target.position)
-            full = target.position == _CHUNK
-            if left == 0:
-                break
-        if left == 0 and (chunk.position < chunk.size or source.read(1)):
-            raise damaged("something follows its end")
+            full = bool(left) and target.position == _CHUNK
+    if left:
+        raise damaged("it ends early")
+
+
+def frame_end(descriptor: int, offset: int) -> int:
+    """Where the frame that begins at ``offset`` of an open file ends (RFC 8878, section 3.1.1).
+
+    Raises:
+        ValueError: there is none.
+    """
+    head = os.pread(descriptor, 5, offset)
+    if head[:4] != MAGIC or len(head) < 5:
+        raise ValueError("no zstd frame")
+    single, sizes = head[4] >> 5 & 1, head[4] >> 6
+    offset += 6 - single + (0, 1, 2, 4)[head[4] & 3] + (single, 2, 4, 8)[sizes]
+    last = False
+    while not last:
+        block = os.pread(descriptor, 3, offset)
+        if len(block) < 3:
+            raise ValueError("the frame is cut")
+        number = int.from_bytes(block, "little")
+        last, kind = bool(number & 1), number >> 1 & 3
+        offset += 3 + (1 if kind == _REPEATED else number >> 3)
+    return offset + (4 if head[4] >> 2 & 1 else 0)

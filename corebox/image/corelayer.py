@@ -1,11 +1,10 @@
 """The core's layer, which comes with the bundle as it is, and the core in it."""
 
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from corebox.bundle import CORE, Unpacked
-from corebox.bundle.corelayer import CORE_FILE
+from corebox.bundle.corelayer import CORE_FILE, core_within
 from corebox.coredump.header import MAGIC
 from corebox.image import layers
 from corebox.store import Layer, Store
@@ -47,8 +46,6 @@ def find_core(store: Store, layer: Layer) -> CoreInImage:
             raise image_damaged(f"layer {layer.digest} holds no core")
         return CoreInImage(unpacked, 0, unpacked.stat().st_size)
     try:
-        with tarfile.open(blob, "r:") as archive:
-            member = archive.getmember(CORE_FILE)
-    except (tarfile.TarError, KeyError) as error:
+        return CoreInImage(blob, *core_within(str(blob)))
+    except ValueError as error:
         raise image_damaged(f"layer {layer.digest}: {error}") from error
-    return CoreInImage(blob, member.offset_data, member.size)

@@ -17,7 +17,9 @@ from typing import IO, BinaryIO, cast
 from isal import igzip, isal_zlib
 
 from corebox.bundle import zstd
+from corebox.bundle.corelayer import core_within
 from corebox.bundle.stage import Stage
+from corebox.coredump import Extent
 from corebox.errors import HostError, InputError
 from corebox.registry.faults import lied
 from corebox.store import BlobWriter
@@ -47,6 +49,61 @@ def compress_layer(tar: Path, writer: BlobWriter, compression: str, told: Callab
         for _ in (_zstd if compression == "zstd" else _gzip)(_blocks(file, hashing), writer):
             told()
     return "sha256:" + found.hexdigest()
+
+
+def core_frame(bundle: Path) -> Extent | None:
+    """Where in a bundle the frame with the core lies, its second; None if it is not compressed as zstd."""
+    with bundle.open("rb") as file:
+        try:
+            start = zstd.frame_end(file.fileno(), 0)
+            return Extent(start, zstd.frame_end(file.fileno(), start) - start)
+        except ValueError:
+            return None
+
+
+def wrap_frame(
+    tar: Path, bundle: Path, frame: Extent, writer: BlobWriter, told: Callable[[], object] = lambda: None
+) -> str:
+    """Write a core's layer as zstd, with the bundle's own frame for the core; return the digest of what it holds.
+
+    ``told`` is called whenever something has been written.
+
+    Raises:
+        InputError: ``bundle-damaged``, ``image-damaged``.
+        HostError: ``no-libzstd``.
+    """
+    core, found = core_within(str(tar)), hashlib.sha256()
+    with tar.open("rb") as layer, bundle.open("rb") as source, Stage(found.update) as hashing:
+
+        def compress(around: bytes) -> None:
+            hashing.put(around)
+            compressor = zstd.ZstdWriter(_libzstd(), cast("BinaryIO", _Copying(writer)), 0)
+            compressor.write(around)
+            compressor.close()
+
+        compress(layer.read(core.offset))
+        source.seek(frame.offset)
+        for piece in zstd.decompressed(_libzstd(), cast("BinaryIO", _Passing(source, frame.size, writer))):
+            hashing.put(piece)
+            told()
+        layer.seek(core.offset + core.size)
+        compress(layer.read())
+    return "sha256:" + found.hexdigest()
+
+
+class _Passing:
+    """So many bytes of a file, as a file, which go to a blob while they are read."""
+
+    def __init__(self, file: IO[bytes], size: int, writer: BlobWriter) -> None:
+        self._file = file
+        self._left = size
+        self._writer = writer
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(min(size, self._left))
+        self._left -= len(data)
+        self._writer.write(data)
+        return data
 
 
 def _blocks(file: IO[bytes], hashing: Stage) -> Iterator[bytes]:

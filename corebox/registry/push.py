@@ -6,17 +6,20 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from corebox.bundle.stage import Stage
 from corebox.errors import InputError
 from corebox.registry.access import Access
 from corebox.registry.client import Client
-from corebox.registry.compress import COMPRESSIONS, compress_layer
+from corebox.registry.compress import COMPRESSIONS, compress_layer, core_frame, wrap_frame
 from corebox.registry.moving import Moving, Progress
 from corebox.registry.notes import known_compressed, known_places, note_compressed, note_place
 from corebox.registry.reference import Reference
 from corebox.registry.upload import CHUNK, Upload
 from corebox.store import LAYER_KIND, MANIFEST_TYPE, BlobWriter, Descriptor, Json, Layer, Store, StoredImage
+from corebox.store.origin import known_origin
+from corebox.store.store import IDENTITY_LABEL
 from corebox.store.values import CONFIG_TYPE, LAYER_TYPE, image_damaged
 
 __all__ = ["COMPRESSIONS", "Moved", "Pushed", "push_image"]
@@ -141,13 +144,25 @@ class _Push:
     def _compress(self, layer: Layer, writer: BlobWriter, told: Callable[[], object] = lambda: None) -> Descriptor:
         if not self._store.has(layer.digest):
             self._store.require_whole(layer.digest)
-        found = compress_layer(self._store.blob_path(layer.digest), writer, self._compression, told)
+        tar = self._store.blob_path(layer.digest)
+        bundle = self._origin(layer)
+        frame = core_frame(bundle) if bundle else None
+        if bundle and frame:
+            found = wrap_frame(tar, bundle, frame, writer, told)
+        else:
+            found = compress_layer(tar, writer, self._compression, told)
         if found != layer.digest:
             self._store.require_whole(layer.digest)
             raise image_damaged(f"{layer.digest} was read as {found}")
         blob = writer.commit(COMPRESSIONS[self._compression])
         note_compressed(self._store, layer.diff_id, self._compression, blob)
         return blob
+
+    def _origin(self, layer: Layer) -> Path | None:
+        """The bundle, if it has what would be compressed as it is wanted: as zstd."""
+        if layer.kind != _OWN or self._compression != "zstd":
+            return None
+        return known_origin(self._store, self._image.labels.get(IDENTITY_LABEL, ""))
 
     def _compress_and_send(self, layer: Layer) -> tuple[Descriptor, str]:
         """Send the layer while it is compressed: what nobody has need not be asked for."""

@@ -22,8 +22,10 @@ from corebox.store.values import CONFIG_TYPE, MANIFEST_TYPE, Descriptor, Json, L
 
 _AGAIN = "build or pull it again"
 _KEPT = 7 * 86400.0  # seconds that a cached file is kept after its last use
-#: Notes under the identity of a bundle, which go with its last image; each image has the identity as this label.
-_OF_CRASHES, _IDENTITY = "history", "io.corebox.bundle"
+#: Kinds of notes under the identity of a bundle, which go with its last image.
+_OF_CRASHES = ("history", "origin")
+#: Each image has the identity as this label.
+IDENTITY_LABEL = "io.corebox.bundle"
 
 
 class Store:
@@ -311,7 +313,8 @@ class Store:
         needed = {image.manifest_digest[7:] for image in images} | {image.image_id[7:] for image in images}
         needed |= {layer.digest[7:] for image in images for layer in image.layers}
         needed |= {digest[7:] for digest in self._pinned()}
-        records.keep_only(self._records, _OF_CRASHES, (image.labels.get(_IDENTITY, "") for image in images))
+        for kind in _OF_CRASHES:
+            records.keep_only(self._records, kind, (image.labels.get(IDENTITY_LABEL, "") for image in images))
         freed = 0
         for blob in self._blobs.iterdir():
             if blob.name not in needed:

@@ -1,6 +1,7 @@
 """A crash goes from one desk to another through a real registry."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from corebox.registry.compress import core_frame
 from tests.support.lab import Lab
 from tests.support.registry import BadNetwork, Registry, running
 from tests.support.site import Site
@@ -133,6 +135,34 @@ def test_skopeo_and_pull_agree_with_every_digest(
     manifest = json.loads((tmp_path / "layout" / "blobs" / "sha256" / digest).read_text())
     assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {compression}
     assert manifest["annotations"]["io.corebox.signal"] == "SIGSEGV"
+
+
+def test_the_core_is_pushed_as_the_site_compressed_it(
+    registry: Registry, bundle: Path, fresh_lab: Lab, tmp_path: Path
+) -> None:
+    """As long as the bundle lies where it was built from; a bundle that somebody touched is not believed."""
+    own = tmp_path / "own.corebox"
+    shutil.copy(bundle, own)
+    frame = core_frame(own)
+    assert frame is not None
+    compressed = own.read_bytes()[frame.offset : frame.offset + frame.size]
+
+    def blobs_of_push(name: str) -> list[bytes]:
+        """What the registry has got by building and pushing the bundle, in a store that knows nothing of it."""
+        before = set(registry.folder.rglob("data"))
+        fresh_lab.done("build", own, "--no-load", "-t", f"{name}:1")
+        if name == "touched":
+            own.touch()
+        fresh_lab.done("push", f"{name}:1", f"{registry.host}/{name}:1", "--compression", "zstd")
+        fresh_lab.done("rm", f"{name}:1")
+        fresh_lab.done("prune")
+        shutil.rmtree(fresh_lab.home / "records" / "compressed")
+        return [path.read_bytes() for path in set(registry.folder.rglob("data")) - before if path.is_file()]
+
+    assert [blob for blob in blobs_of_push("as-it-is") if compressed in blob]
+    again = blobs_of_push("touched")
+    assert again
+    assert not [blob for blob in again if compressed in blob]
 
 
 def test_an_image_that_docker_pushed_comes_back(
