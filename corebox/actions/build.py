@@ -23,7 +23,8 @@ from corebox.image.tar import Entry
 from corebox.image.template import default_template
 from corebox.image.toolbox import Toolbox, ensure_toolbox, lend_toolbox
 from corebox.store import Layer, Store, StoredImage
-from corebox.store.origin import note_origin, stat_of
+from corebox.store.files import stat_of
+from corebox.store.origin import note_origin
 from corebox.symbols import CrashFiles, DebugFile, SymbolOptions
 
 Progress = Callable[[str], None]

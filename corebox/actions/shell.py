@@ -108,7 +108,8 @@ def prepare_session(
     inside, executable = _executable(opened, options)
     notices = tuple(_notices(opened, core, executable, options))
     with store.workplace() as work, ExitStack() as lasting:
-        mounts = [*_ours(opened, work), Mount(_readable(core, engine, work) if options.core else core, CORE)]
+        readable = _readable(core, engine, work) if options.core else _opened_up(core, engine)
+        mounts = [*_ours(opened, work), Mount(readable, CORE)]
         mounts += [Mount(_readable(path, engine, work), target) for path, target in _given(options)]
         crash = CrashFiles(opened.manifest, opened.root, opened.debug, options.executable)
         found = find_symbols(store, crash, options.symbols, progress)
@@ -221,17 +222,29 @@ def _looked_at(core: Path, executable: Path, options: ShellOptions) -> tuple[str
     return in_memory, facts.build_id, facts.symbols
 
 
+def _opened_up(core: Path, engine: Engine) -> Path:
+    """The store's own file, readable for a container's user; nobody else gets past the store's directories."""
+    if not _reads_as_we_do(engine):
+        core.chmod(0o644)
+    return core
+
+
+def _reads_as_we_do(engine: Engine) -> bool:
+    """Bubblewrap reads with the caller's rights, a container does not when root calls."""
+    return engine.name == "bubblewrap" or bool(os.getuid())
+
+
 def _readable(path: Path, engine: Engine, work: Path) -> Path:
     """``path``, or a sparse copy if only root could read it and the engine's user is not root.
 
-    Cores are 0600. bubblewrap reads with the caller's rights, a container does not when root calls.
+    Cores are 0600.
 
     Raises:
         InputError: ``no-such-file``, ``cannot-read``.
     """
     try:
         status = path.stat()
-        if engine.name == "bubblewrap" or os.getuid() or status.st_mode & stat.S_IROTH:
+        if _reads_as_we_do(engine) or status.st_mode & stat.S_IROTH:
             return path.resolve()
         folder = Path(tempfile.mkdtemp(dir=work))  # files of the same name may come from many folders
         copy = folder / path.name

@@ -1,6 +1,5 @@
 """The context of a real builder: the rendered Dockerfile, the layers that it adds, and the template's own files."""
 
-import contextlib
 import os
 import shutil
 import tarfile
@@ -51,10 +50,10 @@ def write_context(store: Store, assembly: Assembly, folder: Path) -> None:
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
-    with contextlib.suppress(OSError):  # another file system
+    try:
         os.link(source, target)
-        return
-    shutil.copyfile(source, target)
+    except OSError:  # another file system
+        shutil.copyfile(source, target)
     target.chmod(0o600)
 
 

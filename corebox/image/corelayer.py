@@ -37,7 +37,7 @@ def find_core(store: Store, layer: Layer) -> CoreInImage:
     Raises:
         InputError: ``image-damaged``, ``missing-blob``.
     """
-    blob = store.readable_blob(layer.digest)
+    blob = store.whole_blob(layer.digest)
     with blob.open("rb") as file:
         is_core = file.read(len(MAGIC)) == MAGIC
     if not is_core:

@@ -5,7 +5,7 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from corebox.bundle.temporary import temporary_directory
@@ -65,3 +65,8 @@ def try_lock(path: Path, *, shared: bool = False) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def stat_of(files: Iterable[Path]) -> list[list[int]]:
+    """What tells whether files are still the same ones, untouched."""
+    return [[each.st_dev, each.st_ino, each.st_size, each.st_mtime_ns] for each in map(os.stat, files)]

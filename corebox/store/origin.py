@@ -1,17 +1,12 @@
 """Files outside the store that it knows as long as nobody touches them: a reference where a copy would be gigabytes."""
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
+from corebox.store.files import stat_of
 from corebox.store.store import Store
 
 _KIND = "origin"
-
-
-def stat_of(files: Iterable[Path]) -> list[list[int]]:
-    """What tells whether files are still the same ones, untouched."""
-    return [[each.st_dev, each.st_ino, each.st_size, each.st_mtime_ns] for each in map(os.stat, files)]
 
 
 def note_origin(store: Store, identity: str, bundle: Path) -> None:

@@ -15,15 +15,16 @@ from corebox.bundle.temporary import remove_abandoned, temporary_directory
 from corebox.errors import InputError
 from corebox.store import index, records
 from corebox.store.blobs import BlobWriter
-from corebox.store.files import explained, locked, remove_stale, write_atomically
+from corebox.store.files import explained, locked, remove_stale, stat_of, write_atomically
 from corebox.store.images import find_image, is_readable, read_image
 from corebox.store.roots import Roots
 from corebox.store.values import CONFIG_TYPE, MANIFEST_TYPE, Descriptor, Json, Layer, Pruned, StoredImage, is_digest
 
-_AGAIN = "build or pull it again"
 _KEPT = 7 * 86400.0  # seconds that a cached file is kept after its last use
 #: Kinds of notes under the identity of a bundle, which go with its last image.
 _OF_CRASHES = ("history", "origin")
+#: Notes of how a blob's file was when its bytes were those of its digest.
+_WHOLE = "whole"
 #: Each image has the identity as this label.
 IDENTITY_LABEL = "io.corebox.bundle"
 
@@ -94,16 +95,17 @@ class Store:
             InputError: ``missing-blob``, ``image-damaged``.
         """
         path, found = self.blob_path(digest), hashlib.sha256()
+        hint = "build or pull it again"
         with explained(self.home):
             if not path.exists():
-                raise _missing(digest)
+                raise InputError("missing-blob", f"the store lacks the layer {digest}", hint)
             with path.open("rb") as blob:
                 while block := blob.read(1 << 20):
                     found.update(block)
             if found.hexdigest() != digest[7:]:
                 path.unlink()
                 message = f"the store's copy of {digest} was damaged and has been removed"
-                raise InputError("image-damaged", message, _AGAIN)
+                raise InputError("image-damaged", message, hint)
 
     @contextlib.contextmanager
     def writer(self) -> Iterator[BlobWriter]:
@@ -116,19 +118,19 @@ class Store:
         with explained(self.home), contextlib.suppress(FileExistsError):
             file.chmod(0o600)
             self.blob_path(digest).hardlink_to(file)
+            self.remember(_WHOLE, digest, {"stat": stat_of([file])})
 
-    def readable_blob(self, digest: str) -> Path:
-        """Where the blob lies, readable for the sandbox's user; nobody else gets past the store's directory.
+    def whole_blob(self, digest: str) -> Path:
+        """Where the blob lies; it is looked through if that has not been done since it was written.
 
         Raises:
-            InputError: ``missing-blob``.
+            InputError: ``missing-blob``, ``image-damaged``.
         """
         path = self.blob_path(digest)
         with explained(self.home):
-            try:
-                path.chmod(0o644)
-            except FileNotFoundError as error:
-                raise _missing(digest) from error
+            if not path.exists() or self.recall(_WHOLE, digest) != {"stat": stat_of([path])}:
+                self.require_whole(digest)
+                self.remember(_WHOLE, digest, {"stat": stat_of([path])})
         return path
 
     def put_json(self, value: Mapping[str, object], media_type: str) -> Descriptor:
@@ -315,6 +317,7 @@ class Store:
         needed |= {digest[7:] for digest in self._pinned()}
         for kind in _OF_CRASHES:
             records.keep_only(self._records, kind, (image.labels.get(IDENTITY_LABEL, "") for image in images))
+        records.keep_only(self._records, _WHOLE, (f"sha256:{digest}" for digest in needed))
         freed = 0
         for blob in self._blobs.iterdir():
             if blob.name not in needed:
@@ -338,10 +341,6 @@ class Store:
     def _used(self, image: StoredImage) -> float:
         """When the image was last built, pulled or opened: the time of its manifest's file."""
         return self.blob_path(image.manifest_digest).stat().st_mtime
-
-
-def _missing(digest: str) -> InputError:
-    return InputError("missing-blob", f"the store lacks the layer {digest}", _AGAIN)
 
 
 def _sizes(image: StoredImage) -> dict[str, int]:

@@ -63,11 +63,17 @@ def bundle(lab: Lab, original: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def compact(lab: Lab, bundle: Path) -> Path:
+def layer(lab: Lab, bundle: Path) -> Path:
+    """The core's layer in the store."""
+    (core,) = [layer for layer in lab.build(bundle)["layers"] if layer["kind"] == "core"]
+    return lab.home / "oci" / "blobs" / "sha256" / core["digest"][7:]
+
+
+@pytest.fixture(scope="module")
+def compact(bundle: Path, layer: Path) -> Path:
     """The core as it lies in the image's layer."""
-    layer = lab.build(bundle)["layers"][-1]
     out = bundle.parent / "compact"
-    with tarfile.open(lab.home / "oci" / "blobs" / "sha256" / layer["digest"][7:]) as archive:
+    with tarfile.open(layer) as archive:
         member = archive.getmember(".corebox/core")
         source = archive.extractfile(member)
         assert source is not None
@@ -105,7 +111,9 @@ def memory_of(gdb: str, program: Path, core: Path, segments: Path, scratch: Path
 
 
 @pytest.mark.parametrize("gdb", ["/usr/bin/gdb", str(Path(sys.executable).parent / "gdb")], ids=["host", "toolbox"])
-def test_every_byte_of_memory_is_the_same_for_gdb(original: Path, compact: Path, gdb: str, tmp_path: Path) -> None:
+def test_every_byte_of_memory_is_the_same_for_gdb(
+    original: Path, compact: Path, layer: Path, gdb: str, tmp_path: Path
+) -> None:
     segments = tmp_path / "segments.json"
     with open_core(str(original)) as core:
         segments.write_text(
@@ -114,6 +122,7 @@ def test_every_byte_of_memory_is_the_same_for_gdb(original: Path, compact: Path,
     program = original.parent / "holes"
     wanted = memory_of(gdb, program, original, segments, tmp_path)
     assert memory_of(gdb, program, compact, segments, tmp_path) == wanted
+    assert memory_of(gdb, program, layer, segments, tmp_path) == wanted, "the layer is a core, too"
     assert int(wanted.split()[-1]) < 10, "nearly all memory can be read"
 
 

@@ -78,7 +78,7 @@ def test_what_a_command_writes(desk: Desk, tmp_path: Path, command: tuple[str, .
 
 
 def test_a_core_that_is_made_of_a_compact_one(desk: Desk, tmp_path: Path) -> None:
-    """As after a pull: the store has the layer alone, and not the original beside it."""
+    """As after a pull: nothing is unpacked."""
     shutil.rmtree(desk.lab.home / "roots")
     desk.lab.done("export", "crash", "--core", tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == desk.core.read_bytes()
@@ -87,7 +87,7 @@ def test_a_core_that_is_made_of_a_compact_one(desk: Desk, tmp_path: Path) -> Non
 
 def test_the_store_with_all_that_commands_leave_in_it(desk: Desk) -> None:
     assert "fail" in desk.lab.gdb("crash", "bubblewrap", "bt").output
-    assert list(desk.lab.home.glob("roots/*/tree/.corebox/core"))
+    assert list(desk.lab.home.glob("roots/*/tree/.corebox/gdbinit"))
     assert open_to_others(desk.lab.home) == []
 
 
