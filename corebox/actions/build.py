@@ -16,7 +16,7 @@ from corebox.actions.symbols import find_symbols
 from corebox.bundle import BundleReader, Manifest, Unpacked, read_manifest
 from corebox.debugger import ENVIRONMENT, gdb_command, gdbinit, is_foreign
 from corebox.engine import connect
-from corebox.image.context import stream_context, write_context
+from corebox.image.context import context_archive, write_context
 from corebox.image.layers import ADDED, OURS
 from corebox.image.native import Description, assemble, put_native
 from corebox.image.tar import Entry
@@ -144,7 +144,7 @@ def _build(
         write_context(store, assembly, options.context)
     if options.builder == "docker":
         progress("docker")
-        image_id = connect("docker").build(stream_context(store, assembly), tags)
+        image_id = connect("docker").build(context_archive(store, assembly), tags)
         return Built(image_id, tags, unpacked.identity, layers, None, "docker")
     image = put_native(store, assembly, tags)
     store.remember("bundle", _stat_key(bundle, options), {"identity": unpacked.identity})

@@ -4,7 +4,7 @@ from collections.abc import Set
 
 from corebox.engine import find_daemon
 from corebox.errors import HostError
-from corebox.image.archive import stream_archive
+from corebox.image.archive import image_archive
 from corebox.store import Store, StoredImage
 
 
@@ -19,12 +19,12 @@ def load(store: Store, image: StoredImage) -> str | None:
         return None
     known = known_layers(engine.layer_chains(), image)
     try:
-        engine.load(stream_archive(store, image, leave_out=known))
+        engine.load(image_archive(store, image, leave_out=known))
     except HostError:
         if not known:
             raise
         # That a layer may be left out is how engines behave, not what they promise.
-        engine.load(stream_archive(store, image))
+        engine.load(image_archive(store, image))
     return engine.name
 
 

@@ -8,41 +8,63 @@ whose chain Docker has may be named and absent; that is no contract, so a caller
 import json
 import tarfile
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from corebox.image.tar import header_of
 from corebox.store import Store, StoredImage
 
 _CHUNK = 1 << 20
+END = bytes(2 * tarfile.BLOCKSIZE)
+
+Part = bytes | Path
 
 
-def stream_archive(store: Store, image: StoredImage, leave_out: Collection[str] = ()) -> Iterator[bytes]:
-    """Yield the archive in pieces, without the layers whose digests are in ``leave_out``."""
+@dataclass(frozen=True)
+class TarStream:
+    """A tar made of bytes and of whole files, in pieces.
+
+    Its length is known before it is read, so that it can be sent with a Content-Length: Docker reads a body of unknown
+    length, which comes in chunks, through a buffer of 4 KiB (Go's net/http), and takes a fifth longer.
+    """
+
+    parts: tuple[Part, ...]
+
+    def __len__(self) -> int:
+        return sum(part.stat().st_size if isinstance(part, Path) else len(part) for part in self.parts)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self.parts:
+            if isinstance(part, bytes):
+                yield part
+                continue
+            with part.open("rb") as stream:
+                while chunk := stream.read(_CHUNK):
+                    yield chunk
+
+
+def image_archive(store: Store, image: StoredImage, leave_out: Collection[str] = ()) -> TarStream:
+    """The archive, without the layers whose digests are in ``leave_out``."""
     layers = [layer.digest for layer in image.layers]
-    for digest in dict.fromkeys([*layers, image.image_id]):
-        if digest not in leave_out:
-            yield from stream_blob(store, digest, _member(digest))
-    docker = {"Config": _member(image.image_id), "RepoTags": list(image.tags), "Layers": list(map(_member, layers))}
-    yield small("manifest.json", json.dumps([docker]).encode("ascii"))
-    yield bytes(2 * tarfile.BLOCKSIZE)
+    blobs = dict.fromkeys([*layers, image.image_id])
+    files = [part for digest in blobs if digest not in leave_out for part in blob_member(store, digest, _name(digest))]
+    docker = {"Config": _name(image.image_id), "RepoTags": list(image.tags), "Layers": list(map(_name, layers))}
+    return TarStream((*files, small_member("manifest.json", json.dumps([docker]).encode("ascii")), END))
 
 
-def _member(digest: str) -> str:
+def _name(digest: str) -> str:
     return "blobs/" + digest.replace(":", "/")
 
 
-def stream_blob(store: Store, digest: str, name: str) -> Iterator[bytes]:
-    """Yield a blob as the member ``name`` of a tar."""
+def blob_member(store: Store, digest: str, name: str) -> list[Part]:
+    """A blob as the member ``name`` of a tar."""
     path = store.blob_path(digest)
     info = tarfile.TarInfo(name)
     info.size = path.stat().st_size
-    yield header_of(info)
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            yield chunk
-    yield bytes(-info.size % tarfile.BLOCKSIZE)
+    return [header_of(info), path, bytes(-info.size % tarfile.BLOCKSIZE)]
 
 
-def small(name: str, data: bytes) -> bytes:
+def small_member(name: str, data: bytes) -> bytes:
     """A member of a tar with these bytes."""
     info = tarfile.TarInfo(name)
     info.size = len(data)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from corebox.errors import UsageError
-from corebox.image.archive import small, stream_blob
+from corebox.image.archive import END, Part, TarStream, blob_member, small_member
 from corebox.image.native import Assembly
 from corebox.image.recipe import copied_files
 from corebox.image.tar import header_of
@@ -16,17 +16,17 @@ from corebox.store import Store
 _DOCKERFILE = "Dockerfile"
 
 
-def stream_context(store: Store, assembly: Assembly) -> Iterator[bytes]:
-    """Yield the context as a tar, for an engine's build call."""
-    yield small(_DOCKERFILE, assembly.dockerfile.encode("utf-8"))
+def context_archive(store: Store, assembly: Assembly) -> TarStream:
+    """The context as a tar, for an engine's build call."""
+    parts: list[Part] = [small_member(_DOCKERFILE, assembly.dockerfile.encode("utf-8"))]
     for each in assembly.layers:
-        yield from stream_blob(store, each.layer.digest, each.file)
+        parts += blob_member(store, each.layer.digest, each.file)
     for name, path in _extra_files(assembly):
         info = tarfile.TarInfo(name)
         status = path.stat()
         info.mode, info.mtime, info.size = status.st_mode & 0o777, int(status.st_mtime), status.st_size
-        yield header_of(info) + path.read_bytes() + bytes(-info.size % tarfile.BLOCKSIZE)
-    yield bytes(2 * tarfile.BLOCKSIZE)
+        parts += [header_of(info), path, bytes(-info.size % tarfile.BLOCKSIZE)]
+    return TarStream((*parts, END))
 
 
 def write_context(store: Store, assembly: Assembly, folder: Path) -> None:

@@ -66,7 +66,7 @@ def bundle(lab: Lab, original: Path) -> Path:
 def layer(lab: Lab, bundle: Path) -> Path:
     """The core's layer in the store."""
     (core,) = [layer for layer in lab.build(bundle)["layers"] if layer["kind"] == "core"]
-    return lab.home / "oci" / "blobs" / "sha256" / core["digest"][7:]
+    return lab.home / "oci" / "blobs" / "sha256" / str(core["digest"])[7:]
 
 
 @pytest.fixture(scope="module")

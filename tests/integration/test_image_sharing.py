@@ -73,11 +73,11 @@ import sys
 from pathlib import Path
 from corebox.actions.load import known_layers
 from corebox.engine import find_daemon
-from corebox.image.archive import stream_archive
+from corebox.image.archive import image_archive
 from corebox.store import Store
 store = Store(Path(sys.argv[1]))
 image = store.find(sys.argv[2])
-print(sum(map(len, stream_archive(store, image, known_layers(find_daemon().layer_chains(), image)))))
+print(len(image_archive(store, image, known_layers(find_daemon().layer_chains(), image))))
 """
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from corebox.bundle import BundleReader
 from corebox.errors import InputError, UsageError
-from corebox.image.archive import stream_archive
-from corebox.image.context import stream_context, write_context
+from corebox.image.archive import image_archive
+from corebox.image.context import context_archive, write_context
 from corebox.image.export import export_bundle, export_core
 from corebox.image.opened import open_image
 from corebox.store import MANIFEST_TYPE, Descriptor, Store
@@ -97,7 +97,9 @@ def test_a_template_with_run_names_the_other_builder(desk: Desk, template: Templ
 
 def test_the_archive_is_what_docker_load_wants(desk: Desk) -> None:
     image = desk.build("app:1")
-    data = b"".join(stream_archive(desk.store, image))
+    stream = image_archive(desk.store, image)
+    data = b"".join(stream)
+    assert len(stream) == len(data)
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         files = {name: member.read() for name in archive.getnames() if (member := archive.extractfile(name))}
     (docker,) = json.loads(files["manifest.json"])
@@ -110,7 +112,7 @@ def test_the_archive_is_what_docker_load_wants(desk: Desk) -> None:
 def test_layers_that_the_engine_has_are_left_out(desk: Desk) -> None:
     image = desk.build("app:1")
     left_out = [layer.digest for layer in image.layers[:3]]
-    data = b"".join(stream_archive(desk.store, image, left_out))
+    data = b"".join(image_archive(desk.store, image, left_out))
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         found = archive.getnames()
     assert [name for name in found if name[13:] in {digest[7:] for digest in left_out}] == []
@@ -130,7 +132,7 @@ def test_a_context_has_all_that_the_dockerfile_adds(desk: Desk, template: Templa
         str(each.relative_to(tmp_path / "context")) for each in (tmp_path / "context").rglob("*") if each.is_file()
     }
     assert found == wanted
-    with tarfile.open(fileobj=io.BytesIO(b"".join(stream_context(desk.store, assembly)))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(b"".join(context_archive(desk.store, assembly)))) as archive:
         assert set(archive.getnames()) == wanted
     text = (tmp_path / "context" / "Dockerfile").read_text()
     assert text.endswith("RUN ls\nADD added.tar /\nCOPY --chown=1 *.gdb /opt/\n")
@@ -183,7 +185,7 @@ def test_an_image_of_something_else_is_no_crash(desk: Desk) -> None:
 def test_an_opened_image_has_its_parts_where_the_sandbox_wants_them(desk: Desk) -> None:
     opened = open_image(desk.store, desk.build())
     assert opened.core is not None
-    assert (opened.core.stat().st_mtime, opened.core.stat().st_mode & 0o777) == (1700000000, 0o644)
+    assert (opened.core.stat().st_mtime, opened.core.stat().st_mode & 0o777) == (1700000000, 0o600)
     assert (opened.toolbox / "bin" / "gdb").read_bytes() == b"a stand-in"
     assert opened.debug is None
     assert opened.manifest == desk.manifest
