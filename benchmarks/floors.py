@@ -32,7 +32,7 @@ class Floor:
 
 
 def rows(work: Path) -> Iterator[Floor]:
-    """Of the core of the first crash, whose compact form is the largest blob of the store."""
+    """Of the core of the first crash, whose layer is the largest blob of the store."""
     desk = Desk(work)
     desk.forget("first")
     desk.build("first")
@@ -40,9 +40,9 @@ def rows(work: Path) -> Iterator[Floor]:
     out = work / "floor"
     commands: tuple[tuple[str, list[str | Path]], ...] = (
         ("corebox --version, which imports little", [sys.executable, "-m", "corebox", "--version"]),
-        ("SHA-256 of the core; a build takes two, side by side", ["openssl", "dgst", "-sha256", core]),
+        ("SHA-256 of the core", ["openssl", "dgst", "-sha256", core]),
         ("zstd -d of the bundle", ["zstd", "-q", "-d", "-c", desk.bundle("first")]),
-        ("cp of the core; a build writes it twice", ["cp", "--reflink=never", core, out]),
+        ("cp of the core", ["cp", "--reflink=never", core, out]),
         ("gzip of the core by isal on one processor", [sys.executable, "-c", _GZIP, core]),
     )
     for what, command in commands:

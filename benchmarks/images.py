@@ -46,21 +46,27 @@ class Desk:
         return {"COREBOX_HOME": str(self.home)}
 
     def bundle(self, name: str) -> Path:
-        """The bundle of one of the crashes; its core is let go."""
+        """The bundle of one of the crashes."""
         out = self.work / f"{name}.corebox"
         if not out.exists():
             shape, mark = _CRASHES[name]
             core = crash(shape, self.work / name, mark)
             self.corebox("gather", core, "-o", out)
-            core.unlink()
+            core.rename(self.core(name))
         return out
 
+    def core(self, name: str) -> Path:
+        """The core of the crash, as the kernel wrote it; there when its bundle is."""
+        return self.work / f"core-{name}"
+
     def context(self, name: str) -> Path:
-        """What `docker build` is given: the bundle unpacked, with a Dockerfile."""
+        """What `docker build` is given: the bundle's files and the core as the kernel wrote it, with a Dockerfile."""
         folder = self.work / f"context-{name}"
         if not folder.exists():
             folder.mkdir()
             subprocess.run(["tar", "--zstd", "-xf", self.bundle(name), "-C", folder], check=True)
+            (folder / "core").unlink()
+            (folder / "core").hardlink_to(self.core(name))
             (folder / "Dockerfile").write_text("FROM scratch\nCOPY rootfs /\nCOPY core /core\n")
         return folder
 
@@ -118,18 +124,24 @@ def _load(work: Path) -> Iterator[Row]:
 def _push(work: Path) -> Iterator[Row]:
     """To an empty registry each; the second crash after the first. Compression is in the time, of Docker's too."""
     desk = Desk(work)
-    for name in ("first", "second"):
+    crashes = ("first", "second")
+    for name in crashes:
         desk.forget(name)
         desk.build(name)
         desk.docker_build(name)
-    with running(Registry(work / "registry")) as registry:
-        for name, what in (("first", "push"), ("second", "push a second crash of the program")):
-            ours = desk.corebox("push", f"{name}:1", f"{registry.host}/ours:{name}")
-            theirs_name = f"{registry.host}/theirs:{name}"
-            run(["docker", "tag", f"{TAG}:{name}", theirs_name])
-            theirs = run(["docker", "push", "-q", theirs_name])
-            quiet("docker", "rmi", theirs_name)
-            yield Row(f"{what}, compression included", ours, "`docker push`", theirs)
+    theirs = {}
+    with running(Registry(work / "registry-docker")) as registry:
+        for name in crashes:
+            tag = f"{registry.host}/theirs:{name}"
+            run(["docker", "tag", f"{TAG}:{name}", tag])
+            theirs[name] = run(["docker", "push", "-q", tag])
+            quiet("docker", "rmi", tag)
+    for compression, which in (("gzip", ""), ("zstd", ", `--compression zstd`")):
+        with running(Registry(work / f"registry-{compression}")) as registry:
+            for name, what in zip(crashes, ("push", "push a second crash of the program"), strict=True):
+                target = f"{registry.host}/ours:{name}"
+                ours = desk.corebox("push", f"{name}:1", target, "--compression", compression)
+                yield Row(f"{what}{which}", ours, "`docker push`", theirs[name])
 
 
 def _shell(work: Path) -> Iterator[Row]:

@@ -39,7 +39,8 @@ class CompactCore:
     def read(self, offset: int, size: int) -> bytes:
         """Some of its headers, or of the section header behind all memory, fewer bytes at its end."""
         if not self._plan.head:  # it stays as it is
-            return self._core.read_file(offset, size)
+            data = self._core.read_file(offset, size)
+            return self._change(offset, data) if self._change else data
         behind = offset - (self.size - len(self._plan.tail))
         return self._plan.tail[behind : behind + size] if behind >= 0 else self._plan.head[offset : offset + size]
 

@@ -8,7 +8,7 @@ import struct
 from typing import Iterator, Optional
 
 from corebox.coredump.header import HEADER_SIZE, PN_XNUM, Header, entry_struct, parse_header
-from corebox.coredump.table import MOST_SEGMENTS, ReadCore, count_segments, section_size, section_zero
+from corebox.coredump.table import ReadCore, count_segments, section_size, section_zero
 
 #: Bytes before the copied program headers, for section 0, which counts them beyond 65,534.
 SECTION_SPACE = 64
@@ -44,10 +44,10 @@ def outer_table(read: ReadCore, size: int, shift: int) -> bytes:
     header = _header(read(0, HEADER_SIZE))
     if header is None:
         return b""
-    count, _ = count_segments(read, header)
-    if count > MOST_SEGMENTS:
-        return b""
-    section = section_zero(header, count) if header.entries == PN_XNUM else b""
+    count, section = header.entries, b""
+    if count == PN_XNUM:
+        count = min(count_segments(read, header)[0], max(0, size - header.table_offset) // header.entry_size)
+        section = section_zero(header, count)
     return section.ljust(SECTION_SPACE, b"\0") + b"".join(_moved(read, header, count, size, shift))
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import struct
 import subprocess
 import tarfile
 from pathlib import Path
@@ -14,7 +15,10 @@ from hypothesis import strategies as st
 from corebox.bundle import CompactCore
 from corebox.bundle.corelayer import CORE_OFFSET, CoreLayer
 from corebox.coredump import CoreFile, open_core
+from corebox.coredump.header import parse_header
+from corebox.coredump.table import section_zero
 from corebox.errors import InputError
+from tests.support.elfwriter import CoreWriter
 from tests.support.realcores import unpack_core
 from tests.unit.bundle.samples import MTIME, layer_of
 
@@ -91,3 +95,14 @@ def test_any_bytes_make_a_tar_with_nothing_but_them(begin: bytes, rest: bytes) -
         assert content.read() == core
     name = data[:100].split(b"\0", 1)[0]
     assert name in {b"", *(b"\x7fELF" + bytes([bits, order, 1]) for bits in (1, 2) for order in (1, 2))}
+
+
+def test_a_small_core_that_claims_millions_of_segments_makes_no_large_layer() -> None:
+    header = CoreWriter().to_bytes()[:64]
+    parsed = parse_header(header)
+    assert parsed is not None
+    section = section_zero(parsed, 4_000_000)
+    claims = bytearray(header + section)
+    struct.pack_into("<Q", claims, 40, 64)  # e_shoff
+    struct.pack_into("<H", claims, 56, 0xFFFF)  # e_phnum
+    assert len(layer_of(bytes(claims))) < 16 << 10
