@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from typing import Iterator
+from typing import Iterator, Tuple
 
 from corebox.coredump import faults
 from corebox.coredump.values import Extent
@@ -79,20 +79,29 @@ def data_extents(descriptor: int, size: int, start: int = 0) -> Iterator[Extent]
             data = read_at(descriptor, position, min(CHUNK, stop - position))
             if not data:
                 break
-            for at in _data_pages(data):
-                if position + at > end:
+            for low, high in _data_runs(data):
+                if position + low > end:
                     if end > begin:
                         yield Extent(begin, end - begin)
-                    begin = position + at
-                end = position + min(at + PAGE, len(data))
+                    begin = position + low
+                end = position + high
             position += len(data)
     if end > begin:
         yield Extent(begin, end - begin)
 
 
-def _data_pages(data: bytes) -> Iterator[int]:
+def _data_runs(data: bytes) -> Iterator[Tuple[int, int]]:
+    """Beginning and end of each run of pages in ``data`` that are not all zero; its last page may be short."""
     if data == _ZEROS[: len(data)]:
         return
+    begin = -1
     for at in range(0, len(data), PAGE):
-        if data[at : at + PAGE] != _ZEROS[: min(PAGE, len(data) - at)]:
-            yield at
+        # Most pages are told from zeros by their first byte.
+        if data[at] or data[at : at + PAGE] != _ZEROS[: min(PAGE, len(data) - at)]:
+            if begin < 0:
+                begin = at
+        elif begin >= 0:
+            yield begin, at
+            begin = -1
+    if begin >= 0:
+        yield begin, len(data)

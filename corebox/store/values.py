@@ -10,7 +10,7 @@ from corebox.errors import InputError
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
-#: Annotation of a layer in a manifest: what the layer is (toolbox, system, program, symbols, core).
+#: Annotation of a layer in a manifest: what the layer is (toolbox, system, program, symbols, core, crash, added).
 LAYER_KIND = "io.corebox.layer"
 #: Annotation of a manifest in index.json: the image's name (OCI image spec, "annotations").
 REF_NAME = "org.opencontainers.image.ref.name"
