@@ -13,7 +13,7 @@ from corebox.actions.labels import crash_labels
 from corebox.actions.load import load
 from corebox.actions.source import needs_identity, plain_bundle
 from corebox.actions.symbols import find_symbols
-from corebox.bundle import BundleReader, Manifest, Unpacked, read_manifest
+from corebox.bundle import CORE, BundleReader, Manifest, Unpacked, read_manifest
 from corebox.debugger import ENVIRONMENT, gdb_command, gdbinit, is_foreign
 from corebox.engine import connect
 from corebox.image.context import context_archive, write_context
@@ -148,8 +148,8 @@ def _build(
         return Built(image_id, tags, unpacked.identity, layers, None, "docker")
     image = put_native(store, assembly, tags)
     store.remember("bundle", _stat_key(bundle, options), {"identity": unpacked.identity})
-    if plain == bundle:
-        note_origin(store, unpacked.identity, bundle)
+    if plain == bundle and unpacked.core is not None:
+        note_origin(store, f"sha256:{unpacked.digests[CORE]}", bundle)
     # Symbols and files that a template copies are no part of the key: that image is built each time, of known layers.
     if not options.symbols.places and all(layer.kind != ADDED for layer in image.layers):
         store.remember("image", _image_key(unpacked.identity, toolbox, options), {"image_id": image.image_id})

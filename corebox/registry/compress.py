@@ -22,7 +22,7 @@ from corebox.bundle.stage import Stage
 from corebox.coredump import Extent
 from corebox.errors import HostError, InputError
 from corebox.registry.faults import lied
-from corebox.store import BlobWriter
+from corebox.store import BlobWriter, Layer
 
 #: Media types of layers by the name of the compression (OCI image spec, ``layer.md``).
 COMPRESSIONS = {
@@ -51,29 +51,44 @@ def compress_layer(tar: Path, writer: BlobWriter, compression: str, told: Callab
     return "sha256:" + found.hexdigest()
 
 
-def core_frame(bundle: Path) -> Extent | None:
-    """Where in a bundle the frame with the core lies, its second; None if it is not compressed as zstd."""
+class FramesError(Exception):
+    """The bundle is not zstd, or its second frame is not the core's."""
+
+
+def core_frame(bundle: Path) -> Extent:
+    """Where in a bundle its second frame lies, which is the core's; raises FramesError."""
     with bundle.open("rb") as file:
         try:
             start = zstd.frame_end(file.fileno(), 0)
             return Extent(start, zstd.frame_end(file.fileno(), start) - start)
-        except ValueError:
-            return None
+        except ValueError as error:
+            raise FramesError from error
 
 
 def wrap_frame(
-    tar: Path, bundle: Path, frame: Extent, writer: BlobWriter, told: Callable[[], object] = lambda: None
-) -> str:
-    """Write a core's layer as zstd, with the bundle's own frame for the core; return the digest of what it holds.
+    layer: Layer, tar: Path, bundle: Path, writer: BlobWriter, told: Callable[[], object] = lambda: None
+) -> None:
+    """Write a core's layer, whose tar is in the store, as zstd, with the bundle's own frame for the core.
 
     ``told`` is called whenever something has been written.
 
     Raises:
-        InputError: ``bundle-damaged``, ``image-damaged``.
+        FramesError: what was written is not the layer.
         HostError: ``no-libzstd``.
     """
+    frame = core_frame(bundle)
+    try:
+        found = _wrap(tar, bundle, frame, writer, told)
+    except (InputError, ValueError) as error:
+        raise FramesError from error
+    if found != layer.digest:
+        raise FramesError
+
+
+def _wrap(tar: Path, bundle: Path, frame: Extent, writer: BlobWriter, told: Callable[[], object]) -> str:
+    """Write it, and return the digest of what it holds."""
     core, found = core_within(str(tar)), hashlib.sha256()
-    with tar.open("rb") as layer, bundle.open("rb") as source, Stage(found.update) as hashing:
+    with tar.open("rb") as outer, bundle.open("rb") as source, Stage(found.update) as hashing:
 
         def compress(around: bytes) -> None:
             hashing.put(around)
@@ -81,13 +96,13 @@ def wrap_frame(
             compressor.write(around)
             compressor.close()
 
-        compress(layer.read(core.offset))
+        compress(outer.read(core.offset))
         source.seek(frame.offset)
         for piece in zstd.decompressed(_libzstd(), cast("BinaryIO", _Passing(source, frame.size, writer))):
             hashing.put(piece)
             told()
-        layer.seek(core.offset + core.size)
-        compress(layer.read())
+        outer.seek(core.offset + core.size)
+        compress(outer.read())
     return "sha256:" + found.hexdigest()
 
 

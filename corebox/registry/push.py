@@ -1,5 +1,6 @@
 """Pushes an image: only the blobs that the repository lacks, several at once; mounted where another one has them."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -12,14 +13,13 @@ from corebox.bundle.stage import Stage
 from corebox.errors import InputError
 from corebox.registry.access import Access
 from corebox.registry.client import Client
-from corebox.registry.compress import COMPRESSIONS, compress_layer, core_frame, wrap_frame
+from corebox.registry.compress import COMPRESSIONS, FramesError, compress_layer, wrap_frame
 from corebox.registry.moving import Moving, Progress
 from corebox.registry.notes import known_compressed, known_places, note_compressed, note_place
 from corebox.registry.reference import Reference
 from corebox.registry.upload import CHUNK, Upload
 from corebox.store import LAYER_KIND, MANIFEST_TYPE, BlobWriter, Descriptor, Json, Layer, Store, StoredImage
 from corebox.store.origin import known_origin
-from corebox.store.store import IDENTITY_LABEL
 from corebox.store.values import CONFIG_TYPE, LAYER_TYPE, image_damaged
 
 __all__ = ["COMPRESSIONS", "Moved", "Pushed", "push_image"]
@@ -136,35 +136,38 @@ class _Push:
         if known is not None and (self._store.has(known.digest) or self._is_there(known)):
             return self._blob(known)
         if layer.kind == _OWN:
+            bundle = known_origin(self._store, layer.digest) if self._compression == "zstd" else None
+            if bundle:
+                with contextlib.suppress(FramesError):
+                    return self._compress_and_send(layer, bundle)
             return self._compress_and_send(layer)
         with self._store.writer() as writer:
             blob = self._compress(layer, writer)
         return self._blob(blob, fresh=True)
 
-    def _compress(self, layer: Layer, writer: BlobWriter, told: Callable[[], object] = lambda: None) -> Descriptor:
+    def _compress(
+        self,
+        layer: Layer,
+        writer: BlobWriter,
+        told: Callable[[], object] = lambda: None,
+        bundle: Path | None = None,
+    ) -> Descriptor:
+        """Compress the layer, or take what compresses the core in its ``bundle``."""
         if not self._store.has(layer.digest):
             self._store.require_whole(layer.digest)
         tar = self._store.blob_path(layer.digest)
-        bundle = self._origin(layer)
-        frame = core_frame(bundle) if bundle else None
-        if bundle and frame:
-            found = wrap_frame(tar, bundle, frame, writer, told)
+        if bundle:
+            wrap_frame(layer, tar, bundle, writer, told)
         else:
             found = compress_layer(tar, writer, self._compression, told)
-        if found != layer.digest:
-            self._store.require_whole(layer.digest)
-            raise image_damaged(f"{layer.digest} was read as {found}")
+            if found != layer.digest:
+                self._store.require_whole(layer.digest)
+                raise image_damaged(f"{layer.digest} was read as {found}")
         blob = writer.commit(COMPRESSIONS[self._compression])
         note_compressed(self._store, layer.diff_id, self._compression, blob)
         return blob
 
-    def _origin(self, layer: Layer) -> Path | None:
-        """The bundle, if it has what would be compressed as it is wanted: as zstd."""
-        if layer.kind != _OWN or self._compression != "zstd":
-            return None
-        return known_origin(self._store, self._image.labels.get(IDENTITY_LABEL, ""))
-
-    def _compress_and_send(self, layer: Layer) -> tuple[Descriptor, str]:
+    def _compress_and_send(self, layer: Layer, bundle: Path | None = None) -> tuple[Descriptor, str]:
         """Send the layer while it is compressed: what nobody has need not be asked for."""
         upload = Upload(self.client, self.moving)
         with self._store.writer() as writer, os.fdopen(os.dup(writer.fileno()), "rb") as file:
@@ -177,7 +180,7 @@ class _Push:
                         handed_on = writer.size
                         sending.put(file.fileno(), handed_on)
 
-                blob = self._compress(layer, writer, hand_on)
+                blob = self._compress(layer, writer, hand_on, bundle)
             upload.send(file.fileno(), blob.size, blob)
         note_place(self._store, blob.digest, self._reference)
         return blob, "sent"

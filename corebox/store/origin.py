@@ -4,19 +4,17 @@ import os
 from pathlib import Path
 
 from corebox.store.files import stat_of
-from corebox.store.store import Store
-
-_KIND = "origin"
+from corebox.store.store import ORIGIN, Store
 
 
-def note_origin(store: Store, identity: str, bundle: Path) -> None:
-    """Note that ``bundle`` is the one of this identity."""
-    store.remember(_KIND, identity, {"path": os.fspath(bundle.absolute()), "stat": stat_of([bundle])})
+def note_origin(store: Store, digest: str, bundle: Path) -> None:
+    """Note that the layer of this digest came out of ``bundle``."""
+    store.remember(ORIGIN, digest, {"path": os.fspath(bundle.absolute()), "stat": stat_of([bundle])})
 
 
-def known_origin(store: Store, identity: str) -> Path | None:
-    """The bundle of this identity, if it still lies where it was when it was read."""
-    match store.recall(_KIND, identity):
+def known_origin(store: Store, digest: str) -> Path | None:
+    """The bundle that the layer came out of, if it still lies where it was when it was read."""
+    match store.recall(ORIGIN, digest):
         case {"path": str(path), "stat": list(stat)} if Path(path).exists() and stat_of([Path(path)]) == stat:
             return Path(path)
     return None

@@ -21,12 +21,10 @@ from corebox.store.roots import Roots
 from corebox.store.values import CONFIG_TYPE, MANIFEST_TYPE, Descriptor, Json, Layer, Pruned, StoredImage, is_digest
 
 _KEPT = 7 * 86400.0  # seconds that a cached file is kept after its last use
-#: Kinds of notes under the identity of a bundle, which go with its last image.
-_OF_CRASHES = ("history", "origin")
-#: Notes of how a blob's file was when its bytes were those of its digest.
-_WHOLE = "whole"
-#: Each image has the identity as this label.
-IDENTITY_LABEL = "io.corebox.bundle"
+#: Notes under the identity of a bundle, which go with its last image; each image has the identity as this label.
+_OF_CRASHES, _IDENTITY = "history", "io.corebox.bundle"
+#: Notes under the digest of a blob, which go with it: how its file was when its bytes were right; where it came from.
+_WHOLE, ORIGIN = "whole", "origin"
 
 
 class Store:
@@ -315,9 +313,9 @@ class Store:
         needed = {image.manifest_digest[7:] for image in images} | {image.image_id[7:] for image in images}
         needed |= {layer.digest[7:] for image in images for layer in image.layers}
         needed |= {digest[7:] for digest in self._pinned()}
-        for kind in _OF_CRASHES:
-            records.keep_only(self._records, kind, (image.labels.get(IDENTITY_LABEL, "") for image in images))
-        records.keep_only(self._records, _WHOLE, (f"sha256:{digest}" for digest in needed))
+        records.keep_only(self._records, _OF_CRASHES, (image.labels.get(_IDENTITY, "") for image in images))
+        for kind in (_WHOLE, ORIGIN):
+            records.keep_only(self._records, kind, (f"sha256:{digest}" for digest in needed))
         freed = 0
         for blob in self._blobs.iterdir():
             if blob.name not in needed:

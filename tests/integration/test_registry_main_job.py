@@ -139,21 +139,27 @@ def test_skopeo_and_pull_agree_with_every_digest(
 
 
 def test_the_core_is_pushed_as_the_site_compressed_it(bundle: Path, fresh_lab: Lab, tmp_path: Path) -> None:
-    """As long as the bundle lies where it was built from; one that somebody touched is not believed."""
+    """As long as the bundle lies where it was built from; one that was touched, or has other frames, is not taken."""
     own = tmp_path / "own.corebox"
     shutil.copy(bundle, own)
     frame = core_frame(own)
-    assert frame is not None
     compressed = own.read_bytes()[frame.offset : frame.offset + frame.size]
-    for touched in (False, True):
+    for state in ("as it is", "touched", "other frames"):
+        if state == "other frames":
+            tar = subprocess.run(["zstd", "-dc", own], check=True, capture_output=True).stdout
+            parts = (tar[:5000], tar[5000:70000], tar[70000:])
+            frames = (subprocess.run(["zstd", "-1c"], input=part, check=True, capture_output=True) for part in parts)
+            own.write_bytes(b"".join(each.stdout for each in frames))
         fresh_lab.done("build", own, "--no-load", "-t", "crash:1")
-        if touched:
+        if state == "touched":
             own.touch()
-        with running(Registry(tmp_path / f"registry-{touched}")) as registry:
+        with running(Registry(tmp_path / state.replace(" ", "-"))) as registry:
             fresh_lab.done("push", "crash:1", f"{registry.host}/crash:1", "--compression", "zstd")
             blobs = [path.read_bytes() for path in registry.folder.rglob("data") if path.is_file()]
+            other = Lab(tmp_path / f"store {state}")
+            assert "qsort" in other.gdb(f"{registry.host}/crash:1", "bubblewrap", "bt").output
         assert len(blobs) > 4
-        assert bool([blob for blob in blobs if compressed in blob]) is not touched
+        assert bool([blob for blob in blobs if compressed in blob]) is (state == "as it is")
         fresh_lab.done("rm", f"{registry.host}/crash:1", "crash:1")
         fresh_lab.done("prune")
         shutil.rmtree(fresh_lab.home / "records" / "compressed")
