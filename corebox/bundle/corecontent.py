@@ -5,14 +5,13 @@ import os
 from typing import Callable, Iterator, Optional, Union
 
 from corebox.bundle.faults import changed, reading
-from corebox.coredump import CoreFile, Extent, plan_compaction, read_at, stored_extents
+from corebox.coredump import SHORTEST_HOLE, CoreFile, Extent, plan_compaction, read_at, stored_extents
 
 #: Called with offset and bytes of a piece of the original core; returns as many bytes.
 Change = Callable[[int, bytes], bytes]
 
 _CHUNK = 1 << 18
 _ZEROS = bytes(_CHUNK)
-_SHORTEST_SKIP = 16 << 10  # shorter holes are read: to skip them costs more
 
 
 class CompactCore:
@@ -102,10 +101,10 @@ CoreContent = Union[CompactCore, CoreInFile]
 
 
 def _merged(extents: Iterator[Extent]) -> Iterator[Extent]:
-    """The extents, those as one that have no more than a short hole between them."""
+    """The extents, those as one that have a short hole between them: to read that costs less than to skip it."""
     begin, end = 0, 0
     for extent in extents:
-        if end and extent.offset - end >= _SHORTEST_SKIP:
+        if end and extent.offset - end >= SHORTEST_HOLE:
             yield Extent(begin, end - begin)
             end = 0
         if not end:

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Iterator
 
 from corebox.bundle.compression import Stream
-from corebox.bundle.corecontent import CoreInFile
 from corebox.bundle.corelayer import CORE_OFFSET, CoreLayer
 from corebox.bundle.faults import damaged
 from corebox.bundle.stage import Stage
 from corebox.bundle.tarformat import Member, padding
-from corebox.coredump import HEADER_SIZE
+from corebox.coredump import HEADER_SIZE, read_at
 from corebox.errors import HostError
 
 _NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -104,7 +103,7 @@ def copy_core(stream: Stream, member: Member, descriptor: int, into: Path) -> st
             hashing.put(piece)
             write_all(descriptor, piece, offset)
             offset += len(piece)
-    tail = tar.tail(CoreInFile(descriptor, CORE_OFFSET, member.size, b"").read)
+    tail = tar.tail(lambda offset, size: read_at(descriptor, CORE_OFFSET + offset, size))
     digest.update(tail)
     write_all(descriptor, tail, offset)
     skip_padding(stream, member)

@@ -4,7 +4,7 @@ Nothing here executes, loads or interprets as code any byte of the target: files
 taken as hostile: any bytes give facts or a ``CoreboxError``, in bounded time and memory.
 """
 
-from corebox.coredump.compact import CompactionPlan, plan_compaction
+from corebox.coredump.compact import SHORTEST_HOLE, CompactionPlan, plan_compaction
 from corebox.coredump.compare import compare_with_file
 from corebox.coredump.core import CoreFile, open_core
 from corebox.coredump.disk import read_at, stored_extents
@@ -37,6 +37,7 @@ __all__ = [
     "KINDS",
     "MINIMAL",
     "NONE",
+    "SHORTEST_HOLE",
     "CompactionPlan",
     "CoreFile",
     "ElfFile",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corebox.bundle import FileEntry, Manifest, member_of
+from corebox.bundle.corelayer import FOLDER
 from corebox.errors import InputError
 from corebox.image.tar import Entry, complete
 
@@ -19,7 +20,7 @@ ADDED = "added"
 KINDS = (TOOLBOX, SYSTEM, PROGRAM, SYMBOLS, CORE, CRASH, ADDED)
 
 #: Everything of ours is beneath this directory, nothing of the customer's is.
-OURS = ".corebox"
+OURS = FOLDER
 
 #: Where distributions put what is not the vendor's (Filesystem Hierarchy Standard; /usr/local is the site's own).
 _SYSTEM_FOLDERS = ("bin", "etc", "lib", "lib32", "lib64", "libx32", "sbin", "usr")
