@@ -17,7 +17,6 @@ _STEPS = {
     "system": "writing the system libraries",
     "program": "writing the program",
     "symbols": "writing the symbols",
-    "core": "writing the core",
     "docker": "building with Docker",
     "engine": "loading into the engine",
 }

@@ -61,6 +61,11 @@ def blob_member(store: Store, digest: str, name: str) -> list[Part]:
     path = store.blob_path(digest)
     info = tarfile.TarInfo(name)
     info.size = path.stat().st_size
+    return file_member(info, path)
+
+
+def file_member(info: tarfile.TarInfo, path: Path) -> list[Part]:
+    """The file as the member that ``info`` describes."""
     return [header_of(info), path, bytes(-info.size % tarfile.BLOCKSIZE)]
 
 

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from corebox.errors import UsageError
-from corebox.image.archive import END, Part, TarStream, blob_member, small_member
+from corebox.image.archive import END, Part, TarStream, blob_member, file_member, small_member
 from corebox.image.native import Assembly
 from corebox.image.recipe import copied_files
-from corebox.image.tar import header_of
 from corebox.store import Store
 
 _DOCKERFILE = "Dockerfile"
@@ -25,7 +24,7 @@ def context_archive(store: Store, assembly: Assembly) -> TarStream:
         info = tarfile.TarInfo(name)
         status = path.stat()
         info.mode, info.mtime, info.size = status.st_mode & 0o777, int(status.st_mtime), status.st_size
-        parts += [header_of(info), path, bytes(-info.size % tarfile.BLOCKSIZE)]
+        parts += file_member(info, path)
     return TarStream((*parts, END))
 
 

@@ -21,7 +21,7 @@ class CoreInImage:
 
 
 def put_core(store: Store, unpacked: Unpacked) -> tuple[Layer, bool] | None:
-    """Move the bundle's core into the store: the layer, and whether the store had it; None if there is no core."""
+    """Take the bundle's core into the store: the layer, and whether the store had it; None if there is no core."""
     if unpacked.core is None:
         return None
     digest, size = f"sha256:{unpacked.digests[CORE]}", unpacked.core.stat().st_size

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import tarfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,17 +19,13 @@ _BLOCK = tarfile.BLOCKSIZE
 _FORMAT = 1  # raise it when the bytes that an entry makes change
 
 
-#: Appends the content of a file to the tar.
-Produce = Callable[[BlobWriter], None]
-
-
 @dataclass(frozen=True)
 class Entry:
     """A member of a layer: a file (``source``), a symbolic link (``target``), else a directory.
 
     Attributes:
         path: relative to the root, without a slash at either end.
-        size: bytes of the file; ``source`` is where to read them, the bytes themselves, or what appends them.
+        size: bytes of the file; ``source`` is where to read them, or the bytes themselves.
         digest: hex SHA-256 of the file, if it is known beforehand.
     """
 
@@ -38,7 +34,7 @@ class Entry:
     mtime: int = 0
     size: int = 0
     target: str | None = None
-    source: Path | bytes | Produce | None = None
+    source: Path | bytes | None = None
     digest: str | None = None
 
 
@@ -70,8 +66,6 @@ def write_tar(entries: Sequence[Entry], writer: BlobWriter) -> None:
         writer.write(_header(entry))
         if isinstance(entry.source, bytes):
             writer.write(entry.source)
-        elif callable(entry.source):
-            entry.source(writer)
         elif entry.source is not None:
             _write_file(entry.source, entry.size, writer)
         writer.write(bytes(-entry.size % _BLOCK))

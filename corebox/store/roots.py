@@ -44,13 +44,6 @@ class Roots:
         os.utime(home)
         return tree
 
-    def adopt(self, digests: Sequence[str], directory: Path) -> None:
-        """Move ``directory`` to where ``get`` would make the same tree."""
-        home = self._hold(digests)
-        with locked(home / "making"):
-            if not (home / _TREE).exists():
-                self._finish(home, digests, directory)
-
     def _finish(self, home: Path, digests: Sequence[str], tree: Path) -> None:
         write_atomically(home / _LAYERS, "\n".join(digests).encode(), self._scratch)
         tree.chmod(0o755)  # the sandbox has another user; nobody else gets past the directories above

@@ -225,11 +225,6 @@ class Store:
                 [(layer.digest, self.blob_path(layer.digest)) for layer in layers], self.require_whole
             )
 
-    def adopt(self, layers: Sequence[Layer], directory: Path) -> None:
-        """Take a directory that has the content of the layers as their unpacked root, instead of unpacking later."""
-        with explained(self.home):
-            self._roots.adopt([layer.digest for layer in layers], directory)
-
     # Notes
 
     def remember(self, kind: str, key: str, value: Json) -> None:

@@ -52,15 +52,6 @@ def test_a_tree_is_made_once(store: Store) -> None:
     assert (first / "a").stat().st_ino == inode
 
 
-def test_a_finished_directory_can_be_taken_over(store: Store) -> None:
-    layer = put_layer(store, member("a", data=b"A"))
-    with store.workplace() as work:
-        (work / "tree").mkdir()
-        (work / "tree" / "a").write_bytes(b"A")
-        store.adopt([layer], work / "tree")
-    assert (store.unpacked([layer]) / "a").read_bytes() == b"A"
-
-
 @pytest.mark.parametrize(
     "members",
     [
@@ -116,9 +107,6 @@ def test_a_sparse_member_is_refused(store: Store) -> None:
 
 def test_prune_removes_roots_of_layers_that_are_gone(store: Store) -> None:
     layer = put_layer(store, member("a", data=b"A"))
-    with store.workplace() as work:
-        (work / "tree").mkdir()
-        store.adopt([layer], work / "tree")
     tree = store.unpacked([layer])
     store.prune()
     assert tree.exists(), "this process uses it"
