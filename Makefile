@@ -52,7 +52,7 @@ lint: setup  ## ruff, mypy, vermin for the customer's side, import-linter
 	$(BIN)/ruff check || { echo "repair: make format" >&2; exit 1; }
 	$(BIN)/ruff format --check || { echo "repair: make format" >&2; exit 1; }
 	$(BIN)/mypy
-	$(BIN)/vermin -t=3.6- --no-tips --violations corebox/__init__.py corebox/errors.py \
+	$(BIN)/vermin -t=3.6- --no-tips --violations corebox/__init__.py corebox/errors.py corebox/printable.py \
 		corebox/coredump corebox/bundle corebox/gather
 	$(BIN)/lint-imports
 

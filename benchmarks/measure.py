@@ -29,7 +29,12 @@ def run(
     statuses: Sequence[int] = (0,),
     disk: Path | None = None,
 ) -> Measured:
-    """Run a command, by the shell if it is a string, and measure it and the file system of ``disk``."""
+    """Run a command, by the shell if it is a string, and measure it and the file system of ``disk``.
+
+    What earlier commands left in the page cache is written before: where a server waits for its own data to reach the
+    disk, as registries do, ext4 has it wait for theirs too.
+    """
+    os.sync()
     with _growth(disk) as growth:
         began = time.monotonic()
         with subprocess.Popen(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from corebox.actions.shell import Session
-from corebox.debugger import Adapter, Client, relay
+from corebox.debugger.adapter import Adapter, Client, relay
 from corebox.errors import CoreboxError, HostError, UsageError
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")

@@ -7,7 +7,8 @@ from pathlib import Path
 from corebox.actions.shell import ShellOptions, prepare_session
 from corebox.actions.subject import Image, Subject, image_of
 from corebox.coredump import open_core
-from corebox.debugger import ASK, parse_answer
+from corebox.debugger import ASK
+from corebox.debugger.answer import parse_answer
 from corebox.image.export import new_name
 from corebox.image.opened import open_image
 from corebox.report import Region, Report, group_threads, judge_memory, regions_of, signature

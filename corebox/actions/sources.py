@@ -6,7 +6,8 @@ from pathlib import Path
 
 from corebox.actions.symbols import Symbols
 from corebox.bundle import Manifest
-from corebox.debugger import FETCHED, SOURCES, SourceFolder, parse_source, parse_source_names, source_arguments
+from corebox.debugger import FETCHED, SOURCES, SourceFolder, parse_source, source_arguments
+from corebox.debugger.answer import parse_source_names
 from corebox.engine import Engine, Mount, Sandbox
 from corebox.errors import UsageError
 from corebox.symbols import fetch_sources

@@ -8,7 +8,7 @@ from corebox.actions.dap import listen, serve_port, serve_streams
 from corebox.actions.shell import prepare_session
 from corebox.cli import options, output
 from corebox.cli.session import Session, session
-from corebox.debugger import SPEAK
+from corebox.debugger.adapter import SPEAK
 from corebox.store import Store
 
 

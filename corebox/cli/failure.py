@@ -7,7 +7,7 @@ import click
 
 from corebox.cli import output
 from corebox.errors import as_ours, came_of_interruption
-from corebox.gather.summary import printable
+from corebox.printable import printable
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from corebox.errors import CoreboxError
-from corebox.gather.summary import printable
+from corebox.printable import printable
 
 # What the parts of a build mean to somebody who waits for them.
 _STEPS = {

@@ -9,7 +9,7 @@ from corebox.actions.report import memory_regions, report, write_report
 from corebox.actions.subject import image_of
 from corebox.cli import options, output
 from corebox.cli.session import Session, session
-from corebox.gather.summary import printable
+from corebox.printable import printable
 from corebox.report import html_page, text_lines
 from corebox.store import Store
 

@@ -1,22 +1,12 @@
-"""What to tell gdb, and what it answers."""
+"""What to tell gdb, and what it answers.
 
-from corebox.debugger.adapter import SPEAK, Adapter, Client, relay
-from corebox.debugger.answer import (
+What takes answers apart, and what stands between gdb and an editor, is imported from its own module: who only opens a
+crash need not wait for it.
+"""
+
+from corebox.debugger.session import (
     ASK,
     ASK_SOURCES,
-    Answer,
-    Frame,
-    Instruction,
-    PythonFrame,
-    Register,
-    SourceLine,
-    Stack,
-    Variable,
-    Why,
-    parse_answer,
-    parse_source_names,
-)
-from corebox.debugger.session import (
     CORE,
     DEBUG,
     ENVIRONMENT,
@@ -61,29 +51,14 @@ __all__ = [
     "SCRATCH",
     "SCRIPT",
     "SOURCES",
-    "SPEAK",
     "SYMBOL_STATUS",
     "TOOLBOX",
     "USER_GDBINIT",
-    "Adapter",
-    "Answer",
-    "Client",
-    "Frame",
-    "Instruction",
-    "PythonFrame",
-    "Register",
     "SourceFolder",
-    "SourceLine",
-    "Stack",
-    "Variable",
-    "Why",
     "add_symbols",
     "gdb_command",
     "gdbinit",
     "is_foreign",
-    "parse_answer",
     "parse_source",
-    "parse_source_names",
-    "relay",
     "source_arguments",
 ]

@@ -9,12 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from corebox.debugger.session import GDBSIDE
 from corebox.errors import InputError
-
-#: What makes gdb answer, and name the sources that it does not find.
-ASK = ("-batch", "-x", f"{GDBSIDE}/report.py")
-ASK_SOURCES = ("-batch", "-x", f"{GDBSIDE}/sources.py")
 
 # The same as in images/toolbox/gdbside/report.py.
 _BEGIN, _PYTHON, _END = b"\x1ecorebox-answer ", b"\x1ecorebox-python ", b"\x1e\n"

@@ -26,6 +26,9 @@ HISTORY, HISTORY_PIPE = "/.corebox/history", "/.corebox/history.pipe"
 
 #: What makes gdb a Python prompt, after the banner; leaving it ends gdb (gdb manual, "Python Commands").
 PYTHON_PROMPT = ("-ex", "python greet()", "-ex", "set pagination off", "-ex", "python-interactive", "-ex", "quit")
+#: What makes gdb answer (``answer.py``), and name the sources that it does not find.
+ASK = ("-batch", "-x", f"{GDBSIDE}/report.py")
+ASK_SOURCES = ("-batch", "-x", f"{GDBSIDE}/sources.py")
 #: Commands of the user's own, read when ours have been and before the core is opened.
 READ_USER_GDBINIT = ("-ix", USER_GDBINIT)
 

@@ -11,8 +11,9 @@ from corebox.gather import handler
 from corebox.gather.job import Gathered, gather, input_size
 from corebox.gather.options import make_parser
 from corebox.gather.progress import ProgressLine, format_size
-from corebox.gather.summary import is_exact, list_lines, memory_warning, printable, summary_json, summary_lines
+from corebox.gather.summary import is_exact, list_lines, memory_warning, summary_json, summary_lines
 from corebox.gather.zipapp import make_zipapp
+from corebox.printable import printable
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 

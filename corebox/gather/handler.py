@@ -18,8 +18,8 @@ from corebox.gather.collect import Wishes, collect
 from corebox.gather.compressed import write_sparse
 from corebox.gather.live import mapped_files
 from corebox.gather.request import quote
-from corebox.gather.summary import printable
 from corebox.gather.zipapp import make_zipapp
+from corebox.printable import printable
 
 PROGRAM = "corebox-gather.pyz"
 SCRIPT = "corebox-handler"

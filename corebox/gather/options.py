@@ -5,8 +5,8 @@ import os
 from typing import NoReturn
 
 from corebox import __version__
-from corebox.gather.summary import printable
 from corebox.gather.systemd import DIRECTORY
+from corebox.printable import printable
 
 _DESCRIPTION = """\
 Puts a core file, and every file that the crashed process had mapped, into one archive, and proves that the files are

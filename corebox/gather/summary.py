@@ -5,6 +5,7 @@ from typing import Iterator, List, Optional
 
 from corebox.bundle import MISMATCH, MISSING, VERDICTS, VERIFIED, Manifest, ModuleEntry, WrittenBundle
 from corebox.gather.progress import format_size
+from corebox.printable import printable
 
 _NAMES = {"verified": "verified", "mismatch": "MISMATCH", "cannot-verify": "cannot verify", "missing": "MISSING"}
 _ADVICE = {
@@ -16,11 +17,6 @@ _MEMORY = (
     "some of that out, and with --encrypt-to only the receiver can read it"
 )
 _ADVICE_EXECUTABLE = "if you have the executable that crashed elsewhere, gather with it: -e EXECUTABLE"
-
-
-def printable(text: str) -> str:
-    """The text without control characters, which a hostile path could use to rewrite the terminal."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def is_exact(manifest: Manifest) -> bool:

@@ -50,7 +50,7 @@ def _members() -> Iterator[Tuple[str, bytes]]:
             "not-installed", "this is the one-file program already", "copy it, or use an installed corebox"
         )
     yield "__main__.py", _MAIN
-    for name in ("__init__.py", "errors.py"):
+    for name in ("__init__.py", "errors.py", "printable.py"):
         yield "corebox/" + name, _read(os.path.join(package, name))
     for name in _PACKAGES:
         yield from _sources(os.path.join(package, name), "corebox/" + name)

@@ -6,7 +6,7 @@ from posixpath import basename
 from typing import Any
 
 from corebox.bundle import Manifest, ModuleEntry
-from corebox.debugger import Answer, Frame, Stack
+from corebox.debugger.answer import Answer, Frame, Stack
 from corebox.report.memory import MemoryVerdict
 from corebox.report.python import PlacedPython, place_python
 from corebox.symbols import ModuleSymbols

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from corebox import __version__
 from corebox.coredump import KINDS
-from corebox.gather.summary import printable
+from corebox.printable import printable
 from corebox.report import words
 from corebox.report.document import Report
 from corebox.report.picture import draw

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from corebox.debugger import PythonFrame, Stack
+from corebox.debugger.answer import PythonFrame, Stack
 
 # CPython's evaluator runs a Python frame, since 3.11 with those that it calls (Python/ceval.c); ".cold" and the like
 # are the compiler's.

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from posixpath import basename
 
-from corebox.debugger import Why
+from corebox.debugger.answer import Why
 from corebox.report.document import PlacedFrame
 
 #: How many of the program's own functions count, from the fault outwards.

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from corebox.debugger import Adapter, Client, SourceFolder, adapter, relay
+from corebox.debugger import SourceFolder, adapter
+from corebox.debugger.adapter import Adapter, Client, relay
 from corebox.debugger.messages import Message
 from corebox.debugger.sources import local_source
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from corebox.debugger import parse_answer
+from corebox.debugger.answer import parse_answer
 from corebox.errors import InputError
 
 FRAME = {

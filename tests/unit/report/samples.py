@@ -1,6 +1,6 @@
 """A report of which every text may be chosen."""
 
-from corebox.debugger import Answer, Frame, Instruction, Register, SourceLine, Stack, Variable, Why
+from corebox.debugger.answer import Answer, Frame, Instruction, Register, SourceLine, Stack, Variable, Why
 from corebox.report import Report, group_threads, judge_memory, signature
 from corebox.symbols import ModuleSymbols
 from tests.unit.bundle import samples

@@ -1,6 +1,6 @@
 """Python frames find the native frames that run them."""
 
-from corebox.debugger import Frame, PythonFrame, Stack
+from corebox.debugger.answer import Frame, PythonFrame, Stack
 from corebox.report.python import place_python
 
 EVALUATOR = "_PyEval_EvalFrameDefault"

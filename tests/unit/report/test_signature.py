@@ -2,7 +2,7 @@
 
 import pytest
 
-from corebox.debugger import Frame, Why
+from corebox.debugger.answer import Frame, Why
 from corebox.report.document import PlacedFrame
 from corebox.report.signature import plain_name, signature
 
