@@ -20,15 +20,19 @@ class CompactCore:
     Args:
         core: the open core.
         change: what becomes of each piece of its memory on the way; it keeps its length.
+        told: called with the number of bytes whenever some have been looked through for zeros, before ``read`` and
+            ``pieces`` can be.
 
     Attributes:
         size: of the compact core, in bytes.
     """
 
-    def __init__(self, core: CoreFile, change: Optional[Change] = None) -> None:
+    def __init__(
+        self, core: CoreFile, change: Optional[Change] = None, told: Callable[[int], object] = lambda _: None
+    ) -> None:
         self._core = core
         self._change = change
-        self._plan = plan_compaction(core)
+        self._plan = plan_compaction(core, told)
         self.size = self._plan.size
 
     def layout(self) -> bytes:

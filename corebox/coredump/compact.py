@@ -6,7 +6,7 @@ reads as zeros. Holes in the memory of modules stay as they are: there gdb would
 its layout. A hole is what is zero: the compact core depends on the core's content, not on the file system it was on.
 """
 
-from typing import Dict, Iterable, List, NamedTuple, Tuple
+from typing import Callable, Dict, Iterable, List, NamedTuple, Tuple
 
 from corebox.coredump.core import CoreFile
 from corebox.coredump.disk import PAGE, data_extents
@@ -34,9 +34,12 @@ class CompactionPlan(NamedTuple):
         return describe_layout(Layout(self.original_size, self.original_head, self.runs))
 
 
-def plan_compaction(core: CoreFile) -> CompactionPlan:
-    """Plan the compact core. A core whose parts overlap, or that is cut within its headers, stays as it is."""
-    long = _longest(_holes(data_extents(core.fileno(), core.size), core.size))
+def plan_compaction(core: CoreFile, told: Callable[[int], object] = lambda _: None) -> CompactionPlan:
+    """Plan the compact core. A core whose parts overlap, or that is cut within its headers, stays as it is.
+
+    All of the core is read; ``told`` is called with the number of bytes whenever some have been.
+    """
+    long = _longest(_holes(data_extents(core.fileno(), core.size, told=told), core.size))
     rewrite = plan_rewrite(core, long, _protected(core), remembered=True)
     runs, size = place_runs(rewrite)
     original = core.read_file(0, rewrite.body_start)

@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from typing import Iterator, Tuple
+from typing import Callable, Iterator, Tuple
 
 from corebox.coredump import faults
 from corebox.coredump.values import Extent
@@ -69,8 +69,13 @@ def stored_extents(descriptor: int, size: int, position: int = 0) -> Iterator[Ex
         position = end
 
 
-def data_extents(descriptor: int, size: int, start: int = 0) -> Iterator[Extent]:
-    """The runs of pages that are not all zero, from ``start`` to ``size``: the same wherever the file is stored."""
+def data_extents(
+    descriptor: int, size: int, start: int = 0, told: Callable[[int], object] = lambda _: None
+) -> Iterator[Extent]:
+    """The runs of pages that are not all zero, from ``start`` to ``size``: the same wherever the file is stored.
+
+    ``told`` is called with the number of bytes whenever some have been looked through.
+    """
     begin, end, position = start, start, start // PAGE * PAGE
     for extent in stored_extents(descriptor, size, start):
         position = max(position, extent.offset // PAGE * PAGE)
@@ -86,6 +91,7 @@ def data_extents(descriptor: int, size: int, start: int = 0) -> Iterator[Extent]
                     begin = position + low
                 end = position + high
             position += len(data)
+            told(len(data))
     if end > begin:
         yield Extent(begin, end - begin)
 

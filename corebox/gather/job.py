@@ -87,14 +87,22 @@ def _write(
     require_space(out, collection.manifest)
     if not options.no_nice:
         os.nice(19)  # the site's own work comes first
-    source = CompactCore(core, way.change) if collection.manifest.core.included else None
+    # The core is read twice, and on a slow disk the first time takes as long as the second.
+    looked, ahead = 0, collection.manifest.core.stored + input_size(collection.manifest)
+
+    def look(count: int) -> None:
+        nonlocal looked
+        looked += count
+        way.progress(looked, ahead)
+
+    source = CompactCore(core, way.change, look) if collection.manifest.core.included else None
     return write_bundle(
         out,
         collection.manifest,
         collection.sources,
         source,
         jobs=options.jobs,
-        progress=way.progress,
+        progress=lambda done, total: way.progress(looked + done, looked + total),
         envelope=way.envelope,
     )
 

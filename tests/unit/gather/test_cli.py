@@ -15,7 +15,8 @@ import pytest
 from corebox.bundle import BundleReader, read_manifest, verify_bundle
 from corebox.gather import make_zipapp
 from corebox.gather.cli import main
-from corebox.gather.job import default_name
+from corebox.gather.job import default_name, gather
+from corebox.gather.options import make_parser
 from corebox.gather.progress import ProgressLine, describe_progress
 from tests.unit.gather.sites import LIBC, OTHER_ID, put, put_elf
 
@@ -240,6 +241,17 @@ def test_progress_is_for_terminals_only() -> None:
     line(1, 2)
     line.clear()
     assert stream.getvalue() == ""
+
+
+def test_progress_counts_both_times_that_the_core_is_read(core_path: Path, root: Path, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    options = make_parser().parse_args([str(core_path), "--root", str(root), "--no-nice", "-o", str(tmp_path / "x")])
+    manifest = gather(options, lambda done, total: seen.append((done, total))).manifest
+    counts = [done for done, _ in seen]
+    assert counts == sorted(counts)
+    assert counts[0] <= manifest.core.stored
+    assert seen[-1] == (counts[-1], counts[-1])
+    assert counts[-1] > manifest.core.stored + sum(file.size for file in manifest.files)
 
 
 def test_environment_and_any_text_can_be_blanked(
