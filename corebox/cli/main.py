@@ -43,9 +43,9 @@ COMMANDS = {
     "export": "export:command",
     "push": "push:command",
     "pull": "pull:command",
-    "images": "images:images",
-    "rm": "images:remove",
-    "prune": "images:prune",
+    "images": "images:command",
+    "rm": "housekeeping:remove",
+    "prune": "housekeeping:prune",
     "toolbox": "toolbox:command",
     "doctor": "doctor:command",
 }
