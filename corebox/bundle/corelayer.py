@@ -7,12 +7,22 @@ The ELF header is the name of the first member, a global pax header, which every
 Copies of the program headers are the content of the last member.
 """
 
-import itertools
-import tarfile
+import contextlib
+import os
 from typing import Callable
 
-from corebox.bundle.tarformat import BLOCK, DIRECTORY, FILE, GLOBAL_PAX, Member, format_member, format_record, padding
-from corebox.coredump import Extent, outer_header, outer_table
+from corebox.bundle.tarformat import (
+    BLOCK,
+    DIRECTORY,
+    FILE,
+    GLOBAL_PAX,
+    Member,
+    format_member,
+    format_record,
+    padding,
+    parse_member,
+)
+from corebox.coredump import HEADER_SIZE, Extent, outer_header, outer_table
 
 #: Paths in the image.
 FOLDER = ".corebox"
@@ -54,11 +64,13 @@ def core_within(layer: str) -> Extent:
     Raises:
         ValueError: it is no layer of a core.
     """
-    try:
-        with tarfile.open(layer, "r:") as archive:
-            for member in itertools.islice(archive, 2):
-                if member.name == CORE_FILE:
-                    return Extent(member.offset_data, member.size)
-    except tarfile.TarError as error:
-        raise ValueError(str(error)) from error
-    raise ValueError("there is no core where it should be")
+    with open(layer, "rb") as file:
+        head, end = file.read(CORE_OFFSET + HEADER_SIZE), os.fstat(file.fileno()).st_size
+    for blocks in (1, 3):  # the member's header, alone or behind a pax header
+        with contextlib.suppress(ValueError):
+            member = parse_member(head[CORE_OFFSET - blocks * BLOCK : CORE_OFFSET])
+            begin = head[CORE_OFFSET : CORE_OFFSET + member.size]
+            whole = CORE_OFFSET + member.size <= end
+            if whole and CoreLayer(begin, member.size, member.mtime).head == head[:CORE_OFFSET]:
+                return Extent(CORE_OFFSET, member.size)
+    raise ValueError("it is not as corebox writes it")

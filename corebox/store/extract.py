@@ -4,6 +4,7 @@ import os
 import tarfile
 from pathlib import Path
 
+from corebox.bundle.strangers import BoundedInfo, members_of
 from corebox.store.values import image_damaged
 
 #: sendfile(2) and copy_file_range(2) move at most this much at once.
@@ -17,11 +18,14 @@ def extract_layer(tar: Path, into: Path) -> None:
         InputError: ``image-damaged`` for anything that corebox never puts into a layer.
     """
     try:
-        with tarfile.open(tar, "r:", encoding="utf-8", errors="surrogateescape") as archive, tar.open("rb") as source:
+        with (
+            tarfile.open(tar, "r:", encoding="utf-8", errors="surrogateescape", tarinfo=BoundedInfo) as archive,
+            tar.open("rb") as source,
+        ):
             made: set[str] = {""}
-            for member in archive:
+            for member in members_of(archive):
                 _extract(member, source.fileno(), into, made)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, RecursionError) as error:
         raise image_damaged(f"layer {tar.name}: {error}") from error
 
 
