@@ -7,7 +7,6 @@ from pathlib import Path
 from corebox.actions.symbols import Symbols
 from corebox.bundle import Manifest
 from corebox.debugger import FETCHED, SOURCES, SourceFolder, parse_source, source_arguments
-from corebox.debugger.answer import parse_source_names
 from corebox.engine import Engine, Mount, Sandbox
 from corebox.errors import UsageError
 from corebox.symbols import fetch_sources
@@ -65,6 +64,8 @@ def fetch(
         UsageError: ``no-servers``.
         HostError: ``time-limit``.
     """
+    from corebox.debugger.answer import parse_source_names  # noqa: PLC0415  # slow to import, and few sessions ask
+
     if symbols.servers is None:
         hint = "set DEBUGINFOD_URLS, or give a server: --symbols https://HOST"
         raise UsageError("no-servers", "no debuginfod server is named that could have the sources", hint)
