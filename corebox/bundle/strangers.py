@@ -5,7 +5,7 @@ member that it has read.
 """
 
 import tarfile
-from typing import Any, Iterator
+from typing import Any, Optional
 
 #: Bytes; Go's archive/tar has the same bound.
 LONGEST_EXTENDED = 1 << 20
@@ -19,12 +19,9 @@ _EXTENDED = (
 )
 
 
-class BoundedInfo(tarfile.TarInfo):
-    """To be given to ``tarfile.open`` as ``tarinfo``; what is too long raises ``tarfile.ReadError``."""
-
+class _BoundedInfo(tarfile.TarInfo):
     @classmethod
-    def frombuf(cls, buf: Any, encoding: Any, errors: Any) -> "BoundedInfo":
-        """The member that a header block describes."""
+    def frombuf(cls, buf: Any, encoding: Any, errors: Any) -> "_BoundedInfo":
         member = super().frombuf(buf, encoding, errors)
         if member.type in _EXTENDED and member.size > LONGEST_EXTENDED:
             raise tarfile.ReadError("an extended header is too long")
@@ -35,15 +32,20 @@ class BoundedInfo(tarfile.TarInfo):
         raise tarfile.ReadError("a sparse member: make the archive without --sparse")
 
 
-def members_of(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """The members in order, none of which is kept.
+class BoundedTar(tarfile.TarFile):
+    """An archive whose members come once, in order, and are not kept; what is too much raises ``tarfile.ReadError``."""
 
-    Raises:
-        tarfile.ReadError: there are too many.
-        RecursionError: one has too many extended headers; ``tarfile.open`` reads the first member, and raises it too.
-    """
-    for count, member in enumerate(archive):
-        if count == MOST_MEMBERS:
+    tarinfo = _BoundedInfo
+    _read = 0
+
+    def next(self) -> Optional[tarfile.TarInfo]:
+        """The next member, None at the end."""
+        try:
+            member = super().next()
+        except RecursionError:
+            raise tarfile.ReadError("too many extended headers for one member") from None
+        self._read += 1
+        if member is not None and self._read > MOST_MEMBERS + 1:  # the first comes when the archive is opened, too
             raise tarfile.ReadError("more than {} members".format(MOST_MEMBERS))
-        archive.members.clear()  # type: ignore[attr-defined]  # no stub knows it
-        yield member
+        self.members.clear()  # type: ignore[attr-defined]  # no stub knows it
+        return member

@@ -9,7 +9,7 @@ import zlib
 from typing import BinaryIO, Dict, Iterator, List, Optional, cast
 
 from corebox.bundle.rootfs import is_canonical, resolve
-from corebox.bundle.strangers import BoundedInfo, members_of
+from corebox.bundle.strangers import BoundedTar
 from corebox.bundle.temporary import temporary_directory
 from corebox.errors import CoreboxError, HostError, InputError
 
@@ -60,10 +60,10 @@ def unpack_tree(file: BinaryIO, into: str, name: str) -> None:
     """
     links: Dict[str, str] = {}
     try:
-        with tarfile.open(fileobj=file, mode="r|*", tarinfo=BoundedInfo) as archive:
-            for member in members_of(archive):
+        with BoundedTar.open(fileobj=file, mode="r|*") as archive:
+            for member in archive:
                 _unpack(archive, member, into, links)
-    except (tarfile.TarError, RecursionError, EOFError, ValueError, OverflowError, zlib.error, lzma.LZMAError) as error:
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, zlib.error, lzma.LZMAError) as error:
         raise InputError(
             "not-an-archive", "{} is no tar archive: {}".format(name, error), "give a .tar or .tar.gz, or a directory"
         ) from error

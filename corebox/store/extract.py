@@ -4,7 +4,7 @@ import os
 import tarfile
 from pathlib import Path
 
-from corebox.bundle.strangers import BoundedInfo, members_of
+from corebox.bundle.strangers import BoundedTar
 from corebox.store.values import image_damaged
 
 #: sendfile(2) and copy_file_range(2) move at most this much at once.
@@ -19,13 +19,13 @@ def extract_layer(tar: Path, into: Path) -> None:
     """
     try:
         with (
-            tarfile.open(tar, "r:", encoding="utf-8", errors="surrogateescape", tarinfo=BoundedInfo) as archive,
+            BoundedTar.open(tar, "r:", encoding="utf-8", errors="surrogateescape") as archive,
             tar.open("rb") as source,
         ):
             made: set[str] = {""}
-            for member in members_of(archive):
+            for member in archive:
                 _extract(member, source.fileno(), into, made)
-    except (tarfile.TarError, RecursionError) as error:
+    except tarfile.TarError as error:
         raise image_damaged(f"layer {tar.name}: {error}") from error
 
 
