@@ -13,19 +13,24 @@ from corebox.actions.labels import crash_labels
 from corebox.actions.load import load
 from corebox.actions.source import needs_identity, plain_bundle
 from corebox.actions.symbols import find_symbols
-from corebox.bundle import CORE, BundleReader, Manifest, Unpacked, read_manifest
-from corebox.debugger import ENVIRONMENT, gdb_command, gdbinit, is_foreign
-from corebox.engine import connect
+from corebox.bundle.layout import CORE
+from corebox.bundle.manifest import Manifest
+from corebox.bundle.read import BundleReader, Unpacked, read_manifest
+from corebox.debugger.session import ENVIRONMENT, gdb_command, gdbinit, is_foreign
+from corebox.engine.choose import connect
 from corebox.image.context import context_archive, write_context
 from corebox.image.layers import ADDED, OURS
 from corebox.image.native import Description, assemble, put_native
 from corebox.image.tar import Entry
 from corebox.image.template import default_template
 from corebox.image.toolbox import Toolbox, ensure_toolbox, lend_toolbox
-from corebox.store import Layer, Store, StoredImage
 from corebox.store.files import stat_of
 from corebox.store.origin import note_origin
-from corebox.symbols import CrashFiles, DebugFile, SymbolOptions
+from corebox.store.store import Store
+from corebox.store.values import Layer, StoredImage
+from corebox.symbols.find import DebugFile
+from corebox.symbols.places import SymbolOptions
+from corebox.symbols.status import CrashFiles
 
 Progress = Callable[[str], None]
 

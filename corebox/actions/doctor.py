@@ -5,10 +5,11 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from corebox.engine import connect, find_bubblewrap
+from corebox.engine.bubblewrap import find_bubblewrap
+from corebox.engine.choose import connect
 from corebox.errors import CoreboxError
 from corebox.image.toolbox import ensure_toolbox
-from corebox.store import Store
+from corebox.store.store import Store
 
 ENOUGH_SPACE = 2 << 30  # bytes: a toolbox, some libraries and a middling core
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from corebox.actions.subject import Subject, image_of
-from corebox.bundle import WrittenBundle
+from corebox.bundle.write import WrittenBundle
 from corebox.image.export import export_bundle, export_core
 from corebox.image.opened import open_image
-from corebox.store import Store
+from corebox.store.store import Store
 
 
 def export(store: Store, subject: Subject, core: Path | None, bundle: Path | None) -> WrittenBundle | None:

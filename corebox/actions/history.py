@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from corebox.debugger import HISTORY, HISTORY_PIPE
-from corebox.engine import Mount
-from corebox.store import Store
+from corebox.debugger.session import HISTORY, HISTORY_PIPE
+from corebox.engine.sandbox import Mount
+from corebox.store.store import Store
 
 _KIND = "history"
 _MOST, _LONGEST = 1000, 1000  # commands, and characters of one

@@ -6,13 +6,14 @@ from typing import Any
 
 from corebox.actions.source import plain_bundle
 from corebox.actions.subject import BareCore, BundleFile, Subject
-from corebox.bundle import Manifest, read_manifest
-from corebox.coredump import open_core
+from corebox.bundle.manifest import Manifest
+from corebox.bundle.read import read_manifest
+from corebox.coredump.core import open_core
 from corebox.gather.collect import Wishes, collect
 from corebox.image.opened import open_image
-from corebox.report import judge_memory
-from corebox.store import Store
-from corebox.symbols import CrashFiles, ModuleSymbols, module_symbols
+from corebox.report.memory import judge_memory
+from corebox.store.store import Store
+from corebox.symbols.status import CrashFiles, ModuleSymbols, module_symbols
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 import corebox
 from corebox.actions.signature import crash_signature
-from corebox.bundle import Manifest, Unpacked
+from corebox.bundle.manifest import Manifest
+from corebox.bundle.read import Unpacked
 from corebox.image.toolbox import Toolbox
 
 #: What is told only to those who ask for it.

@@ -2,10 +2,11 @@
 
 from collections.abc import Set
 
-from corebox.engine import find_daemon
+from corebox.engine.choose import find_daemon
 from corebox.errors import HostError
 from corebox.image.archive import image_archive
-from corebox.store import Store, StoredImage
+from corebox.store.store import Store
+from corebox.store.values import StoredImage
 
 
 def load(store: Store, image: StoredImage) -> str | None:

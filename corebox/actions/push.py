@@ -5,8 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from corebox.actions.subject import Subject, image_of
 from corebox.errors import UsageError
-from corebox.registry import Access, Pushed, Reference, parse_reference, push_image
-from corebox.store import Store, StoredImage
+from corebox.registry.access import Access
+from corebox.registry.push import Pushed, push_image
+from corebox.registry.reference import Reference, parse_reference
+from corebox.store.store import Store
+from corebox.store.values import StoredImage
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from corebox.actions.shell import ShellOptions, prepare_session
 from corebox.actions.subject import Subject
-from corebox.debugger import SCRIPT
-from corebox.engine import Finished
+from corebox.debugger.session import SCRIPT
+from corebox.engine.sandbox import Finished
 from corebox.errors import InputError, UsageError
-from corebox.store import Store
+from corebox.store.store import Store
 
 SUFFIXES = (".py", ".gdb")
 

@@ -15,8 +15,10 @@ from corebox.actions.sources import FROM_SERVERS, Sources, fetch, mount_sources
 from corebox.actions.subject import Subject, image_of
 from corebox.actions.symbols import find_symbols
 from corebox.bundle.prove import compare_build_ids
-from corebox.coredump import NONE, open_core, read_elf
-from corebox.debugger import (
+from corebox.coredump.core import open_core
+from corebox.coredump.elffile import read_elf
+from corebox.coredump.values import NONE
+from corebox.debugger.session import (
     ASK_SOURCES,
     CORE,
     DEBUG,
@@ -28,19 +30,22 @@ from corebox.debugger import (
     SYMBOL_STATUS,
     TOOLBOX,
     USER_GDBINIT,
-    SourceFolder,
     add_symbols,
     gdb_command,
     is_foreign,
 )
-from corebox.engine import Engine, Mount, Sandbox, choose_engine
+from corebox.debugger.sources import SourceFolder
+from corebox.engine.base import Engine
+from corebox.engine.choose import choose_engine
+from corebox.engine.sandbox import Mount, Sandbox
 from corebox.errors import InputError
 from corebox.gather.collect import check_executable
 from corebox.image.export import copy_sparse
 from corebox.image.opened import OpenedImage, open_image
 from corebox.resources import shipped
-from corebox.store import Store
-from corebox.symbols import CrashFiles, ModuleSymbols, SymbolOptions
+from corebox.store.store import Store
+from corebox.symbols.places import SymbolOptions
+from corebox.symbols.status import CrashFiles, ModuleSymbols
 
 Progress = Callable[[str], None]
 

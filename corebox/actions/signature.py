@@ -3,7 +3,7 @@
 from pathlib import Path
 from posixpath import basename
 
-from corebox.coredump import open_core
+from corebox.coredump.core import open_core
 
 
 def crash_signature(core: Path) -> str:

@@ -10,7 +10,7 @@ from corebox.actions.shell import ShellOptions
 from corebox.actions.subject import Subject
 from corebox.errors import CoreboxError, InputError
 from corebox.image.toolbox import ensure_toolbox
-from corebox.store import Store
+from corebox.store.store import Store
 
 
 @dataclass(frozen=True)

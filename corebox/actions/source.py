@@ -3,11 +3,13 @@
 import os
 from pathlib import Path
 
-from corebox.bundle import CompactCore, write_bundle
+from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.envelope import decrypt, is_encrypted
-from corebox.coredump import open_core
+from corebox.bundle.write import write_bundle
+from corebox.coredump.core import open_core
 from corebox.errors import UsageError
-from corebox.gather import Wishes, collect, unpacked_archive
+from corebox.gather.collect import Wishes, collect
+from corebox.gather.tree import unpacked_archive
 
 
 def plain_bundle(given: Path, identity: Path | None, libraries: Path | None, work: Path) -> Path:

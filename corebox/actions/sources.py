@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corebox.actions.symbols import Symbols
-from corebox.bundle import Manifest
-from corebox.debugger import FETCHED, SOURCES, SourceFolder, parse_source, source_arguments
-from corebox.engine import Engine, Mount, Sandbox
+from corebox.bundle.manifest import Manifest
+from corebox.debugger.session import FETCHED, SOURCES, source_arguments
+from corebox.debugger.sources import SourceFolder, parse_source
+from corebox.engine.base import Engine
+from corebox.engine.sandbox import Mount, Sandbox
 from corebox.errors import UsageError
-from corebox.symbols import fetch_sources
+from corebox.symbols.sources import fetch_sources
 
 #: What stands for a folder if servers are to be asked.
 FROM_SERVERS = "debuginfod"

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corebox.actions.source import needs_identity
-from corebox.bundle import is_bundle
+from corebox.bundle.read import is_bundle
 from corebox.errors import InputError
-from corebox.store import Store, StoredImage
+from corebox.store.store import Store
+from corebox.store.values import StoredImage
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ def resolve(store: Store, text: str, pulling: Pulling = Pulling(), identity: Pat
 def _pull(store: Store, text: str, pulling: Pulling) -> StoredImage | None:
     """The image from its registry; None if the name has no registry in it."""
     # Half of the start-up time is what the registry's side imports, and most commands never need it.
-    from corebox.registry import Access, is_reference, parse_reference, pull_image  # noqa: PLC0415
+    from corebox.registry.access import Access  # noqa: PLC0415
+    from corebox.registry.pull import pull_image  # noqa: PLC0415
+    from corebox.registry.reference import is_reference, parse_reference  # noqa: PLC0415
 
     if not is_reference(text):
         return None

@@ -8,24 +8,15 @@ from posixpath import basename
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from corebox.bundle import ModuleEntry
-from corebox.coredump import FULL, read_elf
-from corebox.debugger import FORCED
+from corebox.bundle.manifest import ModuleEntry
+from corebox.coredump.elffile import read_elf
+from corebox.coredump.values import FULL
+from corebox.debugger.session import FORCED
 from corebox.errors import HostError, InputError
-from corebox.store import Store
-from corebox.symbols import (
-    CrashFiles,
-    DebugFile,
-    GivenFile,
-    ModuleSymbols,
-    Places,
-    SymbolOptions,
-    best_of,
-    find_debug_files,
-    lacking,
-    module_symbols,
-    open_places,
-)
+from corebox.store.store import Store
+from corebox.symbols.find import DebugFile, find_debug_files, lacking
+from corebox.symbols.places import GivenFile, Places, SymbolOptions, open_places
+from corebox.symbols.status import CrashFiles, ModuleSymbols, best_of, module_symbols
 
 if TYPE_CHECKING:
     from corebox.symbols.debuginfod import Debuginfod

@@ -4,11 +4,13 @@ from typing import Any
 
 from corebox.actions.source import plain_bundle
 from corebox.actions.subject import BareCore, BundleFile, Subject
-from corebox.bundle import VERIFIED, ModuleProof, Verification, prove, verify_bundle
-from corebox.coredump import open_core
+from corebox.bundle.manifest import VERIFIED
+from corebox.bundle.prove import ModuleProof, prove
+from corebox.bundle.verify import Verification, verify_bundle
+from corebox.coredump.core import open_core
 from corebox.errors import InputError
 from corebox.image.opened import open_image
-from corebox.store import Store
+from corebox.store.store import Store
 
 
 def verify(store: Store, subject: Subject, root: str = "/") -> Verification:

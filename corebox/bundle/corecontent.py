@@ -5,7 +5,10 @@ import os
 from typing import Callable, Iterator, Optional, Union
 
 from corebox.bundle.faults import changed, reading
-from corebox.coredump import SHORTEST_HOLE, CoreFile, Extent, plan_compaction, read_at, stored_extents
+from corebox.coredump.compact import SHORTEST_HOLE, plan_compaction
+from corebox.coredump.core import CoreFile
+from corebox.coredump.disk import read_at, stored_extents
+from corebox.coredump.values import Extent
 
 #: Called with offset and bytes of a piece of the original core; returns as many bytes.
 Change = Callable[[int, bytes], bytes]

@@ -22,7 +22,9 @@ from corebox.bundle.tarformat import (
     padding,
     parse_member,
 )
-from corebox.coredump import HEADER_SIZE, Extent, outer_header, outer_table
+from corebox.coredump.header import HEADER_SIZE
+from corebox.coredump.values import Extent
+from corebox.coredump.within import outer_header, outer_table
 
 #: Paths in the image.
 FOLDER = ".corebox"

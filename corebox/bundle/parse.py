@@ -21,7 +21,7 @@ from corebox.bundle.manifest import (
     TruncatedCore,
 )
 from corebox.bundle.rootfs import check_tree
-from corebox.coredump import FULL, MINIMAL, NONE
+from corebox.coredump.values import FULL, MINIMAL, NONE
 from corebox.errors import InputError
 
 Value = TypeVar("Value")

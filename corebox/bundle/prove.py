@@ -4,7 +4,10 @@ from typing import NamedTuple, Optional, Tuple
 
 from corebox.bundle.disk import DiskRoot, Lookup
 from corebox.bundle.manifest import CANNOT_VERIFY, MISMATCH, MISSING, VERIFIED
-from corebox.coredump import CoreFile, Module, compare_with_file, read_elf
+from corebox.coredump.compare import compare_with_file
+from corebox.coredump.core import CoreFile
+from corebox.coredump.elffile import read_elf
+from corebox.coredump.values import Module
 from corebox.errors import CoreboxError
 
 

@@ -14,7 +14,8 @@ from corebox.bundle.corelayer import CORE_OFFSET, CoreLayer
 from corebox.bundle.faults import damaged
 from corebox.bundle.stage import Stage
 from corebox.bundle.tarformat import Member, padding
-from corebox.coredump import HEADER_SIZE, read_at
+from corebox.coredump.disk import read_at
+from corebox.coredump.header import HEADER_SIZE
 from corebox.errors import HostError
 
 _NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW

@@ -8,7 +8,8 @@ from corebox.bundle.manifest import MISSING, VERIFIED, Manifest, ModuleEntry
 from corebox.bundle.prove import ModuleProof, compare_build_ids, prove_module
 from corebox.bundle.read import AnyPath, BundleReader, Unpacked
 from corebox.bundle.temporary import temporary_directory
-from corebox.coredump import CoreFile, open_core, read_elf
+from corebox.coredump.core import CoreFile, open_core
+from corebox.coredump.elffile import read_elf
 from corebox.errors import InputError
 
 

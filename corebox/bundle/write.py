@@ -18,7 +18,7 @@ from corebox.bundle.runscript import run_script
 from corebox.bundle.stage import Stage
 from corebox.bundle.tarformat import BLOCK, format_member, padding
 from corebox.bundle.temporary import temporary_directory
-from corebox.coredump import HEADER_SIZE
+from corebox.coredump.header import HEADER_SIZE
 from corebox.errors import HostError
 
 #: Called with the bytes read so far and all bytes to read.

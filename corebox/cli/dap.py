@@ -9,7 +9,7 @@ from corebox.actions.shell import prepare_session
 from corebox.cli import options, output
 from corebox.cli.session import Session, session
 from corebox.debugger.adapter import SPEAK
-from corebox.store import Store
+from corebox.store.store import Store
 
 
 @click.command("dap")

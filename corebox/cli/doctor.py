@@ -5,7 +5,7 @@ import click
 from corebox.actions.doctor import doctor
 from corebox.cli import output
 from corebox.errors import HostError
-from corebox.store import Store
+from corebox.store.store import Store
 
 
 @click.command("doctor")

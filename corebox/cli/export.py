@@ -8,7 +8,7 @@ from corebox.actions.export import export
 from corebox.actions.subject import resolve
 from corebox.cli import options, output
 from corebox.errors import UsageError
-from corebox.store import Store
+from corebox.store.store import Store
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 

@@ -6,7 +6,7 @@ import click
 
 from corebox.cli import output
 from corebox.errors import UsageError
-from corebox.store import Store
+from corebox.store.store import Store
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 

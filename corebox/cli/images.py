@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 import click
 
 from corebox.cli import options, output
-from corebox.store import Layer, Store, StoredImage
+from corebox.store.store import Store
+from corebox.store.values import Layer, StoredImage
 
 
 @click.command("images")

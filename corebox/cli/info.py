@@ -6,12 +6,13 @@ import click
 
 from corebox.actions.info import info
 from corebox.actions.subject import resolve
-from corebox.bundle import MemoryEntry
+from corebox.bundle.manifest import MemoryEntry
 from corebox.cli import options, output
 from corebox.gather.summary import summary_lines
-from corebox.report import judge_memory, memory_lines
-from corebox.store import Store
-from corebox.symbols import ModuleSymbols
+from corebox.report.memory import judge_memory
+from corebox.report.words import memory_lines
+from corebox.store.store import Store
+from corebox.symbols.status import ModuleSymbols
 
 
 @click.command("info")

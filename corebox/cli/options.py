@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from corebox.engine import NAMES
+from corebox.engine.choose import NAMES
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

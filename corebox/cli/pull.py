@@ -6,8 +6,10 @@ import click
 
 from corebox.cli import options, output
 from corebox.cli.meter import meter
-from corebox.registry import Access, parse_reference, pull_image
-from corebox.store import Store
+from corebox.registry.access import Access
+from corebox.registry.pull import pull_image
+from corebox.registry.reference import parse_reference
+from corebox.store.store import Store
 
 
 @click.command("pull")

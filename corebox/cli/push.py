@@ -8,8 +8,9 @@ from corebox.actions.push import PushOptions, push
 from corebox.actions.subject import resolve
 from corebox.cli import options, output
 from corebox.cli.meter import meter
-from corebox.registry import COMPRESSIONS, Access
-from corebox.store import Store
+from corebox.registry.access import Access
+from corebox.registry.push import COMPRESSIONS
+from corebox.store.store import Store
 
 
 @click.command("push")

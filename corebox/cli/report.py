@@ -10,8 +10,9 @@ from corebox.actions.subject import image_of
 from corebox.cli import options, output
 from corebox.cli.session import Session, session
 from corebox.printable import printable
-from corebox.report import html_page, text_lines
-from corebox.store import Store
+from corebox.report.page import html_page
+from corebox.report.text import text_lines
+from corebox.store.store import Store
 
 
 @click.command("report")

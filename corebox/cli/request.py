@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from corebox.cli import output
-from corebox.coredump import open_core
-from corebox.gather import request_script
+from corebox.coredump.core import open_core
+from corebox.gather.request import request_script
 
 
 @click.command("request")

@@ -8,7 +8,7 @@ import click
 from corebox.actions.run import run
 from corebox.cli import options, output
 from corebox.cli.session import Session, session
-from corebox.store import Store
+from corebox.store.store import Store
 
 
 @click.command("run")

@@ -10,8 +10,8 @@ from corebox.actions.shell import ShellOptions
 from corebox.actions.subject import Pulling, Subject, resolve
 from corebox.cli import options
 from corebox.cli.meter import meter
-from corebox.store import Store
-from corebox.symbols import SymbolOptions
+from corebox.store.store import Store
+from corebox.symbols.places import SymbolOptions
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import click
 from corebox.actions.shell import prepare_session
 from corebox.cli import options, output
 from corebox.cli.session import Session, session
-from corebox.debugger import PYTHON_PROMPT
-from corebox.store import Store
+from corebox.debugger.session import PYTHON_PROMPT
+from corebox.store.store import Store
 
 
 @click.command("shell")

@@ -9,7 +9,7 @@ import click
 from corebox.actions.similar import similar
 from corebox.cli import options, output
 from corebox.cli.session import Session, session
-from corebox.store import Store
+from corebox.store.store import Store
 
 
 @click.command("similar")

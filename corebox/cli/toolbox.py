@@ -6,7 +6,7 @@ import click
 
 from corebox.cli import output
 from corebox.image.toolbox import Toolbox, ensure_toolbox, export_toolbox, import_toolbox, list_toolboxes, make_toolbox
-from corebox.store import Store
+from corebox.store.store import Store
 
 
 @click.group("toolbox")

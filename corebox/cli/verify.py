@@ -8,7 +8,7 @@ import click
 from corebox.actions.subject import resolve
 from corebox.actions.verify import verification_json, verify
 from corebox.cli import options, output
-from corebox.store import Store
+from corebox.store.store import Store
 
 
 @click.command("verify")

@@ -5,22 +5,23 @@ import time
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from corebox import __version__
-from corebox.bundle import CrashedProcess, Manifest, MemoryEntry, ModuleEntry, Remark, Site, StoredCore, TruncatedCore
 from corebox.bundle.disk import DiskRoot, Lookup, stat_file
+from corebox.bundle.manifest import (
+    CrashedProcess,
+    Manifest,
+    MemoryEntry,
+    ModuleEntry,
+    Remark,
+    Site,
+    StoredCore,
+    TruncatedCore,
+)
 from corebox.bundle.prove import prove_module
 from corebox.bundle.rootfs import is_canonical
-from corebox.coredump import (
-    FULL,
-    MINIMAL,
-    NONE,
-    CoreFile,
-    ElfFile,
-    FileMapping,
-    Module,
-    is_elf,
-    measure_memory,
-    read_elf,
-)
+from corebox.coredump.core import CoreFile
+from corebox.coredump.elffile import is_elf, read_elf
+from corebox.coredump.usage import measure_memory
+from corebox.coredump.values import FULL, MINIMAL, NONE, ElfFile, FileMapping, Module
 from corebox.errors import InputError
 from corebox.gather import extras
 from corebox.gather.files import FileSet

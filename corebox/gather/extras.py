@@ -5,7 +5,8 @@ import re
 from typing import Iterable, Iterator, List, Optional, Tuple
 
 from corebox.bundle.disk import Lookup
-from corebox.coredump import ElfFile, Module, debug_path, file_checksum, read_elf
+from corebox.coredump.elffile import debug_path, file_checksum, read_elf
+from corebox.coredump.values import ElfFile, Module
 from corebox.errors import CoreboxError
 from corebox.gather.files import FileSet
 

@@ -3,10 +3,10 @@
 import os
 from typing import Dict, List, Tuple
 
-from corebox.bundle import FileEntry, Remark, SymlinkEntry
 from corebox.bundle.disk import DiskFile, DiskRoot, Lookup
+from corebox.bundle.manifest import FileEntry, Remark, SymlinkEntry
 from corebox.bundle.rootfs import is_canonical, relative_target
-from corebox.coredump import is_elf
+from corebox.coredump.elffile import is_elf
 
 
 class FileSet:

@@ -11,8 +11,10 @@ import sys
 import time
 from typing import BinaryIO, Dict, Iterator, List, NamedTuple, Tuple
 
-from corebox.bundle import SUFFIX, CompactCore, write_bundle
-from corebox.coredump import open_core
+from corebox.bundle.corecontent import CompactCore
+from corebox.bundle.layout import SUFFIX
+from corebox.bundle.write import write_bundle
+from corebox.coredump.core import open_core
 from corebox.errors import CoreboxError, UsageError
 from corebox.gather.collect import Wishes, collect
 from corebox.gather.compressed import write_sparse

@@ -6,11 +6,12 @@ import os
 import re
 from typing import ContextManager, Dict, Iterator, NamedTuple, Optional
 
-from corebox.bundle import SUFFIX, CompactCore, Manifest, WrittenBundle, write_bundle
-from corebox.bundle.corecontent import Change
+from corebox.bundle.corecontent import Change, CompactCore
 from corebox.bundle.envelope import Envelope, envelope_for
-from corebox.bundle.write import Progress
-from corebox.coredump import CoreFile, open_core
+from corebox.bundle.layout import SUFFIX
+from corebox.bundle.manifest import Manifest
+from corebox.bundle.write import Progress, WrittenBundle, write_bundle
+from corebox.coredump.core import CoreFile, open_core
 from corebox.errors import HostError, UsageError
 from corebox.gather.collect import Collection, Wishes, collect, stored_core
 from corebox.gather.compressed import decompressed_core

@@ -5,10 +5,12 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Iterator, Sequence
 
-from corebox.bundle import Manifest
 from corebox.bundle.faults import changed
+from corebox.bundle.manifest import Manifest
 from corebox.bundle.temporary import temporary_directory
-from corebox.coredump import CoreFile, RedactionPlan, open_core, plan_redaction, plan_slim, write_slim
+from corebox.coredump.core import CoreFile, open_core
+from corebox.coredump.redact import RedactionPlan, plan_redaction
+from corebox.coredump.slim import plan_slim, write_slim
 from corebox.gather.compressed import write_sparse
 
 

@@ -6,7 +6,7 @@ It names the files that the core names, nothing else. The answer is a tar archiv
 import os
 from typing import Iterable
 
-from corebox.coredump import CoreFile
+from corebox.coredump.core import CoreFile
 from corebox.gather.extras import names_of
 
 _SCRIPT = """\

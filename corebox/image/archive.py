@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corebox.image.tar import header_of
-from corebox.store import Store, StoredImage
+from corebox.store.store import Store
+from corebox.store.values import StoredImage
 
 _CHUNK = 1 << 20
 END = bytes(2 * tarfile.BLOCKSIZE)

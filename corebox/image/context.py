@@ -10,7 +10,7 @@ from corebox.errors import UsageError
 from corebox.image.archive import END, Part, TarStream, blob_member, file_member, small_member
 from corebox.image.native import Assembly
 from corebox.image.recipe import copied_files
-from corebox.store import Store
+from corebox.store.store import Store
 
 _DOCKERFILE = "Dockerfile"
 

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from corebox.bundle import CORE, Unpacked
 from corebox.bundle.corelayer import CORE_FILE, core_within
+from corebox.bundle.layout import CORE
+from corebox.bundle.read import Unpacked
 from corebox.coredump.header import MAGIC
 from corebox.image import layers
-from corebox.store import Layer, Store
-from corebox.store.values import image_damaged
+from corebox.store.store import Store
+from corebox.store.values import Layer, image_damaged
 
 
 @dataclass(frozen=True)

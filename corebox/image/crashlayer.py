@@ -1,6 +1,8 @@
 """The last layer: what is needed beside the core to open it and to give the bundle back."""
 
-from corebox.bundle import CORE_LAYOUT, RUN_SCRIPT, SUMS, Manifest, Unpacked
+from corebox.bundle.layout import CORE_LAYOUT, RUN_SCRIPT, SUMS
+from corebox.bundle.manifest import Manifest
+from corebox.bundle.read import Unpacked
 from corebox.image.layers import CRASH, OURS, PlannedLayer, plan_ours
 from corebox.image.tar import Entry, text_file
 

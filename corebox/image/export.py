@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from corebox.bundle import CoreInFile, WrittenBundle, write_bundle
+from corebox.bundle.corecontent import CoreInFile
 from corebox.bundle.temporary import temporary_directory
-from corebox.coredump import Extent, restore
+from corebox.bundle.write import WrittenBundle, write_bundle
 from corebox.coredump.disk import data_extents
+from corebox.coredump.layout import restore
 from corebox.coredump.sending import copy_range
+from corebox.coredump.values import Extent
 from corebox.errors import HostError, InputError
 from corebox.image.crashlayer import LAYOUT_FILE
 from corebox.image.layers import OURS

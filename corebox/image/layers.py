@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from corebox.bundle import FileEntry, Manifest, member_of
 from corebox.bundle.corelayer import FOLDER
+from corebox.bundle.layout import member_of
+from corebox.bundle.manifest import FileEntry, Manifest
 from corebox.errors import InputError
 from corebox.image.tar import Entry, complete
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from corebox.bundle import Manifest, Unpacked
+from corebox.bundle.manifest import Manifest
+from corebox.bundle.read import Unpacked
 from corebox.image.added import plan_step, replace_copies
 from corebox.image.corelayer import put_core
 from corebox.image.crashlayer import crash_layer
@@ -15,8 +16,8 @@ from corebox.image.layers import SYMBOLS, PlannedLayer, plan_layers, plan_ours
 from corebox.image.recipe import Recipe, parse_recipe
 from corebox.image.tar import Entry, key_of, write_tar
 from corebox.image.template import LayerFile, render_template
-from corebox.store import Descriptor, Layer, Store, StoredImage
-from corebox.store.values import LAYER_KIND, MANIFEST_TYPE, Json, host_architecture
+from corebox.store.store import Store
+from corebox.store.values import LAYER_KIND, MANIFEST_TYPE, Descriptor, Json, Layer, StoredImage, host_architecture
 
 EPOCH = "1970-01-01T00:00:00Z"
 _LAYER_RECORD = "layer"

@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from corebox.bundle import SUMS, Manifest, identity_of, parse_manifest
+from corebox.bundle.digests import identity_of
+from corebox.bundle.layout import SUMS
+from corebox.bundle.manifest import Manifest
+from corebox.bundle.parse import parse_manifest
 from corebox.errors import InputError
 from corebox.image.corelayer import CoreInImage, find_core
 from corebox.image.crashlayer import BUNDLE, MANIFEST_FILE
 from corebox.image.layers import ADDED, CORE, CRASH, OURS, PROGRAM, SYMBOLS, SYSTEM, TOOLBOX
-from corebox.store import Store, StoredImage
+from corebox.store.store import Store
+from corebox.store.values import StoredImage
 
 
 @dataclass(frozen=True)

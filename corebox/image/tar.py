@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from corebox.store import BlobWriter
+from corebox.store.blobs import BlobWriter
 
 _DIRECTORY_MODE = 0o755
 _BLOCK = tarfile.BLOCKSIZE

@@ -12,8 +12,8 @@ from corebox.image.layers import TOOLBOX
 from corebox.image.tar import complete, write_tar
 from corebox.image.toolboxparts import HOME, VERSIONS, Debugger, find_debugger, find_gdb, gather_entries
 from corebox.resources import shipped
-from corebox.store import Json, Layer, Store
-from corebox.store.values import is_digest
+from corebox.store.store import Store
+from corebox.store.values import Json, Layer, is_digest
 
 _RECORD = "toolbox"
 _CHOICE = "toolbox-choice"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from corebox import __version__
-from corebox.coredump import read_elf
+from corebox.coredump.elffile import read_elf
 from corebox.errors import HostError
 from corebox.image.tar import Entry, text_file
 from corebox.resources import shipped

@@ -19,10 +19,11 @@ from isal import igzip, isal_zlib
 from corebox.bundle import zstd
 from corebox.bundle.corelayer import core_within
 from corebox.bundle.stage import Stage
-from corebox.coredump import Extent
+from corebox.coredump.values import Extent
 from corebox.errors import HostError, InputError
 from corebox.registry.faults import lied
-from corebox.store import BlobWriter, Layer
+from corebox.store.blobs import BlobWriter
+from corebox.store.values import Layer
 
 #: Media types of layers by the name of the compression (OCI image spec, ``layer.md``).
 COMPRESSIONS = {

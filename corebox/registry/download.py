@@ -9,7 +9,7 @@ from urllib3.response import BaseHTTPResponse
 from corebox.registry.client import Client
 from corebox.registry.faults import Cut, lied
 from corebox.registry.moving import Moving
-from corebox.store import Descriptor
+from corebox.store.values import Descriptor
 
 _CHUNK = 1 << 20
 

@@ -1,7 +1,8 @@
 """What earlier pushes and pulls learned: what a layer is called when it is compressed, and who has it."""
 
 from corebox.registry.reference import Reference
-from corebox.store import Descriptor, Json, Store
+from corebox.store.store import Store
+from corebox.store.values import Descriptor, Json
 
 _COMPRESSED = "compressed"
 _PLACES = "registry"

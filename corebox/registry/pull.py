@@ -16,9 +16,20 @@ from corebox.registry.moving import Moving, Progress
 from corebox.registry.notes import note_compressed, note_place
 from corebox.registry.push import Moved
 from corebox.registry.reference import Reference
-from corebox.store import LAYER_KIND, MANIFEST_TYPE, Descriptor, Json, Store, StoredImage
 from corebox.store.images import parse_diff_ids
-from corebox.store.values import CONFIG_TYPE, LAYER_TYPE, host_architecture, image_damaged, is_digest
+from corebox.store.store import Store
+from corebox.store.values import (
+    CONFIG_TYPE,
+    LAYER_KIND,
+    LAYER_TYPE,
+    MANIFEST_TYPE,
+    Descriptor,
+    Json,
+    StoredImage,
+    host_architecture,
+    image_damaged,
+    is_digest,
+)
 
 _INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 _MANIFESTS = (MANIFEST_TYPE, "application/vnd.docker.distribution.manifest.v2+json")

@@ -18,9 +18,20 @@ from corebox.registry.moving import Moving, Progress
 from corebox.registry.notes import known_compressed, known_places, note_compressed, note_place
 from corebox.registry.reference import Reference
 from corebox.registry.upload import CHUNK, Upload
-from corebox.store import LAYER_KIND, MANIFEST_TYPE, BlobWriter, Descriptor, Json, Layer, Store, StoredImage
+from corebox.store.blobs import BlobWriter
 from corebox.store.origin import known_origin
-from corebox.store.values import CONFIG_TYPE, LAYER_TYPE, image_damaged
+from corebox.store.store import Store
+from corebox.store.values import (
+    CONFIG_TYPE,
+    LAYER_KIND,
+    LAYER_TYPE,
+    MANIFEST_TYPE,
+    Descriptor,
+    Json,
+    Layer,
+    StoredImage,
+    image_damaged,
+)
 
 __all__ = ["COMPRESSIONS", "Moved", "Pushed", "push_image"]
 

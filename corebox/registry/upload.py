@@ -12,7 +12,7 @@ import re
 from corebox.registry.client import Client
 from corebox.registry.faults import Cut
 from corebox.registry.moving import Moving
-from corebox.store import Descriptor
+from corebox.store.values import Descriptor
 
 #: Bytes: what a cut costs at most. Registries sync each chunk to their disk, so that smaller ones take longer.
 CHUNK = 32 << 20

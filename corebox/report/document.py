@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from posixpath import basename
 from typing import Any
 
-from corebox.bundle import Manifest, ModuleEntry
+from corebox.bundle.manifest import Manifest, ModuleEntry
 from corebox.debugger.answer import Answer, Frame, Stack
 from corebox.report.memory import MemoryVerdict
 from corebox.report.python import PlacedPython, place_python
-from corebox.symbols import ModuleSymbols
+from corebox.symbols.status import ModuleSymbols
 
 
 @dataclass(frozen=True)

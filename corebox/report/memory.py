@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from corebox.bundle import Manifest, MemoryEntry
+from corebox.bundle.manifest import Manifest, MemoryEntry
 
 #: vm.max_map_count unless somebody changed it: mmap(2) fails with ENOMEM beyond (Linux, include/linux/mm.h).
 MOST_MAPPINGS = 65530

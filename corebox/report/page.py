@@ -6,7 +6,7 @@ import jinja2
 from markupsafe import Markup
 
 from corebox import __version__
-from corebox.coredump import KINDS
+from corebox.coredump.usage import KINDS
 from corebox.printable import printable
 from corebox.report import words
 from corebox.report.document import Report

@@ -6,7 +6,7 @@ from itertools import pairwise
 from posixpath import basename
 from typing import Any
 
-from corebox.bundle import MemoryEntry
+from corebox.bundle.manifest import MemoryEntry
 from corebox.gather.progress import format_size
 from corebox.report.regions import Region
 

@@ -4,7 +4,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from corebox.coredump import CoreFile, Extent, Segment, segment_kinds
+from corebox.coredump.core import CoreFile
+from corebox.coredump.usage import segment_kinds
+from corebox.coredump.values import Extent, Segment
 
 _MOST_RUNS = 500  # of a region: more could not be drawn apart
 

@@ -3,9 +3,3 @@
 One directory of the user's, mode 0700. Everything in it is content-addressed or written under a temporary name and
 renamed, so that any number of corebox processes may use it at once and a killed one leaves only what the next cleans.
 """
-
-from corebox.store.blobs import BlobWriter
-from corebox.store.store import Store
-from corebox.store.values import LAYER_KIND, MANIFEST_TYPE, Descriptor, Json, Layer, Pruned, StoredImage
-
-__all__ = ["LAYER_KIND", "MANIFEST_TYPE", "BlobWriter", "Descriptor", "Json", "Layer", "Pruned", "Store", "StoredImage"]

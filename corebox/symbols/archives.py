@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from corebox.errors import HostError, InputError
-from corebox.store import Store
+from corebox.store.store import Store
 from corebox.symbols.index import read_facts
 from corebox.symbols.wish import Best, Key, Wish, file_name
 

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 import urllib3
 from urllib3.response import BaseHTTPResponse
 
-from corebox.coredump import NONE
+from corebox.coredump.values import NONE
 from corebox.errors import UsageError
 from corebox.symbols.clientcache import ClientCache, artifact_name, cache_folder
 from corebox.symbols.index import read_facts

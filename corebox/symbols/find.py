@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from posixpath import dirname
 
-from corebox.bundle import ModuleEntry
-from corebox.coredump import FULL, ElfFile, debug_path
+from corebox.bundle.manifest import ModuleEntry
+from corebox.coredump.elffile import debug_path
+from corebox.coredump.values import FULL, ElfFile
 from corebox.symbols.index import read_facts
 from corebox.symbols.wish import Facts, Key, Source, Wish, answers
 

@@ -10,7 +10,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from corebox.coredump import NONE, read_elf
+from corebox.coredump.elffile import read_elf
+from corebox.coredump.values import NONE
 from corebox.errors import CoreboxError
 from corebox.symbols.wish import Facts
 

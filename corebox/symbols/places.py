@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corebox.coredump import is_elf
+from corebox.coredump.elffile import is_elf
 from corebox.errors import InputError
-from corebox.store import Store
+from corebox.store.store import Store
 from corebox.symbols.archives import Archive
 from corebox.symbols.folders import Folder
 from corebox.symbols.index import Index, read_facts

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from corebox.bundle import Manifest, ModuleEntry
+from corebox.bundle.manifest import Manifest, ModuleEntry
 from corebox.bundle.rootfs import is_canonical
-from corebox.coredump import FULL, MINIMAL, NONE, ElfFile, debug_path, read_elf
+from corebox.coredump.elffile import debug_path, read_elf
+from corebox.coredump.values import FULL, MINIMAL, NONE, ElfFile
 from corebox.errors import CoreboxError
 
 # Below an unpacked root, where distributions put debug files (gdb manual, "Separate Debug Files").

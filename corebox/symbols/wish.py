@@ -6,7 +6,8 @@ from pathlib import Path
 from posixpath import basename
 from typing import Protocol
 
-from corebox.coredump import FULL, NONE, debug_path, file_checksum
+from corebox.coredump.elffile import debug_path, file_checksum
+from corebox.coredump.values import FULL, NONE
 
 #: A build ID, or name and CRC-32 of a debuglink.
 Key = str | tuple[str, int]

@@ -5,7 +5,7 @@ import lzma
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from corebox.coredump import open_core
+from corebox.coredump.core import open_core
 from tests.fuzz.targets import BASE, FORMATS, in_file
 from tests.support.elfwriter import (
     NT_AUXV,

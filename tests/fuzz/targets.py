@@ -12,18 +12,18 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from corebox.bundle import BundleReader, CompactCore, parse_manifest, verify_unpacked
 from corebox.bundle.compression import is_compressed
+from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.corelayer import CoreLayer
-from corebox.coredump import (
-    CoreFile,
-    compare_with_file,
-    measure_memory,
-    open_core,
-    plan_redaction,
-    plan_slim,
-    read_elf,
-)
+from corebox.bundle.parse import parse_manifest
+from corebox.bundle.read import BundleReader
+from corebox.bundle.verify import verify_unpacked
+from corebox.coredump.compare import compare_with_file
+from corebox.coredump.core import CoreFile, open_core
+from corebox.coredump.elffile import read_elf
+from corebox.coredump.redact import plan_redaction
+from corebox.coredump.slim import plan_slim
+from corebox.coredump.usage import measure_memory
 from corebox.errors import CoreboxError
 from tests.support.elfwriter import NT_AUXV, NT_FILE, CoreWriter, Format
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from corebox.gather import make_zipapp
-from corebox.store import Store
+from corebox.gather.zipapp import make_zipapp
+from corebox.store.store import Store
 from tests.support.bench import Bench, made_bench
 from tests.support.crashes import Program, build_program
 from tests.support.docker import running_engine

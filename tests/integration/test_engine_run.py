@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from corebox.engine import Limits, Sandbox, choose_engine
 from corebox.engine.batch import MAX_OUTPUT
+from corebox.engine.choose import choose_engine
+from corebox.engine.sandbox import Limits, Sandbox
 from corebox.errors import HostError
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.store import Store
+from corebox.store.store import Store
 from tests.support.aftermath import Desk, tries
 from tests.support.bench import Bench
 from tests.support.registry import Registry, running

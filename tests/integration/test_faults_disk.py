@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import verify_bundle
+from corebox.bundle.verify import verify_bundle
 from tests.support.aftermath import Desk, tries
 from tests.support.bench import COMMANDS, Bench
 from tests.support.lab import Lab, Result

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import verify_bundle
 from corebox.bundle.envelope import decrypt, is_encrypted
+from corebox.bundle.verify import verify_bundle
 from corebox.errors import CoreboxError, HostError
 from corebox.gather.cli import main
 from tests.support.crashes import build_program

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import read_manifest, verify_bundle
+from corebox.bundle.read import read_manifest
+from corebox.bundle.verify import verify_bundle
 from corebox.gather.cli import main
 from tests.support.crashes import Program
 from tests.support.systemd import SERVICE

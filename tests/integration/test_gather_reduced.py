@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import BundleReader, read_manifest, verify_bundle
+from corebox.bundle.read import BundleReader, read_manifest
+from corebox.bundle.verify import verify_bundle
 from corebox.gather.cli import main
 from tests.support.lab import Lab
 from tests.support.site import Crash, Site

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import BundleReader, verify_bundle
-from corebox.coredump import open_core
-from corebox.gather import request_script
+from corebox.bundle.read import BundleReader
+from corebox.bundle.verify import verify_bundle
+from corebox.coredump.core import open_core
 from corebox.gather.cli import main
+from corebox.gather.request import request_script
 from tests.support.programs import find_python, python36
 from tests.support.site import Crash, Site, gather_with
 

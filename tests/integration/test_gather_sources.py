@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import BundleReader, Manifest, read_manifest, verify_bundle
+from corebox.bundle.manifest import Manifest
+from corebox.bundle.read import BundleReader, read_manifest
+from corebox.bundle.verify import verify_bundle
 from corebox.gather.cli import main
 from tests.support.crashes import Program, build_library
 from tests.support.systemd import SERVICE

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump import open_core
+from corebox.coredump.core import open_core
 from tests.support.lab import Lab
 
 MIB = 1 << 20

@@ -72,9 +72,9 @@ COUNT_MOVED = """
 import sys
 from pathlib import Path
 from corebox.actions.load import known_layers
-from corebox.engine import find_daemon
+from corebox.engine.choose import find_daemon
 from corebox.image.archive import image_archive
-from corebox.store import Store
+from corebox.store.store import Store
 store = Store(Path(sys.argv[1]))
 image = store.find(sys.argv[2])
 print(len(image_archive(store, image, known_layers(find_daemon().layer_chains(), image))))

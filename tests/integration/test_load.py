@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from corebox.store import MANIFEST_TYPE, Store
+from corebox.store.store import Store
+from corebox.store.values import MANIFEST_TYPE
 from tests.support.aftermath import Desk, World, tries
 from tests.support.bench import Bench
 from tests.support.crashes import build_program

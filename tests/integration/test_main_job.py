@@ -4,7 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from corebox.coredump import read_elf
+from corebox.coredump.elffile import read_elf
 from tests.support.lab import Lab
 from tests.support.programs import HOST_GDB
 from tests.support.site import Crash, Site

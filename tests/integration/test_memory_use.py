@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump import MemoryUse, measure_memory, open_core
+from corebox.coredump.core import open_core
+from corebox.coredump.usage import MemoryUse, measure_memory
 from corebox.gather.collect import Wishes, collect
-from corebox.report import judge_memory
+from corebox.report.memory import judge_memory
 from tests.support.lab import Lab
 from tests.support.programs import FOLDER
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.store import Store
+from corebox.store.store import Store
 from tests.support.lab import Lab, Result
 from tests.support.programs import FOLDER
 from tests.support.typist import PROMPT, sit_down

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import CompactCore
-from corebox.coredump import CoreFile, open_core, plan_slim, write_slim
+from corebox.bundle.corecontent import CompactCore
+from corebox.coredump.core import CoreFile, open_core
+from corebox.coredump.slim import plan_slim, write_slim
 from tests.support.programs import FOLDER
 
 SOURCES = FOLDER / "reduced"

@@ -4,8 +4,10 @@ import base64
 import json
 from pathlib import Path
 
-from corebox.registry import Access, parse_reference, push_image
-from corebox.store import Store
+from corebox.registry.access import Access
+from corebox.registry.push import push_image
+from corebox.registry.reference import parse_reference
+from corebox.store.store import Store
 from tests.support.images import put_random_image
 from tests.support.lab import Lab
 from tests.support.registry import PASSWORD, USER, Registry, docker_config, make_certificates, running, write_helper

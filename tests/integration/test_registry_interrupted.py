@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from corebox.errors import CoreboxError
-from corebox.registry import Access, parse_reference, pull_image, push_image
+from corebox.registry.access import Access
+from corebox.registry.pull import pull_image
+from corebox.registry.push import push_image
+from corebox.registry.reference import parse_reference
 from corebox.registry.upload import CHUNK
-from corebox.store import Store
+from corebox.store.store import Store
 from tests.support.images import put_random_image
 from tests.support.registry import BadNetwork, Registry, running
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump import read_elf
+from corebox.coredump.elffile import read_elf
 from tests.support.debuginfod import serving
 from tests.support.documents import validate
 from tests.support.lab import Lab

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from corebox.store import Store
+from corebox.store.store import Store
 from tests.support.lab import Lab, Result
 
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)

@@ -2,7 +2,8 @@
 
 import os
 
-from corebox.store import LAYER_KIND, MANIFEST_TYPE, Descriptor, Store, StoredImage
+from corebox.store.store import Store
+from corebox.store.values import LAYER_KIND, MANIFEST_TYPE, Descriptor, StoredImage
 
 KINDS = ("toolbox", "system", "core")
 

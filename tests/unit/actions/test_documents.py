@@ -11,7 +11,8 @@ from corebox.actions.info import info
 from corebox.actions.subject import BareCore
 from corebox.actions.verify import verification_json, verify
 from corebox.cli import main
-from corebox.store import Layer, Store
+from corebox.store.store import Store
+from corebox.store.values import Layer
 from tests.support.documents import NAMES, schema_of, validate
 from tests.support.images import put_random_image
 from tests.support.realcores import unpack_core

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from corebox.actions.history import lent_history
-from corebox.store import Store
+from corebox.store.store import Store
 
 
 @pytest.fixture

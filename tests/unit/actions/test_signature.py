@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from corebox.actions.signature import crash_signature
-from corebox.coredump import open_core
+from corebox.coredump.core import open_core
 from tests.support.realcores import unpack_core
 
 

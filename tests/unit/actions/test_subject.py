@@ -6,7 +6,7 @@ import pytest
 
 from corebox.actions.subject import BareCore, BundleFile, Image, resolve
 from corebox.errors import CoreboxError
-from corebox.store import Store
+from corebox.store.store import Store
 from tests.support.images import put_random_image
 
 

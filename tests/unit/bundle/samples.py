@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from corebox.bundle import (
-    CompactCore,
+from corebox.bundle.corecontent import CompactCore
+from corebox.bundle.corelayer import CoreLayer
+from corebox.bundle.digests import format_sums
+from corebox.bundle.manifest import (
     CrashedProcess,
     FileEntry,
     Manifest,
@@ -19,15 +21,12 @@ from corebox.bundle import (
     Site,
     StoredCore,
     SymlinkEntry,
-    WrittenBundle,
-    write_bundle,
 )
-from corebox.bundle.corelayer import CoreLayer
-from corebox.bundle.digests import format_sums
 from corebox.bundle.members import core_member, file_members, plain, symlink_members
 from corebox.bundle.runscript import run_script
 from corebox.bundle.tarformat import Member, format_member, padding
-from corebox.coredump import open_core
+from corebox.bundle.write import WrittenBundle, write_bundle
+from corebox.coredump.core import open_core
 from tests.support.elfwriter import NT_FILE, NT_PRSTATUS, PAGE, CoreWriter, Format, module
 
 LIBRARY, LIBRARY_ID = 0x7F0000000000, "ab" * 20

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corebox.bundle import CompactCore
+from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.corelayer import CORE_OFFSET, CoreLayer
-from corebox.coredump import CoreFile, open_core
+from corebox.coredump.core import CoreFile, open_core
 from corebox.coredump.header import parse_header
 from corebox.coredump.table import section_zero
 from corebox.errors import InputError

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import BundleReader, SymlinkEntry
+from corebox.bundle.manifest import SymlinkEntry
+from corebox.bundle.read import BundleReader
 from corebox.bundle.tarformat import Member
 from corebox.errors import CoreboxError, InputError
 from tests.fuzz.targets import bounds

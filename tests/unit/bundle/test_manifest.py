@@ -7,7 +7,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from corebox.bundle import Manifest, SymlinkEntry, parse_manifest
+from corebox.bundle.manifest import Manifest, SymlinkEntry
+from corebox.bundle.parse import parse_manifest
 from corebox.errors import InputError
 from tests.unit.bundle.samples import manifest
 

@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import BundleReader, Manifest, is_bundle, parse_manifest, read_manifest, write_bundle, zstd
+from corebox.bundle import zstd
 from corebox.bundle.corelayer import CORE_OFFSET
-from corebox.coredump import Extent, restore
+from corebox.bundle.manifest import Manifest
+from corebox.bundle.parse import parse_manifest
+from corebox.bundle.read import BundleReader, is_bundle, read_manifest
+from corebox.bundle.write import write_bundle
+from corebox.coredump.layout import restore
+from corebox.coredump.values import Extent
 from corebox.errors import HostError, InputError
 from tests.unit.bundle import samples
 

@@ -15,7 +15,8 @@ from corebox.bundle.corelayer import core_within
 from corebox.bundle.tarformat import BLOCK, FILE, GLOBAL_PAX, PAX, Member, format_member
 from corebox.errors import InputError
 from corebox.gather.tree import unpack_tree
-from corebox.store import Layer, Store
+from corebox.store.store import Store
+from corebox.store.values import Layer
 
 LONG = 24 << 20
 NOTHING = Member(b"x", FILE, 0, 0o644, 0)

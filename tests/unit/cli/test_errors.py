@@ -11,7 +11,7 @@ import pytest
 from corebox import errors
 from corebox.cli import main, output
 from corebox.errors import CoreboxError, InputError
-from corebox.store import Store
+from corebox.store.store import Store
 from tests.support.errorcodes import codes_in_source
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "reference" / "errors.md"

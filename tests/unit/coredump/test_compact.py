@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import CompactCore
-from corebox.coredump import Extent, open_core, plan_compaction, restore
+from corebox.bundle.corecontent import CompactCore
+from corebox.coredump.compact import plan_compaction
+from corebox.coredump.core import open_core
+from corebox.coredump.layout import restore
+from corebox.coredump.values import Extent
 from corebox.errors import HostError, InputError
 from tests.support.elfwriter import NT_FILE, PAGE, CoreWriter, Format
 from tests.unit.coredump.conftest import RealCore

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump import PageComparison, compare_with_file, is_elf, open_core, read_elf
+from corebox.coredump.compare import compare_with_file
+from corebox.coredump.core import open_core
+from corebox.coredump.elffile import is_elf, read_elf
+from corebox.coredump.values import PageComparison
 from corebox.errors import InputError
 from tests.support.elfwriter import NT_FILE, PAGE, CoreWriter, Format, module
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump import LinkMapEntry, open_core
+from corebox.coredump.core import open_core
+from corebox.coredump.values import LinkMapEntry
 from corebox.errors import InputError
 from tests.support.elfwriter import (
     NT_AUXV,

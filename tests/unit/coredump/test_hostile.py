@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump import is_elf, open_core, plan_compaction, plan_redaction, plan_slim, read_elf
+from corebox.coredump.compact import plan_compaction
+from corebox.coredump.core import open_core
+from corebox.coredump.elffile import is_elf, read_elf
+from corebox.coredump.redact import plan_redaction
+from corebox.coredump.slim import plan_slim
 from corebox.errors import CoreboxError, InputError
 from tests.support.elfwriter import ET_CORE, ET_DYN, NT_FILE, PN_XNUM, CoreWriter, Format
 from tests.unit.coredump.conftest import RealCore

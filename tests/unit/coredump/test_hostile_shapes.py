@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import prove
-from corebox.coredump import open_core, plan_compaction, plan_slim
+from corebox.bundle.prove import prove
+from corebox.coredump.compact import plan_compaction
+from corebox.coredump.core import open_core
+from corebox.coredump.slim import plan_slim
 from corebox.errors import CoreboxError
 from tests.fuzz.targets import ask_everything, bounds, in_file
 from tests.support.elfwriter import (

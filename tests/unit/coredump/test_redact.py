@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump import CoreFile, Extent, RedactionPlan, open_core, plan_redaction
-from corebox.coredump.redact import read_current_environment, read_initial_environment
+from corebox.coredump.core import CoreFile, open_core
+from corebox.coredump.redact import RedactionPlan, plan_redaction, read_current_environment, read_initial_environment
+from corebox.coredump.values import Extent
 from corebox.errors import UsageError
 from tests.support.elfwriter import CoreWriter
 from tests.unit.coredump.conftest import RealCore

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump import open_core
+from corebox.coredump.core import open_core
 from tests.unit.coredump.conftest import RealCore
 
 LIBC = ("/usr/lib/x86_64-linux-gnu/libc.so.6", "93ac61ec5a8eb1396f9fbd350e3169a558528a40")

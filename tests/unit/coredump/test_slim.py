@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump import open_core, plan_slim, write_slim
+from corebox.coredump.core import open_core
 from corebox.coredump.linkmap import walk_entries
+from corebox.coredump.slim import plan_slim, write_slim
 from corebox.errors import InputError
 from tests.support.elfwriter import NT_PRSTATUS, PAGE, CoreWriter, Format
 from tests.unit.coredump.conftest import RealCore

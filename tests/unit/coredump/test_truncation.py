@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump import Truncation, open_core
+from corebox.coredump.core import open_core
+from corebox.coredump.values import Truncation
 from corebox.errors import InputError
 from tests.unit.coredump.conftest import RealCore
 from tests.unit.coredump.test_shapes import LIBC, LINKER, modules_of

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump import MemoryUse, measure_memory, open_core
+from corebox.coredump.core import open_core
+from corebox.coredump.usage import MemoryUse, measure_memory
 from tests.support.elfwriter import NT_AUXV, NT_FILE, NT_PRSTATUS, PAGE, CoreWriter, Format, module
 from tests.unit.coredump.conftest import RealCore
 

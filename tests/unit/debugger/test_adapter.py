@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from corebox.debugger import SourceFolder, adapter
+from corebox.debugger import adapter
 from corebox.debugger.adapter import Adapter, Client, relay
 from corebox.debugger.messages import Message
-from corebox.debugger.sources import local_source
+from corebox.debugger.sources import SourceFolder, local_source
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from corebox.debugger import TOOLBOX, gdb_command, gdbinit
+from corebox.debugger.session import TOOLBOX, gdb_command, gdbinit
 
 
 def test_gdb_runs_on_the_toolboxs_own_loader_and_reads_our_init_file_first() -> None:

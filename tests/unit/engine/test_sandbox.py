@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from corebox.engine import Mount, Sandbox
 from corebox.engine.bubblewrap import plan_command
-from corebox.engine.sandbox import read_root_entries
+from corebox.engine.sandbox import Mount, Sandbox, read_root_entries
 
 
 @pytest.fixture

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import CompactCore, Manifest, Remark, SymlinkEntry, verify_bundle, write_bundle
-from corebox.coredump import open_core
+from corebox.bundle.corecontent import CompactCore
+from corebox.bundle.manifest import Manifest, Remark, SymlinkEntry
+from corebox.bundle.verify import verify_bundle
+from corebox.bundle.write import write_bundle
+from corebox.coredump.core import open_core
 from corebox.errors import InputError
-from corebox.gather import Collection, Wishes, collect
+from corebox.gather.collect import Collection, Wishes, collect
 from tests.support.elfwriter import Format
 from tests.support.realcores import unpack_core
 from tests.unit.gather.sites import BUILD_IDS, EXECUTABLE, LIBC, LINKER, OTHER_ID, elf_with_sections, link, put, put_elf

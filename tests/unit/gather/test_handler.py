@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import read_manifest
+from corebox.bundle.read import read_manifest
 from corebox.gather.cli import main
 from corebox.gather.handler import Limits, handle_crash, surplus
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump import open_core
-from corebox.gather import request_script
+from corebox.coredump.core import open_core
 from corebox.gather.cli import main
+from corebox.gather.request import request_script
 from tests.unit.gather.sites import EXECUTABLE, LIBC, put
 
 SHELLS = [["dash"], ["busybox", "sh"]]

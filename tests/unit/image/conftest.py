@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import BundleReader, CompactCore, Manifest, StoredCore, Unpacked, write_bundle
-from corebox.coredump import open_core
+from corebox.bundle.corecontent import CompactCore
+from corebox.bundle.manifest import Manifest, StoredCore
+from corebox.bundle.read import BundleReader, Unpacked
+from corebox.bundle.write import write_bundle
+from corebox.coredump.core import open_core
 from corebox.image.native import Assembly, Description, assemble, put_native
 from corebox.image.tar import complete, text_file, write_tar
 from corebox.resources import shipped
-from corebox.store import Layer, Store, StoredImage
+from corebox.store.store import Store
+from corebox.store.values import Layer, StoredImage
 from tests.support.realcores import unpack_core
 from tests.unit.bundle.samples import CONTENT, MTIME, manifest
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import FileEntry, Manifest, SymlinkEntry
+from corebox.bundle.manifest import FileEntry, Manifest, SymlinkEntry
 from corebox.errors import InputError
 from corebox.image.layers import PROGRAM, SYSTEM, PlannedLayer, plan_layers
 from tests.unit.bundle.samples import manifest

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import BundleReader
+from corebox.bundle.read import BundleReader
 from corebox.errors import InputError, UsageError
 from corebox.image.archive import image_archive
 from corebox.image.context import context_archive, write_context
 from corebox.image.export import export_bundle, export_core
 from corebox.image.opened import open_image
-from corebox.store import MANIFEST_TYPE, Descriptor, Store
+from corebox.store.store import Store
+from corebox.store.values import MANIFEST_TYPE, Descriptor
 from tests.unit.image.conftest import Desk, Template, make_desk
 
 

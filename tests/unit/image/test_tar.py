@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from corebox.image.tar import Entry, complete, key_of, text_file, write_tar
-from corebox.store import Store
+from corebox.store.store import Store
 
 
 def members(store: Store, entries: list[Entry]) -> list[tarfile.TarInfo]:

@@ -16,7 +16,7 @@ from corebox.image.toolbox import (
     list_toolboxes,
     make_toolbox,
 )
-from corebox.store import Store
+from corebox.store.store import Store
 
 VERSIONS = {"corebox": "0.1.0", "gdb": "18.1", "python": "3.11.2"}
 

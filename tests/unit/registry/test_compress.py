@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from corebox.errors import InputError
 from corebox.registry.compress import COMPRESSIONS, compress_layer, decompress
-from corebox.store import Descriptor, Store
+from corebox.store.store import Store
+from corebox.store.values import Descriptor
 
 DATA = b"".join(os.urandom(1000) * 50 for _ in range(60))  # 3 MB: several blocks
 

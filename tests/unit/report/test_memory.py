@@ -2,8 +2,8 @@
 
 import pytest
 
-from corebox.bundle import MemoryEntry
-from corebox.report import judge_memory
+from corebox.bundle.manifest import MemoryEntry
+from corebox.report.memory import judge_memory
 from tests.unit.bundle import samples
 
 GIB = 1 << 30

@@ -5,7 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from corebox.report import Region, html_page, text_lines
+from corebox.report.page import html_page
+from corebox.report.regions import Region
+from corebox.report.text import text_lines
 from tests.unit.report.samples import report
 
 HOSTILE = {

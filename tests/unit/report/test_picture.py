@@ -2,11 +2,10 @@
 
 import pytest
 
-from corebox.bundle import MemoryEntry
-from corebox.coredump import Extent, Segment
-from corebox.report import Region
+from corebox.bundle.manifest import MemoryEntry
+from corebox.coredump.values import Extent, Segment
 from corebox.report.picture import GAP, MOST_ISLANDS, MOST_REGIONS, WIDTH, draw
-from corebox.report.regions import stored_runs
+from corebox.report.regions import Region, stored_runs
 
 PAGE = 4096
 

@@ -11,8 +11,8 @@ import pytest
 
 from corebox.bundle.temporary import is_abandoned
 from corebox.errors import HostError
-from corebox.store import Store
 from corebox.store.files import explained, locked, try_lock, write_atomically
+from corebox.store.store import Store
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -65,7 +65,7 @@ def test_the_next_process_cleans_what_a_killed_one_left(tmp_path: Path) -> None:
     code = """
         import sys, time
         from pathlib import Path
-        from corebox.store import Store
+        from corebox.store.store import Store
         store = Store(Path(sys.argv[1]))
         with store.writer() as writer:
             writer.write(b"half a blob")
@@ -88,7 +88,7 @@ def test_prune_waits_for_a_build_of_another_process(tmp_path: Path) -> None:
     code = """
         import sys
         from pathlib import Path
-        from corebox.store import Store
+        from corebox.store.store import Store
         store = Store(Path(sys.argv[1]))
         print("pruning", flush=True)
         store.prune()
@@ -113,7 +113,8 @@ def test_prune_leaves_a_root_that_another_process_uses(tmp_path: Path) -> None:
     code = """
         import io, sys, tarfile, time
         from pathlib import Path
-        from corebox.store import Layer, Store
+        from corebox.store.store import Store
+        from corebox.store.values import Layer
         store = Store(Path(sys.argv[1]))
         with store.writer() as writer:
             writer.write(tarfile.TarInfo("file").tobuf() + bytes(1024))
@@ -134,7 +135,7 @@ def test_two_processes_add_images_at_once(tmp_path: Path) -> None:
     code = """
         import sys
         from pathlib import Path
-        from corebox.store import Store
+        from corebox.store.store import Store
         store = Store(Path(sys.argv[1]))
         for number in range(20):
             config = {"number": number, "who": sys.argv[2], "rootfs": {"diff_ids": []}}

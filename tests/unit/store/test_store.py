@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from corebox.errors import HostError, InputError
-from corebox.store import Descriptor, Layer, Store, StoredImage
 from corebox.store.images import find_image
-from corebox.store.values import LAYER_KIND, MANIFEST_TYPE
+from corebox.store.store import Store
+from corebox.store.values import LAYER_KIND, MANIFEST_TYPE, Descriptor, Layer, StoredImage
 from tests.support.images import put_random_image
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from corebox.errors import InputError
-from corebox.store import Layer, Store
+from corebox.store.store import Store
+from corebox.store.values import Layer
 
 
 @pytest.fixture

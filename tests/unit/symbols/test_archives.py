@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump import file_checksum
+from corebox.coredump.elffile import file_checksum
 from corebox.errors import InputError
-from corebox.store import Store
+from corebox.store.store import Store
 from corebox.symbols import archives
 from corebox.symbols.archives import Archive
 from corebox.symbols.wish import Key, Wish

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump import read_elf
+from corebox.coredump.elffile import read_elf
 from corebox.errors import UsageError
 from corebox.symbols.debuginfod import Debuginfod, read_settings
 from corebox.symbols.wish import Key, Wish

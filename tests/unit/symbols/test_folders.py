@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump import debug_path, file_checksum, read_elf
+from corebox.coredump.elffile import debug_path, file_checksum, read_elf
 from corebox.symbols.folders import Folder
 from corebox.symbols.index import Index
 from corebox.symbols.wish import Key, Wish

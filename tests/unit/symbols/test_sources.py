@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from corebox.debugger import SourceFolder, parse_source, source_arguments
+from corebox.debugger.session import source_arguments
+from corebox.debugger.sources import SourceFolder, parse_source
 from corebox.errors import CoreboxError
-from corebox.symbols import fetch_sources
 from corebox.symbols.debuginfod import Debuginfod, read_settings
+from corebox.symbols.sources import fetch_sources
 
 BUILD_ID = "0a0b0c0d"
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import ModuleEntry
-from corebox.coredump import FULL, MINIMAL, NONE, debug_path, read_elf
-from corebox.symbols import CrashFiles, ModuleSymbols, module_symbols
+from corebox.bundle.manifest import ModuleEntry
+from corebox.coredump.elffile import debug_path, read_elf
+from corebox.coredump.values import FULL, MINIMAL, NONE
+from corebox.symbols.status import CrashFiles, ModuleSymbols, module_symbols
 from tests.unit.bundle.samples import manifest
 
 BUILD_ID = "0a0b0c0d"
