@@ -19,8 +19,8 @@ from corebox.bundle.read import BundleReader, Unpacked, read_manifest
 from corebox.debugger.session import ENVIRONMENT, gdb_command, gdbinit, is_foreign
 from corebox.engine.choose import connect
 from corebox.image.context import context_archive, write_context
-from corebox.image.layers import ADDED, OURS
 from corebox.image.native import Description, assemble, put_native
+from corebox.image.parts import ADDED, OURS
 from corebox.image.tar import Entry
 from corebox.image.template import default_template
 from corebox.image.toolbox import Toolbox, ensure_toolbox, lend_toolbox

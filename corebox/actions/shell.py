@@ -14,8 +14,7 @@ from corebox.actions.history import lent_history
 from corebox.actions.sources import FROM_SERVERS, Sources, fetch, mount_sources
 from corebox.actions.subject import Subject, image_of
 from corebox.actions.symbols import find_symbols
-from corebox.bundle.prove import compare_build_ids
-from corebox.coredump.core import open_core
+from corebox.bundle.verdict import compare_build_ids
 from corebox.coredump.elffile import read_elf
 from corebox.coredump.values import NONE
 from corebox.debugger.session import (
@@ -39,8 +38,6 @@ from corebox.engine.base import Engine
 from corebox.engine.choose import choose_engine
 from corebox.engine.sandbox import Mount, Sandbox
 from corebox.errors import InputError
-from corebox.gather.collect import check_executable
-from corebox.image.export import copy_sparse
 from corebox.image.opened import OpenedImage, open_image
 from corebox.resources import shipped
 from corebox.store.store import Store
@@ -219,6 +216,9 @@ def _notices(opened: OpenedImage, core: Path, executable: Path | None, options: 
 
 def _looked_at(core: Path, executable: Path, options: ShellOptions) -> tuple[str | None, str | None, str]:
     """Build ID in the core and in the file, and how far its symbols are known: as the manifest has them."""
+    from corebox.coredump.core import open_core  # noqa: PLC0415  # slow to import, and most sessions replace nothing
+    from corebox.gather.collect import check_executable  # noqa: PLC0415
+
     facts = read_elf(str(executable))
     with open_core(str(core)) as opened:
         if options.executable or options.core:
@@ -251,6 +251,8 @@ def _readable(path: Path, engine: Engine, work: Path) -> Path:
         status = path.stat()
         if _reads_as_we_do(engine) or status.st_mode & stat.S_IROTH:
             return path.resolve()
+        from corebox.image.export import copy_sparse  # noqa: PLC0415  # slow to import, and seldom needed
+
         folder = Path(tempfile.mkdtemp(dir=work))  # files of the same name may come from many folders
         copy = folder / path.name
         copy_sparse(path, copy)

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from corebox.actions.source import needs_identity
-from corebox.bundle.read import is_bundle
 from corebox.errors import InputError
 from corebox.store.store import Store
 from corebox.store.values import StoredImage
@@ -59,7 +57,7 @@ def resolve(store: Store, text: str, pulling: Pulling = Pulling(), identity: Pat
     """
     path = Path(text)
     if path.is_file():
-        return BundleFile(path, identity) if is_bundle(path) or needs_identity(path) else BareCore(path)
+        return _file(path, identity)
     if path.is_dir():
         raise InputError("not-a-file", f"{text} is a directory", "give a bundle, a core or the name of an image")
     if text.endswith(".corebox") or text.startswith((".", os.sep)):
@@ -73,6 +71,13 @@ def resolve(store: Store, text: str, pulling: Pulling = Pulling(), identity: Pat
         if pulled is None:
             raise
         return Image(text, pulled)
+
+
+def _file(path: Path, identity: Path | None) -> BundleFile | BareCore:
+    from corebox.actions.source import needs_identity  # noqa: PLC0415  # images need nothing that reads bundles
+    from corebox.bundle.read import is_bundle  # noqa: PLC0415
+
+    return BundleFile(path, identity) if is_bundle(path) or needs_identity(path) else BareCore(path)
 
 
 def _pull(store: Store, text: str, pulling: Pulling) -> StoredImage | None:

@@ -4,8 +4,8 @@ from typing import Any
 
 from corebox.actions.source import plain_bundle
 from corebox.actions.subject import BareCore, BundleFile, Subject
-from corebox.bundle.manifest import VERIFIED
 from corebox.bundle.prove import ModuleProof, prove
+from corebox.bundle.verdict import VERIFIED
 from corebox.bundle.verify import Verification, verify_bundle
 from corebox.coredump.core import open_core
 from corebox.errors import InputError

@@ -11,6 +11,7 @@ import contextlib
 import os
 from typing import Callable
 
+from corebox.bundle.layout import FOLDER
 from corebox.bundle.tarformat import (
     BLOCK,
     DIRECTORY,
@@ -27,7 +28,6 @@ from corebox.coredump.values import Extent
 from corebox.coredump.within import outer_header, outer_table
 
 #: Paths in the image.
-FOLDER = ".corebox"
 CORE_FILE = FOLDER + "/core"
 TABLE_FILE = FOLDER + "/core.segments"
 

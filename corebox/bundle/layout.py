@@ -11,6 +11,8 @@ RUN_SCRIPT = "run.sh"
 SUMS = "SHA256SUMS"
 
 SUFFIX = ".corebox"
+#: What is ours in an image is beneath this directory; the core's layer comes with the bundle.
+FOLDER = ".corebox"
 
 #: Canonical paths are at most this long: PATH_MAX of Linux (``linux/limits.h``).
 MAX_PATH = 4096

@@ -9,12 +9,6 @@ from typing import Dict, NamedTuple, Optional, Tuple
 
 from corebox.bundle import layout
 
-VERIFIED = "verified"
-MISMATCH = "mismatch"
-CANNOT_VERIFY = "cannot-verify"
-MISSING = "missing"
-VERDICTS = (VERIFIED, MISMATCH, CANNOT_VERIFY, MISSING)
-
 ROLES = ("executable", "module", "libthread_db", "auto-load", "debug", "os-release", "extra")
 
 Json = Dict[str, object]

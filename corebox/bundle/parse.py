@@ -8,7 +8,6 @@ from corebox.bundle.faults import damaged
 from corebox.bundle.fields import Fields
 from corebox.bundle.manifest import (
     ROLES,
-    VERDICTS,
     CrashedProcess,
     FileEntry,
     Manifest,
@@ -21,6 +20,7 @@ from corebox.bundle.manifest import (
     TruncatedCore,
 )
 from corebox.bundle.rootfs import check_tree
+from corebox.bundle.verdict import VERDICTS
 from corebox.coredump.values import FULL, MINIMAL, NONE
 from corebox.errors import InputError
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple, Optional, Tuple
 
 from corebox.bundle.disk import DiskRoot, Lookup
-from corebox.bundle.manifest import CANNOT_VERIFY, MISMATCH, MISSING, VERIFIED
+from corebox.bundle.verdict import CANNOT_VERIFY, MISMATCH, MISSING, compare_build_ids
 from corebox.coredump.compare import compare_with_file
 from corebox.coredump.core import CoreFile
 from corebox.coredump.elffile import read_elf
@@ -44,17 +44,6 @@ def prove_module(core: CoreFile, module: Module, found: Lookup) -> ModuleProof:
     elif verdict == MISMATCH and module.deleted:
         detail = "the file was deleted while the process ran, and another is in its place"
     return ModuleProof(module.path, module.build_id, build_id, verdict, detail)
-
-
-def compare_build_ids(memory: Optional[str], file: Optional[str]) -> Tuple[str, Optional[str]]:
-    """Verdict and detail from the two build IDs alone."""
-    if memory is None:
-        return CANNOT_VERIFY, "no build ID in the core's memory"
-    if file is None:
-        return MISMATCH, "the file has no build ID, the mapped one had"
-    if memory != file:
-        return MISMATCH, "the file is not the one that was mapped"
-    return VERIFIED, None
 
 
 def _what_is_left(core: CoreFile, module: Module, found: Lookup) -> str:

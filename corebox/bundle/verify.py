@@ -4,10 +4,11 @@ import tempfile
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 from corebox.bundle.disk import DiskRoot
-from corebox.bundle.manifest import MISSING, VERIFIED, Manifest, ModuleEntry
-from corebox.bundle.prove import ModuleProof, compare_build_ids, prove_module
+from corebox.bundle.manifest import Manifest, ModuleEntry
+from corebox.bundle.prove import ModuleProof, prove_module
 from corebox.bundle.read import AnyPath, BundleReader, Unpacked
 from corebox.bundle.temporary import temporary_directory
+from corebox.bundle.verdict import MISSING, VERIFIED, compare_build_ids
 from corebox.coredump.core import CoreFile, open_core
 from corebox.coredump.elffile import read_elf
 from corebox.errors import InputError

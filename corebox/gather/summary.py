@@ -3,7 +3,8 @@
 import json
 from typing import Iterator, List, Optional
 
-from corebox.bundle.manifest import MISMATCH, MISSING, VERDICTS, VERIFIED, Manifest, ModuleEntry
+from corebox.bundle.manifest import Manifest, ModuleEntry
+from corebox.bundle.verdict import MISMATCH, MISSING, VERDICTS, VERIFIED
 from corebox.bundle.write import WrittenBundle
 from corebox.gather.progress import format_size
 from corebox.printable import printable

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from corebox.errors import UsageError
 from corebox.image.dockerfile import Instruction, bad_dockerfile, not_native, parse_dockerfile
-from corebox.image.layers import ADDED, PlannedLayer
+from corebox.image.layers import PlannedLayer
+from corebox.image.parts import ADDED
 from corebox.image.recipe import Step, parse_step
 from corebox.image.tar import Entry, complete
 

@@ -1,13 +1,10 @@
-"""The core's layer, which comes with the bundle as it is, and the core in it."""
+"""The core in its layer."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from corebox.bundle.corelayer import CORE_FILE, core_within
-from corebox.bundle.layout import CORE
-from corebox.bundle.read import Unpacked
 from corebox.coredump.header import MAGIC
-from corebox.image import layers
 from corebox.store.store import Store
 from corebox.store.values import Layer, image_damaged
 
@@ -19,17 +16,6 @@ class CoreInImage:
     path: Path
     offset: int
     size: int
-
-
-def put_core(store: Store, unpacked: Unpacked) -> tuple[Layer, bool] | None:
-    """Take the bundle's core into the store: the layer, and whether the store had it; None if there is no core."""
-    if unpacked.core is None:
-        return None
-    digest, size = f"sha256:{unpacked.digests[CORE]}", unpacked.core.stat().st_size
-    known = store.has(digest)
-    if not known:
-        store.adopt_blob(unpacked.core, digest)
-    return Layer(digest, size, layers.CORE, digest), known
 
 
 def find_core(store: Store, layer: Layer) -> CoreInImage:

@@ -3,14 +3,9 @@
 from corebox.bundle.layout import CORE_LAYOUT, RUN_SCRIPT, SUMS
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.read import Unpacked
-from corebox.image.layers import CRASH, OURS, PlannedLayer, plan_ours
+from corebox.image.layers import PlannedLayer, plan_ours
+from corebox.image.parts import BUNDLE, CRASH, GDBINIT_FILE, LAYOUT_FILE, MANIFEST_FILE, SCRATCH
 from corebox.image.tar import Entry, text_file
-
-LAYOUT_FILE = f"{OURS}/{CORE_LAYOUT}"
-MANIFEST_FILE = f"{OURS}/manifest.json"
-GDBINIT_FILE = f"{OURS}/gdbinit"
-SCRATCH = f"{OURS}/tmp"  # noqa: S108 - a directory of the image
-BUNDLE = f"{OURS}/bundle"
 
 
 def crash_layer(unpacked: Unpacked, manifest: Manifest, gdbinit: str) -> PlannedLayer:

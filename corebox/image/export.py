@@ -14,9 +14,8 @@ from corebox.coredump.layout import restore
 from corebox.coredump.sending import copy_range
 from corebox.coredump.values import Extent
 from corebox.errors import HostError, InputError
-from corebox.image.crashlayer import LAYOUT_FILE
-from corebox.image.layers import OURS
 from corebox.image.opened import OpenedImage
+from corebox.image.parts import LAYOUT_FILE, OURS
 from corebox.store.values import image_damaged
 
 

@@ -4,24 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from corebox.bundle.corelayer import FOLDER
 from corebox.bundle.layout import member_of
 from corebox.bundle.manifest import FileEntry, Manifest
 from corebox.errors import InputError
+from corebox.image.parts import OURS, PROGRAM, SYSTEM
 from corebox.image.tar import Entry, complete
-
-TOOLBOX = "toolbox"
-SYSTEM = "system"
-PROGRAM = "program"
-SYMBOLS = "symbols"
-CORE = "core"
-CRASH = "crash"
-ADDED = "added"
-#: In the order of the layers, most shared first.
-KINDS = (TOOLBOX, SYSTEM, PROGRAM, SYMBOLS, CORE, CRASH, ADDED)
-
-#: Everything of ours is beneath this directory, nothing of the customer's is.
-OURS = FOLDER
 
 #: Where distributions put what is not the vendor's (Filesystem Hierarchy Standard; /usr/local is the site's own).
 _SYSTEM_FOLDERS = ("bin", "etc", "lib", "lib32", "lib64", "libx32", "sbin", "usr")

@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from corebox.bundle.layout import CORE
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.read import Unpacked
 from corebox.image.added import plan_step, replace_copies
-from corebox.image.corelayer import put_core
 from corebox.image.crashlayer import crash_layer
-from corebox.image.layers import SYMBOLS, PlannedLayer, plan_layers, plan_ours
+from corebox.image.layers import PlannedLayer, plan_layers, plan_ours
+from corebox.image.parts import CORE as CORE_LAYER
+from corebox.image.parts import SYMBOLS
 from corebox.image.recipe import Recipe, parse_recipe
 from corebox.image.tar import Entry, key_of, write_tar
 from corebox.image.template import LayerFile, render_template
@@ -84,9 +86,8 @@ def assemble(
     for plan in plans:
         progress(plan.kind)
         _append_layer(store, plan, built)
-    core = put_core(store, unpacked)
-    if core is not None:
-        built.append(BuiltLayer(*core, "core.tar"))
+    if unpacked.core is not None:
+        built.append(_take_core(store, unpacked.core, f"sha256:{unpacked.digests[CORE]}"))
     _append_layer(store, crash_layer(unpacked, manifest, description.gdbinit), built)
     text = render_template(
         description.template,
@@ -99,6 +100,15 @@ def assemble(
     own = [each.file for each in built]
     text = replace_copies(text, description.template.parent, links, own, lambda plan: _append_layer(store, plan, built))
     return Assembly(tuple(built), text, description.template, links)
+
+
+def _take_core(store: Store, core: Path, digest: str) -> BuiltLayer:
+    """The core's layer, which comes with the bundle as it is."""
+    size = core.stat().st_size
+    known = store.has(digest)
+    if not known:
+        store.adopt_blob(core, digest)
+    return BuiltLayer(Layer(digest, size, CORE_LAYER, digest), known, "core.tar")
 
 
 def _append_layer(store: Store, plan: PlannedLayer, built: list[BuiltLayer]) -> str:

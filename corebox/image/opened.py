@@ -9,8 +9,7 @@ from corebox.bundle.manifest import Manifest
 from corebox.bundle.parse import parse_manifest
 from corebox.errors import InputError
 from corebox.image.corelayer import CoreInImage, find_core
-from corebox.image.crashlayer import BUNDLE, MANIFEST_FILE
-from corebox.image.layers import ADDED, CORE, CRASH, OURS, PROGRAM, SYMBOLS, SYSTEM, TOOLBOX
+from corebox.image.parts import ADDED, BUNDLE, CORE, CRASH, MANIFEST_FILE, OURS, PROGRAM, SYMBOLS, SYSTEM, TOOLBOX
 from corebox.store.store import Store
 from corebox.store.values import StoredImage
 

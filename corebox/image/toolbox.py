@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corebox.errors import HostError, InputError
-from corebox.image.layers import TOOLBOX
+from corebox.image.parts import TOOLBOX
 from corebox.image.tar import complete, write_tar
 from corebox.image.toolboxparts import HOME, VERSIONS, Debugger, find_debugger, find_gdb, gather_entries
 from corebox.resources import shipped

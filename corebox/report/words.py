@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from posixpath import basename
 
-from corebox.bundle.manifest import VERIFIED
+from corebox.bundle.verdict import VERIFIED
 from corebox.gather.progress import format_size
 from corebox.gather.summary import describe_crash
 from corebox.report.document import PlacedFrame, Report

@@ -6,7 +6,8 @@ import pytest
 
 from corebox.bundle.manifest import FileEntry, Manifest, SymlinkEntry
 from corebox.errors import InputError
-from corebox.image.layers import PROGRAM, SYSTEM, PlannedLayer, plan_layers
+from corebox.image.layers import PlannedLayer, plan_layers
+from corebox.image.parts import PROGRAM, SYSTEM
 from tests.unit.bundle.samples import manifest
 
 ROOT = Path("/unpacked/rootfs")

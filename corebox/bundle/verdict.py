@@ -1,0 +1,20 @@
+"""The verdict on a file: whether its build ID is the one in the memory of the crashed process."""
+
+from typing import Optional, Tuple
+
+VERIFIED = "verified"
+MISMATCH = "mismatch"
+CANNOT_VERIFY = "cannot-verify"
+MISSING = "missing"
+VERDICTS = (VERIFIED, MISMATCH, CANNOT_VERIFY, MISSING)
+
+
+def compare_build_ids(memory: Optional[str], file: Optional[str]) -> Tuple[str, Optional[str]]:
+    """Verdict and detail from the two build IDs alone."""
+    if memory is None:
+        return CANNOT_VERIFY, "no build ID in the core's memory"
+    if file is None:
+        return MISMATCH, "the file has no build ID, the mapped one had"
+    if memory != file:
+        return MISMATCH, "the file is not the one that was mapped"
+    return VERIFIED, None
