@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import corebox
 from corebox.actions.labels import crash_labels
@@ -62,8 +62,7 @@ class BuildOptions:
     disclosed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Built:
+class Built(NamedTuple):
     """What came of a build; ``image`` is None if it is in an engine only, ``loaded`` names the engine that has it."""
 
     image_id: str
@@ -108,7 +107,7 @@ def build(store: Store, bundle: Path, options: BuildOptions, progress: Progress 
             built = _build(store, bundle, toolbox, options, work, progress)
     if options.load and built.image is not None:
         progress("engine")
-        return Built(**{**vars(built), "loaded": load(store, built.image)})
+        return built._replace(loaded=load(store, built.image))
     return built
 
 

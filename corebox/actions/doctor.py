@@ -3,7 +3,7 @@
 import ctypes.util
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from corebox.engine.bubblewrap import find_bubblewrap
 from corebox.engine.choose import connect
@@ -14,8 +14,7 @@ from corebox.store.store import Store
 ENOUGH_SPACE = 2 << 30  # bytes: a toolbox, some libraries and a middling core
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing that was looked at; ``remedy`` is a command, empty if all is well."""
 
     what: str
@@ -24,8 +23,7 @@ class Finding:
     remedy: str = ""
 
 
-@dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(NamedTuple):
     """All findings; ``ok`` if the main job can be done: a store, a toolbox and one engine."""
 
     findings: tuple[Finding, ...]

@@ -1,8 +1,7 @@
 """Tell what crashed, how, and what is known of each module."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from corebox.actions.source import plain_bundle
 from corebox.actions.subject import BareCore, BundleFile, Subject
@@ -16,8 +15,7 @@ from corebox.store.store import Store
 from corebox.symbols.status import CrashFiles, ModuleSymbols, module_symbols
 
 
-@dataclass(frozen=True)
-class Info:
+class Info(NamedTuple):
     """The facts of a subject.
 
     Attributes:

@@ -1,7 +1,7 @@
 """Send a crash to a registry, building its image first if need be."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from corebox.actions.subject import Subject, image_of
 from corebox.errors import UsageError
@@ -12,12 +12,11 @@ from corebox.store.store import Store
 from corebox.store.values import StoredImage
 
 
-@dataclass(frozen=True)
-class PushOptions:
+class PushOptions(NamedTuple):
     """Where to, how to get there, and the layers' compression: ``gzip`` or ``zstd``."""
 
     target: str
-    access: Access = field(default_factory=Access)
+    access: Access = Access()
     compression: str = "gzip"
 
 
@@ -45,4 +44,4 @@ def push(
 def _tagged(reference: Reference, image: StoredImage) -> Reference:
     """Without a tag: a part of the bundle's identity, so that no crash takes another's place."""
     identity = image.labels.get("io.corebox.bundle", image.image_id)
-    return reference if reference.tag else replace(reference, tag=identity.removeprefix("sha256:")[:12])
+    return reference if reference.tag else reference._replace(tag=identity.removeprefix("sha256:")[:12])

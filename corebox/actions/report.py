@@ -1,7 +1,6 @@
 """Make the report of a crash: gdb is asked in the sandbox, and its answer joined with the manifest."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from corebox.actions.shell import ShellOptions, prepare_session
@@ -35,7 +34,7 @@ def report(
     """
     image = image_of(store, subject, progress)
     opened = open_image(store, image)
-    asking = replace(options, gdb_arguments=ASK)
+    asking = options._replace(gdb_arguments=ASK)
     with prepare_session(store, Image(name, image), asking, progress) as session:
         done = session.engine.run(session.sandbox, session.command, time_limit)
     answer = parse_answer(done.output)

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from corebox.actions.shell import ShellOptions, prepare_session
@@ -40,7 +39,7 @@ def run(
     # Told from all that the core makes gdb print: nobody can know it beforehand.
     mark = secrets.token_hex(16)
     arguments = ("-batch", "-ex", f"echo {mark}\\n", "-x", SCRIPT + script.suffix)
-    chosen = replace(options, script=script, gdb_arguments=arguments)
+    chosen = options._replace(script=script, gdb_arguments=arguments)
     with prepare_session(store, subject, chosen, progress) as session:
         done = session.engine.run(session.sandbox, session.command, time_limit)
     opening, _, output = done.output.partition(mark.encode() + b"\n")

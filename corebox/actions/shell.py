@@ -7,8 +7,8 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from corebox.actions.history import lent_history
 from corebox.actions.sources import FROM_SERVERS, Sources, fetch, mount_sources
@@ -47,8 +47,7 @@ from corebox.symbols.status import CrashFiles, ModuleSymbols
 Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class ShellOptions:
+class ShellOptions(NamedTuple):
     """What to open, and how.
 
     Attributes:
@@ -71,15 +70,14 @@ class ShellOptions:
     gdb_arguments: tuple[str, ...] = ()
     customer_code: bool = True
     script: Path | None = None
-    symbols: SymbolOptions = field(default_factory=SymbolOptions)
+    symbols: SymbolOptions = SymbolOptions()
     sources: tuple[str, ...] = ()
     gdbinit: Path | None = None
     typed_at: bool = False
     opens: bool = True
 
 
-@dataclass(frozen=True)
-class Session:
+class Session(NamedTuple):
     """All that is needed to start gdb, and what the user should know before; the executable's path is inside."""
 
     engine: Engine
@@ -133,7 +131,7 @@ def prepare_session(
             progress("looking for the sources")
             fetched = fetch(engine, sandbox, command(ASK_SOURCES), found, opened.manifest, work)
         history = lasting.enter_context(lent_history(store, opened.identity, work)) if options.typed_at else ()
-        sandbox = replace(sandbox, mounts=(*sandbox.mounts, *fetched.mounts, *history))
+        sandbox = sandbox._replace(mounts=(*sandbox.mounts, *fetched.mounts, *history))
         asked = [*fetched.arguments, *(READ_USER_GDBINIT if options.gdbinit else ()), *options.gdb_arguments]
         line = tuple(command(asked, CORE if options.opens else None))
         told, folders = (*notices, *found.notices), (*sources.folders, *fetched.folders)

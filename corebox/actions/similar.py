@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from corebox.actions.report import report
 from corebox.actions.shell import ShellOptions
@@ -13,8 +12,7 @@ from corebox.image.toolbox import ensure_toolbox
 from corebox.store.store import Store
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Crashes with one signature; ``cause`` is that of the first, None if gdb could not tell."""
 
     signature: str
@@ -23,11 +21,10 @@ class Group:
 
     def to_json(self) -> dict[str, Any]:
         """A group of ``schema/similar-1.schema.json``."""
-        return {**vars(self), "names": list(self.names)}
+        return {**self._asdict(), "names": list(self.names)}
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """A crash that could not be looked at."""
 
     name: str
@@ -38,8 +35,7 @@ class Failure:
         return {"name": self.name, "code": self.error.code, "message": self.error.message}
 
 
-@dataclass(frozen=True)
-class _Look:
+class _Look(NamedTuple):
     name: str
     signature: str
     cause: str | None

@@ -1,8 +1,8 @@
 """Let gdb find source files: mount folders, and fetch what a backtrace names from debuginfod servers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from corebox.actions.symbols import Symbols
 from corebox.bundle.manifest import Manifest
@@ -18,8 +18,7 @@ FROM_SERVERS = "debuginfod"
 _TIME_LIMIT = 300.0  # seconds for gdb to name the files
 
 
-@dataclass(frozen=True)
-class Sources:
+class Sources(NamedTuple):
     """What is mounted, the arguments that tell gdb of it, and the folders that stand for names which gdb may tell."""
 
     mounts: tuple[Mount, ...] = ()

@@ -2,31 +2,28 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from corebox.errors import InputError
 from corebox.store.store import Store
 from corebox.store.values import StoredImage
 
 
-@dataclass(frozen=True)
-class BundleFile:
+class BundleFile(NamedTuple):
     """A bundle on disk; ``identity`` is the file with the private key if it is encrypted."""
 
     path: Path
     identity: Path | None = None
 
 
-@dataclass(frozen=True)
-class BareCore:
+class BareCore(NamedTuple):
     """A core file on disk, without the files that it was mapped from."""
 
     path: Path
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(NamedTuple):
     """An image in the store."""
 
     name: str
@@ -36,8 +33,7 @@ class Image:
 Subject = BundleFile | BareCore | Image
 
 
-@dataclass(frozen=True)
-class Pulling:
+class Pulling(NamedTuple):
     """How an image is fetched that the store lacks: who is told the bytes, and the registry's ``Access``."""
 
     fetching: Callable[[int], None] = lambda _: None
@@ -45,7 +41,11 @@ class Pulling:
     plain_http: bool = False
 
 
-def resolve(store: Store, text: str, pulling: Pulling = Pulling(), identity: Path | None = None) -> Subject:
+#: Nobody is told, and nothing but TLS will do.
+QUIETLY = Pulling()
+
+
+def resolve(store: Store, text: str, pulling: Pulling = QUIETLY, identity: Path | None = None) -> Subject:
     """What ``text`` names; a file that is there wins over an image of the same name.
 
     An image that the store does not have but whose name has a registry in it is pulled.

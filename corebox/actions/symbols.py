@@ -2,10 +2,9 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from posixpath import basename
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from corebox.bundle.manifest import ModuleEntry
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from corebox.symbols.debuginfod import Debuginfod
 
 
-@dataclass(frozen=True)
-class Forced:
+class Forced(NamedTuple):
     """A file that is used for a module although its build ID is another.
 
     Attributes:
@@ -37,8 +35,7 @@ class Forced:
     bias: int
 
 
-@dataclass(frozen=True)
-class Symbols:
+class Symbols(NamedTuple):
     """What was found, what is known of each module with it, what the user should know, and the servers if there are."""
 
     files: tuple[DebugFile, ...]
@@ -83,7 +80,7 @@ def find_symbols(
     forced = _force(unused, modules, options.force)
     levels = {file.target: file.facts.symbols for file in found}
     gained = {each.module.path: [levels.get(target) for target in each.targets] for each in missing}
-    now = (replace(each, symbols=best_of([each.symbols, *gained.get(each.path, [])])) for each in status)
+    now = (each._replace(symbols=best_of([each.symbols, *gained.get(each.path, [])])) for each in status)
     return Symbols(tuple(found), tuple(now), forced, (*notices, *_about_servers(places)), places.servers)
 
 

@@ -1,7 +1,5 @@
 """``corebox dap``."""
 
-from dataclasses import replace
-
 import click
 
 from corebox.actions.dap import listen, serve_port, serve_streams
@@ -33,7 +31,7 @@ def command(
     """
     listening = listen(address, allow_remote) if address else None
     store = Store.default()
-    chosen = replace(session.options, gdb_arguments=SPEAK, opens=False)
+    chosen = session.options._replace(gdb_arguments=SPEAK, opens=False)
     with prepare_session(store, session.find(store, subject), chosen, output.progress()) as opened:
         for notice in opened.notices:
             output.note(f"note: {notice}")

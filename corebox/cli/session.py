@@ -2,9 +2,8 @@
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from corebox.actions.shell import ShellOptions
 from corebox.actions.subject import Pulling, Subject, resolve
@@ -14,8 +13,7 @@ from corebox.store.store import Store
 from corebox.symbols.places import SymbolOptions
 
 
-@dataclass(frozen=True)
-class Session:
+class Session(NamedTuple):
     """What the user chose: how gdb is run, and how a subject is fetched and read."""
 
     options: ShellOptions

@@ -1,7 +1,6 @@
 """``corebox shell``."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -39,8 +38,7 @@ def command(
     """
     store = Store.default()
     tty = sys.stdin.isatty() and sys.stdout.isatty()
-    chosen = replace(
-        session.options,
+    chosen = session.options._replace(
         core=core,
         executable=executable,
         gdbinit=gdbinit,

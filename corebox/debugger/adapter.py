@@ -3,8 +3,7 @@
 import contextlib
 import subprocess
 import threading
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from corebox.debugger.messages import Message, read_message, write_message
 from corebox.debugger.session import CORE
@@ -17,8 +16,7 @@ SPEAK = ("-i=dap",)
 _GRACE = 5  # seconds for gdb to end by itself
 
 
-@dataclass(frozen=True)
-class Client:
+class Client(NamedTuple):
     """The streams of who debugs: an editor or IDE."""
 
     reading: BinaryIO

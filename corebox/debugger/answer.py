@@ -6,8 +6,7 @@ Whatever is in the output, the result is a value of bounded size or an InputErro
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from corebox.errors import InputError
 
@@ -21,24 +20,21 @@ _ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
 Value = TypeVar("Value")
 
 
-@dataclass(frozen=True)
-class Variable:
+class Variable(NamedTuple):
     """An argument or local variable, its value as gdb prints it."""
 
     name: str
     value: str
 
 
-@dataclass(frozen=True)
-class SourceLine:
+class SourceLine(NamedTuple):
     """A line of a source file, counted from 1."""
 
     line: int
     text: str
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """One frame; ``kind`` is normal, inline, signal-handler or other; ``source`` has the lines around ``line``."""
 
     pc: int
@@ -51,8 +47,7 @@ class Frame:
     source: tuple[SourceLine, ...] = ()
 
 
-@dataclass(frozen=True)
-class PythonFrame:
+class PythonFrame(NamedTuple):
     """A Python frame; CPython's evaluator was called anew for it if ``entry``, else an outer frame's call runs it."""
 
     function: str
@@ -61,8 +56,7 @@ class PythonFrame:
     entry: bool
 
 
-@dataclass(frozen=True)
-class Stack:
+class Stack(NamedTuple):
     """A thread with its frames, the innermost first; ``end`` says why the stack ends too early, if it does."""
 
     number: int
@@ -73,24 +67,21 @@ class Stack:
     python: tuple[PythonFrame, ...] = ()
 
 
-@dataclass(frozen=True)
-class Register:
+class Register(NamedTuple):
     """A general register."""
 
     name: str
     value: int
 
 
-@dataclass(frozen=True)
-class Instruction:
+class Instruction(NamedTuple):
     """One line of disassembly."""
 
     address: int
     text: str
 
 
-@dataclass(frozen=True)
-class Why:
+class Why(NamedTuple):
     """What kind of fault it is, in a sentence, and what shows it.
 
     ``detail`` is what is the same in each such crash: the exception's type, the assertion's expression.
@@ -102,8 +93,7 @@ class Why:
     detail: str | None = None
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """All that gdb knows; the first thread is the one that crashed.
 
     ``python_missing`` says why there are no Python stacks although a CPython is in the core.
@@ -183,11 +173,11 @@ def _answer(data: Any) -> Answer:
 def _with_python(answer: Answer, record: bytes | None) -> Answer:
     """The same with the Python stacks, which gdb may have died of."""
     if record is None:
-        return replace(answer, python_missing="gdb ended while they were read")
+        return answer._replace(python_missing="gdb ended while they were read")
     data = json.loads(record)
     found = dict(_list(data["threads"], lambda each: (_number(each["tid"]), _list(each["frames"], _python_frame))))
-    threads = tuple(replace(thread, python=found.get(thread.tid, ())) for thread in answer.threads)
-    return replace(answer, threads=threads, python_missing=_maybe(data["error"], _text))
+    threads = tuple(thread._replace(python=found.get(thread.tid, ())) for thread in answer.threads)
+    return answer._replace(threads=threads, python_missing=_maybe(data["error"], _text))
 
 
 def _python_frame(data: Any) -> PythonFrame:

@@ -2,14 +2,13 @@
 
 import functools
 import posixpath
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from corebox.errors import InputError, UsageError
 
 
-@dataclass(frozen=True)
-class SourceFolder:
+class SourceFolder(NamedTuple):
     """A folder of ours that was ``prefix`` where the program was compiled, None if that is not known."""
 
     path: Path

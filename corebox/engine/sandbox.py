@@ -2,22 +2,21 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 GiB = 1 << 30
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(NamedTuple):
     """One host file or folder, read-only, at ``target`` in the sandbox."""
 
     source: Path
     target: str
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """Bounds of a sandbox: memory and scratch space in bytes, and the number of processes."""
 
     memory: int = 16 * GiB
@@ -30,8 +29,7 @@ def caller() -> tuple[int, int]:
     return (os.getuid(), os.getgid()) if os.getuid() else (1000, 1000)
 
 
-@dataclass(frozen=True)
-class Sandbox:
+class Sandbox(NamedTuple):
     """A root file system with mounts, read-only but for the scratch folder.
 
     Attributes:
@@ -47,15 +45,14 @@ class Sandbox:
 
     root: Path
     mounts: tuple[Mount, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = MappingProxyType({})
     scratch: str = "/.corebox/tmp"
     owner: Path | None = None
-    user: tuple[int, int] = field(default_factory=caller)
+    user: tuple[int, int] = caller()
     limits: Limits = Limits()
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(NamedTuple):
     """How a batch command ended: exit status (128 + number for a signal) and what it wrote."""
 
     status: int
@@ -63,8 +60,7 @@ class Finished:
     errors: bytes
 
 
-@dataclass(frozen=True)
-class RootEntries:
+class RootEntries(NamedTuple):
     """What of a root can be mounted, and the symbolic links (path from the root, target) to make again."""
 
     mounts: tuple[Mount, ...]

@@ -12,12 +12,10 @@ import errno
 import platform
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class _Calls:
+class _Calls(NamedTuple):
     """A machine's value in linux/audit.h and its numbers of system calls, from asm/unistd.h."""
 
     audit: int

@@ -1,7 +1,7 @@
 """The core in its layer."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from corebox.bundle.corelayer import CORE_FILE, core_within
 from corebox.coredump.header import MAGIC
@@ -9,8 +9,7 @@ from corebox.store.store import Store
 from corebox.store.values import Layer, image_damaged
 
 
-@dataclass(frozen=True)
-class CoreInImage:
+class CoreInImage(NamedTuple):
     """A file that debuggers can open as the core, and where in it the compact core lies."""
 
     path: Path

@@ -1,8 +1,8 @@
 """Which file goes into which layer: a pure function of the manifest, so that crashes of one release share layers."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from corebox.bundle.layout import member_of
 from corebox.bundle.manifest import FileEntry, Manifest
@@ -19,8 +19,7 @@ _OWN_LAYER = 512 << 10
 _MOST_OWN_LAYERS = 6
 
 
-@dataclass(frozen=True)
-class PlannedLayer:
+class PlannedLayer(NamedTuple):
     """A layer to be: its kind, and its members as ``tar.complete`` orders them."""
 
     kind: str

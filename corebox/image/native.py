@@ -4,8 +4,8 @@ A pure function of bundle, toolbox, symbols and template: nothing of the clock, 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from corebox.bundle.layout import CORE
 from corebox.bundle.manifest import Manifest
@@ -25,8 +25,7 @@ EPOCH = "1970-01-01T00:00:00Z"
 _LAYER_RECORD = "layer"
 
 
-@dataclass(frozen=True)
-class Description:
+class Description(NamedTuple):
     """What the image says beside its layers: texts that other packages know."""
 
     gdbinit: str
@@ -36,8 +35,7 @@ class Description:
     template: Path
 
 
-@dataclass(frozen=True)
-class BuiltLayer:
+class BuiltLayer(NamedTuple):
     """One layer of a build; ``reused`` if nothing had to be written for it; ``file`` is its name in a context."""
 
     layer: Layer
@@ -45,14 +43,13 @@ class BuiltLayer:
     file: str
 
 
-@dataclass(frozen=True)
-class Assembly:
+class Assembly(NamedTuple):
     """All layers of an image and the Dockerfile that adds them: what both builders start from."""
 
     layers: tuple[BuiltLayer, ...]
     dockerfile: str
     template: Path
-    links: frozenset[str] = field(repr=False)
+    links: frozenset[str]
 
 
 def assemble(

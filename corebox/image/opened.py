@@ -1,7 +1,7 @@
 """An image's content as directories and values, unpacked once and mounted from there; nothing goes into an engine."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from corebox.bundle.digests import identity_of
 from corebox.bundle.layout import SUMS
@@ -14,8 +14,7 @@ from corebox.store.store import Store
 from corebox.store.values import StoredImage
 
 
-@dataclass(frozen=True)
-class OpenedImage:
+class OpenedImage(NamedTuple):
     """Where an image's parts lie on this machine; they must not be changed.
 
     Attributes:

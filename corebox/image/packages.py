@@ -5,15 +5,14 @@ import platform
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _OWNED = re.compile(r"^(?!diversion by )([^\s,]+)(?:, \S+)*: (/.+)$", re.MULTILINE)
 _SOURCE = re.compile(r"(?P<name>.+)-(?P<version>[^-]+-[^-]+)\.(no)?src\.rpm")
 
 
-@dataclass(frozen=True)
-class Package:
+class Package(NamedTuple):
     """A source package of a distribution, which has its advisories.
 
     Attributes:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from corebox.image.dockerfile import (
     Instruction,
@@ -18,8 +19,7 @@ from corebox.image.dockerfile import (
 _COPIED = re.compile(r"((?:--\S+\s+)*)(.*)")
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """An instruction that makes a layer: ADD of a layer's tar, or COPY of files beside the template."""
 
     line: int

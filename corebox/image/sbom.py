@@ -8,9 +8,8 @@ import json
 import re
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import NamedTuple, TypedDict, cast
 
 from cyclonedx.model import HashAlgorithm, HashType
 from cyclonedx.model.bom import Bom, BomMetaData
@@ -29,8 +28,7 @@ from corebox.image.toolboxparts import HOME, Debugger
 SBOM = "share/corebox/sbom.cdx.json"
 
 
-@dataclass(frozen=True)
-class _Project:
+class _Project(NamedTuple):
     """A program by others or ours; ``files`` matches what the toolbox has of it, ``licence`` is an SPDX expression."""
 
     name: str

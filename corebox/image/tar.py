@@ -9,8 +9,8 @@ import json
 import os
 import tarfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from corebox.store.blobs import BlobWriter
 
@@ -19,8 +19,7 @@ _BLOCK = tarfile.BLOCKSIZE
 _FORMAT = 1  # raise it when the bytes that an entry makes change
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A member of a layer: a file (``source``), a symbolic link (``target``), else a directory.
 
     Attributes:

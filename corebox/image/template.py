@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import platformdirs
 
@@ -13,8 +13,7 @@ from corebox.resources import shipped
 _NAME = "Dockerfile.template"
 
 
-@dataclass(frozen=True)
-class LayerFile:
+class LayerFile(NamedTuple):
     """A layer as the template sees it: what it is, and the name of its tar in the build's context."""
 
     kind: str

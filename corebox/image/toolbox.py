@@ -4,8 +4,8 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from corebox.errors import HostError, InputError
 from corebox.image.parts import TOOLBOX
@@ -19,8 +19,7 @@ _RECORD = "toolbox"
 _CHOICE = "toolbox-choice"
 
 
-@dataclass(frozen=True)
-class Toolbox:
+class Toolbox(NamedTuple):
     """A toolbox in the store, and the versions that are in it by name (gdb, python, corebox)."""
 
     layer: Layer

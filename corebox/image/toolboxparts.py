@@ -8,8 +8,9 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from corebox import __version__
 from corebox.coredump.elffile import read_elf
@@ -48,8 +49,7 @@ _CHARSETS = {
 _LISTED = re.compile(r"^\t(\S+) => (/.+) \(0x[0-9a-f]+\)$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Debugger:
+class Debugger(NamedTuple):
     """A gdb of this machine and what belongs to it.
 
     Attributes:
@@ -75,7 +75,7 @@ class Debugger:
     python_version: str
     interpreter: tuple[str, ...]
     from_pypi: bool = False
-    packages: Mapping[str, Path] = field(default_factory=dict)
+    packages: Mapping[str, Path] = MappingProxyType({})
     pystack: str | None = None
 
     def versions(self) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """How a registry is reached: TLS with whom to trust, proxies, and when plain http is allowed."""
 
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import urllib3
 
@@ -19,8 +19,7 @@ _POOL = 16
 _ELSEWHERE = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
 
 
-@dataclass(frozen=True)
-class Access:
+class Access(NamedTuple):
     """What the user allows: one more CA to trust, and plain http to a host that is not this machine."""
 
     ca_file: Path | None = None

@@ -4,8 +4,8 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from corebox.registry.access import Access
 from corebox.registry.client import Client
@@ -39,8 +39,7 @@ _MOST_CONFIG = 8 << 20
 _LAYER_FILE = re.compile(r"([a-z]+)(?:-[0-9]+)?\.tar /")
 
 
-@dataclass(frozen=True)
-class Pulled:
+class Pulled(NamedTuple):
     """A finished pull; ``fetched`` are the bytes of blobs that went over the network."""
 
     image: StoredImage

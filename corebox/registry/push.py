@@ -5,9 +5,9 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from corebox.bundle.stage import Stage
 from corebox.errors import InputError
@@ -41,8 +41,7 @@ _OWN = "core"
 _ANNOTATED = ("io.corebox.", "org.opencontainers.image.")
 
 
-@dataclass(frozen=True)
-class Moved:
+class Moved(NamedTuple):
     """A layer of a push or pull; ``digest`` and ``size`` are the registry's.
 
     ``how`` is ``sent`` or ``fetched`` if its bytes went over the network, ``mounted`` if another repository of the
@@ -55,8 +54,7 @@ class Moved:
     how: str
 
 
-@dataclass(frozen=True)
-class Pushed:
+class Pushed(NamedTuple):
     """A finished push; ``digest`` is the manifest's, ``sent`` the bytes of blobs that went over the network."""
 
     reference: Reference

@@ -5,7 +5,7 @@ last thing to send there by a slip.
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from corebox.errors import UsageError
 from corebox.store.values import without_password
@@ -22,8 +22,7 @@ _REFERENCE = re.compile(f"{_HOST}/{_REPOSITORY}{_TAG}{_DIGEST}")
 _LONGEST = 512
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(NamedTuple):
     """An image in a registry; ``host`` has the port if one was given."""
 
     host: str

@@ -1,9 +1,8 @@
 """The report as plain values: what gdb answered, joined with what the manifest and the core say."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from posixpath import basename
-from typing import Any
+from typing import Any, NamedTuple
 
 from corebox.bundle.manifest import Manifest, ModuleEntry
 from corebox.debugger.answer import Answer, Frame, Stack
@@ -12,8 +11,7 @@ from corebox.report.python import PlacedPython, place_python
 from corebox.symbols.status import ModuleSymbols
 
 
-@dataclass(frozen=True)
-class PlacedFrame:
+class PlacedFrame(NamedTuple):
     """A frame and the module that its code is in; ``offset`` is from the module's load address."""
 
     frame: Frame
@@ -46,14 +44,13 @@ class PlacedFrame:
             "line": frame.line,
             "module": self.module,
             "offset": None if self.offset is None else f"{self.offset:#x}",
-            "arguments": [vars(each) for each in frame.arguments],
-            "locals": [vars(each) for each in frame.locals],
-            "source": [vars(each) for each in frame.source],
+            "arguments": [each._asdict() for each in frame.arguments],
+            "locals": [each._asdict() for each in frame.locals],
+            "source": [each._asdict() for each in frame.source],
         }
 
 
-@dataclass(frozen=True)
-class ThreadGroup:
+class ThreadGroup(NamedTuple):
     """Threads whose stacks are the same, frame by frame; ``end`` says why the stack ends too early, if it does."""
 
     crashed: bool
@@ -73,8 +70,7 @@ class ThreadGroup:
         }
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     """Everything about a crash; the first of ``groups`` has the thread that crashed, alone.
 
     Attributes:
@@ -109,7 +105,7 @@ class Report:
             "version": 1,
             "subject": {"name": self.name, "identity": self.identity},
             "signature": self.signature,
-            "why": why and {**vars(why), "evidence": list(why.evidence)},
+            "why": why and {**why._asdict(), "evidence": list(why.evidence)},
             "threads": [group.to_json() for group in self.groups],
             "registers": [{"name": each.name, "value": f"{each.value:#x}"} for each in self.answer.registers],
             "disassembly": [

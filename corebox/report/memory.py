@@ -1,8 +1,7 @@
 """Has it run out of memory? What a core can say about it, with the evidence."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from corebox.bundle.manifest import Manifest, MemoryEntry
 
@@ -16,8 +15,7 @@ _WIDE_SPACE, _USUAL_SPACE = 4 << 30, 3 << 30
 _NEARLY = 0.92
 
 
-@dataclass(frozen=True)
-class MemoryVerdict:
+class MemoryVerdict(NamedTuple):
     """The answer.
 
     Attributes:
@@ -34,7 +32,7 @@ class MemoryVerdict:
 
     def to_json(self) -> dict[str, Any]:
         """The ``memory`` object of ``schema/info-1.schema.json``."""
-        return {**vars(self), "evidence": list(self.evidence)}
+        return {**self._asdict(), "evidence": list(self.evidence)}
 
 
 def judge_memory(manifest: Manifest, cause: str | None = None) -> MemoryVerdict:

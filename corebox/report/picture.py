@@ -1,10 +1,9 @@
 """What the pictures of the memory show, as numbers for the page's template."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from posixpath import basename
-from typing import Any
+from typing import Any, NamedTuple
 
 from corebox.bundle.manifest import MemoryEntry
 from corebox.gather.progress import format_size
@@ -23,8 +22,7 @@ _MOST_NAMES = 4
 _KERNEL = 1 << 63
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """The map's islands, and memory by kind; dictionaries as the template reads them."""
 
     islands: tuple[dict[str, Any], ...]

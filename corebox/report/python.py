@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from corebox.debugger.answer import PythonFrame, Stack
 
@@ -12,8 +11,7 @@ from corebox.debugger.answer import PythonFrame, Stack
 _EVALUATOR = re.compile(r"_?PyEval_EvalFrame(Default|Ex)(\..*)?")
 
 
-@dataclass(frozen=True)
-class PlacedPython:
+class PlacedPython(NamedTuple):
     """A Python frame; ``native`` is the index of the native frame that runs it, None if that cannot be told."""
 
     frame: PythonFrame

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from corebox.coredump.core import CoreFile
 from corebox.coredump.usage import segment_kinds
@@ -11,8 +11,7 @@ from corebox.coredump.values import Extent, Segment
 _MOST_RUNS = 500  # of a region: more could not be drawn apart
 
 
-@dataclass(frozen=True)
-class Region:
+class Region(NamedTuple):
     """A run of memory of one kind (``corebox.coredump.KINDS``).
 
     ``dumped`` says whether the core has it; ``stored`` are the runs (start, end) of it that the core's file really

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from corebox.store.files import write_atomically
@@ -46,8 +45,8 @@ def with_image(entries: Sequence[Descriptor], manifest: Descriptor, tags: Iterab
     wanted = {*tags, *(tag for entry in entries if entry.digest == manifest.digest and (tag := tag_of(entry)))}
     return [
         *(_untagged(entries, wanted, manifest.digest)),
-        *(replace(manifest, annotations={REF_NAME: tag}) for tag in sorted(wanted)),
-        *([replace(manifest, annotations={})] if not wanted else []),
+        *(manifest._replace(annotations={REF_NAME: tag}) for tag in sorted(wanted)),
+        *([manifest._replace(annotations={})] if not wanted else []),
     ]
 
 
@@ -62,5 +61,5 @@ def _untagged(entries: Sequence[Descriptor], tags: Iterable[str], left_out: str 
     others = [entry for entry in entries if entry.digest != left_out]
     kept = [entry for entry in others if tag_of(entry) not in taken]
     known = {entry.digest for entry in kept}
-    nameless = {entry.digest: replace(entry, annotations={}) for entry in others if entry.digest not in known}
+    nameless = {entry.digest: entry._replace(annotations={}) for entry in others if entry.digest not in known}
     return [*kept, *nameless.values()]

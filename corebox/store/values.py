@@ -3,7 +3,8 @@
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from corebox.errors import InputError
 
@@ -18,14 +19,13 @@ REF_NAME = "org.opencontainers.image.ref.name"
 Json = dict[str, object]
 
 
-@dataclass(frozen=True)
-class Descriptor:
+class Descriptor(NamedTuple):
     """A reference to a blob (OCI image spec, ``descriptor.md``); ``size`` in bytes."""
 
     media_type: str
     digest: str
     size: int
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = MappingProxyType({})
 
     def to_json(self) -> Json:
         """The JSON object of this value."""
@@ -49,8 +49,7 @@ class Descriptor:
         raise image_damaged(f"{value!r:.200} is not a descriptor")
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """A layer of a stored image; ``diff_id`` is the digest of its tar, equal to ``digest`` if it is not compressed."""
 
     digest: str
@@ -60,8 +59,7 @@ class Layer:
     media_type: str = LAYER_TYPE
 
 
-@dataclass(frozen=True)
-class StoredImage:
+class StoredImage(NamedTuple):
     """An image in the store; ``image_id`` is the digest of its config, which is what engines call the image's ID."""
 
     image_id: str
@@ -84,8 +82,7 @@ class StoredImage:
         return sum(layer.size for layer in self.layers)
 
 
-@dataclass(frozen=True)
-class Pruned:
+class Pruned(NamedTuple):
     """What ``Store.prune`` removed; ``freed`` in bytes."""
 
     images: tuple[StoredImage, ...]

@@ -9,9 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from types import MappingProxyType
+from typing import NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
 
 import urllib3
@@ -34,8 +34,7 @@ _MOST_REDIRECTS = 5
 _LARGEST, _LARGEST_SOURCE = 16 << 30, 64 << 20  # bytes
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """Of the client: seconds for the first answer and in all (0 for no limit), largest file in bytes, headers to send.
 
     Attributes:
@@ -52,7 +51,7 @@ class Settings:
     timeout: float = 90
     max_time: float = 0
     max_size: int = _LARGEST
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 def read_settings(urls: Sequence[str], environment: Mapping[str, str]) -> Settings:

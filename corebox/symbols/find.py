@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from posixpath import dirname
+from typing import NamedTuple
 
 from corebox.bundle.manifest import ModuleEntry
 from corebox.coredump.elffile import debug_path
@@ -18,8 +18,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_+~@%-][A-Za-z0-9._+~@%-]{0,199}")
 _PLAIN_FOLDER = re.compile(r"(/[A-Za-z0-9_+~@%-][A-Za-z0-9._+~@%-]{0,199})*")
 
 
-@dataclass(frozen=True)
-class DebugFile:
+class DebugFile(NamedTuple):
     """A file with symbols; ``target`` is where gdb looks for it below a debug-file-directory."""
 
     target: str
@@ -27,8 +26,7 @@ class DebugFile:
     facts: Facts
 
 
-@dataclass(frozen=True)
-class Lacking:
+class Lacking(NamedTuple):
     """A module without full symbols, and the key by which its debug file is known; ``targets`` as of ``DebugFile``."""
 
     module: ModuleEntry

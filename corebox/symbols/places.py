@@ -1,9 +1,8 @@
 """What a user may name as a place for symbols: a folder, a package or tar file, an ELF file, or a server's URL."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from corebox.coredump.elffile import is_elf
 from corebox.errors import InputError
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from corebox.symbols.debuginfod import Debuginfod
 
 
-@dataclass(frozen=True)
-class SymbolOptions:
+class SymbolOptions(NamedTuple):
     """Where to look for symbols.
 
     Attributes:
@@ -46,8 +44,7 @@ class GivenFile:
         return {} if key is None else {key: self.path}
 
 
-@dataclass(frozen=True)
-class Places:
+class Places(NamedTuple):
     """The sources in the order in which they are asked; ``servers`` is the last of them, if there is one."""
 
     sources: tuple[Source, ...]

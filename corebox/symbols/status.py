@@ -1,9 +1,8 @@
 """How much is known of each module's symbols, and where the rest would come from."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from corebox.bundle.manifest import Manifest, ModuleEntry
 from corebox.bundle.rootfs import is_canonical
@@ -15,8 +14,7 @@ from corebox.errors import CoreboxError
 _USR_LIB_DEBUG = "usr/lib/debug"
 
 
-@dataclass(frozen=True)
-class CrashFiles:
+class CrashFiles(NamedTuple):
     """The files at hand.
 
     Attributes:
@@ -39,8 +37,7 @@ class CrashFiles:
         return _facts(self.root / module.path[1:]) if self.root and is_canonical(module.path) else None
 
 
-@dataclass(frozen=True)
-class ModuleSymbols:
+class ModuleSymbols(NamedTuple):
     """The symbols of a module at hand: ``FULL``, ``MINIMAL``, ``NONE``, or None if nobody has looked.
 
     ``package`` is name and version of the package that the module says it is of.
@@ -62,7 +59,7 @@ class ModuleSymbols:
     def to_json(self) -> dict[str, Any]:
         """The entry of ``symbols`` in ``schema/info-1.schema.json`` and ``schema/report-1.schema.json``."""
         # debuginfod(8), "WEBAPI": the same below the URL of every server.
-        return {**vars(self), "debuginfod": f"/buildid/{self.build_id}/debuginfo" if self.build_id else None}
+        return {**self._asdict(), "debuginfod": f"/buildid/{self.build_id}/debuginfo" if self.build_id else None}
 
 
 def best_of(levels: Iterable[str | None]) -> str | None:

@@ -1,10 +1,9 @@
 """What is looked for: debug files by build ID, or, for modules without one, by debuglink and its checksum."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from posixpath import basename
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from corebox.coredump.elffile import debug_path, file_checksum
 from corebox.coredump.values import FULL, NONE
@@ -13,8 +12,7 @@ from corebox.coredump.values import FULL, NONE
 Key = str | tuple[str, int]
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """What counts of a file: build ID and level of symbols; ``shared`` is the build ID of what dwz has taken out."""
 
     build_id: str | None
@@ -29,8 +27,7 @@ def answers(key: Key, path: Path, facts: Facts) -> bool:
     return facts.build_id == key if isinstance(key, str) else file_checksum(str(path)) == key[1]
 
 
-@dataclass(frozen=True)
-class Wish:
+class Wish(NamedTuple):
     """The debug files that are looked for."""
 
     keys: frozenset[Key]

@@ -1,6 +1,5 @@
 """Batch runs in the sandbox: output, status, and an end to all of it."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +29,7 @@ def test_a_command_that_does_not_end_is_stopped(any_engine: str, root: Sandbox) 
 
 def test_who_fills_the_memory_is_stopped(engine: str, root: Sandbox) -> None:
     script = "filled = [b'%d' % number * (1 << 18) for number in range(1024)]"
-    narrow = replace(root, limits=Limits(memory=256 << 20))
+    narrow = root._replace(limits=Limits(memory=256 << 20))
     assert choose_engine(engine).run(narrow, ["python3", "-c", script], 60).status != 0
     assert choose_engine(engine).run(root, ["python3", "-c", script], 60).status == 0
 
