@@ -4,8 +4,10 @@ Hashing, compressing and writing release the interpreter's lock; so do they use 
 """
 
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Callable, Deque
+from typing import TYPE_CHECKING, Callable, Deque
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _MOST_WAITING = 16  # pieces of at most 1 MiB: what bounds the memory
 
@@ -16,9 +18,12 @@ class Stage:
     def __init__(self, act: Callable[..., object], most_waiting: int = _MOST_WAITING) -> None:
         self._act = act
         self._most_waiting = most_waiting
-        self._waiting: Deque[Future[object]] = deque()
+        self._waiting: "Deque[Future[object]]" = deque()
 
     def __enter__(self) -> "Stage":
+        # It brings the whole of logging with it, which takes longer than all that opens an image and writes nothing.
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
         self._thread = ThreadPoolExecutor(1)
         return self
 
