@@ -2,6 +2,6 @@
 
 import sys
 
-from corebox.cli import main
+from corebox.cli.main import main
 
 sys.exit(main())

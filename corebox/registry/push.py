@@ -133,7 +133,9 @@ class _Push:
         """Bring everything there that the manifest names; the configuration is the last."""
         config = self._store.blob_path(self._image.image_id)
         described = Descriptor(CONFIG_TYPE, self._image.image_id, config.stat().st_size)
-        layers = {layer.digest: partial(self._layer, layer) for layer in self._image.layers}
+        # The core first: it is most of the bytes, and a registry takes one blob on one processor.
+        core_first = sorted(self._image.layers, key=lambda layer: layer.kind != _OWN)
+        layers = {layer.digest: partial(self._layer, layer) for layer in core_first}
         *moved, last = self.moving.all([*layers.values(), partial(self._blob, described)])
         found = dict(zip(layers, moved, strict=True))
         return [*(found[layer.digest] for layer in self._image.layers), last]

@@ -14,7 +14,7 @@ COMMANDS = (("info",), ("verify",), ("build", "--no-load"))
 SECONDS, BYTES = 20, 1 << 30
 _RUN = """
 import resource, sys
-from corebox.cli import main
+from corebox.cli.main import main
 for arguments in {commands}:
     status = main([*arguments, sys.argv[1]])
     print("\\x1f", status, file=sys.stderr, sep="")

@@ -129,7 +129,7 @@ def test_every_byte_of_memory_is_the_same_for_gdb(
 def test_building_needs_little_memory(fresh_lab: Lab, bundle: Path) -> None:
     # VmHWM begins anew with exec; getrusage's figure would be ours where that is higher.
     code = (
-        "import re, sys; from corebox.cli import main; status = main(sys.argv[1:]); "
+        "import re, sys; from corebox.cli.main import main; status = main(sys.argv[1:]); "
         "print('peak', re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1]); sys.exit(status)"
     )
     measured = Lab(fresh_lab.home, (sys.executable, "-c", code)).done("build", "--no-load", bundle).output

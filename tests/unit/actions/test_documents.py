@@ -10,7 +10,7 @@ from corebox.actions.build import Built
 from corebox.actions.info import info
 from corebox.actions.subject import BareCore
 from corebox.actions.verify import verification_json, verify
-from corebox.cli import main
+from corebox.cli.main import main
 from corebox.store.store import Store
 from corebox.store.values import Layer
 from tests.support.documents import NAMES, schema_of, validate

@@ -2,6 +2,8 @@
 
 import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -9,8 +11,7 @@ import click
 import pytest
 
 import corebox
-from corebox.cli import main
-from corebox.cli.main import program
+from corebox.cli.main import main, program
 
 ROOT = Path(__file__).parents[3]
 
@@ -82,3 +83,17 @@ def test_gather_has_the_gatherers_own_help(capsys: pytest.CaptureFixture[str]) -
 def test_command_files_are_short(path: Path) -> None:
     """A command file holds no logic worth a unit test."""
     assert len(path.read_text().splitlines()) <= 120
+
+
+@pytest.mark.parametrize(
+    ("command", "spared"),
+    [
+        ("images", {"concurrent.futures", "corebox.bundle.read", "corebox.coredump.core", "sqlite3"}),
+        ("shell", {"concurrent.futures", "corebox.bundle.read", "corebox.coredump.core", "corebox.image.native"}),
+        ("build", {"corebox.image.sbom", "corebox.registry.push", "jinja2"}),
+    ],
+)
+def test_a_command_starts_without_what_it_seldom_needs(command: str, spared: set[str]) -> None:
+    script = f"import sys, corebox.cli.main, corebox.cli.{command}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert set(done.stdout.split()) & (spared | {"docker", "urllib3"}) == set()

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from corebox import errors
-from corebox.cli import main, output
+from corebox.cli import output
+from corebox.cli.main import main
 from corebox.errors import CoreboxError, InputError
 from corebox.store.store import Store
 from tests.support.errorcodes import codes_in_source
