@@ -9,7 +9,19 @@ from corebox.bundle.manifest import Manifest
 from corebox.bundle.parse import parse_manifest
 from corebox.errors import InputError
 from corebox.image.corelayer import CoreInImage, find_core
-from corebox.image.parts import ADDED, BUNDLE, CORE, CRASH, MANIFEST_FILE, OURS, PROGRAM, SYMBOLS, SYSTEM, TOOLBOX
+from corebox.image.parts import (
+    ADDED,
+    BUNDLE,
+    CORE,
+    CRASH,
+    MANIFEST_FILE,
+    OURS,
+    PROGRAM,
+    SYMBOLS,
+    SYSTEM,
+    TOOLBOX,
+    TOOLBOX_HOME,
+)
 from corebox.store.store import Store
 from corebox.store.values import StoredImage
 
@@ -66,7 +78,7 @@ def open_image(store: Store, image: StoredImage) -> OpenedImage:
         manifest=manifest,
         identity=identity,
         root=unpacked(SYSTEM, PROGRAM, ADDED),
-        toolbox=unpacked(TOOLBOX) / OURS / "toolbox",
+        toolbox=unpacked(TOOLBOX) / TOOLBOX_HOME,
         ours=crash / OURS,
         compact=next((find_core(store, layer) for layer in image.layers if layer.kind == CORE), None),
         debug=unpacked(SYMBOLS) / OURS / "debug" if SYMBOLS in kinds else None,

@@ -19,3 +19,8 @@ MANIFEST_FILE = f"{OURS}/manifest.json"
 GDBINIT_FILE = f"{OURS}/gdbinit"
 SCRATCH = f"{OURS}/tmp"  # noqa: S108 - a directory of the image
 BUNDLE = f"{OURS}/bundle"
+
+#: Where the toolbox is, as the members of its layer are named.
+TOOLBOX_HOME = f"{OURS}/toolbox"
+#: The file in it that names the versions.
+VERSIONS = "versions.json"

@@ -20,9 +20,10 @@ from cyclonedx.schema import OutputFormat, SchemaVersion
 from packageurl import PackageURL
 
 from corebox import __version__
+from corebox.image.findgdb import Debugger
 from corebox.image.packages import Package, find_packages
+from corebox.image.parts import TOOLBOX_HOME
 from corebox.image.tar import Entry, text_file
-from corebox.image.toolboxparts import HOME, Debugger
 
 #: The file in the toolbox.
 SBOM = "share/corebox/sbom.cdx.json"
@@ -64,7 +65,7 @@ _PROJECTS = (
 
 def describe_toolbox(members: Iterable[Entry], debugger: Debugger) -> Entry:
     """The bill of materials as one more member: a component for each program, and in it each of its files."""
-    files = {each.path.removeprefix(f"{HOME}/"): each for each in members if each.source is not None}
+    files = {each.path.removeprefix(f"{TOOLBOX_HOME}/"): each for each in members if each.source is not None}
     owners = find_packages(each.source for each in files.values() if isinstance(each.source, Path))
     groups: dict[_Project, dict[str, Package | None]] = {}
     for path in sorted(files):
@@ -81,7 +82,7 @@ def describe_toolbox(members: Iterable[Entry], debugger: Debugger) -> Entry:
         )
         for project, paths in groups.items()
     ]
-    return text_file(f"{HOME}/{SBOM}", _format(components))
+    return text_file(f"{TOOLBOX_HOME}/{SBOM}", _format(components))
 
 
 def _project_of(path: str, package: Package | None) -> _Project:

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from corebox.errors import HostError, InputError
-from corebox.image.parts import TOOLBOX
+from corebox.image.findgdb import Debugger, find_debugger, find_gdb
+from corebox.image.parts import TOOLBOX, TOOLBOX_HOME, VERSIONS
 from corebox.image.tar import complete, write_tar
-from corebox.image.toolboxparts import HOME, VERSIONS, Debugger, find_debugger, find_gdb, gather_entries
 from corebox.resources import shipped
 from corebox.store.store import Store
 from corebox.store.values import Json, Layer, is_digest
 
 _RECORD = "toolbox"
+#: The code that decides what is in the toolbox.
+_SOURCES = ("findgdb.py", "toolboxparts.py", "sbom.py", "packages.py")
 _CHOICE = "toolbox-choice"
 
 
@@ -109,7 +111,7 @@ def _read_versions(store: Store, layer: Layer, path: Path) -> dict[str, str]:
     """The versions in a toolbox; an InputError if it is something else, or has anything else in it."""
     wrong = InputError("not-a-toolbox", f"{path} is not a toolbox", "give a file that `corebox toolbox export` wrote")
     try:
-        home = store.unpacked([layer]) / HOME
+        home = store.unpacked([layer]) / TOOLBOX_HOME
         versions = json.loads((home / VERSIONS).read_bytes())
     except (InputError, OSError, ValueError) as error:
         raise wrong from error
@@ -125,6 +127,7 @@ def _make(store: Store, debugger: Debugger) -> Toolbox:
     if known is not None:
         return known
     from corebox.image.sbom import describe_toolbox  # noqa: PLC0415  # slow to import, for what is made once
+    from corebox.image.toolboxparts import gather_entries  # noqa: PLC0415
 
     with store.adding(), store.workplace() as work:
         members = gather_entries(debugger, shipped("images/toolbox"), work)
@@ -150,7 +153,7 @@ def _key(debugger: Debugger) -> str:
 
 def _source_digest() -> str:
     """The code that decides what is in the toolbox, so that a changed corebox does not take an old one for its own."""
-    sources = (Path(__file__).with_name(name).read_bytes() for name in ("toolboxparts.py", "sbom.py", "packages.py"))
+    sources = (Path(__file__).with_name(name).read_bytes() for name in _SOURCES)
     return hashlib.sha256(b"".join(sources)).hexdigest()
 
 

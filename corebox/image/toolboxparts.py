@@ -1,27 +1,17 @@
-"""Finds gdb, its Python, its libraries and its data on this machine, and lays them out as the toolbox."""
+"""Lays gdb, its Python, its libraries and its data out as the toolbox."""
 
-import importlib.util
 import json
 import os
 import re
 import subprocess
-import sys
-import sysconfig
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import MappingProxyType
-from typing import NamedTuple
 
-from corebox import __version__
 from corebox.coredump.elffile import read_elf
-from corebox.errors import HostError
+from corebox.image.findgdb import Debugger, unusable
+from corebox.image.parts import TOOLBOX_HOME, VERSIONS
 from corebox.image.tar import Entry, text_file
 from corebox.resources import shipped
-
-#: Where the toolbox is in the image, as the members of its layer are named.
-HOME = ".corebox/toolbox"
-#: The file in it that names the versions.
-VERSIONS = "versions.json"
 
 #: Packages of the standard library that no pretty-printer needs; most of its size.
 _LEFT_OUT = re.compile(
@@ -49,157 +39,6 @@ _CHARSETS = {
 _LISTED = re.compile(r"^\t(\S+) => (/.+) \(0x[0-9a-f]+\)$", re.MULTILINE)
 
 
-class Debugger(NamedTuple):
-    """A gdb of this machine and what belongs to it.
-
-    Attributes:
-        gdb: the program.
-        gdb_version: for people and labels.
-        package: folder of the Python package ``gdb``, or None if this gdb has no Python.
-        data: gdb's data directory.
-        libpython: the shared library that it needs.
-        stdlib: folder of the standard library; ``dynload`` of its extension modules.
-        interpreter: a Python of the very same version, to compile with.
-        from_pypi: whether it is the one of the PyPI package ``gdb-for-pwndbg``.
-        packages: folders of further Python packages for use in gdb, by their place in the toolbox.
-        pystack: version of the one that reads Python's stacks, if it is there.
-    """
-
-    gdb: Path
-    gdb_version: str
-    package: Path
-    data: Path
-    libpython: Path | None
-    stdlib: Path
-    dynload: Path
-    python_version: str
-    interpreter: tuple[str, ...]
-    from_pypi: bool = False
-    packages: Mapping[str, Path] = MappingProxyType({})
-    pystack: str | None = None
-
-    def versions(self) -> dict[str, str]:
-        """What the toolbox will say of itself."""
-        pystack = {"pystack": self.pystack} if self.pystack else {}
-        return {"corebox": __version__, "gdb": self.gdb_version, "python": self.python_version, **pystack}
-
-    def big_files(self) -> list[Path]:
-        """The files whose change makes another toolbox."""
-        libpython = [self.libpython] if self.libpython else []
-        packages = [folder / "__init__.py" for folder in self.packages.values()]
-        return [self.gdb, *libpython, self.package / "__init__.py", self.stdlib / "os.py", *packages]
-
-
-def find_debugger() -> Debugger:
-    """The gdb of the PyPI package ``gdb-for-pwndbg``, which is built for the Python that runs us; pystack is, too.
-
-    Raises:
-        HostError: ``no-gdb`` or ``no-libpython``.
-    """
-    from importlib.metadata import version  # noqa: PLC0415  # slow to import, for what is made once
-
-    spec = importlib.util.find_spec("gdb_for_pwndbg")
-    package = importlib.util.find_spec("gdb")
-    pystack = importlib.util.find_spec("pystack")
-    if not (spec and spec.origin and package and package.origin and pystack and pystack.origin):
-        message = "the Python package gdb-for-pwndbg or pystack is missing"
-        raise HostError("no-gdb", message, "pip install gdb-for-pwndbg pystack")
-    vendored = Path(spec.origin).parent / "_vendor"
-    return Debugger(
-        gdb=vendored / "bin/gdb",
-        gdb_version=version("gdb-for-pwndbg"),
-        package=Path(package.origin).parent,
-        data=vendored / "share/gdb",
-        libpython=_find_libpython(),
-        stdlib=Path(sysconfig.get_path("stdlib")),
-        dynload=Path(sysconfig.get_config_var("DESTSHARED")),
-        python_version=".".join(map(str, sys.version_info[:3])),
-        interpreter=(sys.executable, "-s", "-S", "-B"),
-        from_pypi=True,
-        packages={**_find_printers(), "share/pystack/pystack": Path(pystack.origin).parent},
-        pystack=version("pystack"),
-    )
-
-
-def _find_printers() -> dict[str, Path]:
-    """The pretty-printers of GCC's C++ library, if this machine has them; the newest."""
-    folders = sorted(Path("/usr/share").glob("gcc*/python/libstdcxx"))
-    return {"share/libstdcxx/libstdcxx": folders[-1]} if folders else {}
-
-
-def _find_libpython() -> Path:
-    name = sysconfig.get_config_var("INSTSONAME") or ""
-    folders = [sysconfig.get_config_var("LIBDIR"), f"{sys.base_exec_prefix}/lib", sysconfig.get_config_var("LIBPL")]
-    multiarch = sysconfig.get_config_var("MULTIARCH")
-    folders += [f"/usr/lib/{multiarch}", f"/lib/{multiarch}", "/usr/lib64", "/usr/lib"]
-    for folder in filter(None, folders):
-        path = Path(folder) / name
-        if ".so" in name and path.exists():
-            return path
-    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    hint = (
-        f"apt-get install libpython{version}, or dnf install python3-libs, or use a Python built with --enable-shared"
-    )
-    raise HostError("no-libpython", f"gdb needs the shared library of Python {version}, which is missing", hint)
-
-
-def find_gdb(path: Path) -> Debugger:
-    """Another gdb of this machine, which tells itself where its Python and its data are.
-
-    Raises:
-        HostError: ``gdb-unusable``.
-    """
-    facts = _ask(path)
-    version = facts["python_version"]
-    return Debugger(
-        gdb=path.resolve(),
-        gdb_version=facts["gdb_version"],
-        package=Path(facts["package"]),
-        data=Path(facts["data"]),
-        libpython=None,
-        stdlib=Path(facts["stdlib"]),
-        dynload=Path(facts["dynload"]),
-        python_version=version,
-        interpreter=_interpreter(path, version, facts["prefix"]),
-        packages=_find_printers(),
-    )
-
-
-_QUESTION = (
-    "python import gdb, json, os, sys, sysconfig; print('corebox:' + json.dumps({"
-    "'gdb_version': gdb.VERSION, 'package': os.path.dirname(gdb.__file__), 'data': gdb.parameter('data-directory'), "
-    "'stdlib': os.path.dirname(os.__file__), 'dynload': sysconfig.get_config_var('DESTSHARED'), "
-    "'prefix': sys.base_prefix, 'python_version': '%d.%d.%d' % sys.version_info[:3]}))"
-)
-
-
-def _ask(gdb: Path) -> dict[str, str]:
-    try:
-        asked = subprocess.run(
-            [gdb, "-nx", "-nh", "-batch", "-ex", _QUESTION], capture_output=True, text=True, timeout=60, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise _unusable(gdb, str(error)) from error
-    for line in asked.stdout.splitlines():
-        if line.startswith("corebox:"):
-            facts: dict[str, str] = json.loads(line.removeprefix("corebox:"))
-            return facts
-    raise _unusable(gdb, "it has no Python")
-
-
-def _interpreter(gdb: Path, version: str, prefix: str) -> tuple[str, ...]:
-    """A Python of this version; pycs of another one would be of no use."""
-    short = version.rpartition(".")[0]
-    for candidate in (f"{prefix}/bin/python{short}", f"/usr/bin/python{short}", sys.executable):
-        if Path(candidate).exists() and (candidate != sys.executable or sys.version.startswith(short + ".")):
-            return (candidate, "-s", "-S", "-B")
-    raise _unusable(gdb, f"there is no python{short} to compile its Python files with")
-
-
-def _unusable(gdb: Path, why: str) -> HostError:
-    return HostError("gdb-unusable", f"cannot make a toolbox from {gdb}: {why}", "leave out --gdb, or give another gdb")
-
-
 def gather_entries(debugger: Debugger, ours: Path, work: Path) -> list[Entry]:
     """All members of the toolbox's layer but the directories.
 
@@ -225,12 +64,14 @@ def gather_entries(debugger: Debugger, ours: Path, work: Path) -> list[Entry]:
         *_terminals(),
         *_tree("lib/locale/C.utf8", _LOCALE),
         *_tree("share/licenses", ours / "licenses"),
-        text_file(f"{HOME}/{VERSIONS}", json.dumps(debugger.versions(), sort_keys=True, indent=1).encode("ascii")),
+        text_file(
+            f"{TOOLBOX_HOME}/{VERSIONS}", json.dumps(debugger.versions(), sort_keys=True, indent=1).encode("ascii")
+        ),
     ]
 
 
 def _file(name: str, source: Path, mode: int = 0o644) -> Entry:
-    return Entry(f"{HOME}/{name}", mode, 0, source.stat().st_size, None, source)
+    return Entry(f"{TOOLBOX_HOME}/{name}", mode, 0, source.stat().st_size, None, source)
 
 
 def _tree(name: str, folder: Path, leave_out: Iterable[str] = ()) -> Iterator[Entry]:
@@ -262,14 +103,14 @@ def _libraries(debugger: Debugger, modules: Iterable[Path]) -> Iterator[Entry]:
             [loader, "--library-path", folders, "--list", program], capture_output=True, text=True, check=False
         )
         if "not found" in listed.stdout or (listed.returncode and listed.stderr):
-            raise _unusable(debugger.gdb, f"{program}: {(listed.stderr or listed.stdout).strip()[-200:]}")
+            raise unusable(debugger.gdb, f"{program}: {(listed.stderr or listed.stdout).strip()[-200:]}")
         found.update({name: Path(path) for name, path in _LISTED.findall(listed.stdout) if "/" not in name})
     libgcc = [path for folder in ("", "/usr/lib64") if (path := found["libc.so.6"].parent / folder / _LIBGCC).exists()]
     found.update((_LIBGCC, path) for path in libgcc[:1])
     found[loader.name] = loader
     for name, path in found.items():
         yield _file(f"lib/{name}", path, 0o755 if path == loader else 0o644)
-    yield Entry(f"{HOME}/lib/ld.so", 0o777, target=loader.name)
+    yield Entry(f"{TOOLBOX_HOME}/lib/ld.so", 0o777, target=loader.name)
     yield from _charsets(found["libc.so.6"].parent / "gconv")
 
 
@@ -282,7 +123,7 @@ def _charsets(folder: Path) -> Iterator[Entry]:
             yield _file(f"lib/gconv/{path.name}", path)
             for name in names:
                 lines += [f"module {name}// INTERNAL {module} 1", f"module INTERNAL {name}// {module} 1"]
-    yield text_file(f"{HOME}/lib/gconv/gconv-modules", "".join(f"{line}\n" for line in lines).encode("ascii"))
+    yield text_file(f"{TOOLBOX_HOME}/lib/gconv/gconv-modules", "".join(f"{line}\n" for line in lines).encode("ascii"))
 
 
 def _compiled(debugger: Debugger, version: str, gdbside: Path, work: Path) -> Iterator[Entry]:
@@ -305,7 +146,7 @@ def _compiled(debugger: Debugger, version: str, gdbside: Path, work: Path) -> It
                 target = f"{name}/{relative.parent}/__pycache__/{path.stem}.{tag}.pyc"
             else:
                 target = f"{name}/{relative}c"
-            jobs.append((str(path), f"/{HOME}/{name}/{relative}", os.path.normpath(target)))
+            jobs.append((str(path), f"/{TOOLBOX_HOME}/{name}/{relative}", os.path.normpath(target)))
     _precompile(debugger, jobs, work)
     for _, _, target in jobs:
         yield _file(target, work / target)
@@ -334,4 +175,4 @@ def _precompile(debugger: Debugger, jobs: list[tuple[str, str, str]], work: Path
         check=False,
     )
     if done.returncode:
-        raise _unusable(debugger.gdb, done.stderr.strip()[-300:])
+        raise unusable(debugger.gdb, done.stderr.strip()[-300:])
