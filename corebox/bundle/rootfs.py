@@ -28,10 +28,11 @@ class Resolution(NamedTuple):
 
 
 def is_canonical(path: str) -> bool:
-    """Whether ``path`` is absolute, without empty, "." and ".." components, and not longer than the format allows."""
-    if not path.startswith("/") or path == "/" or "\0" in path or len(os.fsencode(path)) > layout.MAX_PATH:
+    """Whether ``path`` is absolute, without empty, "." and ".." components, not longer or deeper than it may be."""
+    if not path.startswith("/") or "\0" in path or len(os.fsencode(path)) > layout.MAX_PATH:
         return False
-    return not any(part in ("", ".", "..") for part in path[1:].split("/"))
+    parts = path[1:].split("/")
+    return len(parts) <= layout.MAX_DEPTH and not any(part in ("", ".", "..") for part in parts)
 
 
 def resolve(path: str, read_link: ReadLink) -> Optional[Resolution]:

@@ -1,15 +1,19 @@
 """``tarfile`` for archives of strangers: what it holds in memory is bounded, whatever they say.
 
 It reads an extended header whole, however long that claims to be, one of a chain within the other, and keeps every
-member that it has read.
+member and every global header that it has read.
 """
 
 import tarfile
+from tarfile import ReadError
 from typing import Any, Optional
 
 #: Bytes; Go's archive/tar has the same bound.
 LONGEST_EXTENDED = 1 << 20
 MOST_MEMBERS = 1000000
+#: Before one member: GNU's have a long name and a long link, pax's one for the member and one for all.
+MOST_EXTENDED = 4
+_LATEST = 1 << 62
 _EXTENDED = (
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
@@ -21,15 +25,22 @@ _EXTENDED = (
 
 class _BoundedInfo(tarfile.TarInfo):
     @classmethod
+    def fromtarfile(cls, tarfile: Any) -> "_BoundedInfo":
+        tarfile.headers += 1
+        if tarfile.headers > MOST_EXTENDED + 1:
+            raise ReadError("too many extended headers for one member")
+        return super().fromtarfile(tarfile)
+
+    @classmethod
     def frombuf(cls, buf: Any, encoding: Any, errors: Any) -> "_BoundedInfo":
         member = super().frombuf(buf, encoding, errors)
         if member.type in _EXTENDED and member.size > LONGEST_EXTENDED:
-            raise tarfile.ReadError("an extended header is too long")
+            raise ReadError("an extended header is too long")
         return member
 
     def _proc_gnusparse_10(self, *_: Any) -> None:
         """Sparse members of the pax format have a map before their data, which tarfile reads whole as well."""
-        raise tarfile.ReadError("a sparse member: make the archive without --sparse")
+        raise ReadError("a sparse member: make the archive without --sparse")
 
 
 class BoundedTar(tarfile.TarFile):
@@ -37,15 +48,20 @@ class BoundedTar(tarfile.TarFile):
 
     tarinfo = _BoundedInfo
     _read = 0
+    headers = 0
 
     def next(self) -> Optional[tarfile.TarInfo]:
         """The next member, None at the end."""
+        self.headers = 0
+        self.pax_headers = {key: value for key, value in self.pax_headers.items() if key in tarfile.PAX_FIELDS}
         try:
             member = super().next()
-        except RecursionError:
-            raise tarfile.ReadError("too many extended headers for one member") from None
+        except ValueError as error:
+            raise ReadError("a number that is none: {:.200}".format(str(error))) from error
         self._read += 1
         if member is not None and self._read > MOST_MEMBERS + 1:  # the first comes when the archive is opened, too
-            raise tarfile.ReadError("more than {} members".format(MOST_MEMBERS))
+            raise ReadError("more than {} members".format(MOST_MEMBERS))
+        if member is not None and not (member.size >= 0 and abs(member.mtime) < _LATEST):  # the time may be NaN
+            raise ReadError("size or time of a member makes no sense")
         self.members.clear()  # type: ignore[attr-defined]  # no stub knows it
         return member

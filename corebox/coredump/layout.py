@@ -1,6 +1,7 @@
 """The layout of an original core beside its compact one, and the original made again from the two."""
 
 import base64
+import json
 import os
 from typing import Dict, NamedTuple, Tuple
 
@@ -36,10 +37,14 @@ def describe_layout(layout: Layout) -> Dict[str, object]:
     }
 
 
-def parse_layout(data: Dict[str, object]) -> Layout:
-    """The layout of a JSON object; raises InputError layout-damaged."""
-    if data.get("version") != VERSION:
-        raise faults.damaged_layout("its version is {!r}".format(data.get("version")))
+def parse_layout(text: bytes) -> Layout:
+    """The layout of the JSON of an object; raises InputError layout-damaged."""
+    try:
+        data = json.loads(text.decode("ascii"))
+    except (ValueError, RecursionError) as error:
+        raise faults.damaged_layout("it is not ASCII JSON") from error
+    if not isinstance(data, dict) or data.get("version") != VERSION:
+        raise faults.damaged_layout("it is not of version {}".format(VERSION))
     size, runs = data.get("size"), _parse_runs(data.get("runs"))
     if not isinstance(size, int) or not 0 <= size < 1 << 63:
         raise faults.damaged_layout("the size of the original makes no sense")
@@ -54,10 +59,10 @@ def parse_layout(data: Dict[str, object]) -> Layout:
     return Layout(size, head, runs)
 
 
-def restore(path: str, compact: Extent, layout: Dict[str, object], out_path: str) -> None:
+def restore(path: str, compact: Extent, layout: bytes, out_path: str) -> None:
     """Write the original core to ``out_path``, a new file: the same bytes, with holes for pages of zeros.
 
-    The compact core is the ``compact`` part of the file at ``path``.
+    The compact core is the ``compact`` part of the file at ``path``, ``layout`` its ``core.layout.json``.
 
     Raises:
         InputError: ``layout-damaged``, ``no-such-file``, ``not-a-file``, ``cannot-read``.

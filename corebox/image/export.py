@@ -1,12 +1,12 @@
 """The way back: the original core and the bundle, bit for bit, out of an image."""
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from corebox.bundle.corecontent import CoreInFile
+from corebox.bundle.layout import MAX_CORE_LAYOUT
 from corebox.bundle.temporary import temporary_directory
 from corebox.bundle.write import WrittenBundle, write_bundle
 from corebox.coredump.disk import data_extents
@@ -30,7 +30,7 @@ def export_core(opened: OpenedImage, out: Path) -> None:
         raise InputError("no-core", "the bundle was made without its core", "ask the customer for the core")
     core = opened.compact
     with new_name(out) as temporary:
-        restore(str(core.path), Extent(core.offset, core.size), json.loads(_layout(opened)), str(temporary))
+        restore(str(core.path), Extent(core.offset, core.size), _layout(opened), str(temporary))
         temporary.replace(out)
 
 
@@ -57,10 +57,10 @@ def export_bundle(opened: OpenedImage, out: Path) -> WrittenBundle:
 
 
 def _layout(opened: OpenedImage) -> bytes:
-    try:
-        return (opened.ours / Path(LAYOUT_FILE).relative_to(OURS)).read_bytes()
-    except FileNotFoundError as error:
-        raise image_damaged("it does not say how its core was") from error
+    path = opened.ours / Path(LAYOUT_FILE).relative_to(OURS)
+    if not path.is_file() or path.stat().st_size > MAX_CORE_LAYOUT:
+        raise image_damaged("it does not say how its core was")
+    return path.read_bytes()
 
 
 def copy_sparse(source: Path, target: Path) -> None:

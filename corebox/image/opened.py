@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from corebox.bundle.digests import identity_of
-from corebox.bundle.layout import SUMS
+from corebox.bundle.layout import MAX_MANIFEST, SUMS
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.parse import parse_manifest
 from corebox.errors import InputError
@@ -23,7 +23,7 @@ from corebox.image.parts import (
     TOOLBOX_HOME,
 )
 from corebox.store.store import Store
-from corebox.store.values import StoredImage
+from corebox.store.values import StoredImage, image_damaged
 
 
 class OpenedImage(NamedTuple):
@@ -67,12 +67,13 @@ def open_image(store: Store, image: StoredImage) -> OpenedImage:
         return store.unpacked([layer for layer in image.layers if layer.kind in wanted])
 
     crash = unpacked(CRASH)
-    try:
-        manifest = parse_manifest((crash / MANIFEST_FILE).read_bytes())
-        identity = identity_of((crash / BUNDLE / SUMS).read_bytes())
-    except FileNotFoundError as error:
+    facts, sums = crash / MANIFEST_FILE, crash / BUNDLE / SUMS
+    if not (facts.is_file() and sums.is_file()):
         message, hint = f"the image {image.image_id} holds no crash", "build one: corebox build x.corebox"
-        raise InputError("not-a-crash", message, hint) from error
+        raise InputError("not-a-crash", message, hint)
+    if max(facts.stat().st_size, sums.stat().st_size) > MAX_MANIFEST:
+        raise image_damaged(f"what it says of the crash is longer than {MAX_MANIFEST} bytes")
+    manifest, identity = parse_manifest(facts.read_bytes()), identity_of(sums.read_bytes())
     return OpenedImage(
         image=image,
         manifest=manifest,

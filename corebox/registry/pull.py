@@ -112,9 +112,6 @@ class _Pull:
 
     def _layer(self, blob: Descriptor, diff_id: str) -> str:
         """Bring the layer into the store, unpacked from its compression."""
-        compression = blob.media_type.rpartition("+")[2]
-        note_compressed(self._store, diff_id, compression, Descriptor(blob.media_type, blob.digest, blob.size))
-        note_place(self._store, blob.digest, self._reference)
         if self._store.has(diff_id):
             return "there"
         with self._store.writer() as writer:
@@ -122,6 +119,10 @@ class _Pull:
                 writer.write(piece)
             if writer.commit(LAYER_TYPE).digest != diff_id:
                 raise lied(f"the layer {blob.digest} does not contain {diff_id}")
+        # Not for a layer that was there: it would be the registry's word alone, which a push to another would trust.
+        compression = blob.media_type.rpartition("+")[2]
+        note_compressed(self._store, diff_id, compression, Descriptor(blob.media_type, blob.digest, blob.size))
+        note_place(self._store, blob.digest, self._reference)
         return "fetched"
 
     def _size(self, digest: str) -> int:

@@ -1,5 +1,6 @@
 """Pushes and pulls that are cut, killed, or lied to."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,11 +13,13 @@ import pytest
 
 from corebox.errors import CoreboxError
 from corebox.registry.access import Access
+from corebox.registry.client import Client
 from corebox.registry.pull import pull_image
 from corebox.registry.push import push_image
 from corebox.registry.reference import parse_reference
 from corebox.registry.upload import CHUNK
 from corebox.store.store import Store
+from corebox.store.values import MANIFEST_TYPE
 from tests.support.images import put_random_image
 from tests.support.registry import BadNetwork, Registry, running
 
@@ -65,6 +68,21 @@ def test_a_push_that_is_cut_within_a_chunk_goes_on_at_the_byte(registry: Registr
     assert network.cuts == len(cuts)
     assert SIZE < network.passed < SIZE + MIB  # requests, and what was on the way when it was cut
     assert pull_image(far, parse_reference(f"{registry.host}/a/b:1"), Access()).image.image_id == image.image_id
+
+
+def test_a_registry_cannot_say_what_another_gets(registry: Registry, near: Store, far: Store) -> None:
+    """It says of a layer that is there already that another blob is what it is compressed; nobody looks into that."""
+    image = put_random_image(near, MIB)
+    honest, lying = (parse_reference(f"{registry.host}/{name}:1") for name in ("honest", "lying"))
+    push_image(near, image, lying, Access())
+    client = Client(lying, Access(), "pull,push")
+    manifest = json.loads(client.get_manifest("1", [MANIFEST_TYPE])[0])
+    for layer in manifest["layers"]:
+        layer.update({key: manifest["config"][key] for key in ("digest", "size")})
+    client.put_manifest("1", json.dumps(manifest).encode(), MANIFEST_TYPE)
+    pull_image(near, lying, Access())
+    push_image(near, image, honest, Access())
+    assert pull_image(far, honest, Access()).image.image_id == image.image_id
 
 
 @pytest.mark.parametrize("secret", ["kept", None], ids=["upload-known", "upload-forgotten"])

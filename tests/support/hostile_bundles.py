@@ -116,6 +116,7 @@ MANIFESTS: dict[str, Callable[[Any], None]] = {
     "a file with NUL in its name": _file("/opt/a\0b"),
     "a file with a long name": _file("/opt/" + "x" * 300),
     "a file with a long path": _file("/opt" + "/x" * 3000),
+    "a file in 500 folders": _file("/opt" + "/x" * 500),
     "a file beneath a link": _file("/lib/x.so"),
     "a file beneath a file": _file("/opt/app/bin/app/x"),
     "a file twice": _file("/opt/app/bin/app"),

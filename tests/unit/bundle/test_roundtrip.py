@@ -1,7 +1,6 @@
 """What is written comes back: by our reader, by plain tar and sha256sum, with the same identity each time."""
 
 import hashlib
-import json
 import os
 import subprocess
 from pathlib import Path
@@ -45,7 +44,7 @@ def test_reader_gives_back_every_file_and_the_core(tmp_path: Path, compressor: s
     assert unpacked.digests["core"] == hashlib.sha256(unpacked.core.read_bytes()).hexdigest()
     restored = tmp_path / "restored"
     compact = Extent(CORE_OFFSET, len(samples.COMPACT))
-    restore(str(unpacked.core), compact, json.loads(unpacked.core_layout.read_bytes()), str(restored))
+    restore(str(unpacked.core), compact, unpacked.core_layout.read_bytes(), str(restored))
     assert restored.read_bytes() == samples.CORE + bytes(samples.CORE_SIZE - len(samples.CORE))
     assert restored.stat().st_blocks * 512 < 64 << 10
 

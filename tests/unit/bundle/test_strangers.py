@@ -12,7 +12,8 @@ import pytest
 
 from corebox.bundle import strangers
 from corebox.bundle.corelayer import core_within
-from corebox.bundle.tarformat import BLOCK, FILE, GLOBAL_PAX, PAX, Member, format_member
+from corebox.bundle.strangers import LONGEST_EXTENDED
+from corebox.bundle.tarformat import BLOCK, FILE, GLOBAL_PAX, PAX, Member, format_member, format_record
 from corebox.errors import InputError
 from corebox.gather.tree import unpack_tree
 from corebox.store.store import Store
@@ -24,6 +25,12 @@ NOTHING = Member(b"x", FILE, 0, 0o644, 0)
 
 def extended(kind: bytes) -> bytes:
     return format_member(Member(b"\x7fELF\2\1\1", kind, LONG, 0o644, 0)) + bytes(LONG) + format_member(NOTHING)
+
+
+def long_header(kind: bytes, name: bytes = b"comment") -> bytes:
+    """A header that is just short enough."""
+    record = format_record(name, bytes(LONGEST_EXTENDED - 100))
+    return format_member(Member(b"x", kind, len(record), 0o644, 0)) + record + bytes(-len(record) % BLOCK)
 
 
 def sparse() -> bytes:
@@ -40,13 +47,14 @@ CASES: dict[str, Callable[[], bytes]] = {
     "a long name": lambda: extended(tarfile.GNUTYPE_LONGNAME),
     "a long link": lambda: format_member(NOTHING) + extended(tarfile.GNUTYPE_LONGLINK),
     "a chain of headers": lambda: format_member(Member(b"x", PAX, 0, 0o644, 0)) * 5000 + format_member(NOTHING),
+    "a chain of long headers": lambda: long_header(PAX) * 24 + format_member(NOTHING),
     "a map of a sparse member": sparse,
     "many members": lambda: format_member(Member(b"x/", tarfile.DIRTYPE, 0, 0o755, 0)) * 3_100,
 }
 
 
 @contextmanager
-def little_memory(limit: int = 16 << 20) -> Iterator[None]:
+def little_memory(limit: int = 20 << 20) -> Iterator[None]:
     tracemalloc.start()
     try:
         yield
@@ -84,6 +92,15 @@ def test_members_that_are_not_too_many_are_read_and_forgotten(tmp_path: Path) ->
     archive = io.BytesIO(many + format_member(NOTHING) + bytes(2 * BLOCK))
     with little_memory(3 << 19):
         unpack_tree(archive, str(tmp_path), "site.tar")
+    assert (tmp_path / "x").is_file()
+
+
+def test_global_headers_do_not_add_up(tmp_path: Path) -> None:
+    parts = (long_header(GLOBAL_PAX, b"%d" % number) + format_member(NOTHING) for number in range(24))
+    archive = tmp_path / "site.tar"
+    archive.write_bytes(b"".join(parts) + bytes(2 * BLOCK))
+    with little_memory(), archive.open("rb") as file:
+        unpack_tree(file, str(tmp_path), "site.tar")
     assert (tmp_path / "x").is_file()
 
 

@@ -51,7 +51,7 @@ def compact(core_path: Path, into: Path) -> tuple[Path, dict[str, object]]:
 
 def restore_all(small: Path, layout: dict[str, object], out: Path) -> None:
     """``restore`` from a file that is nothing but the compact core."""
-    restore(str(small), Extent(0, small.stat().st_size), layout, str(out))
+    restore(str(small), Extent(0, small.stat().st_size), json.dumps(layout).encode(), str(out))
 
 
 def extents(path: Path) -> list[Extent]:
@@ -193,6 +193,14 @@ def test_a_damaged_layout_is_refused_and_leaves_nothing(tmp_path: Path, change: 
         restore_all(small, {**layout, **change}, tmp_path / "again")
     assert caught.value.code == "layout-damaged"
     assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"[" * 100000, b'{"size": ' + b"9" * 5000 + b"}", b"\xff"])
+def test_a_layout_that_is_no_object_is_refused(tmp_path: Path, text: bytes) -> None:
+    path = sparse_core(tmp_path / "core")
+    with pytest.raises(InputError) as caught:
+        restore(str(path), Extent(0, path.stat().st_size), text, str(tmp_path / "again"))
+    assert caught.value.code == "layout-damaged"
 
 
 def test_restoring_never_overwrites_a_file(tmp_path: Path) -> None:

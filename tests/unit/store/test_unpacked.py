@@ -17,8 +17,16 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "home")
 
 
-def member(name: str, kind: bytes = tarfile.REGTYPE, data: bytes = b"", link: str = "", mode: int = 0o644) -> bytes:
+def member(
+    name: str,
+    kind: bytes = tarfile.REGTYPE,
+    data: bytes = b"",
+    link: str = "",
+    mode: int = 0o644,
+    pax: dict[str, str] | None = None,
+) -> bytes:
     info = tarfile.TarInfo(name)
+    info.pax_headers = pax or {}
     info.type, info.linkname, info.mode, info.mtime, info.size = kind, link, mode, 1700000000, len(data)
     return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape") + data + bytes(-len(data) % 512)
 
@@ -66,6 +74,19 @@ def test_a_tree_is_made_once(store: Store) -> None:
         (member("hard", tarfile.LNKTYPE, link="/etc/passwd"),),
         (member("device", tarfile.CHRTYPE),),
         (member("pipe", tarfile.FIFOTYPE),),
+        (member("deep/" * 500 + "a"),),
+        (member("x" * 300),),
+        tuple(member(f"{number}/" + "deep/" * 250 + "a") for number in range(50)),
+        (member("link", tarfile.SYMTYPE, link=""),),
+        (member("link", tarfile.SYMTYPE, pax={"linkpath": "a\0b"}),),
+        (member(".corebox", tarfile.SYMTYPE, link="/"),),
+        (member(".corebox/core", tarfile.SYMTYPE, link="/etc/shadow"),),
+        (member(".corebox/toolbox", tarfile.SYMTYPE, link=".."),),
+        (member(".corebox/debug/a", tarfile.SYMTYPE, link="../../../../a"),),
+        (member("size", pax={"size": "-5"}),),
+        (member("time", pax={"mtime": "nan"}),),
+        (member("time", pax={"mtime": "1e300"}),),
+        (member("sparse", pax={"GNU.sparse.map": "a,b"}),),
         (b"this is no tar" * 100,),
     ],
 )
@@ -79,6 +100,11 @@ def test_a_hostile_layer_is_refused_and_leaves_nothing(
     assert list((store.home / "tmp").iterdir()) == []
     assert not list(tmp_path.rglob("evil"))
     assert not list((store.home / "roots").rglob("tree"))
+
+
+def test_a_link_to_a_neighbour_is_unpacked(store: Store) -> None:
+    layer = put_layer(store, member(".corebox/lib/ld.so", tarfile.SYMTYPE, link="ld-2.so"))
+    assert (store.unpacked([layer]) / ".corebox" / "lib" / "ld.so").readlink() == Path("ld-2.so")
 
 
 def test_a_cut_layer_is_refused(store: Store) -> None:
