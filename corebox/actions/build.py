@@ -24,6 +24,7 @@ from corebox.image.parts import ADDED, OURS
 from corebox.image.tar import Entry
 from corebox.image.template import default_template
 from corebox.image.toolbox import Toolbox, ensure_toolbox, lend_toolbox
+from corebox.registry.reference import check_name
 from corebox.store.files import stat_of
 from corebox.store.origin import note_origin
 from corebox.store.store import Store
@@ -93,9 +94,11 @@ def build(store: Store, bundle: Path, options: BuildOptions, progress: Progress 
 
     Raises:
         InputError: ``bundle-damaged`` and the others of its reader.
-        UsageError: ``bad-template``, ``needs-docker-builder``.
+        UsageError: ``bad-tag``, ``bad-template``, ``needs-docker-builder``.
         HostError: ``no-gdb``, ``no-libpython``, ``no-space``, ``no-engine``.
     """
+    for tag in options.tags:
+        check_name(tag)
     noted = _identity(store, bundle, options)
     progress("toolbox")
     toolbox = ensure_toolbox(store)

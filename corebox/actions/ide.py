@@ -6,6 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from corebox.actions.subject import check_file
+
 EDITORS = ("vscode", "zed", "neovim")
 
 
@@ -14,7 +16,11 @@ def configuration(editor: str, subject: str, more: tuple[str, ...] = ()) -> str:
 
     Sources of the formats: VS Code's extension LLDB DAP (package.json), which can be told of any adapter; Zed's
     crates/dap_adapters/src/gdb.rs; nvim-dap's doc/dap.txt.
+
+    Raises:
+        InputError: ``no-such-file``, ``not-a-file``.
     """
+    check_file(subject)
     # An editor starts the adapter in a folder of its own.
     subject = str(Path(subject).absolute()) if Path(subject).exists() else subject
     program, before = _program()

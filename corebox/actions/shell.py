@@ -13,7 +13,7 @@ from typing import NamedTuple
 from corebox.actions.history import lent_history
 from corebox.actions.sources import FROM_SERVERS, Sources, fetch, mount_sources
 from corebox.actions.subject import Subject, image_of
-from corebox.actions.symbols import find_symbols
+from corebox.actions.symbols import Symbols, find_symbols
 from corebox.bundle.verdict import compare_build_ids
 from corebox.coredump.elffile import read_elf
 from corebox.coredump.values import NONE
@@ -104,7 +104,9 @@ def prepare_session(
     opened = open_image(store, image_of(store, subject, progress))
     core = options.core or opened.core
     if core is None:
-        raise InputError("no-core", "the bundle was made without its core", "give the core: corebox shell -c CORE ...")
+        raise InputError(
+            "no-core", "the bundle was made without its core", "give the core: corebox shell SUBJECT -c CORE"
+        )
     inside, executable = _executable(opened, options)
     notices = tuple(_notices(opened, core, executable, options))
     with store.workplace() as work, ExitStack() as lasting:
@@ -134,7 +136,8 @@ def prepare_session(
         sandbox = sandbox._replace(mounts=(*sandbox.mounts, *fetched.mounts, *history))
         asked = [*fetched.arguments, *(READ_USER_GDBINIT if options.gdbinit else ()), *options.gdb_arguments]
         line = tuple(command(asked, CORE if options.opens else None))
-        told, folders = (*notices, *found.notices), (*sources.folders, *fetched.folders)
+        told = (*notices, *_stripped(opened, executable, found), *found.notices)
+        folders = (*sources.folders, *fetched.folders)
         yield Session(engine, sandbox, line, inside, told, found.modules, folders)
 
 
@@ -193,10 +196,10 @@ def _notices(opened: OpenedImage, core: Path, executable: Path | None, options: 
         yield "the bundle has no executable; give it: corebox shell -e EXECUTABLE ..."
         return
     known = next((module for module in opened.manifest.modules if module.executable), None)
-    if options.executable or options.core or known is None or known.symbols is None:
-        in_memory, in_file, symbols = _looked_at(core, executable, options)
+    if options.executable or options.core or known is None:
+        in_memory, in_file = _looked_at(core, executable, options)
     else:  # reading it again would take a sixth of a second
-        in_memory, in_file, symbols = known.memory, known.file, known.symbols
+        in_memory, in_file = known.memory, known.file
     verdict, detail = compare_build_ids(in_memory, in_file)
     if verdict == "mismatch":
         builds = f"build ID {in_memory} in the core, {in_file} in the file"
@@ -205,15 +208,20 @@ def _notices(opened: OpenedImage, core: Path, executable: Path | None, options: 
             hint = "give the one that crashed, or use this one all the same: --force"
             raise InputError("wrong-executable", what, hint)
         yield f"{what}; its frames will be wrong"
-    if symbols == NONE:
-        yield (
-            f"{executable.name} is stripped: its frames have no names or lines; "
-            f"give the unstripped file of build ID {in_file}: corebox shell -e UNSTRIPPED ..."
-        )
 
 
-def _looked_at(core: Path, executable: Path, options: ShellOptions) -> tuple[str | None, str | None, str]:
-    """Build ID in the core and in the file, and how far its symbols are known: as the manifest has them."""
+def _stripped(opened: OpenedImage, executable: Path | None, found: Symbols) -> Iterator[str]:
+    """Which file would name the program's own frames, if none of those at hand does."""
+    for module, known in zip(opened.manifest.modules, found.modules, strict=True):
+        if executable and module.executable and known.symbols == NONE and not found.forced:
+            yield (
+                f"{executable.name} is stripped: its frames have no names or lines; "
+                f"give the unstripped file of build ID {known.build_id}: corebox shell -e UNSTRIPPED ..."
+            )
+
+
+def _looked_at(core: Path, executable: Path, options: ShellOptions) -> tuple[str | None, str | None]:
+    """Build ID in the core and in the file, as the manifest has them."""
     from corebox.coredump.core import open_core  # noqa: PLC0415  # slow to import, and most sessions replace nothing
     from corebox.gather.collect import check_executable  # noqa: PLC0415
 
@@ -222,7 +230,7 @@ def _looked_at(core: Path, executable: Path, options: ShellOptions) -> tuple[str
         if options.executable or options.core:
             check_executable(opened, str(executable))
         in_memory = next((module.build_id for module in opened.modules if module.is_executable), None)
-    return in_memory, facts.build_id, facts.symbols
+    return in_memory, facts.build_id
 
 
 def _opened_up(core: Path, engine: Engine) -> Path:

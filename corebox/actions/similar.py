@@ -11,6 +11,9 @@ from corebox.errors import CoreboxError, InputError
 from corebox.image.toolbox import ensure_toolbox
 from corebox.store.store import Store
 
+# Further errors that say nothing about the other crashes.
+_OF_THIS_CRASH = ("time-limit", "no-identity", "encryption-failed")
+
 
 class Group(NamedTuple):
     """Crashes with one signature; ``cause`` is that of the first, None if gdb could not tell."""
@@ -62,14 +65,14 @@ def similar(
         done: told the name of each when it is done.
 
     Raises:
-        HostError: those of ``report``, but for ``time-limit``: this machine can look at none.
+        HostError: those of ``report``, but for what concerns one crash alone: this machine can look at none.
     """
 
     def look(name: str) -> _Look | Failure:
         try:
             made = report(store, find(name), name, time_limit, options)
         except CoreboxError as error:
-            if isinstance(error, InputError) or error.code == "time-limit":
+            if isinstance(error, InputError) or error.code in _OF_THIS_CRASH:
                 return Failure(name, error)
             raise
         done(name)

@@ -58,10 +58,7 @@ def resolve(store: Store, text: str, pulling: Pulling = QUIETLY, identity: Path 
     path = Path(text)
     if path.is_file():
         return _file(path, identity)
-    if path.is_dir():
-        raise InputError("not-a-file", f"{text} is a directory", "give a bundle, a core or the name of an image")
-    if text.endswith(".corebox") or text.startswith((".", os.sep)):
-        raise InputError("no-such-file", f"{text} does not exist", "check the name: ls -l; images: corebox images")
+    check_file(text)
     try:
         return Image(text, store.find(text))
     except InputError as error:
@@ -71,6 +68,20 @@ def resolve(store: Store, text: str, pulling: Pulling = QUIETLY, identity: Path 
         if pulled is None:
             raise
         return Image(text, pulled)
+
+
+def check_file(text: str) -> None:
+    """Refuse what can only mean a file, and is none.
+
+    Raises:
+        InputError: ``no-such-file``, ``not-a-file``.
+    """
+    path = Path(text)
+    if path.exists() and not path.is_file():
+        what = "a directory" if path.is_dir() else "not a regular file"
+        raise InputError("not-a-file", f"{text} is {what}", "give a bundle, a core or the name of an image")
+    if not path.exists() and (text.endswith(".corebox") or text.startswith((".", os.sep))):
+        raise InputError("no-such-file", f"{text} does not exist", "check the name: ls -l; images: corebox images")
 
 
 def _file(path: Path, identity: Path | None) -> BundleFile | BareCore:
@@ -97,10 +108,17 @@ def image_of(store: Store, subject: Subject, progress: Callable[[str], None] = l
     """The image of ``subject``, built if it is a bundle that has not been built yet.
 
     Raises:
-        InputError: ``bare-core``, and those of ``build``.
+        InputError: ``bare-core``, ``not-a-core``, ``cannot-read``, and those of ``build``.
     """
     if isinstance(subject, BareCore):
-        hint = f"where it crashed, run: corebox gather {subject.path} -o crash.corebox"
+        from corebox.coredump.core import open_core  # noqa: PLC0415  # slow to import, and only this mistake needs it
+
+        with open_core(str(subject.path)):
+            pass  # another file is told what it is
+        hint = (
+            f"where it crashed, run: corebox gather {subject.path} -o crash.corebox; "
+            f"without Python there: corebox request {subject.path}"
+        )
         raise InputError("bare-core", f"{subject.path} is a core without the files it was mapped from", hint)
     if isinstance(subject, BundleFile):
         from corebox.actions.build import BuildOptions, build  # noqa: PLC0415  # slow to import, and most were built

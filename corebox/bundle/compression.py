@@ -87,6 +87,12 @@ def decompressed(source: BinaryIO) -> Iterator[bytes]:
     source.seek(0)
     if magic[:2] == GZIP_MAGIC:
         return _gunzip(source)
+    if magic == b"\x7fELF":
+        raise InputError(
+            "not-a-bundle",
+            "{} is not a bundle: it is an ELF file, such as a core or a program".format(source.name),
+            "if it is a core, gather where it crashed: corebox gather CORE; or ask for its files: corebox request CORE",
+        )
     if magic != zstd.MAGIC:
         raise InputError(
             "not-a-bundle",

@@ -81,13 +81,19 @@ def _openssl_envelope(key: str, is_certificate: bool) -> Envelope:
 def _run(command: List[str], data: bytes) -> bytes:
     done = subprocess.run(command, input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     if done.returncode:
-        message = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise HostError(
             "encryption-failed",
-            "{} failed: {}".format(" ".join(command[:2]), message[-1] if message else done.returncode),
+            "{} failed: {}".format(" ".join(command[:2]), _reason(done.stderr, done.returncode)),
             "check that the key is an RSA key or certificate in PEM, and fits",
         )
     return done.stdout
+
+
+def _reason(errors: bytes, status: int) -> str:
+    """Why a program failed: its last line that says error, for age ends with a word about reporting bugs."""
+    lines = errors.decode("utf-8", "replace").strip().splitlines()
+    blames = [line for line in lines if "error:" in line.lower()]
+    return (blames or lines or ["exit status {}".format(status)])[-1]
 
 
 class Filter:
@@ -128,10 +134,9 @@ class Filter:
         """
         _, errors = self._child.communicate()
         if self._child.returncode:
-            message = errors.decode("utf-8", "replace").strip().splitlines()
             raise HostError(
                 "encryption-failed",
-                "the encryption program failed: {}".format(message[-1] if message else self._child.returncode),
+                "the encryption program failed: {}".format(_reason(errors, self._child.returncode)),
                 "check the key; for decryption the identity must be the partner of the key it was encrypted for",
             )
 

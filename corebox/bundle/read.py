@@ -210,7 +210,7 @@ def _pieces(file: BinaryIO, path: str) -> Iterator[bytes]:
 
 
 def _cannot_read(path: str, error: OSError) -> InputError:
-    hint = "check the name, its permissions and the disk"
+    hint = "check the name, its permissions and the disk: ls -l {}".format(path)
     return InputError("cannot-read", "cannot read {}: {}".format(path, error.strerror), hint)
 
 

@@ -31,6 +31,7 @@ def explain(error: BaseException) -> int:
 
 def _show(error: click.ClickException) -> None:
     """Words of the command line are data too: they may be the names of files that a customer made."""
-    if isinstance(error, click.UsageError) and not isinstance(error, click.MissingParameter):
+    ours = isinstance(error, click.MissingParameter | click.exceptions.NoArgsIsHelpError)
+    if isinstance(error, click.UsageError) and not ours:
         error = click.UsageError(printable(error.format_message()), error.ctx)
     error.show()

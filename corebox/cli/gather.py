@@ -14,4 +14,4 @@ from corebox.gather.cli import main
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(arguments: tuple[str, ...]) -> int:
     """Put a core and the files it was mapped from into one bundle; corebox gather --help tells all options."""
-    return main(arguments)
+    return main(arguments, "corebox gather")

@@ -38,16 +38,17 @@ def prune(older_than: str | None, limit: str | None) -> int:
 
     What a running command uses stays.
     """
-    seconds = _number(older_than, "smhdw") if older_than else None
-    pruned = Store.default().prune(seconds, _number(limit, "kMGT") if limit else None)
+    seconds = _number("--older-than", older_than, "smhdw") if older_than else None
+    pruned = Store.default().prune(seconds, _number("--limit", limit, "kMGT") if limit else None)
     for image in pruned.images:
         output.say(f"removed {', '.join(image.tags) or image.image_id}")
     output.say(f"freed {output.size(pruned.freed)}")
     return 0
 
 
-def _number(text: str, units: str) -> int:
+def _number(option: str, text: str, units: str) -> int:
     match = re.fullmatch(rf"([0-9]{{1,15}})([{units}]?)", text)
     if match is None:
-        raise UsageError("bad-number", f"{text} is no number that I know", f"give digits and one of {', '.join(units)}")
+        hint = f"give digits and one of {', '.join(units)}: {option} 30{units[-2]}"
+        raise UsageError("bad-number", f"{option} {text} is not a number with a unit", hint)
     return int(match[1]) * _UNITS[match[2]]

@@ -11,12 +11,10 @@ from corebox.cli import options
 @options.subject
 @click.argument("dap_options", nargs=-1, type=click.UNPROCESSED)
 def command(*, editor: str, subject: str, dap_options: tuple[str, ...]) -> int:
-    r"""Print what makes an editor or IDE open a crash with corebox dap.
+    """Print what makes an editor or IDE open a crash with corebox dap.
 
-    \b
-    vscode  .vscode/launch.json, for the extension LLDB DAP (llvm-vs-code-extensions.lldb-dap)
-    zed     .zed/debug.json
-    neovim  Lua for nvim-dap
+    For vscode it is .vscode/launch.json, with the extension LLDB DAP (llvm-vs-code-extensions.lldb-dap); for zed
+    .zed/debug.json; for neovim Lua for nvim-dap.
 
     What follows -- goes to corebox dap: corebox ide zed crash.corebox -- --engine docker --source ~/src
     """

@@ -45,7 +45,8 @@ def _tree(images: Sequence[StoredImage]) -> Iterator[str]:
         for layer in image.layers:
             yield "  " + _branch(layer, users[layer.digest])
     once = sum({layer.digest: layer.size for image in images for layer in image.layers}.values())
-    yield f"{output.size(sum(image.size for image in images))} in {len(images)} images, {output.size(once)} on disk"
+    many = "1 image" if len(images) == 1 else f"{len(images)} images"
+    yield f"{output.size(sum(image.size for image in images))} in {many}, {output.size(once)} on disk"
 
 
 def _branch(layer: Layer, users: int) -> str:

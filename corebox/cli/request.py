@@ -33,5 +33,8 @@ def command(core: str, out: Path | None) -> int:
         sys.stdout.buffer.write(data)
     else:
         out.write_bytes(data)
-        output.note(f"send {out} to the customer, who runs it as: sh {out.name}")
+    script_name = out.name if out else "request.sh"
+    output.note(
+        f"the customer runs it, sh {script_name}, and sends libs.tar.gz; then: corebox build {core} libs.tar.gz"
+    )
     return 0

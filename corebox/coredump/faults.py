@@ -28,6 +28,8 @@ def _what_it_is(start: bytes) -> Tuple[str, str]:
     for magic, name, command in _COMPRESSED:
         if start.startswith(magic):
             return "compressed with " + name, "decompress it first: " + command
+    if start.startswith(b"corebox.json\0"):
+        return "a bundle already", "open it: corebox shell FILE"
     if not start.startswith(b"\x7fELF"):
         return "no ELF file", "find the core: ls -l core* /var/lib/systemd/coredump; coredumpctl list"
     header = parse_header(start)

@@ -43,7 +43,7 @@ def run_batch(
             ).returncode
         except subprocess.TimeoutExpired as error:
             message = f"the command did not end within {time_limit:g} s and was stopped"
-            raise HostError("time-limit", message, "give it more time") from error
+            raise HostError("time-limit", message, "give it more time: --time-limit SECONDS") from error
         return Finished(exit_status(status), _content(output), _content(errors))
 
 

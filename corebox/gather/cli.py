@@ -18,9 +18,12 @@ from corebox.printable import printable
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
-def main(arguments: Optional[Sequence[str]] = None) -> int:
-    """Run the gatherer and return its exit status; argparse itself exits for ``--help`` and wrong usage."""
-    options = make_parser().parse_args(arguments)
+def main(arguments: Optional[Sequence[str]] = None, program: str = "corebox-gather.pyz") -> int:
+    """Run the gatherer and return its exit status; argparse itself exits for ``--help`` and wrong usage.
+
+    ``program`` is what the user calls it.
+    """
+    options = make_parser(program).parse_args(arguments)
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
     try:
         return run(options)

@@ -11,6 +11,7 @@ from corebox.bundle import zstd
 from corebox.bundle.compression import GZIP_MAGIC
 from corebox.bundle.temporary import temporary_directory
 from corebox.bundle.unpack import write_all
+from corebox.coredump.faults import not_a_core
 from corebox.errors import HostError, InputError
 from corebox.gather import lz4
 
@@ -39,7 +40,7 @@ def decompressed_core(path: str, directory: str) -> Iterator[str]:
     A compressed core that ends early gives what there is of it; the core's headers then tell what is missing.
 
     Raises:
-        InputError: ``core-damaged``.
+        InputError: ``core-damaged``, ``not-a-core``.
         HostError: ``no-space``, ``no-libzstd`` or ``no-liblz4``.
     """
     kind = compression_of(path)
@@ -53,8 +54,17 @@ def decompressed_core(path: str, directory: str) -> Iterator[str]:
         with open(name, "wb") as target:
             write_sparse(_READERS[kind](source), target)
         status = os.stat(path)
+        _check(path, name)
         os.utime(name, ns=(status.st_mtime_ns, status.st_mtime_ns))
         yield name
+
+
+def _check(path: str, name: str) -> None:
+    """The user knows the file by ``path``, not by the ``name`` of its content."""
+    with open(name, "rb") as file:
+        start = file.read(_PAGE)
+    if not start.startswith(b"\x7fELF"):
+        raise not_a_core(path, start)
 
 
 def write_sparse(pieces: Iterator[bytes], file: BinaryIO) -> None:

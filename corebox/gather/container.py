@@ -38,7 +38,7 @@ def container_root(name: str, directory: str) -> Iterator[str]:
             return
     raise InputError(
         "no-such-container",
-        "{} knows no container {}".format(" nor ".join(engines), name),
+        "no container {} is known to {}".format(name, " or ".join(engines)),
         "see `{} ps --all`; a removed container is gone, an image can be made one: docker create".format(engines[0]),
     )
 

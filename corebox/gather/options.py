@@ -17,11 +17,11 @@ exit status: 0 done, every file proved; 1 done, but something is not exact (see 
 3 bad input, e.g. not a core; 4 this machine lacks something, e.g. space; 5 a bug in corebox.
 
 examples:
-  corebox-gather core.1234                       writes app-1234.corebox
-  corebox-gather core.1234 --list                only shows what would be taken
-  corebox-gather core --container web            the crash was in this container
-  corebox-gather --coredumpctl nginx             the newest crash of nginx that systemd has kept
-  corebox-gather --pid 4711                      process 4711 hangs"""
+  %(prog)s core.1234                 writes app-1234.corebox
+  %(prog)s core.1234 --list          only shows what would be taken
+  %(prog)s core --container web      the crash was in this container
+  %(prog)s --coredumpctl nginx       the newest crash of nginx that systemd has kept
+  %(prog)s --pid 4711                process 4711 hangs"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -30,10 +30,11 @@ class _Parser(argparse.ArgumentParser):
         super().error(printable(message))
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The parser of the gatherer's arguments."""
+def make_parser(program: str = "corebox-gather.pyz") -> argparse.ArgumentParser:
+    """The parser of the arguments of the gatherer, which is called as ``program``."""
     parser = _Parser(
-        prog="corebox-gather",
+        prog=program,
+        usage="%(prog)s CORE [-o FILE] [OPTIONS]\nall options: %(prog)s --help",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,6 +1,7 @@
 """What the gatherer says in the end: short enough to be read to us over the phone."""
 
 import json
+import os
 from typing import Iterator, List, Optional
 
 from corebox.bundle.manifest import Manifest, ModuleEntry
@@ -33,7 +34,11 @@ def describe_crash(manifest: Manifest) -> str:
     cause = process.signal_name or ("signal {}".format(process.signal) if process.signal else "no signal")
     where = " at address 0x{:x}".format(process.fault_address) if process.fault_address is not None else ""
     name = printable(process.executable or process.name or "an unknown program")
-    return "{} (pid {}): {}{}, {} threads".format(name, process.pid, cause, where, process.threads)
+    return "{} (pid {}): {}{}, {}".format(name, process.pid, cause, where, _count(process.threads, "thread"))
+
+
+def _count(number: int, noun: str) -> str:
+    return "{} {}{}".format(number, noun, "" if number == 1 else "s")
 
 
 def summary_lines(manifest: Manifest, written: Optional[WrittenBundle], seconds: float) -> Iterator[str]:
@@ -54,6 +59,8 @@ def summary_lines(manifest: Manifest, written: Optional[WrittenBundle], seconds:
         yield "bundle:    {}, {}, {:.1f} s".format(printable(written.path), format_size(written.size), seconds)
         yield "identity:  " + written.identity
     yield "result:    " + _result(manifest)
+    if written:
+        yield "next:      send the bundle; to open it: corebox shell " + printable(os.path.basename(written.path))
 
 
 def memory_warning(manifest: Manifest, encrypted: bool) -> Optional[str]:
@@ -81,7 +88,8 @@ def _core_lines(manifest: Manifest) -> Iterator[str]:
     if core.original_stored is not None:
         yield "  slim: {} of {} kept".format(format_size(core.stored), format_size(core.original_stored))
     if core.redacted is not None:
-        yield "  redacted: {} places blanked".format(core.redacted)
+        note = "" if core.redacted else ": what you named is not in the core, or not in these very bytes"
+        yield "  redacted: {} blanked{}".format(_count(core.redacted, "place"), note)
     if core.truncated:
         yield "  TRUNCATED: {} missing of {} ({})".format(
             format_size(core.truncated.missing_bytes),

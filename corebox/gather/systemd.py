@@ -53,7 +53,7 @@ def read_store(directory: str) -> List[StoredCrash]:
         raise InputError(
             "no-coredump-store",
             "cannot read {}: {}".format(directory, error.strerror),
-            "is systemd-coredump installed? Else give the core file itself: corebox-gather CORE",
+            "is systemd-coredump installed? Else give the core file itself: corebox-gather.pyz CORE",
         ) from error
     crashes = [parse_name(os.path.join(directory, name)) for name in names]
     known = [crash._replace(executable=_attribute(crash.path, "exe")) for crash in crashes if crash]
@@ -72,7 +72,10 @@ def find_crash(directory: str, which: str) -> StoredCrash:
             return crash
         if crash.executable and os.path.basename(crash.executable) == which:
             return crash
-    known = ", ".join("{} ({})".format(crash.pid, crash.name) for crash in crashes[:5]) or "none"
+    if not crashes:
+        hint = "see where the kernel sends them, cat /proc/sys/kernel/core_pattern, and give the file itself"
+        raise InputError("no-such-crash", "{} holds no crash".format(directory), hint)
+    known = ", ".join("{} ({})".format(crash.pid, crash.name) for crash in crashes[:5])
     raise InputError(
         "no-such-crash",
         "{} has no crash of {}".format(directory, which),

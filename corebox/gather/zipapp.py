@@ -30,7 +30,9 @@ def make_zipapp(out: str) -> int:
                     archive.writestr(_entry(name), data)
         os.chmod(out, 0o755)  # noqa: S103  # a program for everybody
     except OSError as error:
-        raise HostError("cannot-write", "cannot write {}: {}".format(out, error), "choose another place") from error
+        raise HostError(
+            "cannot-write", "cannot write {}: {}".format(out, error.strerror), "choose another place"
+        ) from error
     return os.path.getsize(out)
 
 

@@ -85,4 +85,8 @@ def new_name(out: Path) -> Iterator[Path]:
         with temporary_directory(str(out.parent)) as folder:
             yield Path(folder) / out.name
     except OSError as error:
-        raise HostError("cannot-write", f"cannot write {out}: {error}", "give another file") from error
+        raise HostError(
+            "cannot-write",
+            f"cannot write {out}: {error.strerror or error}",
+            f"check the folder: ls -ld {out.parent}; or give another file",
+        ) from error

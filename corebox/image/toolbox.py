@@ -72,7 +72,9 @@ def export_toolbox(store: Store, toolbox: Toolbox, out: Path) -> None:
     try:
         shutil.copyfile(store.blob_path(toolbox.layer.digest), out)
     except OSError as error:
-        raise HostError("cannot-write", f"cannot write {out}: {error}", "give another file") from error
+        raise HostError(
+            "cannot-write", f"cannot write {out}: {error.strerror or error}", "give another file"
+        ) from error
 
 
 def import_toolbox(store: Store, path: Path) -> Toolbox:

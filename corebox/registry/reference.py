@@ -19,6 +19,7 @@ _REPOSITORY = rf"(?P<repository>{_PART}(?:/{_PART})*)"
 _TAG = r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?"
 _DIGEST = r"(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 _REFERENCE = re.compile(f"{_HOST}/{_REPOSITORY}{_TAG}{_DIGEST}")
+_NAME = re.compile(f"(?:{_HOST}/)?{_REPOSITORY}{_TAG}")
 _LONGEST = 512
 
 
@@ -44,6 +45,17 @@ class Reference(NamedTuple):
 def is_reference(text: str) -> bool:
     """Whether ``text`` can only mean an image in a registry."""
     return len(text) <= _LONGEST and _REFERENCE.fullmatch(text) is not None
+
+
+def check_name(text: str) -> None:
+    """Whether an image may be called ``text`` here: as an engine would call it, with or without a host.
+
+    Raises:
+        UsageError: ``bad-tag``.
+    """
+    if len(text) > _LONGEST or _NAME.fullmatch(text) is None:
+        hint = "small letters and digits, with . _ - between them, and a tag: -t app:1234"
+        raise UsageError("bad-tag", f"an image cannot be called {text:.200}", hint)
 
 
 def parse_reference(text: str) -> Reference:

@@ -119,7 +119,7 @@ def _reading(path: Path, kind: str) -> Iterator[Any]:
             ffi.read_open_filename_w(pointer, os.fspath(path), _BLOCK)
             yield ArchiveRead(pointer)
     except ArchiveError as error:
-        raise _bad(path, str(error)) from error
+        raise _bad(path, str(error.msg)) from error
 
 
 def _bad(path: Path, why: str) -> InputError:

@@ -63,10 +63,12 @@ def test_what_cannot_be_looked_at_keeps_nothing_from_the_others(
 ) -> None:
     damaged = tmp_path / "damaged.corebox"
     damaged.write_bytes(crashes[1][0].read_bytes()[:-100])
-    names = (damaged, tmp_path / "gone.corebox", crashes[1][0])
+    sealed = tmp_path / "sealed.corebox"
+    sealed.write_bytes(b"age-encryption.org/v1\n" + bytes(100))
+    names = (damaged, tmp_path / "gone.corebox", sealed, crashes[1][0])
     result = lab.corebox("similar", "--engine", "bubblewrap", "--json", *names)
     assert result.status == 1
     validate(result.json, "similar")
     assert [group["names"] for group in result.json["groups"]] == [[str(crashes[1][0])]]
-    assert [failed["code"] for failed in result.json["failed"]] == ["bundle-damaged", "no-such-file"]
+    assert [failed["code"] for failed in result.json["failed"]] == ["bundle-damaged", "no-such-file", "no-identity"]
     assert "hint:" in result.errors

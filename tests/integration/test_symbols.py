@@ -46,7 +46,9 @@ def backtrace_has_all(shown: str) -> None:
 
 def test_libc_and_program_have_names_and_lines(lab: Lab, bundle: Path, symbols: Path, engine: str) -> None:
     options = ["--symbols", symbols / "libc", "--symbols", symbols / "ours"]
-    backtrace_has_all(lab.gdb(bundle, engine, "backtrace", options=options).output)
+    named = lab.gdb(bundle, engine, "backtrace", options=options)
+    backtrace_has_all(named.output)
+    assert "stripped" not in named.errors
     assert "??" in lab.gdb(bundle, engine, "backtrace").output
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.actions.subject import BareCore, BundleFile, Image, resolve
+from corebox.actions.subject import BareCore, BundleFile, Image, image_of, resolve
 from corebox.errors import CoreboxError
 from corebox.store.store import Store
 from tests.support.images import put_random_image
@@ -48,12 +48,21 @@ def test_a_name_is_an_image(store: Store) -> None:
         ("/no/such/core", "no-such-file"),
         ("./core", "no-such-file"),
         ("/tmp", "not-a-file"),
+        ("/dev/null", "not-a-file"),
     ],
 )
 def test_what_is_not_there_is_told_apart(store: Store, text: str, code: str) -> None:
     with pytest.raises(CoreboxError) as raised:
         resolve(store, text)
     assert raised.value.code == code
+
+
+def test_a_file_that_is_no_core_is_not_called_one(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "app.c"
+    path.write_text("int main(void) { return 0; }")
+    with pytest.raises(CoreboxError) as raised:
+        image_of(store, resolve(store, str(path)))
+    assert raised.value.code == "not-a-core"
 
 
 def test_a_name_with_a_registry_in_it_is_asked_for_there(store: Store) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 import corebox
 from corebox.cli.main import main, program
+from corebox.gather.cli import main as gatherer
 
 ROOT = Path(__file__).parents[3]
 
@@ -97,3 +98,49 @@ def test_a_command_starts_without_what_it_seldom_needs(command: str, spared: set
     script = f"import sys, corebox.cli.main, corebox.cli.{command}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert set(done.stdout.split()) & (spared | {"docker", "urllib3"}) == set()
+
+
+@pytest.mark.parametrize("arguments", [[], ["toolbox"]], ids=["corebox", "corebox toolbox"])
+def test_a_group_alone_shows_its_help_as_it_is_written(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    printed = capsys.readouterr().err
+    assert "\nCommands:\n  " in printed
+    assert "\\n" not in printed
+
+
+def test_no_mark_of_the_help_system_is_shown() -> None:
+    assert "\\b" not in GENERATOR.render_commands()
+
+
+def test_the_gatherer_is_called_as_its_user_calls_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["gather", "--help"])
+    assert "  corebox gather core.1234  " in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        gatherer(["core", "more"])
+    usage, more, error = capsys.readouterr().err.splitlines()
+    assert usage == "usage: corebox-gather.pyz CORE [-o FILE] [OPTIONS]"
+    assert more.endswith("corebox-gather.pyz --help")
+    assert error.endswith("unrecognized arguments: more")
+
+
+def test_a_name_that_engines_refuse_is_refused_before_anything_is_built(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["build", str(tmp_path / "x.corebox"), "-t", "Upper:1"]) == 2
+    assert capsys.readouterr().err.startswith("error: an image cannot be called Upper:1\n")
+
+
+def test_an_editor_is_not_told_of_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["ide", "zed", str(tmp_path / "x.corebox")]) == 3
+    assert "x.corebox does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "text"), [("--older-than", "soon"), ("--limit", "much")])
+def test_a_number_that_is_none_is_named_with_its_option(
+    option: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["prune", option, text]) == 2
+    assert f"{option} {text} is not a number" in capsys.readouterr().err

@@ -324,3 +324,37 @@ def test_bundle_does_not_depend_on_the_locale(core_path: Path, root: Path, tmp_p
         assert log in [entry.path for entry in reader.manifest.files]
         assert reader.manifest.site.os_release["PRETTY_NAME"] == "Debián"
         assert Path(str(reader.unpack(tmp_path / "out").root) + log).read_bytes() == b"42"
+
+
+def test_who_has_a_bundle_is_told_how_to_send_and_open_it(
+    core_path: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(core_path, root, "-o", str(tmp_path / "x.corebox")) == 0
+    assert "next:      send the bundle; to open it: corebox shell x.corebox\n" in capsys.readouterr().out
+    assert run(core_path, root, "--dry-run") == 0
+    assert "next:" not in capsys.readouterr().out
+
+
+def test_a_bundle_is_not_gathered_again(
+    core_path: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = tmp_path / "x.corebox"
+    assert run(core_path, root, "-o", str(bundle)) == 0
+    assert run(bundle, root) == 3
+    assert f"{bundle} is not a core file: it is a bundle already\nhint: open it" in capsys.readouterr().err
+
+
+def test_what_is_compressed_and_no_core_has_its_own_name(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "log.gz"
+    path.write_bytes(gzip.compress(b"no core"))
+    assert run(path, root) == 3
+    assert f"error: {path} is not a core file: it is no ELF file\n" in capsys.readouterr().err
+
+
+def test_a_text_that_is_not_there_is_not_said_to_be_blanked(
+    core_path: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(core_path, root, "-o", str(tmp_path), "--redact", "no such text in this core") == 0
+    assert "  redacted: 0 places blanked: what you named is not in the core" in capsys.readouterr().out

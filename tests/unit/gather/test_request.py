@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from corebox.cli.main import main as corebox
 from corebox.coredump.core import open_core
 from corebox.gather.cli import main
 from corebox.gather.request import request_script
@@ -60,3 +61,12 @@ def test_script_takes_no_command_from_a_hostile_name(core_path: Path, root: Path
     done = subprocess.run(["dash", "-c", "printf %s " + quote(hostile)], capture_output=True, text=True, check=True)
     assert done.stdout == hostile
     assert not (tmp_path / "pwned").exists()
+
+
+def test_who_asks_for_the_files_of_a_core_is_told_how_to_go_on(
+    capsys: pytest.CaptureFixture[str], core_path: Path, tmp_path: Path
+) -> None:
+    assert corebox(["request", str(core_path), "-o", str(tmp_path / "ask.sh")]) == 0
+    told = capsys.readouterr().err
+    assert "sh ask.sh" in told
+    assert f"corebox build {core_path} libs.tar.gz" in told

@@ -41,6 +41,12 @@ def test_newest_of_each_kind_is_found(tmp_path: Path) -> None:
     assert find_crash(str(tmp_path), "other-long-name").pid == 12
 
 
+def test_an_empty_store_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        find_crash(str(tmp_path), "newest")
+    assert caught.value.message == f"{tmp_path} holds no crash"
+
+
 def test_unknown_crash_names_the_newest(tmp_path: Path) -> None:
     store(tmp_path, "app", 10, 1000)
     with pytest.raises(InputError) as caught:

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from corebox.errors import UsageError
-from corebox.registry.reference import Reference, is_reference, parse_reference
+from corebox.registry.reference import Reference, check_name, is_reference, parse_reference
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -82,3 +82,15 @@ def test_the_digest_is_wanted_before_the_tag_and_latest_if_there_is_neither() ->
 )
 def test_a_reference_is_printed_in_full(text: str, printed: str) -> None:
     assert str(parse_reference(text)) == printed
+
+
+@pytest.mark.parametrize("text", ["app:1234", "app", "team/app:1", "localhost:5000/team/a__b:v1.0-rc"])
+def test_a_name_that_engines_take_will_do(text: str) -> None:
+    check_name(text)
+
+
+@pytest.mark.parametrize("text", ["", "Upper:1", "a b", "app:", ":1", "app:-1", "a//b", "app:1\n", "a" * 600])
+def test_a_name_that_engines_refuse_will_not(text: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        check_name(text)
+    assert raised.value.code == "bad-tag"

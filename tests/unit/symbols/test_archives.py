@@ -114,3 +114,11 @@ def test_other_formats_of_libarchive_are_off(store: Store, tmp_path: Path) -> No
     path.write_text("#mtree\n./passwd type=file contents=/etc/passwd\n")
     with pytest.raises(InputError):
         find(path, store, BUILD_ID)
+
+
+def test_what_is_no_archive_is_refused_in_words(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "app.c"
+    path.write_text("int main(void) { return 0; }")
+    with pytest.raises(InputError) as raised:
+        find(path, store, BUILD_ID)
+    assert raised.value.message == f"cannot take symbols from {path}: Unrecognized archive format"
