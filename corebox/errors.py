@@ -8,6 +8,7 @@ Runs at the customer's: Python 3.6, standard library only.
 
 import os
 import traceback
+from typing import Optional
 
 
 class CoreboxError(Exception):
@@ -57,6 +58,16 @@ def came_of_interruption(error: BaseException) -> bool:
     """
     context = error.__context__
     return isinstance(error, KeyboardInterrupt) or (context is not None and came_of_interruption(context))
+
+
+def system_words(error: Optional[BaseException]) -> Optional[str]:
+    """What the system said, of an error that libraries have wrapped in theirs; None if it said nothing."""
+    words = None
+    while error is not None:
+        if isinstance(error, OSError) and error.strerror:
+            words = error.strerror
+        error = error.__cause__ or error.__context__
+    return words
 
 
 def as_ours(error: BaseException, more: str = "") -> CoreboxError:

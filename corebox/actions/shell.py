@@ -16,6 +16,7 @@ from corebox.actions.subject import Subject, image_of
 from corebox.actions.symbols import Symbols, find_symbols
 from corebox.bundle.verdict import compare_build_ids
 from corebox.coredump.elffile import read_elf
+from corebox.coredump.faults import not_a_file
 from corebox.coredump.values import NONE
 from corebox.debugger.session import (
     ASK_SOURCES,
@@ -251,10 +252,12 @@ def _readable(path: Path, engine: Engine, work: Path) -> Path:
     Cores are 0600.
 
     Raises:
-        InputError: ``no-such-file``, ``cannot-read``.
+        InputError: ``no-such-file``, ``not-a-file``, ``cannot-read``.
     """
     try:
         status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise not_a_file(str(path))
         if _reads_as_we_do(engine) or status.st_mode & stat.S_IROTH:
             return path.resolve()
         from corebox.image.export import copy_sparse  # noqa: PLC0415  # slow to import, and seldom needed

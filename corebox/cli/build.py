@@ -113,4 +113,5 @@ def _tell(built: Built) -> None:
         output.say(f"tag        {tag}")
     if built.loaded:
         output.say(f"loaded     into {built.loaded}: {built.loaded} run -it {built.tags[0]}")
-    output.say(f"open it    corebox shell {built.tags[0]}")
+    if built.image:
+        output.say(f"open it    corebox shell {built.tags[0]}")

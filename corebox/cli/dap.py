@@ -10,7 +10,7 @@ from corebox.debugger.adapter import SPEAK
 from corebox.store.store import Store
 
 
-@click.command("dap")
+@click.command("dap", short_help="Let an editor or IDE debug a crash.")
 @options.subject
 @session
 @click.option("--listen", "address", metavar="[HOST:]PORT", help="Serve clients that connect here.")

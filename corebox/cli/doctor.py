@@ -8,7 +8,7 @@ from corebox.errors import HostError
 from corebox.store.store import Store
 
 
-@click.command("doctor")
+@click.command("doctor", short_help="Tell what this machine can do, and what mends the rest.")
 def command() -> int:
     """Tell what this machine can do, and the command that mends what it cannot."""
     diagnosis = doctor(Store.default())

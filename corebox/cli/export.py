@@ -13,7 +13,7 @@ from corebox.store.store import Store
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command("export")
+@click.command("export", short_help="Give back the original core or the bundle.")
 @options.subject
 @click.option("--core", type=_FILE, metavar="FILE", help="Write the original core file, holes included.")
 @click.option("--bundle", type=_FILE, metavar="FILE", help="Write the bundle that the image was built from.")

@@ -11,7 +11,7 @@ from corebox.store.store import Store
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
-@click.command("rm")
+@click.command("rm", short_help="Remove images from the store.")
 @click.argument("references", nargs=-1, required=True, metavar="IMAGE...")
 def remove(references: tuple[str, ...]) -> int:
     """Remove images from the store, with the layers that no other image needs.
@@ -30,7 +30,7 @@ def remove(references: tuple[str, ...]) -> int:
     return 0
 
 
-@click.command("prune")
+@click.command("prune", short_help="Remove from the store what nobody needs.")
 @click.option("--older-than", metavar="TIME", help="Images not used for so long, e.g. 12h, 30d, 8w.")
 @click.option("--limit", metavar="SIZE", help="The least recently used images, until the rest fits, e.g. 20G.")
 def prune(older_than: str | None, limit: str | None) -> int:

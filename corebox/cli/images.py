@@ -9,7 +9,7 @@ from corebox.store.store import Store
 from corebox.store.values import Layer, StoredImage
 
 
-@click.command("images")
+@click.command("images", short_help="List the images in the store.")
 @click.option("--tree", is_flag=True, help="Show the layers, and which images share them.")
 @options.as_json
 def command(tree: bool, as_json: bool) -> int:

@@ -15,7 +15,7 @@ from corebox.store.store import Store
 from corebox.symbols.status import ModuleSymbols
 
 
-@click.command("info")
+@click.command("info", short_help="Tell what crashed, how, its memory and its modules.")
 @options.subject
 @options.root
 @options.identity

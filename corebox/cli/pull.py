@@ -12,7 +12,7 @@ from corebox.registry.reference import parse_reference
 from corebox.store.store import Store
 
 
-@click.command("pull")
+@click.command("pull", short_help="Fetch an image from a registry into the store.")
 @click.argument("reference", metavar="HOST/REPOSITORY[:TAG]")
 @options.registry
 def command(reference: str, ca_file: Path | None, plain_http: bool) -> int:

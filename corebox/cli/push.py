@@ -13,7 +13,7 @@ from corebox.registry.push import COMPRESSIONS
 from corebox.store.store import Store
 
 
-@click.command("push")
+@click.command("push", short_help="Send a crash to a registry.")
 @options.subject
 @click.argument("target", metavar="HOST/REPOSITORY[:TAG]")
 @click.option(

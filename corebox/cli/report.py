@@ -15,7 +15,7 @@ from corebox.report.text import text_lines
 from corebox.store.store import Store
 
 
-@click.command("report")
+@click.command("report", short_help="Tell all about a crash: cause, stacks, registers, modules.")
 @options.subject
 @session
 @click.option(

@@ -11,7 +11,7 @@ from corebox.coredump.core import open_core
 from corebox.gather.request import request_script
 
 
-@click.command("request")
+@click.command("request", short_help="Write a script that packs the files a core needs.")
 @click.argument("core")
 @click.option(
     "-o",

@@ -11,7 +11,7 @@ from corebox.cli.session import Session, session
 from corebox.store.store import Store
 
 
-@click.command("run")
+@click.command("run", short_help="Run a script (.py or .gdb) in gdb on a crash.")
 @options.subject
 @click.argument("script", type=click.Path(path_type=Path))
 @session

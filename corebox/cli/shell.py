@@ -12,7 +12,7 @@ from corebox.debugger.session import PYTHON_PROMPT
 from corebox.store.store import Store
 
 
-@click.command("shell")
+@click.command("shell", short_help="Open gdb on a crash, in a sandbox.")
 @options.subject
 @click.option("-c", "--core", type=click.Path(path_type=Path), metavar="CORE", help="Another core of the same program.")
 @click.option(

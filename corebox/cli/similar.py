@@ -12,7 +12,7 @@ from corebox.cli.session import Session, session
 from corebox.store.store import Store
 
 
-@click.command("similar")
+@click.command("similar", short_help="Group many crashes by what went wrong.")
 @click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...")
 @session
 @click.option("--jobs", default=os.cpu_count() or 1, show_default="processors", metavar="N", help="So many at a time.")

@@ -32,7 +32,7 @@ def show() -> int:
     return 0
 
 
-@command.command("export")
+@command.command("export", short_help="Write the toolbox in use to a file.")
 @click.argument("file", type=click.Path(path_type=Path))
 def export(file: Path) -> int:
     """Write the toolbox in use to FILE: with it, another machine builds the very same images."""
@@ -43,7 +43,7 @@ def export(file: Path) -> int:
     return 0
 
 
-@command.command("import")
+@command.command("import", short_help="Take a toolbox that another machine exported.")
 @click.argument("file", type=click.Path(path_type=Path))
 def take(file: Path) -> int:
     """Take a toolbox that another machine exported, and use it from now on."""

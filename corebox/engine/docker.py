@@ -29,7 +29,7 @@ from corebox.engine.pipe import piped
 from corebox.engine.sandbox import Finished, RootEntries, Sandbox, read_root_entries
 from corebox.engine.seccomp import container_filter
 from corebox.engine.terminal import attach, die_with_us
-from corebox.errors import HostError
+from corebox.errors import HostError, system_words
 
 PING_TIMEOUT = 10  # seconds; a Podman that has just been started looks through its storage first
 REQUEST_TIMEOUT = 600
@@ -64,7 +64,9 @@ class DockerEngine:
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
             unit = "podman.socket" if name == "podman" else name
             hint = f"start it (systemctl start {unit}), or use --engine bubblewrap; corebox doctor tells more"
-            raise HostError("no-engine", f"no {name} engine answers: {_last_words(error)}", hint) from error
+            raise HostError(
+                "no-engine", f"no {name} engine answers: {system_words(error) or _last_words(error)}", hint
+            ) from error
         if not client.api.base_url.startswith("http+docker://"):
             message = f"the {name} engine at {client.api.base_url} is on another machine and cannot mount local files"
             raise HostError("remote-engine", message, "unset DOCKER_HOST, or use --engine bubblewrap")
@@ -234,6 +236,9 @@ def _socket_of(client: docker.DockerClient) -> str:
 def _translated(name: str) -> Iterator[None]:
     try:
         yield
+    except docker.errors.BuildError as error:
+        hint = "correct the template; the image has no shell and no program but what is copied into it"
+        raise HostError("engine-failed", f"the {name} engine refused: {_last_words(error)}", hint) from error
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
         raise _failed(name, _last_words(error)) from error
 

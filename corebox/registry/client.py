@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import urllib3
 from urllib3.response import BaseHTTPResponse
 
-from corebox.errors import HostError, InputError
+from corebox.errors import HostError, InputError, system_words
 from corebox.registry.access import Access, api_host, open_pool
 from corebox.registry.credentials import find_credentials
 from corebox.registry.faults import Cut, failed, lied, refused, unreachable
@@ -228,7 +228,7 @@ class _NoTls(Exception):  # noqa: N818 - never leaves this module
 def _reason(error: Exception) -> str:
     inner = getattr(error, "reason", None) or (error.args[-1] if error.args else error)
     text = str(inner)
-    return f"{type(error).__name__}: {text.rpartition('>: ')[2]:.200}"
+    return system_words(error) or f"{type(error).__name__}: {text.rpartition('>: ')[2]:.200}"
 
 
 def _detail(answer: BaseHTTPResponse) -> str:

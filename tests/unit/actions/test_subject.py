@@ -69,4 +69,4 @@ def test_a_name_with_a_registry_in_it_is_asked_for_there(store: Store) -> None:
     """Port 9 of this machine answers nothing."""
     with pytest.raises(CoreboxError) as raised:
         resolve(store, "127.0.0.1:9/team/crash:1")
-    assert raised.value.code == "registry-unreachable"
+    assert raised.value.message == "cannot reach 127.0.0.1:9: Connection refused"

@@ -144,3 +144,10 @@ def test_a_number_that_is_none_is_named_with_its_option(
 ) -> None:
     assert main(["prune", option, text]) == 2
     assert f"{option} {text} is not a number" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["toolbox", "--help"]], ids=["corebox", "corebox toolbox"])
+def test_the_list_of_commands_is_cut_nowhere(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    commands = capsys.readouterr().out.partition("Commands:")[2].splitlines()[1:]
+    assert [line for line in commands if not line.endswith(".") or line.endswith("...")] == []

@@ -11,7 +11,7 @@ import pytest
 from corebox import errors
 from corebox.cli import output
 from corebox.cli.main import main
-from corebox.errors import CoreboxError, InputError
+from corebox.errors import CoreboxError, InputError, system_words
 from corebox.store.store import Store
 from tests.support.errorcodes import codes_in_source
 
@@ -110,6 +110,16 @@ def test_a_reader_that_has_seen_enough_hears_no_complaint() -> None:
     command = f"{sys.executable} -m corebox --help | true"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_of_an_error_in_the_wrappings_of_libraries_the_systems_words_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="wrapped") as raised:
+        try:
+            (tmp_path / "none").read_bytes()
+        except OSError as error:
+            raise ValueError(f"wrapped({error!r})") from error
+    assert system_words(raised.value) == "No such file or directory"
+    assert system_words(ValueError("of our own")) is None
 
 
 def _raise(error: BaseException) -> object:
