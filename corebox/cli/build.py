@@ -19,7 +19,7 @@ def _print_template(context: click.Context, _: click.Parameter, wanted: bool) ->
 
 
 @click.command("build")
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=click.Path(path_type=Path, readable=False))
 @click.argument("libraries", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="Name of the image; may be given again.")
 @click.option(
@@ -37,7 +37,7 @@ def _print_template(context: click.Context, _: click.Parameter, wanted: bool) ->
 )
 @click.option(
     "--context",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path, readable=False, file_okay=False),
     metavar="DIR",
     help="Leave a folder that docker build and buildah take.",
 )

@@ -10,7 +10,7 @@ from corebox.cli import options, output
 from corebox.errors import UsageError
 from corebox.store.store import Store
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
+_FILE = click.Path(path_type=Path, readable=False, dir_okay=False)
 
 
 @click.command("export", short_help="Give back the original core or the bundle.")

@@ -43,7 +43,7 @@ def registry(function: Function) -> Function:
     """--ca-file and --plain-http."""
     ca_file = click.option(
         "--ca-file",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=click.Path(path_type=Path, readable=False, dir_okay=False),
         metavar="FILE",
         help="One more CA to trust, in PEM form; the system's and /etc/docker/certs.d/HOST/*.crt are.",
     )

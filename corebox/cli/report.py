@@ -26,7 +26,14 @@ from corebox.store.store import Store
     show_default=True,
     help="For people, machines, or a page for both.",
 )
-@click.option("-o", "--output", "out", type=click.Path(path_type=Path), metavar="FILE", help="Write there instead.")
+@click.option(
+    "-o",
+    "--output",
+    "out",
+    type=click.Path(path_type=Path, readable=False),
+    metavar="FILE",
+    help="Write there instead.",
+)
 @click.option("--time-limit", default=300.0, show_default=True, metavar="SECONDS", help="Stop gdb after so long.")
 def command(
     *,

@@ -17,7 +17,7 @@ from corebox.gather.request import request_script
     "-o",
     "--output",
     "out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, readable=False, dir_okay=False),
     metavar="FILE",
     help="Write the script here instead of to the standard output.",
 )

@@ -15,7 +15,9 @@ def command() -> None:
 
 
 @command.command("build")
-@click.option("--gdb", type=click.Path(path_type=Path), help="Make it from this gdb, which must have Python.")
+@click.option(
+    "--gdb", type=click.Path(path_type=Path, readable=False), help="Make it from this gdb, which must have Python."
+)
 def build(gdb: Path | None) -> int:
     """Make the toolbox of this machine, and use it from now on."""
     _say(make_toolbox(Store.default(), gdb))
@@ -33,7 +35,7 @@ def show() -> int:
 
 
 @command.command("export", short_help="Write the toolbox in use to a file.")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, readable=False))
 def export(file: Path) -> int:
     """Write the toolbox in use to FILE: with it, another machine builds the very same images."""
     store = Store.default()
@@ -44,7 +46,7 @@ def export(file: Path) -> int:
 
 
 @command.command("import", short_help="Take a toolbox that another machine exported.")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, readable=False))
 def take(file: Path) -> int:
     """Take a toolbox that another machine exported, and use it from now on."""
     _say(import_toolbox(Store.default(), file))

@@ -151,3 +151,10 @@ def test_the_list_of_commands_is_cut_nowhere(arguments: list[str], capsys: pytes
     assert main(arguments) == 0
     commands = capsys.readouterr().out.partition("Commands:")[2].splitlines()[1:]
     assert [line for line in commands if not line.endswith(".") or line.endswith("...")] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_file_that_may_not_be_read_is_bad_input_not_wrong_usage(name: str) -> None:
+    """Click would call it wrong usage; whoever opens it says what is wrong."""
+    paths = [each for each in COMMANDS[name].params if isinstance(each.type, click.Path) and not each.type.exists]
+    assert [each.name for each in paths if isinstance(each.type, click.Path) and each.type.readable] == []
