@@ -14,11 +14,15 @@ MAGIC = b"\x28\xb5\x2f\xfd"
 _LEVEL_PARAMETER = 100  # ZSTD_c_compressionLevel
 _CHECKSUM_PARAMETER = 201  # ZSTD_c_checksumFlag
 _WORKERS_PARAMETER = 400  # ZSTD_c_nbWorkers
+_WINDOW_PARAMETER = 100  # ZSTD_d_windowLogMax
 _REPEATED = 1  # a block that is one byte again and again
 _CONTINUE, _END = 0, 2  # ZSTD_EndDirective
 _OLDEST = 10400  # ZSTD_versionNumber() of the first release with a stable ZSTD_compressStream2
 _LEVEL = 1
 _CHUNK = 1 << 20
+#: Bytes that are kept for what follows to refer to, as a power of two, in what strangers compressed: four layers are
+#: read at once. RFC 8878 (3.1.1.1.2) wants 8 MiB of everybody, ``zstd -19`` uses as much.
+STRANGERS_WINDOW = 24
 
 
 class _Buffer(ctypes.Structure):
@@ -45,6 +49,7 @@ def load_library(name: str = "libzstd.so.1") -> Optional[ctypes.CDLL]:
         ("ZSTD_compressStream2", size, [pointer, buffer, buffer, ctypes.c_int]),
         ("ZSTD_createDCtx", pointer, []),
         ("ZSTD_freeDCtx", size, [pointer]),
+        ("ZSTD_DCtx_setParameter", size, [pointer, ctypes.c_int, ctypes.c_int]),
         ("ZSTD_decompressStream", size, [pointer, buffer, buffer]),
         ("ZSTD_isError", ctypes.c_uint, [size]),
         ("ZSTD_getErrorName", ctypes.c_char_p, [size]),
@@ -99,13 +104,14 @@ class ZstdWriter:
                 return
 
 
-def decompressed(library: ctypes.CDLL, source: BinaryIO) -> Iterator[bytes]:
-    """The content of the zstd frames in ``source``, in pieces of at most 1 MiB.
+def decompressed(library: ctypes.CDLL, source: BinaryIO, window: int = STRANGERS_WINDOW) -> Iterator[bytes]:
+    """The content of the zstd frames in ``source``, in pieces of at most 1 MiB; frames of longer windows are refused.
 
     Raises:
         InputError: ``bundle-damaged`` for anything that is not whole frames.
     """
     context = library.ZSTD_createDCtx()
+    library.ZSTD_DCtx_setParameter(context, _WINDOW_PARAMETER, window)
     try:
         yield from _decompress(library, context, source)
     finally:

@@ -17,6 +17,8 @@ from corebox.gather import lz4
 
 _XZ_MAGIC = b"\xfd7zXZ\0"
 _CHUNK = 1 << 20
+#: Of a core that somebody compressed here, as hard as ``zstd -d`` takes it without being asked twice: 128 MiB.
+_LONGEST_WINDOW = 27
 _PAGE = 4096
 
 
@@ -112,7 +114,7 @@ def _unzstd(source: BinaryIO) -> Iterator[bytes]:
     if library is None:
         raise HostError("no-libzstd", "this machine has no libzstd 1.4 or later", "decompress the core first: zstd -d")
     try:
-        yield from zstd.decompressed(library, source)
+        yield from zstd.decompressed(library, source, _LONGEST_WINDOW)
     except InputError:
         return  # cut short: what is there is used, and the core's headers tell what is missing
 

@@ -19,11 +19,11 @@ from corebox.registry.credentials import find_credentials
 from corebox.registry.faults import Cut, failed, lied, refused, unreachable
 from corebox.registry.reference import Reference
 from corebox.registry.tokens import answer_challenge
+from corebox.store.values import MOST_JSON
 from corebox.web import is_loopback
 
 #: urllib3 sends anything that has the buffer protocol; its annotations do not say so.
 Body = bytes | memoryview
-_MOST_JSON = 8 << 20
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _LATER = (408, 425, 429, 500, 502, 503, 504)
@@ -215,8 +215,8 @@ class Client:
         if answer.status == 404:
             message = f"{self.host} has no {self.repository}:{wanted}"
             raise InputError("not-in-registry", message, "check the name, and that it was pushed there")
-        data = answer.read(_MOST_JSON + 1)
-        if len(data) > _MOST_JSON:
+        data = answer.read(MOST_JSON + 1)
+        if len(data) > MOST_JSON:
             raise lied("the manifest is too long")
         return data, answer.headers.get("Content-Type", "").partition(";")[0].strip()
 

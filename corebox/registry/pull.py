@@ -23,6 +23,7 @@ from corebox.store.values import (
     LAYER_KIND,
     LAYER_TYPE,
     MANIFEST_TYPE,
+    MOST_JSON,
     Descriptor,
     Json,
     StoredImage,
@@ -34,7 +35,6 @@ from corebox.store.values import (
 _INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 _MANIFESTS = (MANIFEST_TYPE, "application/vnd.docker.distribution.manifest.v2+json")
 _MOST_LAYERS = 512
-_MOST_CONFIG = 8 << 20
 #: How corebox's layers are called in the history of a configuration, which engines keep, unlike annotations.
 _LAYER_FILE = re.compile(r"([a-z]+)(?:-[0-9]+)?\.tar /")
 
@@ -101,7 +101,7 @@ class _Pull:
         return value
 
     def _config(self, described: Descriptor) -> Json:
-        if described.size > _MOST_CONFIG:
+        if described.size > MOST_JSON:
             raise image_damaged("its configuration is too long")
         data = b"".join(download_blob(self.client, described, self._moving))
         with self._store.writer() as writer:

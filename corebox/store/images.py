@@ -8,6 +8,7 @@ from pathlib import Path
 from corebox.errors import InputError
 from corebox.store.values import (
     LAYER_KIND,
+    MOST_JSON,
     Descriptor,
     Json,
     Layer,
@@ -19,8 +20,6 @@ from corebox.store.values import (
 
 #: The shortest beginning of an ID that `find` takes, as Docker's.
 _SHORTEST = 4
-#: A manifest or config larger than this is an attack.
-_MOST_JSON = 8 << 20
 
 
 def read_image(oci: Path, manifest: Descriptor, tags: tuple[str, ...]) -> StoredImage:
@@ -75,7 +74,7 @@ def parse_diff_ids(config: Json, count: int) -> list[str]:
 def _read_json(oci: Path, digest: str) -> Json:
     path = oci / "blobs" / "sha256" / digest[7:]
     try:
-        if path.stat().st_size > _MOST_JSON:
+        if path.stat().st_size > MOST_JSON:
             raise image_damaged(f"{digest} is too long")
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != digest[7:]:

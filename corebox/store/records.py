@@ -10,7 +10,7 @@ from corebox.store.values import Json
 
 
 def _path_of(directory: Path, kind: str, key: str) -> Path:
-    return directory / kind / (hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest() + ".json")
+    return directory / kind / (hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest() + ".json")
 
 
 def remember(directory: Path, kind: str, key: str, value: Json, scratch: Path) -> None:

@@ -16,6 +16,9 @@ LAYER_KIND = "io.corebox.layer"
 #: Annotation of a manifest in index.json: the image's name (OCI image spec, "annotations").
 REF_NAME = "org.opencontainers.image.ref.name"
 
+#: Bytes of a manifest, an index or a configuration. The values of a JSON text take thirty times its length.
+MOST_JSON = 1 << 20
+
 Json = dict[str, object]
 
 

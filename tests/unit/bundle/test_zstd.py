@@ -54,6 +54,18 @@ def test_each_part_is_a_frame_that_others_read(tmp_path: Path) -> None:
         begin = end
 
 
+def test_a_frame_that_wants_much_memory_is_refused() -> None:
+    packed = {window: _packed_with(window) for window in (24, 25)}
+    assert decompress(packed[24]) == bytes(32 << 20)
+    with pytest.raises(InputError, match="too much memory"):
+        decompress(packed[25])
+
+
+def _packed_with(window: int) -> bytes:
+    command = ["zstd", "-c1", f"--zstd=wlog={window}"]
+    return subprocess.run(command, input=bytes(32 << 20), check=True, capture_output=True).stdout
+
+
 @pytest.mark.parametrize("options", [[], ["--no-check"], ["-19"], ["--single-thread"], ["--stream-size=3000"]])
 def test_ends_of_frames_of_the_program_are_found(tmp_path: Path, options: list[str]) -> None:
     frames = [

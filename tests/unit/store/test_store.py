@@ -156,6 +156,27 @@ def test_the_history_of_a_crash_goes_with_its_last_image(store: Store) -> None:
     assert store.notes("toolbox") == [{}], "notes of other kinds stay"
 
 
+def test_prune_does_not_mind_a_label_that_is_no_text(store: Store) -> None:
+    """JSON can say half a surrogate pair, which no encoding has."""
+    layer = put_layer(store, b"layer")
+    config: dict[str, object] = {
+        "rootfs": {"diff_ids": [layer.digest]},
+        "config": {"Labels": {"io.corebox.bundle": "\ud800"}},
+    }
+    store.put_image({"mediaType": MANIFEST_TYPE, "layers": [layer.to_json()]}, config, ["app:1"])
+    store.remember("compressed", "\ud800", {"any": "note"})
+    assert store.prune() == ((), 0)
+
+
+def test_a_configuration_that_is_too_long_is_not_read(store: Store) -> None:
+    layer = put_layer(store, b"layer")
+    config: dict[str, object] = {"rootfs": {"diff_ids": [layer.digest]}, "config": [[]] * 400_000}
+    with pytest.raises(InputError) as caught:
+        store.put_image({"mediaType": MANIFEST_TYPE, "layers": [layer.to_json()]}, config, ["app:1"])
+    assert caught.value.code == "image-damaged"
+    assert store.images() == []
+
+
 def test_prune_takes_what_no_named_image_needs(store: Store) -> None:
     kept = put_image(store, b"shared", b"mine", tags=("app:1",))
     gone = put_image(store, b"shared", b"only of the nameless one")
