@@ -23,6 +23,8 @@ _CHUNK = 1 << 20
 #: Bytes that are kept for what follows to refer to, as a power of two, in what strangers compressed: four layers are
 #: read at once. RFC 8878 (3.1.1.1.2) wants 8 MiB of everybody, ``zstd -19`` uses as much.
 STRANGERS_WINDOW = 24
+#: Of a frame whose end is looked for: 128 GiB in blocks of full length, but they may be empty.
+MOST_BLOCKS = 1 << 20
 
 
 class _Buffer(ctypes.Structure):
@@ -143,19 +145,19 @@ def frame_end(descriptor: int, offset: int) -> int:
     """Where the frame that begins at ``offset`` of an open file ends (RFC 8878, section 3.1.1).
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, or it has more than ``MOST_BLOCKS``.
     """
     head = os.pread(descriptor, 5, offset)
     if head[:4] != MAGIC or len(head) < 5:
         raise ValueError("no zstd frame")
     single, sizes = head[4] >> 5 & 1, head[4] >> 6
     offset += 6 - single + (0, 1, 2, 4)[head[4] & 3] + (single, 2, 4, 8)[sizes]
-    last = False
-    while not last:
+    for _ in range(MOST_BLOCKS):
         block = os.pread(descriptor, 3, offset)
         if len(block) < 3:
             raise ValueError("the frame is cut")
         number = int.from_bytes(block, "little")
-        last, kind = bool(number & 1), number >> 1 & 3
-        offset += 3 + (1 if kind == _REPEATED else number >> 3)
-    return offset + (4 if head[4] >> 2 & 1 else 0)
+        offset += 3 + (1 if number >> 1 & 3 == _REPEATED else number >> 3)
+        if number & 1:  # the last
+            return offset + (4 if head[4] >> 2 & 1 else 0)
+    raise ValueError("the frame has too many blocks")
