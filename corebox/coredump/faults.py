@@ -19,6 +19,7 @@ _CUT = "raise the limit (ulimit -c unlimited), make room on the disk and crash i
 def not_a_core(path: str, start: bytes) -> CoreboxError:
     """``not-a-core``: the file at ``path`` begins with the bytes ``start``."""
     why, hint = _what_it_is(start)
+    hint = hint.replace("FILE", path)
     return InputError("not-a-core", "{} is not a core file: it is {}".format(path, why), hint, path=path, kind=why)
 
 

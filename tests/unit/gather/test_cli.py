@@ -341,7 +341,10 @@ def test_a_bundle_is_not_gathered_again(
     bundle = tmp_path / "x.corebox"
     assert run(core_path, root, "-o", str(bundle)) == 0
     assert run(bundle, root) == 3
-    assert f"{bundle} is not a core file: it is a bundle already\nhint: open it" in capsys.readouterr().err
+    assert (
+        f"{bundle} is not a core file: it is a bundle already\nhint: open it: corebox shell {bundle}\n"
+        in capsys.readouterr().err
+    )
 
 
 def test_what_is_compressed_and_no_core_has_its_own_name(
