@@ -33,5 +33,11 @@ def _show(error: click.ClickException) -> None:
     """Words of the command line are data too: they may be the names of files that a customer made."""
     ours = isinstance(error, click.MissingParameter | click.exceptions.NoArgsIsHelpError)
     if isinstance(error, click.UsageError) and not ours:
-        error = click.UsageError(printable(error.format_message()), error.ctx)
+        error = click.UsageError(printable(error.format_message()) + _hint(error), error.ctx)
     error.show()
+
+
+def _hint(error: click.UsageError) -> str:
+    """Where gdb's own options belong, for who gives them to corebox."""
+    takes_more = error.ctx is not None and any(each.name == "gdb_arguments" for each in error.ctx.command.params)
+    return " What is gdb's stands behind --" if isinstance(error, click.NoSuchOption) and takes_more else ""

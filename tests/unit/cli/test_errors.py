@@ -125,3 +125,11 @@ def _raise(error: BaseException) -> object:
         raise error
 
     return method
+
+
+@pytest.mark.parametrize(("command", "told"), [("shell", True), ("build", False)])
+def test_who_gives_gdbs_options_to_corebox_is_told_where_they_belong(
+    command: str, told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "crash.corebox", "-batch"]) == 2
+    assert ("What is gdb's stands behind --" in capsys.readouterr().err) is told
