@@ -1,4 +1,4 @@
-"""Cores whose numbers are those of an attack, not of a crash: an answer within the bounds of ``tests.fuzz.targets``."""
+"""Cores whose numbers are those of an attack, not of a crash: an answer within the bounds of ``targets``."""
 
 import contextlib
 import struct
