@@ -8,6 +8,7 @@ import os
 from typing import BinaryIO, Iterator, Optional
 
 from corebox.bundle.faults import damaged
+from corebox.errors import InputError
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 
@@ -15,6 +16,7 @@ _LEVEL_PARAMETER = 100  # ZSTD_c_compressionLevel
 _CHECKSUM_PARAMETER = 201  # ZSTD_c_checksumFlag
 _WORKERS_PARAMETER = 400  # ZSTD_c_nbWorkers
 _WINDOW_PARAMETER = 100  # ZSTD_d_windowLogMax
+_WINDOW_TOO_LARGE = 16  # ZSTD_error_frameParameter_windowTooLarge
 _REPEATED = 1  # a block that is one byte again and again
 _CONTINUE, _END = 0, 2  # ZSTD_EndDirective
 _OLDEST = 10400  # ZSTD_versionNumber() of the first release with a stable ZSTD_compressStream2
@@ -55,6 +57,7 @@ def load_library(name: str = "libzstd.so.1") -> Optional[ctypes.CDLL]:
         ("ZSTD_decompressStream", size, [pointer, buffer, buffer]),
         ("ZSTD_isError", ctypes.c_uint, [size]),
         ("ZSTD_getErrorName", ctypes.c_char_p, [size]),
+        ("ZSTD_getErrorCode", ctypes.c_int, [size]),
     ):
         symbol = getattr(library, function)
         symbol.restype = result
@@ -110,7 +113,7 @@ def decompressed(library: ctypes.CDLL, source: BinaryIO, window: int = STRANGERS
     """The content of the zstd frames in ``source``, in pieces of at most 1 MiB; frames of longer windows are refused.
 
     Raises:
-        InputError: ``bundle-damaged`` for anything that is not whole frames.
+        InputError: ``window-too-large``; ``bundle-damaged`` for anything that is not whole frames.
     """
     context = library.ZSTD_createDCtx()
     library.ZSTD_DCtx_setParameter(context, _WINDOW_PARAMETER, window)
@@ -133,12 +136,22 @@ def _decompress(library: ctypes.CDLL, context: int, source: BinaryIO) -> Iterato
             target = _Buffer(ctypes.addressof(space), _CHUNK, 0)
             left = library.ZSTD_decompressStream(context, ctypes.byref(target), ctypes.byref(chunk))
             if library.ZSTD_isError(left):
+                if library.ZSTD_getErrorCode(left) == _WINDOW_TOO_LARGE:
+                    raise _too_large(getattr(source, "name", "it"))
                 raise damaged("zstd says: " + library.ZSTD_getErrorName(left).decode("ascii", "replace"))
             if target.position:
                 yield ctypes.string_at(space, target.position)
             full = bool(left) and target.position == _CHUNK
     if left:
         raise damaged("it ends early")
+
+
+def _too_large(name: str) -> InputError:
+    return InputError(
+        "window-too-large",
+        "{} is compressed with a zstd window of more than {} MiB".format(name, 1 << STRANGERS_WINDOW - 20),
+        "if it is a bundle, compress it anew: zstd -dc FILE | zstd -19 -o NEW.corebox; if it is a core: zstd -d FILE",
+    )
 
 
 def frame_end(descriptor: int, offset: int) -> int:

@@ -213,7 +213,7 @@ def _unzstd(pieces: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield from zstd.decompressed(_libzstd(), cast("BinaryIO", _Reader(pieces)))
     except InputError as error:
-        raise error if error.code != "bundle-damaged" else lied(error.message) from error
+        raise error if error.code not in ("bundle-damaged", "window-too-large") else lied(error.message) from error
 
 
 def _libzstd() -> ctypes.CDLL:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corebox.bundle import zstd
+from corebox.bundle.read import is_bundle, read_manifest
 from corebox.errors import InputError
 
 LIBRARY = zstd.load_library()
@@ -64,7 +65,7 @@ def test_the_end_behind_very_many_blocks_is_not_looked_for(tmp_path: Path) -> No
 def test_a_frame_that_wants_much_memory_is_refused() -> None:
     packed = {window: _packed_with(window) for window in (24, 25)}
     assert decompress(packed[24]) == bytes(32 << 20)
-    with pytest.raises(InputError, match="too much memory"):
+    with pytest.raises(InputError, match="a zstd window of more than 16 MiB"):
         decompress(packed[25])
 
 
@@ -103,3 +104,12 @@ def test_no_bytes_lead_the_search_astray(data: bytes, offset: int) -> None:
         pass
     finally:
         os.close(descriptor)
+
+
+def test_a_bundle_that_somebody_compressed_too_hard_is_told_from_a_core(tmp_path: Path) -> None:
+    path = tmp_path / "x.corebox"
+    path.write_bytes(_packed_with(27))
+    assert is_bundle(path)
+    with pytest.raises(InputError) as caught:
+        read_manifest(path)
+    assert caught.value.code == "window-too-large"
