@@ -1,4 +1,4 @@
-"""What comes from a core is data: before it is printed, nothing is left in it that moves a cursor.
+"""Words for people. What comes from a core is data: nothing is left in it that moves a cursor before it is printed.
 
 Runs at the customer's: Python 3.6, standard library only.
 """
@@ -7,3 +7,8 @@ Runs at the customer's: Python 3.6, standard library only.
 def printable(text: str) -> str:
     """The text without control characters, which a hostile path could use to rewrite the terminal."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def counted(number: int, noun: str) -> str:
+    """The number with its noun: 1 thread, 2 threads."""
+    return "{} {}{}".format(number, noun, "" if number == 1 else "s")

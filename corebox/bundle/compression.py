@@ -7,6 +7,7 @@ from typing import BinaryIO, Deque, Iterator, Union
 
 from corebox.bundle import zstd
 from corebox.bundle.faults import damaged
+from corebox.coredump.header import MAGIC
 from corebox.errors import HostError, InputError
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -87,7 +88,7 @@ def decompressed(source: BinaryIO) -> Iterator[bytes]:
     source.seek(0)
     if magic[:2] == GZIP_MAGIC:
         return _gunzip(source)
-    if magic == b"\x7fELF":
+    if magic == MAGIC:
         raise InputError(
             "not-a-bundle",
             "{} is not a bundle: it is an ELF file, such as a core or a program".format(source.name),

@@ -19,8 +19,8 @@ def _print_template(context: click.Context, _: click.Parameter, wanted: bool) ->
 
 
 @click.command("build")
-@click.argument("bundle", type=click.Path(path_type=Path, readable=False))
-@click.argument("libraries", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("bundle", type=options.PATH)
+@click.argument("libraries", required=False, type=options.EXISTING)
 @click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="Name of the image; may be given again.")
 @click.option(
     "--builder",
@@ -43,7 +43,7 @@ def _print_template(context: click.Context, _: click.Parameter, wanted: bool) ->
 )
 @click.option(
     "--template",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=options.EXISTING,
     metavar="FILE",
     help="Your own Dockerfile.template; else that in ~/.config/corebox, else the one that corebox ships.",
 )

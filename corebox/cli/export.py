@@ -10,13 +10,11 @@ from corebox.cli import options, output
 from corebox.errors import UsageError
 from corebox.store.store import Store
 
-_FILE = click.Path(path_type=Path, readable=False, dir_okay=False)
-
 
 @click.command("export", short_help="Give back the original core or the bundle.")
 @options.subject
-@click.option("--core", type=_FILE, metavar="FILE", help="Write the original core file, holes included.")
-@click.option("--bundle", type=_FILE, metavar="FILE", help="Write the bundle that the image was built from.")
+@click.option("--core", type=options.FILE, metavar="FILE", help="Write the original core file, holes included.")
+@click.option("--bundle", type=options.FILE, metavar="FILE", help="Write the bundle that the image was built from.")
 def command(subject: str, core: Path | None, bundle: Path | None) -> int:
     """Give back the original core or the bundle, bit for bit, out of an image."""
     if core is None and bundle is None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from corebox.cli import options, output
+from corebox.printable import counted
 from corebox.store.store import Store
 from corebox.store.values import Layer, StoredImage
 
@@ -45,7 +46,7 @@ def _tree(images: Sequence[StoredImage]) -> Iterator[str]:
         for layer in image.layers:
             yield "  " + _branch(layer, users[layer.digest])
     once = sum({layer.digest: layer.size for image in images for layer in image.layers}.values())
-    many = "1 image" if len(images) == 1 else f"{len(images)} images"
+    many = counted(len(images), "image")
     yield f"{output.size(sum(image.size for image in images))} in {many}, {output.size(once)} on disk"
 
 

@@ -8,6 +8,11 @@ import click
 
 from corebox.engine.choose import NAMES
 
+# That a file cannot be read is told by who reads it: it is bad input, not wrong usage.
+PATH = click.Path(path_type=Path, readable=False)
+FILE = click.Path(path_type=Path, readable=False, dir_okay=False)
+EXISTING = click.Path(path_type=Path, exists=True, dir_okay=False)
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -32,7 +37,7 @@ def identity(function: Function) -> Function:
     """--identity."""
     option = click.option(
         "--identity",
-        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        type=EXISTING,
         metavar="FILE",
         help="The private key (age or PEM) of an encrypted bundle.",
     )
@@ -43,7 +48,7 @@ def registry(function: Function) -> Function:
     """--ca-file and --plain-http."""
     ca_file = click.option(
         "--ca-file",
-        type=click.Path(path_type=Path, readable=False, dir_okay=False),
+        type=FILE,
         metavar="FILE",
         help="One more CA to trust, in PEM form; the system's and /etc/docker/certs.d/HOST/*.crt are.",
     )

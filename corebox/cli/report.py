@@ -30,7 +30,7 @@ from corebox.store.store import Store
     "-o",
     "--output",
     "out",
-    type=click.Path(path_type=Path, readable=False),
+    type=options.PATH,
     metavar="FILE",
     help="Write there instead.",
 )

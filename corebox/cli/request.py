@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from corebox.cli import output
+from corebox.cli import options, output
 from corebox.coredump.core import open_core
 from corebox.gather.request import request_script
 
@@ -17,7 +17,7 @@ from corebox.gather.request import request_script
     "-o",
     "--output",
     "out",
-    type=click.Path(path_type=Path, readable=False, dir_okay=False),
+    type=options.FILE,
     metavar="FILE",
     help="Write the script here instead of to the standard output.",
 )

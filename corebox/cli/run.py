@@ -13,7 +13,7 @@ from corebox.store.store import Store
 
 @click.command("run", short_help="Run a script (.py or .gdb) in gdb on a crash.")
 @options.subject
-@click.argument("script", type=click.Path(path_type=Path, readable=False))
+@click.argument("script", type=options.PATH)
 @session
 @click.option("--time-limit", default=300.0, show_default=True, metavar="SECONDS", help="Stop it after so long.")
 def command(

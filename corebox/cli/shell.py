@@ -14,26 +14,9 @@ from corebox.store.store import Store
 
 @click.command("shell", short_help="Open gdb on a crash, in a sandbox.")
 @options.subject
-@click.option(
-    "-c",
-    "--core",
-    type=click.Path(path_type=Path, readable=False),
-    metavar="CORE",
-    help="Another core of the same program.",
-)
-@click.option(
-    "-e",
-    "--executable",
-    type=click.Path(path_type=Path, readable=False),
-    metavar="EXE",
-    help="Another executable, e.g. unstripped.",
-)
-@click.option(
-    "--gdbinit",
-    type=click.Path(path_type=Path, readable=False),
-    metavar="FILE",
-    help="gdb commands of yours to begin with.",
-)
+@click.option("-c", "--core", type=options.PATH, metavar="CORE", help="Another core of the same program.")
+@click.option("-e", "--executable", type=options.PATH, metavar="EXE", help="Another executable, e.g. unstripped.")
+@click.option("--gdbinit", type=options.PATH, metavar="FILE", help="gdb commands of yours to begin with.")
 @click.option("--python", is_flag=True, help="A Python prompt that has the module gdb, instead of gdb's own.")
 @session
 @click.argument("gdb_arguments", nargs=-1, type=click.UNPROCESSED)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from corebox.cli import output
+from corebox.cli import options, output
 from corebox.image.toolbox import Toolbox, ensure_toolbox, export_toolbox, import_toolbox, list_toolboxes, make_toolbox
 from corebox.store.store import Store
 
@@ -15,9 +15,7 @@ def command() -> None:
 
 
 @command.command("build")
-@click.option(
-    "--gdb", type=click.Path(path_type=Path, readable=False), help="Make it from this gdb, which must have Python."
-)
+@click.option("--gdb", type=options.PATH, help="Make it from this gdb, which must have Python.")
 def build(gdb: Path | None) -> int:
     """Make the toolbox of this machine, and use it from now on."""
     _say(make_toolbox(Store.default(), gdb))
@@ -35,7 +33,7 @@ def show() -> int:
 
 
 @command.command("export", short_help="Write the toolbox in use to a file.")
-@click.argument("file", type=click.Path(path_type=Path, readable=False))
+@click.argument("file", type=options.PATH)
 def export(file: Path) -> int:
     """Write the toolbox in use to FILE: with it, another machine builds the very same images."""
     store = Store.default()
@@ -46,7 +44,7 @@ def export(file: Path) -> int:
 
 
 @command.command("import", short_help="Take a toolbox that another machine exported.")
-@click.argument("file", type=click.Path(path_type=Path, readable=False))
+@click.argument("file", type=options.PATH)
 def take(file: Path) -> int:
     """Take a toolbox that another machine exported, and use it from now on."""
     _say(import_toolbox(Store.default(), file))

@@ -2,7 +2,7 @@
 
 from typing import Tuple
 
-from corebox.coredump.header import parse_header
+from corebox.coredump.header import MAGIC, parse_header
 from corebox.errors import CoreboxError, InputError, UsageError
 
 _COMPRESSED = (
@@ -31,7 +31,7 @@ def _what_it_is(start: bytes) -> Tuple[str, str]:
             return "compressed with " + name, "decompress it first: " + command
     if start.startswith(b"corebox.json\0"):
         return "a bundle already", "open it: corebox shell FILE"
-    if not start.startswith(b"\x7fELF"):
+    if not start.startswith(MAGIC):
         return "no ELF file", "find the core: ls -l core* /var/lib/systemd/coredump; coredumpctl list"
     header = parse_header(start)
     if header is None:

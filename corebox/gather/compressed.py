@@ -12,6 +12,7 @@ from corebox.bundle.compression import GZIP_MAGIC
 from corebox.bundle.temporary import temporary_directory
 from corebox.bundle.unpack import write_all
 from corebox.coredump.faults import not_a_core
+from corebox.coredump.header import MAGIC
 from corebox.errors import HostError, InputError
 from corebox.gather import lz4
 
@@ -65,7 +66,7 @@ def _check(path: str, name: str) -> None:
     """The user knows the file by ``path``, not by the ``name`` of its content."""
     with open(name, "rb") as file:
         start = file.read(_PAGE)
-    if not start.startswith(b"\x7fELF"):
+    if not start.startswith(MAGIC):
         raise not_a_core(path, start)
 
 

@@ -8,7 +8,7 @@ from corebox.bundle.manifest import Manifest, ModuleEntry
 from corebox.bundle.verdict import MISMATCH, MISSING, VERDICTS, VERIFIED
 from corebox.bundle.write import WrittenBundle
 from corebox.gather.progress import format_size
-from corebox.printable import printable
+from corebox.printable import counted, printable
 
 _NAMES = {"verified": "verified", "mismatch": "MISMATCH", "cannot-verify": "cannot verify", "missing": "MISSING"}
 _ADVICE = {
@@ -34,11 +34,7 @@ def describe_crash(manifest: Manifest) -> str:
     cause = process.signal_name or ("signal {}".format(process.signal) if process.signal else "no signal")
     where = " at address 0x{:x}".format(process.fault_address) if process.fault_address is not None else ""
     name = printable(process.executable or process.name or "an unknown program")
-    return "{} (pid {}): {}{}, {}".format(name, process.pid, cause, where, _count(process.threads, "thread"))
-
-
-def _count(number: int, noun: str) -> str:
-    return "{} {}{}".format(number, noun, "" if number == 1 else "s")
+    return "{} (pid {}): {}{}, {}".format(name, process.pid, cause, where, counted(process.threads, "thread"))
 
 
 def summary_lines(manifest: Manifest, written: Optional[WrittenBundle], seconds: float) -> Iterator[str]:
@@ -89,7 +85,7 @@ def _core_lines(manifest: Manifest) -> Iterator[str]:
         yield "  slim: {} of {} kept".format(format_size(core.stored), format_size(core.original_stored))
     if core.redacted is not None:
         note = "" if core.redacted else ": what you named is not in the core, or not in these very bytes"
-        yield "  redacted: {} blanked{}".format(_count(core.redacted, "place"), note)
+        yield "  redacted: {} blanked{}".format(counted(core.redacted, "place"), note)
     if core.truncated:
         yield "  TRUNCATED: {} missing of {} ({})".format(
             format_size(core.truncated.missing_bytes),

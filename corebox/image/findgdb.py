@@ -61,7 +61,7 @@ def find_debugger() -> Debugger:
     Raises:
         HostError: ``no-gdb`` or ``no-libpython``.
     """
-    from importlib.metadata import version  # noqa: PLC0415  # slow to import, for what is made once
+    from importlib.metadata import version  # noqa: PLC0415  # slow to import, and a toolbox that was imported needs none
 
     spec = importlib.util.find_spec("gdb_for_pwndbg")
     package = importlib.util.find_spec("gdb")

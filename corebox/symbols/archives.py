@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from corebox.coredump.header import MAGIC
 from corebox.errors import HostError, InputError
 from corebox.store.store import Store
 from corebox.symbols.index import read_facts
@@ -21,7 +22,6 @@ from corebox.symbols.wish import Best, Key, Wish, file_name
 
 _FILTERS = ("gzip", "bzip2", "xz", "lzma", "zstd", "rpm")
 _AR, _RPM = b"!<arch>\n", b"\xed\xab\xee\xdb"
-_ELF = b"\x7fELF"
 _MOST_MEMBERS = 1 << 20
 _LARGEST_MEMBER = 16 << 30  # bytes
 _LARGEST = 256 << 30
@@ -130,7 +130,7 @@ def _bad(path: Path, why: str) -> InputError:
 def _written(blocks: Iterator[bytes], path: Path) -> Path | None:
     """The member as a file if it begins as ELF files do."""
     first = next(blocks, b"")
-    if not first.startswith(_ELF):
+    if not first.startswith(MAGIC):
         return None
     size = len(first)
     with path.open("xb") as out:
