@@ -3,6 +3,7 @@
 Roots are made once with mmdebstrap and kept.
 """
 
+import contextlib
 import hashlib
 import shutil
 import subprocess
@@ -58,10 +59,11 @@ class Site:
             shutil.copy(source, place)
 
     def clean(self) -> None:
-        """Remove the cores that are older than any run of the tests."""
+        """Remove the cores that are older than any run of the tests, if another process does not at the same time."""
         for folder in (self.root / "var" / "crash").glob("*"):
-            if folder.stat().st_mtime < time.time() - LONGEST_RUN:
-                shutil.rmtree(folder)
+            with contextlib.suppress(FileNotFoundError):
+                if folder.stat().st_mtime < time.time() - LONGEST_RUN:
+                    shutil.rmtree(folder)
 
     def crash(self, command: str, executable: str) -> Crash:
         """Run ``command`` in a folder of its own until it dies, and return its core."""
