@@ -106,8 +106,9 @@ class _Pull:
         data = b"".join(download_blob(self.client, described, self._moving))
         with self._store.writer() as writer:
             writer.write(data)
-            if writer.commit(CONFIG_TYPE).digest != described.digest:
+            if writer.digest() != described.digest:
                 raise lied(f"the configuration is not {described.digest}")
+            writer.commit(CONFIG_TYPE)
         return _object(data, "configuration")
 
     def _layer(self, blob: Descriptor, diff_id: str) -> str:
@@ -117,12 +118,14 @@ class _Pull:
         with self._store.writer() as writer:
             for piece in decompress(download_blob(self.client, blob, self._moving), blob.media_type):
                 writer.write(piece)
-            if writer.commit(LAYER_TYPE).digest != diff_id:
+            if writer.digest() != diff_id:
                 raise lied(f"the layer {blob.digest} does not contain {diff_id}")
-        # Not for a layer that was there: it would be the registry's word alone, which a push to another would trust.
-        compression = blob.media_type.rpartition("+")[2]
-        note_compressed(self._store, diff_id, compression, Descriptor(blob.media_type, blob.digest, blob.size))
-        note_place(self._store, blob.digest, self._reference)
+            # Not for a layer that was there: it would be the registry's word alone, which a push to another would
+            # trust. So they come before the layer: who is interrupted between the two would never note them.
+            compression = blob.media_type.rpartition("+")[2]
+            note_compressed(self._store, diff_id, compression, Descriptor(blob.media_type, blob.digest, blob.size))
+            note_place(self._store, blob.digest, self._reference)
+            writer.commit(LAYER_TYPE)
         return "fetched"
 
     def _size(self, digest: str) -> int:

@@ -71,11 +71,15 @@ class BlobWriter:
             offset += count
             size -= count
 
+    def digest(self) -> str:
+        """The digest of what has been written."""
+        self._hashing.finish()
+        return "sha256:" + self._hash.hexdigest()
+
     def commit(self, media_type: str = LAYER_TYPE) -> Descriptor:
         """Give the blob its name; if the store has it already, this one is dropped."""
-        self._hashing.finish()
-        digest = self._hash.hexdigest()
+        blob = Descriptor(media_type, self.digest(), self.size)
         self._file.close()
         self._temporary.chmod(0o600)
-        self._temporary.replace(self._blobs / digest)
-        return Descriptor(media_type, "sha256:" + digest, self.size)
+        self._temporary.replace(self._blobs / blob.digest.partition(":")[2])
+        return blob
