@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -106,6 +107,8 @@ class _Push:
         self.moving = Moving(reference.host, progress)
         self.client = Client(reference, access, "pull,push", self._sources())
         self._there = self._pushed_before()
+        # One layer at a time: each takes all processors, and the core is sent while the others are compressed.
+        self._compressing = threading.Lock()
 
     def _pushed_before(self) -> dict[str, Descriptor]:
         """The layers by their digests here, if somebody has pushed this very image under this name."""
@@ -167,13 +170,14 @@ class _Push:
         if not self._store.has(layer.digest):
             self._store.require_whole(layer.digest)
         tar = self._store.blob_path(layer.digest)
-        if bundle:
-            wrap_frame(layer, tar, bundle, writer, told)
-        else:
-            found = compress_layer(tar, writer, self._compression, told)
-            if found != layer.digest:
-                self._store.require_whole(layer.digest)
-                raise image_damaged(f"{layer.digest} was read as {found}")
+        with self._compressing:
+            if bundle:
+                wrap_frame(layer, tar, bundle, writer, told)
+            else:
+                found = compress_layer(tar, writer, self._compression, told)
+                if found != layer.digest:
+                    self._store.require_whole(layer.digest)
+                    raise image_damaged(f"{layer.digest} was read as {found}")
         blob = writer.commit(COMPRESSIONS[self._compression])
         note_compressed(self._store, layer.diff_id, self._compression, blob)
         return blob
