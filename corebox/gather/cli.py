@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     _say(_text(options, gathered, time.monotonic() - began, warning))
     if warning:
         _complain("warning: " + warning)
-    return 0 if is_exact(gathered.manifest) else 1
+    return 0 if is_exact(gathered.manifest) and not gathered.lacking else 1
 
 
 def _text(options: argparse.Namespace, gathered: Gathered, seconds: float, warning: Optional[str]) -> str:
@@ -81,8 +81,8 @@ def _text(options: argparse.Namespace, gathered: Gathered, seconds: float, warni
     if options.list:
         return "\n".join(list_lines(manifest))
     if options.json:
-        return summary_json(manifest, gathered.written, warning)
-    lines = list(summary_lines(manifest, gathered.written, seconds))
+        return summary_json(manifest, gathered.written, warning, gathered.lacking)
+    lines = list(summary_lines(manifest, gathered.written, seconds, gathered.lacking))
     if options.dry_run:
         lines.append("dry run:   {} would be read, nothing was written".format(format_size(input_size(manifest))))
     return "\n".join(lines)

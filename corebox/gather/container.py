@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import subprocess
-from typing import Iterator, Optional
+from typing import Iterator, Optional, Tuple
 
 from corebox.errors import HostError, InputError
 from corebox.gather.live import root_of
@@ -27,8 +27,10 @@ def container_root(name: str, directory: str) -> Iterator[str]:
             "there is neither docker nor podman on this machine",
             "give the root of the container instead: --root /proc/PID/root",
         )
+    answers = []
     for engine in engines:
-        pid = _process_of(engine, name)
+        pid, answer = _process_of(engine, name)
+        answers.append(answer)
         if pid:
             yield root_of(pid)
             return
@@ -38,16 +40,17 @@ def container_root(name: str, directory: str) -> Iterator[str]:
             return
     raise InputError(
         "no-such-container",
-        "no container {} is known to {}".format(name, " or ".join(engines)),
+        "no container {} is known to {}: {}".format(name, " or ".join(engines), "; ".join(answers)),
         "see `{} ps --all`; a removed container is gone, an image can be made one: docker create".format(engines[0]),
     )
 
 
-def _process_of(engine: str, name: str) -> Optional[int]:
-    """Process ID of the container's first process, 0 if it has stopped, None if there is no such container."""
+def _process_of(engine: str, name: str) -> Tuple[Optional[int], str]:
+    """Process ID of the container's first process, 0 if it has stopped; None, and why, if the engine knows of none."""
     command = [engine, "container", "inspect", "--format", "{{.State.Pid}}", name]
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False
     )
     text = done.stdout.strip()
-    return int(text) if done.returncode == 0 and text.isdigit() else None
+    words = done.stderr.decode("utf-8", "replace").strip().splitlines() or [""]
+    return int(text) if done.returncode == 0 and text.isdigit() else None, words[-1]

@@ -61,7 +61,7 @@ def install_handler(directory: str, program: str, limits: Limits) -> str:
     ``program`` is the one-file program that runs now, or "" to make one of the installed corebox.
 
     Raises:
-        UsageError: ``bad-handler-directory`` for a path that the kernel would not take.
+        UsageError: ``bad-handler-directory`` for a path that the kernel would not take, or where others may write.
         HostError: ``cannot-write``.
     """
     directory = os.path.abspath(directory)
@@ -73,6 +73,12 @@ def install_handler(directory: str, program: str, limits: Limits) -> str:
             "choose a short path without spaces: --install-handler /var/crash/corebox",
         )
     os.makedirs(directory, mode=0o700, exist_ok=True)
+    if os.stat(directory).st_mode & 0o022:
+        raise UsageError(
+            "bad-handler-directory",
+            "others may write into {}, and so have the kernel run their program as root".format(directory),
+            "choose a directory that only root may write to: --install-handler /var/crash/corebox",
+        )
     target = os.path.join(directory, PROGRAM)
     if program:
         with open(program, "rb") as source, open(target, "wb") as copy:

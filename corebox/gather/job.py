@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import os
 import re
-from typing import ContextManager, Dict, Iterator, NamedTuple, Optional
+from typing import ContextManager, Dict, Iterator, NamedTuple, Optional, Tuple
 
 from corebox.bundle.corecontent import Change, CompactCore
 from corebox.bundle.envelope import Envelope, envelope_for
@@ -32,10 +32,11 @@ class Way(NamedTuple):
 
 
 class Gathered(NamedTuple):
-    """A collection, and the bundle if one was written."""
+    """A collection, the bundle if one was written, and the files named with ``--with`` that are not in it."""
 
     manifest: Manifest
     written: Optional[WrittenBundle]
+    lacking: Tuple[str, ...]
 
 
 def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
@@ -46,9 +47,11 @@ def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
         path = stack.enter_context(find_core(options, given))
         root = stack.enter_context(find_root(options))
         core = stack.enter_context(open_core(path))
-        collection = _with_cutter(collect(core, wishes_of(options, root)), given)
+        wishes = wishes_of(options, root)
+        collection = _with_cutter(collect(core, wishes), given)
+        lacking = tuple(each.path for each in collection.manifest.missing if each.path in wishes.extra)
         if options.list or options.dry_run:
-            return Gathered(collection.manifest, None)
+            return Gathered(collection.manifest, None, lacking)
         if options.slim and not options.no_core:
             core = stack.enter_context(slim_core(core, scratch_directory(options)))
             collection = _with_slim(collection, core)
@@ -57,7 +60,8 @@ def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
             plan = plan_blanks(core, options.redact)
             collection = collection._replace(manifest=blank_manifest(collection.manifest, plan, options.redact))
             change = plan.apply
-        return Gathered(collection.manifest, _write(options, collection, core, Way(envelope, progress, change)))
+        written = _write(options, collection, core, Way(envelope, progress, change))
+        return Gathered(collection.manifest, written, lacking)
 
 
 def _with_cutter(collection: Collection, given: Optional[str]) -> Collection:

@@ -27,7 +27,7 @@ root=/
 while getopts r: option; do
     case $option in
         r) root=$OPTARG ;;
-        *) exit 2 ;;
+        *) echo "usage: sh request.sh [-r ROOT] [ARCHIVE]" >&2; exit 2 ;;
     esac
 done
 shift $((OPTIND - 1))
@@ -76,7 +76,7 @@ if command -v gzip >/dev/null 2>&1; then
 else
     tar -c -h -f "$archive" "$@" || exit 4
 fi
-echo "$taken files are in $archive, $missing are missing"
+echo "files in $archive: $taken, missing: $missing"
 sha256sum "$archive" 2>/dev/null || cksum "$archive"
 [ "$missing" -eq 0 ]
 """

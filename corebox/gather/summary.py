@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Iterator, List, Optional
+from typing import Iterator, List, Optional, Sequence
 
 from corebox.bundle.manifest import Manifest, ModuleEntry
 from corebox.bundle.verdict import MISMATCH, MISSING, VERDICTS, VERIFIED
@@ -13,7 +13,7 @@ from corebox.printable import counted, printable
 _NAMES = {"verified": "verified", "mismatch": "MISMATCH", "cannot-verify": "cannot verify", "missing": "MISSING"}
 _ADVICE = {
     MISMATCH: "changed since the process started; if you have the old package, gather with it: --root DIR",
-    MISSING: "not on this machine any more; if it is in a container or another root, gather with --root DIR",
+    MISSING: "not on this machine any more; if it is in a container or another root: --container NAME, --root DIR",
 }
 _MEMORY = (
     "a core is the memory of the process, so passwords, keys and personal data may be in it: --redact and --slim leave "
@@ -37,16 +37,20 @@ def describe_crash(manifest: Manifest) -> str:
     return "{} (pid {}): {}{}, {}".format(name, process.pid, cause, where, counted(process.threads, "thread"))
 
 
-def summary_lines(manifest: Manifest, written: Optional[WrittenBundle], seconds: float) -> Iterator[str]:
-    """The summary; without ``written`` it tells what would be taken."""
+def summary_lines(
+    manifest: Manifest, written: Optional[WrittenBundle], seconds: float, lacking: Sequence[str] = ()
+) -> Iterator[str]:
+    """The summary; without ``written`` it tells what would be taken. ``lacking`` was asked for and is not there."""
     yield "crash:     " + describe_crash(manifest)
     yield "system:    {}, {}".format(
         printable(manifest.site.os_release.get("PRETTY_NAME", "unknown")), manifest.site.machine
     )
     yield "modules:   " + _counts(manifest.modules)
-    for module in manifest.modules:
-        if module.verdict != VERIFIED:
-            yield from _finding(module)
+    wrong = [module for module in manifest.modules if module.verdict != VERIFIED]
+    for module in wrong:
+        yield from _finding(module)
+    for advice in dict.fromkeys(each for module in wrong for each in _advice(module)):
+        yield "    " + advice
     for remark in manifest.missing:
         if remark.path not in {module.path for module in manifest.modules}:
             yield "  not found: {}: {}".format(printable(remark.path), remark.why)
@@ -54,7 +58,7 @@ def summary_lines(manifest: Manifest, written: Optional[WrittenBundle], seconds:
     if written:
         yield "bundle:    {}, {}, {:.1f} s".format(printable(written.path), format_size(written.size), seconds)
         yield "identity:  " + written.identity
-    yield "result:    " + _result(manifest)
+    yield "result:    " + _result(manifest, lacking)
     if written:
         yield "next:      send the bundle; to open it: corebox shell " + printable(os.path.basename(written.path))
 
@@ -73,8 +77,14 @@ def _finding(module: ModuleEntry) -> Iterator[str]:
     yield "  {}: {}: {}".format(_NAMES[module.verdict], printable(module.path), printable(module.detail or ""))
     if module.verdict == MISMATCH:
         yield "    in the crashed process {}, in the file {}".format(module.memory, module.file)
+
+
+def _advice(module: ModuleEntry) -> Iterator[str]:
+    """What can still be done about it at the site."""
     if module.verdict in _ADVICE:
-        yield "    " + (_ADVICE_EXECUTABLE if module.executable else _ADVICE[module.verdict])
+        yield _ADVICE[module.verdict]
+        if module.executable:
+            yield _ADVICE_EXECUTABLE
 
 
 def _core_lines(manifest: Manifest) -> Iterator[str]:
@@ -98,7 +108,9 @@ def _core_lines(manifest: Manifest) -> Iterator[str]:
         yield "      ProcessSizeMax= and ExternalSizeMax= in coredump.conf"
 
 
-def _result(manifest: Manifest) -> str:
+def _result(manifest: Manifest, lacking: Sequence[str]) -> str:
+    if is_exact(manifest) and lacking:
+        return "INCOMPLETE: every file is the one that crashed, but not all that you asked for is there: see above"
     if is_exact(manifest):
         return "exact: every file is the one that crashed"
     if any(module.verdict in _ADVICE for module in manifest.modules) or manifest.core.truncated:
@@ -116,8 +128,10 @@ def list_lines(manifest: Manifest) -> List[str]:
     return lines + ["leave    {:>12}  {}: {}".format("", printable(r.path), r.why) for r in manifest.not_taken]
 
 
-def summary_json(manifest: Manifest, written: Optional[WrittenBundle], warning: Optional[str]) -> str:
-    """The summary for machines: verdict counts, the bundle, and what to know before it is sent."""
+def summary_json(
+    manifest: Manifest, written: Optional[WrittenBundle], warning: Optional[str], lacking: Sequence[str]
+) -> str:
+    """The summary for machines: verdict counts, the bundle, what it lacks, and what to know before it is sent."""
     counts = {name: sum(module.verdict == name for module in manifest.modules) for name in VERDICTS}
     return json.dumps(
         {
@@ -125,6 +139,7 @@ def summary_json(manifest: Manifest, written: Optional[WrittenBundle], warning: 
             "exact": is_exact(manifest),
             "verdicts": counts,
             "bundle": {"path": written.path, "identity": written.identity, "size": written.size} if written else None,
+            "lacking": list(lacking),
             "warning": warning,
             "manifest": manifest.to_json(),
         },

@@ -19,10 +19,17 @@ def unpacked_archive(path: str, directory: str) -> Iterator[str]:
     """A temporary directory with the files of a tar archive, compressed or not.
 
     Raises:
-        InputError: ``not-an-archive``.
+        InputError: ``not-an-archive``, ``image-archive``.
     """
     with temporary_directory(directory) as into, open(path, "rb") as file:
         unpack_tree(file, into, path)
+        # The first is of the OCI image layout, the second of what "docker save" wrote before.
+        if any(os.path.isfile(os.path.join(into, name)) for name in ("oci-layout", "repositories")):
+            raise InputError(
+                "image-archive",
+                "{} holds an image in layers, not the files of a system".format(path),
+                "make a container of the image and name it: docker create IMAGE, then --container NAME",
+            )
         yield into
 
 

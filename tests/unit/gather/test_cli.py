@@ -19,7 +19,7 @@ from corebox.gather.job import default_name, gather
 from corebox.gather.options import make_parser
 from corebox.gather.progress import ProgressLine, describe_progress
 from corebox.gather.zipapp import make_zipapp
-from tests.unit.gather.sites import LIBC, OTHER_ID, put, put_elf
+from tests.unit.gather.sites import EXECUTABLE, LIBC, OTHER_ID, put, put_elf
 
 
 def run(core: Path, root: Path, *more: str) -> int:
@@ -51,6 +51,43 @@ def test_mismatch_is_status_1_and_named(
     assert f"MISMATCH: {LIBC}" in printed
     assert f"in the crashed process 93ac61ec5a8eb1396f9fbd350e3169a558528a40, in the file {OTHER_ID}" in printed
     assert "result:    NOT EXACT" in printed
+
+
+def test_what_to_do_is_said_once_however_many_modules_are_missing(
+    core_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (EXECUTABLE, LIBC):
+        Path(str(root) + name).unlink()
+    assert run(core_path, root, "--dry-run") == 1
+    printed = capsys.readouterr().out
+    assert printed.count("  MISSING: ") == 2
+    assert printed.count("--container NAME") == 1
+    assert printed.count("-e EXECUTABLE") == 1
+
+
+def test_a_file_that_was_asked_for_and_is_not_there_is_status_1(
+    core_path: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(root, "/var/log/app.log", b"42\n")
+    words = ("--with", "/var/log/app.log", "--with", "/var/log/none", "-o", str(tmp_path / "x.corebox"))
+    assert run(core_path, root, *words[:2], *words[4:]) == 0
+    assert run(core_path, root, *words) == 1
+    printed = capsys.readouterr().out
+    assert "not found: /var/log/none: no such file" in printed
+    assert "result:    INCOMPLETE: " in printed
+    assert run(core_path, root, "--dry-run", "--json", *words) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert (document["exact"], document["lacking"]) == (True, ["/var/log/none"])
+
+
+def test_an_image_is_not_taken_for_the_files_of_a_system(
+    core_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    image = tmp_path / "image.tar"
+    subprocess.run(["tar", "-C", tmp_path, "-cf", image, "oci-layout"], check=True)
+    assert run(core_path, image, "--dry-run") == 3
+    assert "holds an image in layers" in capsys.readouterr().err
 
 
 def test_json_carries_counts_bundle_and_manifest(

@@ -56,6 +56,12 @@ def test_directory_that_the_kernel_would_not_take_is_refused(tmp_path: Path, nam
     assert not (tmp_path / name).exists()
 
 
+def test_a_directory_where_others_could_replace_the_handler_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    assert main(["--install-handler", str(tmp_path)]) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_newest_stays_whatever_the_limits() -> None:
     bundles = [(3.0, 100, "new"), (2.0, 100, "middle"), (1.0, 100, "old")]
     assert surplus(bundles, Limits(2, 1000)) == ["old"]

@@ -35,7 +35,7 @@ def test_answer_makes_an_exact_bundle(
         [*shell, str(script), "-r", str(root), str(answer)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == f"6 files are in {answer}, 0 are missing"
+    assert done.stdout.splitlines()[0] == f"files in {answer}: 6, missing: 0"
     with tarfile.open(answer) as archive:
         names = set(archive.getnames())
     assert {"." + EXECUTABLE, "." + LIBC, "./etc/os-release"} <= names
@@ -52,6 +52,12 @@ def test_missing_file_is_said_and_the_rest_is_packed(script: Path, root: Path, t
     assert done.returncode == 1
     assert done.stderr.splitlines() == [f"missing: {LIBC}"]
     assert (tmp_path / "a.tar.gz").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_script_says_how_it_is_called(script: Path) -> None:
+    done = subprocess.run(["dash", str(script), "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "usage: sh request.sh [-r ROOT] [ARCHIVE]" in done.stderr
 
 
 def test_script_takes_no_command_from_a_hostile_name(core_path: Path, root: Path, tmp_path: Path) -> None:
