@@ -8,12 +8,12 @@ from corebox.actions.subject import Image, Subject, image_of
 from corebox.coredump.core import open_core
 from corebox.debugger.answer import parse_answer
 from corebox.debugger.session import ASK
-from corebox.image.export import new_name
 from corebox.image.opened import open_image
 from corebox.report.document import Report, group_threads
 from corebox.report.memory import judge_memory
 from corebox.report.regions import Region, regions_of
 from corebox.report.signature import signature
+from corebox.store.files import new_name
 from corebox.store.store import Store
 from corebox.store.values import StoredImage
 

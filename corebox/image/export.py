@@ -1,21 +1,20 @@
 """The way back: the original core and the bundle, bit for bit, out of an image."""
 
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 from corebox.bundle.corecontent import CoreInFile
 from corebox.bundle.layout import MAX_CORE_LAYOUT
-from corebox.bundle.temporary import temporary_directory
 from corebox.bundle.write import WrittenBundle, write_bundle
 from corebox.coredump.disk import data_extents
 from corebox.coredump.layout import restore
 from corebox.coredump.sending import copy_range
 from corebox.coredump.values import Extent
-from corebox.errors import HostError, InputError
+from corebox.errors import InputError
 from corebox.image.opened import OpenedImage
 from corebox.image.parts import LAYOUT_FILE, OURS
+from corebox.store.files import new_name
 from corebox.store.values import image_damaged
 
 
@@ -72,21 +71,3 @@ def copy_sparse(source: Path, target: Path) -> None:
         for extent in data_extents(old.fileno(), size):
             os.lseek(new.fileno(), extent.offset, os.SEEK_SET)
             copy_range(old.fileno(), extent.offset, extent.size, new.fileno())
-
-
-@contextmanager
-def new_name(out: Path) -> Iterator[Path]:
-    """A name beside ``out`` that nothing has; a file of that name is removed at the end.
-
-    Raises:
-        HostError: ``cannot-write``.
-    """
-    try:
-        with temporary_directory(str(out.parent)) as folder:
-            yield Path(folder) / out.name
-    except OSError as error:
-        raise HostError(
-            "cannot-write",
-            f"cannot write {out}: {error.strerror or error}",
-            f"check the folder: ls -ld {out.parent}; or give another file",
-        ) from error

@@ -2,16 +2,19 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from corebox.errors import HostError, InputError
+from corebox.errors import InputError
 from corebox.image.findgdb import Debugger, find_debugger, find_gdb
 from corebox.image.parts import TOOLBOX, TOOLBOX_HOME, VERSIONS
 from corebox.image.tar import complete, write_tar
 from corebox.resources import shipped
+from corebox.store.extract import extract_layer
+from corebox.store.files import new_name
 from corebox.store.store import Store
 from corebox.store.values import Json, Layer, is_digest
 
@@ -19,6 +22,8 @@ _RECORD = "toolbox"
 #: The code that decides what is in the toolbox.
 _SOURCES = ("findgdb.py", "toolboxparts.py", "sbom.py", "packages.py")
 _CHOICE = "toolbox-choice"
+_BLOCK = 1 << 20
+_MOST_VERSIONS = 4096  # bytes
 
 
 class Toolbox(NamedTuple):
@@ -69,12 +74,9 @@ def export_toolbox(store: Store, toolbox: Toolbox, out: Path) -> None:
     Raises:
         HostError: ``cannot-write``.
     """
-    try:
-        shutil.copyfile(store.blob_path(toolbox.layer.digest), out)
-    except OSError as error:
-        raise HostError(
-            "cannot-write", f"cannot write {out}: {error.strerror or error}", "give another file"
-        ) from error
+    with new_name(out) as new:
+        shutil.copyfile(store.blob_path(toolbox.layer.digest), new)
+        new.replace(out)
 
 
 def import_toolbox(store: Store, path: Path) -> Toolbox:
@@ -83,17 +85,15 @@ def import_toolbox(store: Store, path: Path) -> Toolbox:
     Raises:
         InputError: ``not-a-toolbox`` or ``cannot-read``.
     """
+    if not path.is_file() or not os.access(path, os.R_OK):
+        raise InputError("cannot-read", f"cannot read {path}", "give a file: check its name, kind and permissions")
     with store.adding():
-        try:
-            with store.writer() as writer, path.open("rb") as file:
-                writer.copy_range(file.fileno(), 0, path.stat().st_size)
-                blob = writer.commit()
-        except HostError as error:
-            if path.is_file():
-                raise
-            raise InputError("cannot-read", f"cannot read {path}", "check the name and its permissions") from error
-        layer = Layer(blob.digest, blob.size, TOOLBOX, blob.digest)
-        toolbox = Toolbox(layer, _read_versions(store, layer, path))
+        versions = _read_versions(store, path)
+        with store.writer() as writer, path.open("rb") as file:
+            for block in iter(lambda: file.read(_BLOCK), b""):
+                writer.write(block)
+            blob = writer.commit()
+        toolbox = Toolbox(Layer(blob.digest, blob.size, TOOLBOX, blob.digest), versions)
         store.remember(_RECORD, blob.digest, _note(toolbox))
         store.remember(_CHOICE, "", _note(toolbox))
     return toolbox
@@ -109,18 +109,36 @@ def lend_toolbox(toolbox: Toolbox, store: Store, other: Store) -> None:
     other.remember(_CHOICE, "", _note(toolbox))
 
 
-def _read_versions(store: Store, layer: Layer, path: Path) -> dict[str, str]:
-    """The versions in a toolbox; an InputError if it is something else, or has anything else in it."""
+def _read_versions(store: Store, path: Path) -> dict[str, str]:
+    """The versions in a toolbox; an InputError if it is something else, or has anything else in it.
+
+    It is unpacked for that, and once more when it is used: nothing else ever comes into the store.
+    """
     wrong = InputError("not-a-toolbox", f"{path} is not a toolbox", "give a file that `corebox toolbox export` wrote")
-    try:
-        home = store.unpacked([layer]) / TOOLBOX_HOME
-        versions = json.loads((home / VERSIONS).read_bytes())
-    except (InputError, OSError, ValueError) as error:
-        raise wrong from error
-    ours = home.parent
-    if not isinstance(versions, dict) or list(ours.parent.iterdir()) != [ours] or list(ours.iterdir()) != [home]:
+    with store.workplace() as work:
+        try:
+            extract_layer(path, work)
+        except InputError as error:
+            raise wrong from error
+        versions = _versions_within(work)
+    if versions is None:
         raise wrong
-    return {str(name): str(version) for name, version in versions.items()}
+    return versions
+
+
+def _versions_within(root: Path) -> dict[str, str] | None:
+    """The versions, if a toolbox and nothing else has been unpacked there; its links stay beneath it."""
+    home = root / TOOLBOX_HOME
+    try:
+        with (home / VERSIONS).open("rb") as file:
+            versions = json.loads(file.read(_MOST_VERSIONS))
+        alone = [list(root.iterdir()), list(home.parent.iterdir())] == [[home.parent], [home]]
+    except (OSError, RecursionError, ValueError):
+        return None
+    match versions:
+        case {"corebox": str(), "gdb": str(), "python": str()} if alone and (home / "bin/gdb").is_file():
+            return {str(name): str(version) for name, version in versions.items()}
+    return None
 
 
 def _make(store: Store, debugger: Debugger) -> Toolbox:

@@ -34,6 +34,26 @@ def write_atomically(path: Path, data: bytes, scratch: Path) -> None:
         new.replace(path)
 
 
+@contextlib.contextmanager
+def new_name(out: Path) -> Iterator[Path]:
+    """A name beside ``out`` that nothing has; a file of that name is removed at the end.
+
+    Raises:
+        HostError: ``cannot-write``, also for what is there and no file: a device would be replaced by root.
+    """
+    if out.exists() and not out.is_file():
+        raise HostError("cannot-write", f"{out} is there, and is no file", "give the name of a file")
+    try:
+        with temporary_directory(str(out.parent)) as folder:
+            yield Path(folder) / out.name
+    except OSError as error:
+        raise HostError(
+            "cannot-write",
+            f"cannot write {out}: {error.strerror or error}",
+            f"check the folder: ls -ld {out.parent}; or give another file",
+        ) from error
+
+
 def remove_stale(folder: Path, age: float) -> int:
     """Remove the files beneath ``folder`` that were not touched for ``age`` seconds; return the bytes freed."""
     freed = 0

@@ -152,3 +152,13 @@ def test_unpacking_over_something_is_refused(tmp_path: Path) -> None:
         reader.unpack(out)
     assert caught.value.code == "not-empty"
     assert (out / "mine").read_text() == "precious"
+
+
+def test_what_is_there_and_no_file_is_not_replaced(tmp_path: Path) -> None:
+    """Root would put the bundle where ``/dev/null`` was."""
+    (tmp_path / "site").mkdir()
+    os.mkfifo(tmp_path / "site/x.corebox")
+    with pytest.raises(HostError) as caught:
+        samples.write_sample(tmp_path / "site")
+    assert caught.value.code == "cannot-write"
+    assert (tmp_path / "site/x.corebox").is_fifo()

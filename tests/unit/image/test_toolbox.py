@@ -1,6 +1,8 @@
 """Toolboxes that travel: export, import, which one is in use, and what is no toolbox."""
 
 import json
+import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from corebox.image.toolbox import (
 from corebox.store.store import Store
 
 VERSIONS = {"corebox": "0.1.0", "gdb": "18.1", "python": "3.11.2"}
+GDB = text_file(".corebox/toolbox/bin/gdb", b"gdb")
 
 
 def write_layer(store: Store, *entries: Entry) -> Path:
@@ -29,7 +32,7 @@ def write_layer(store: Store, *entries: Entry) -> Path:
 
 def a_toolbox(gdb: str = "18.1") -> tuple[Entry, ...]:
     versions = json.dumps({**VERSIONS, "gdb": gdb}).encode()
-    return text_file(".corebox/toolbox/versions.json", versions), text_file(".corebox/toolbox/bin/gdb", b"gdb")
+    return text_file(".corebox/toolbox/versions.json", versions), GDB
 
 
 @pytest.fixture
@@ -78,10 +81,14 @@ def test_a_toolbox_can_be_lent_to_another_store(store: Store, exported: Path, tm
         (text_file(".corebox/toolbox/bin/gdb", b"no versions"),),
         (*a_toolbox(), text_file("usr/lib/libc.so.6", b"elsewhere")),
         (*a_toolbox(), text_file(".corebox/gdbinit", b"elsewhere of ours")),
-        (text_file(".corebox/toolbox/versions.json", b"[]"),),
-        (text_file(".corebox/toolbox/versions.json", b"\xff"),),
+        (text_file(".corebox/toolbox/versions.json", b"[]"), GDB),
+        (text_file(".corebox/toolbox/versions.json", b"\xff"), GDB),
+        (text_file(".corebox/toolbox/versions.json", b"{}"), GDB),
+        (text_file(".corebox/toolbox/versions.json", b"[" * 4000), GDB),
+        (text_file(".corebox/toolbox/versions.json", json.dumps({**VERSIONS, "more": "x" * 5000}).encode()), GDB),
+        a_toolbox()[:1],
     ],
-    ids=["no-versions", "customer-path", "other-path", "list", "no-json"],
+    ids=["no-versions", "customer-path", "other-path", "list", "no-json", "empty", "deep", "long", "no-gdb"],
 )
 def test_another_layer_is_no_toolbox(store: Store, tmp_path: Path, entries: tuple[Entry, ...]) -> None:
     path = write_layer(Store(tmp_path / "other"), *entries)
@@ -89,11 +96,14 @@ def test_another_layer_is_no_toolbox(store: Store, tmp_path: Path, entries: tupl
         import_toolbox(store, path)
     assert caught.value.code == "not-a-toolbox"
     assert list_toolboxes(store) == []
+    assert list(store.blob_path("sha256:" + "0" * 64).parent.iterdir()) == []
 
 
 def test_another_file_is_no_toolbox(store: Store, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("a text\n" * 1000)
-    for path, code in ((tmp_path / "text", "not-a-toolbox"), (tmp_path / "nothing", "cannot-read")):
+    os.mkfifo(tmp_path / "pipe")  # nobody waits for who writes into it
+    kinds = {"text": "not-a-toolbox", "nothing": "cannot-read", "pipe": "cannot-read", ".": "cannot-read"}
+    for path, code in ((tmp_path / name, code) for name, code in kinds.items()):
         with pytest.raises(InputError) as caught:
             import_toolbox(store, path)
         assert caught.value.code == code
@@ -111,3 +121,21 @@ def test_a_file_that_cannot_be_written_is_a_host_error(store: Store, exported: P
     with pytest.raises(HostError) as caught:
         export_toolbox(store, import_toolbox(store, exported), Path("/nothing/toolbox.tar"))
     assert caught.value.code == "cannot-write"
+
+
+def test_an_export_that_fails_leaves_what_was_there(store: Store, exported: Path, tmp_path: Path) -> None:
+    toolbox = import_toolbox(store, exported)
+    kept, pipe = tmp_path / "kept.tar", tmp_path / "pipe"
+    kept.write_bytes(b"an older one")
+    os.mkfifo(pipe)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        for out in (kept, pipe):
+            with pytest.raises(HostError) as caught:
+                export_toolbox(store, toolbox, out)
+            assert caught.value.code == "cannot-write"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert kept.read_bytes() == b"an older one"
+    assert pipe.is_fifo()
