@@ -8,7 +8,7 @@ Runs at the customer's: Python 3.6, standard library only.
 
 import os
 import traceback
-from typing import Optional
+from typing import Any, Dict, Optional
 
 
 class CoreboxError(Exception):
@@ -31,6 +31,11 @@ class CoreboxError(Exception):
         self.message = message
         self.hint = hint
         self.context = context
+
+    def to_json(self) -> Dict[str, Any]:
+        """What ``--json`` prints instead of a command's own document: ``schema/error-1.schema.json``."""
+        facts = {"code": self.code, "message": self.message, "hint": self.hint, "exit_status": self.exit_status}
+        return {"version": 1, "error": facts}
 
 
 class UsageError(CoreboxError):

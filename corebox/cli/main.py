@@ -1,12 +1,17 @@
 """The program and its commands."""
 
+import difflib
 import importlib
+import itertools
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 import corebox
 from corebox.cli.failure import explain
+from corebox.errors import UsageError
 
 _STORY = """Open a customer's core file with exactly the files it was mapped from.
 
@@ -64,6 +69,18 @@ class _Commands(click.Group):
         command: click.Command = getattr(importlib.import_module(f"corebox.cli.{module}"), name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name in COMMANDS or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        close = [f"corebox {each}" for each in difflib.get_close_matches(name, COMMANDS)]
+        if Path(name).is_file():
+            close = [f"corebox info {name}", f"corebox shell {name}"]
+        hint = f"try {' or '.join(close)}" if close else "corebox --help lists the commands"
+        raise UsageError("no-such-command", f"there is no command {name}", hint)
+
 
 @click.command(cls=_Commands, help=_STORY, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(corebox.__version__, prog_name="corebox")
@@ -73,8 +90,9 @@ def program() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run corebox with ``arguments`` (the process's if None) and return the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        status = program.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        status = program.main(args=words, prog_name="corebox", standalone_mode=False)
         return status if isinstance(status, int) else 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the one place for what nobody else caught
-        return explain(error)
+        return explain(error, "--json" in itertools.takewhile("--".__ne__, words))

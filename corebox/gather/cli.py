@@ -1,6 +1,7 @@
 """The gatherer as a program: arguments in, a bundle and a summary out, an exit status for scripts."""
 
 import argparse
+import json
 import signal
 import sys
 import time
@@ -19,29 +20,31 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: Optional[Sequence[str]] = None, program: str = "corebox-gather.pyz") -> int:
-    """Run the gatherer and return its exit status; argparse itself exits for ``--help`` and wrong usage.
+    """Run the gatherer and return its exit status; argparse itself exits for ``--help``.
 
     ``program`` is what the user calls it.
     """
-    options = make_parser(program).parse_args(arguments)
+    as_json = "--json" in (sys.argv if arguments is None else arguments)
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
     try:
-        return run(options)
+        return run(make_parser(program).parse_args(arguments))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the one place for what nobody else caught
-        return _explain(error)
+        return _explain(error, as_json)
     finally:
         for number, action in before.items():
             signal.signal(number, action)
 
 
-def _explain(error: BaseException) -> int:
-    """Say what went wrong, and return the exit status."""
+def _explain(error: BaseException, as_json: bool) -> int:
+    """Say what went wrong, with ``as_json`` also as a document, and return the exit status."""
     if came_of_interruption(error):
         _complain("interrupted; nothing was written")
         return 130
     ours = as_ours(error)
     _complain("error: " + printable(ours.message))
     _complain("hint: " + printable(ours.hint))
+    if as_json:
+        _say(json.dumps(ours.to_json(), sort_keys=True, indent=1))
     return ours.exit_status
 
 

@@ -5,8 +5,8 @@ import os
 from typing import NoReturn
 
 from corebox import __version__
+from corebox.errors import UsageError
 from corebox.gather.systemd import DIRECTORY
-from corebox.printable import printable
 
 _DESCRIPTION = """\
 Puts a core file, and every file that the crashed process had mapped, into one archive, and proves that the files are
@@ -26,8 +26,9 @@ examples:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """As everywhere: words of the command line may be the names of files that somebody else made."""
-        super().error(printable(message))
+        """As everywhere: a code, and what to do next."""
+        hint = "{0} CORE [-o FILE] [OPTIONS]; all about it: {0} --help".format(self.prog)
+        raise UsageError("wrong-usage", message, hint)
 
 
 def make_parser(program: str = "corebox-gather.pyz") -> argparse.ArgumentParser:
@@ -133,7 +134,6 @@ def _add_program(group: "argparse._ArgumentGroup") -> None:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError("{} is no number above 0".format(text))
+    return int(text)

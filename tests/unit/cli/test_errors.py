@@ -1,6 +1,7 @@
 """Every error is documented, means one thing, and is printed in one way."""
 
 import errno
+import json
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ from corebox.cli import output
 from corebox.cli.main import main
 from corebox.errors import CoreboxError, InputError, system_words
 from corebox.store.store import Store
+from tests.support.documents import validate
 from tests.support.errorcodes import codes_in_source
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "reference" / "errors.md"
@@ -132,4 +134,52 @@ def test_who_gives_gdbs_options_to_corebox_is_told_where_they_belong(
     command: str, told: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([command, "crash.corebox", "-batch"]) == 2
-    assert ("What is gdb's stands behind --" in capsys.readouterr().err) is told
+    assert ("what is gdb's stands behind --" in capsys.readouterr().err) is told
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["info", "--jsno", "x"], "wrong-usage", "No such option '--jsno'. Did you mean '--json'?"),
+        (["info"], "wrong-usage", "Missing argument 'SUBJECT'"),
+        (["gather", "core", "more"], "wrong-usage", "unrecognized arguments: more"),
+        (["gather", "--pid", "-1"], "wrong-usage", "argument --pid: -1 is no number above 0"),
+        (["gather"], "no-core-given", "which core?"),
+        (["shel", "x"], "no-such-command", "there is no command shel"),
+        (["info", "/nonexistent/x"], "no-such-file", "/nonexistent/x does not exist"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_an_error_looks_the_same_wherever_it_is_found_and_machines_get_its_code(
+    words: list[str], code: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main([*words, "--json"])
+    printed = capsys.readouterr()
+    first, second = printed.err.splitlines()
+    assert first == f"error: {message}"
+    document = json.loads(printed.out)
+    validate(document, "error")
+    error = document["error"]
+    assert (error["code"], error["message"], error["exit_status"]) == (code, message, status)
+    assert second == f"hint: {error['hint']}"
+    assert main(words) == status
+    assert capsys.readouterr().out == ""
+
+
+def test_json_behind_two_dashes_is_of_somebody_else(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["shell", "/nonexistent/x", "--", "--json"]) == 3
+    assert capsys.readouterr().out == ""
+
+
+def test_a_command_that_is_none_is_guessed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    bundle = tmp_path / "crash.corebox"
+    bundle.touch()
+    hints = []
+    for word in ("shel", str(bundle), "frobnicate"):
+        assert main([word]) == 2
+        hints.append(capsys.readouterr().err.splitlines()[1])
+    assert hints == [
+        "hint: try corebox shell",
+        f"hint: try corebox info {bundle} or corebox shell {bundle}",
+        "hint: corebox --help lists the commands",
+    ]
