@@ -2,7 +2,7 @@
 
 import ctypes.util
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from corebox.engine.bubblewrap import find_bubblewrap
@@ -30,15 +30,25 @@ class Diagnosis(NamedTuple):
     ok: bool
 
 
-def doctor(store: Store) -> Diagnosis:
+def doctor(find_store: Callable[[], Store] = Store.default) -> Diagnosis:
     """Look at everything that the main job needs."""
     engines = [
         _check("bubblewrap", lambda: find_bubblewrap().name),
         _check("docker", lambda: connect("docker").name),
     ]
-    toolbox = _check("toolbox", lambda: ensure_toolbox(store).summary)
-    findings = [*engines, toolbox, _zstd(), _space(store)]
-    return Diagnosis(tuple(findings), toolbox.ok and any(engine.ok for engine in engines))
+    kept = list(_store(find_store))
+    enough = any(engine.ok for engine in engines) and all(each.ok for each in kept if each.what != "space")
+    return Diagnosis((*engines, *kept, _zstd()), enough)
+
+
+def _store(find_store: Callable[[], Store]) -> Iterator[Finding]:
+    """The store, and what can be looked at only if there is one."""
+    found = _check("store", lambda: str(find_store().home))
+    yield found
+    if found.ok:
+        store = find_store()
+        yield _check("toolbox", lambda: ensure_toolbox(store).summary)
+        yield _space(store)
 
 
 def _check(what: str, attempt: Callable[[], str]) -> Finding:

@@ -97,8 +97,8 @@ def prepare_session(
     """Build and unpack what is missing, and lay out the sandbox; it lasts as long as the block.
 
     Raises:
-        InputError: ``bare-core``, ``no-core``, ``wrong-machine``, ``wrong-executable``, and those of building and of
-            finding symbols.
+        InputError: ``bare-core``, ``no-core``, ``no-toolbox``, ``wrong-machine``, ``wrong-executable``, and those of
+            building and of finding symbols.
         HostError: ``no-engine``, and those of finding symbols.
     """
     engine = choose_engine(options.engine)
@@ -143,7 +143,11 @@ def prepare_session(
 
 
 def _ours(opened: OpenedImage, work: Path) -> Iterator[Mount]:
-    """What gdb needs of ours."""
+    """What gdb needs of ours; an InputError ``no-toolbox`` if that is not in the image."""
+    if not opened.toolbox.is_dir():
+        message = f"the image {opened.image.image_id} holds no gdb: it was made without the toolbox"
+        hint = "get the bundle out, corebox export SUBJECT --bundle crash.corebox, and open that"
+        raise InputError("no-toolbox", message, hint)
     yield Mount(opened.toolbox, TOOLBOX)
     yield Mount(_gdbside(work), GDBSIDE)
     yield Mount(opened.ours / "gdbinit", "/.corebox/gdbinit")

@@ -62,11 +62,11 @@ def resolve(store: Store, text: str, pulling: Pulling = QUIETLY, identity: Path 
     try:
         return Image(text, store.find(text))
     except InputError as error:
-        if error.code != "no-such-image" or "/" not in text:
+        if error.code != "no-such-image":
             raise
-        pulled = _pull(store, text, pulling)
+        pulled = _pull(store, text, pulling) if "/" in text else None
         if pulled is None:
-            raise
+            raise InputError("no-such-image", f"{error.message}, nor a file of that name", error.hint) from None
         return Image(text, pulled)
 
 

@@ -5,17 +5,18 @@ import click
 from corebox.actions.doctor import doctor
 from corebox.cli import output
 from corebox.errors import HostError
-from corebox.store.store import Store
 
 
 @click.command("doctor", short_help="Tell what this machine can do, and what mends the rest.")
 def command() -> int:
     """Tell what this machine can do, and the command that mends what it cannot."""
-    diagnosis = doctor(Store.default())
+    diagnosis = doctor()
     for finding in diagnosis.findings:
         output.say(f"{'ok' if finding.ok else 'no':3} {finding.what:11} {finding.detail}")
         if finding.remedy:
             output.say(f"{'':15} {finding.remedy}")
     if not diagnosis.ok:
-        raise HostError("cannot-do", "this machine cannot open crashes", "follow the hints above, at least one engine")
+        raise HostError(
+            "cannot-do", "this machine cannot open crashes", "mend what has a no above; of the engines one is enough"
+        )
     return 0

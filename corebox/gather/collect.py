@@ -156,7 +156,7 @@ def check_executable(core: CoreFile, executable: str) -> None:
         raise InputError(
             "wrong-machine",
             "{} is for {}, the core is of {}".format(executable, facts.machine, core.machine),
-            "give -e the executable that crashed, or leave -e out: the core names it",
+            "core and executable must be of one crash; at its site -e may be left out: the core names the executable",
         )
 
 

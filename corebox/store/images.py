@@ -1,5 +1,6 @@
 """Reads images: manifest and config, checked for what the store needs of them."""
 
+import difflib
 import hashlib
 import json
 from collections.abc import Sequence
@@ -100,10 +101,12 @@ def find_image(images: Sequence[StoredImage], reference: str) -> StoredImage:
     if len(found) > 1:
         raise InputError("ambiguous-image", f"{reference} names {len(found)} images", "give more digits of the ID")
     if not found:
+        close = difflib.get_close_matches(reference, [tag for image in images for tag in image.tags])
+        hint = f"did you mean {' or '.join(close)}? " if close else ""
         raise InputError(
             "no-such-image",
             f"no image {without_password(reference)} in the store",
-            "`corebox images` lists what is there",
+            hint + "`corebox images` lists what is there",
         )
     return found[0]
 

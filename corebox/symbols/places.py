@@ -15,6 +15,9 @@ from corebox.symbols.wish import Key, Source, Wish
 if TYPE_CHECKING:
     from corebox.symbols.debuginfod import Debuginfod
 
+#: Elfutils' own marks among the URLs of DEBUGINFOD_URLS, such as "ima:enforcing", begin with it.
+_MARK = "ima:"
+
 
 class SymbolOptions(NamedTuple):
     """Where to look for symbols.
@@ -75,25 +78,26 @@ def open_places(
     """
     index = Index(store.cached("symbols/index.sqlite3"))
     named = [place for place in options.places if "://" in place]
-    sources = [_local(Path(place), store, index) for place in options.places if place not in named]
-    urls = dict.fromkeys(url for text in named for url in text.split())
+    sources = [_local(place, store, index) for place in options.places if place not in named]
+    urls = dict.fromkeys(url for text in named for url in text.split() if not url.startswith(_MARK))
     everyone = tuple(dict.fromkeys((*urls, *(_servers(environment) if options.environment else ()))))
     asked = _debuginfod(everyone, environment, told, progress) if everyone else None
     given = tuple(source for source in sources if isinstance(source, GivenFile))
     return Places((*sources, *([asked] if asked else [])), given, asked, frozenset(urls))
 
 
-def _local(path: Path, store: Store, index: Index) -> Source:
-    if not path.exists():
+def _local(place: str, store: Store, index: Index) -> Source:
+    path = Path(place)
+    if not place or not path.exists():
         hint = "give a folder, a package, an ELF file or a URL: --symbols PLACE"
-        raise InputError("no-such-file", f"{path} does not exist", hint)
+        raise InputError("no-such-file", f"{place or 'the empty PLACE of --symbols'} does not exist", hint)
     if path.is_dir():
         return Folder(path, index)
     return GivenFile(path) if is_elf(str(path)) else Archive(path, store)
 
 
 def _servers(environment: Mapping[str, str]) -> list[str]:
-    """The servers that the environment names; what is no URL, as elfutils' ``ima:`` marks, is left out."""
+    """The servers that the environment names; what is no URL is left out."""
     words = (environment.get("DEBUGINFOD_URLS") or "").split()
     return [word for word in words if word.startswith(("http://", "https://"))]
 

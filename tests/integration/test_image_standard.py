@@ -251,6 +251,17 @@ def test_a_company_s_template_adds_labels_and_gdb_scripts(fresh_lab: Lab, bundle
     assert "changed" in fresh_lab.gdb("acme:1", "bubblewrap", "source /etc/acme/acme.gdb").output
 
 
+def test_an_image_without_gdb_is_told_so_by_us_not_by_the_engine(lab: Lab, bundle: Path, template: Path) -> None:
+    text = template.read_text()
+    template.write_text(text.replace("for layer in layers %}", "for layer in layers if layer.kind != 'toolbox' %}"))
+    lab.build(bundle, "--template", template, "-t", "nogdb:1")
+    for command, status in (("shell", 3), ("report", 3), ("similar", 1)):
+        told = lab.corebox(command, "nogdb:1")
+        assert told.status == status
+        assert "holds no gdb: it was made without the toolbox\nhint: " in told.errors
+    lab.done("info", "nogdb:1")
+
+
 def test_a_template_in_the_configuration_is_used(fresh_lab: Lab, bundle: Path, template: Path, tmp_path: Path) -> None:
     folder = tmp_path / "config" / "corebox"
     folder.parent.mkdir()

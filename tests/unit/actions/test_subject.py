@@ -57,6 +57,13 @@ def test_what_is_not_there_is_told_apart(store: Store, text: str, code: str) -> 
     assert raised.value.code == code
 
 
+def test_a_name_with_a_slip_is_guessed(store: Store) -> None:
+    with pytest.raises(CoreboxError) as raised:
+        resolve(store, "ramdom:1")
+    assert raised.value.message == "no image ramdom:1 in the store, nor a file of that name"
+    assert raised.value.hint == "did you mean random:1? `corebox images` lists what is there"
+
+
 def test_a_file_that_is_no_core_is_not_called_one(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "app.c"
     path.write_text("int main(void) { return 0; }")
