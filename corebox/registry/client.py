@@ -3,7 +3,6 @@
 The API: OCI distribution spec 1.1. Connections are shared by threads; credentials are asked for once.
 """
 
-import json
 import ssl
 import threading
 from collections.abc import Mapping, Sequence
@@ -13,14 +12,14 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import urllib3
 from urllib3.response import BaseHTTPResponse
 
-from corebox.errors import HostError, InputError, system_words
-from corebox.registry.access import Access, api_host, open_pool
+from corebox.errors import HostError, InputError
+from corebox.registry.access import Access, api_host, may_lead, open_pool
+from corebox.registry.answers import read_body, read_json, reason
 from corebox.registry.credentials import find_credentials
 from corebox.registry.faults import Cut, failed, lied, refused, unreachable
 from corebox.registry.reference import Reference
 from corebox.registry.tokens import answer_challenge
 from corebox.store.values import MOST_JSON
-from corebox.web import is_loopback
 
 #: urllib3 sends anything that has the buffer protocol; its annotations do not say so.
 Body = bytes | memoryview
@@ -65,18 +64,18 @@ class Client:
 
     def _connect(self) -> str:
         """Find out whether the registry speaks TLS: it must, unless it is this machine or the user says otherwise."""
-        self._may_be_plain = self._access.plain_http or is_loopback(self.host)
         self._pool = open_pool("https", self.host, self._access)
         try:
             self.call("GET", f"https://{api_host(self.host)}/v2/", "open it", expect=(200,))
         except _NoTls:
-            if not self._may_be_plain:
+            if not may_lead(self.host, f"http://{self.host}", self._access):
                 hint = "if that is as it should be, allow it: --plain-http"
                 raise HostError("registry-untrusted", f"{self.host} does not speak TLS", hint) from None
-            self._pool = open_pool("http", self.host, self._access)
-            self.call("GET", f"http://{api_host(self.host)}/v2/", "open it", expect=(200,))
-            return "http"
-        return "https"
+        else:
+            return "https"
+        self._pool = open_pool("http", self.host, self._access)
+        self.call("GET", f"http://{api_host(self.host)}/v2/", "open it", expect=(200,))
+        return "http"
 
     def url(self, path: str) -> str:
         """The URL of ``path`` beneath the repository."""
@@ -101,12 +100,14 @@ class Client:
             Cut: it may succeed later.
         """
         used = self._authorization
-        answer = self._follow(method, url, headers or {}, body, stream=stream)
+        answer = self._follow(method, url, headers or {}, body)
         if answer.status == 401 and 401 not in expect:
-            answer.drain_conn()
+            read_body(answer)
             self._authorize(answer.headers.get("WWW-Authenticate", ""), used)
-            answer = self._follow(method, url, headers or {}, body, stream=stream)
+            answer = self._follow(method, url, headers or {}, body)
         if answer.status in expect:
+            if not stream:
+                read_body(answer)
             return answer
         detail = _detail(answer)
         if answer.status in _LATER:
@@ -115,31 +116,36 @@ class Client:
             raise refused(self.host, what, answer.status)
         raise failed(self.host, what, answer.status, detail)
 
-    def _follow(
-        self, method: str, url: str, headers: Mapping[str, str], body: Body | None, *, stream: bool
-    ) -> BaseHTTPResponse:
+    def _follow(self, method: str, url: str, headers: Mapping[str, str], body: Body | None) -> BaseHTTPResponse:
         """Send, following redirects of GET (blobs often lie in an object store); no password goes to another host."""
         for _ in range(_MOST_REDIRECTS):
-            answer = self._send(method, url, headers, body, stream=stream)
+            answer = self._send(method, url, headers, body)
+            if answer.status == 401 and not self._is_own(url):  # it would name a server that gets the password
+                raise failed(self.host, "lead where we may", 401, f"from {urlsplit(url).netloc}")
             target = answer.headers.get("Location")
             if method not in ("GET", "HEAD") or answer.status not in _REDIRECTS or not target:
                 return answer
-            answer.drain_conn()
+            read_body(answer)
             url = self.absolute(target, url)
-        raise failed(self.host, "say where it is", 310, "too many redirects")
+        raise failed(self.host, "say where it is", 0, "too many redirects")
+
+    def _is_own(self, url: str) -> bool:
+        return urlsplit(url).netloc == api_host(self.host)
 
     def absolute(self, location: str, base: str) -> str:
         """A ``Location`` header as a URL; TLS is not given up on the way."""
-        url = urljoin(base, location)
-        if urlsplit(url).scheme not in (("http", "https") if self._may_be_plain else ("https",)):
-            raise failed(self.host, "keep to TLS", 0, f"it leads to {urlsplit(url).scheme}://{urlsplit(url).netloc}")
+        try:
+            url = urljoin(base, location)
+        except ValueError:
+            url = ""
+        if not may_lead(self.host, url, self._access):
+            raise failed(self.host, "lead to another place with TLS", 0, f"Location: {location:.200}")
         return url
 
-    def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: Body | None, *, stream: bool
-    ) -> BaseHTTPResponse:
+    def _send(self, method: str, url: str, headers: Mapping[str, str], body: Body | None) -> BaseHTTPResponse:
+        """Send one request; of the answer's body nothing has been read."""
         sent = {"User-Agent": "corebox", "Accept-Encoding": "identity", **headers}
-        if self._authorization and urlsplit(url).netloc == api_host(self.host):
+        if self._authorization and self._is_own(url):
             sent["Authorization"] = self._authorization
         try:
             return self._pool.request(
@@ -148,13 +154,14 @@ class Client:
                 headers=sent,
                 body=cast("bytes | None", body),
                 redirect=False,
-                preload_content=not stream,
+                preload_content=False,
+                decode_content=False,
                 retries=False,
             )
         except urllib3.exceptions.SSLError as error:
             raise self._untrusted(error) from error
         except urllib3.exceptions.HTTPError as error:
-            raise Cut(_reason(error)) from error
+            raise Cut(reason(error)) from error
 
     def _untrusted(self, error: urllib3.exceptions.SSLError) -> Exception:
         cause = error.args[0] if error.args else error
@@ -164,7 +171,7 @@ class Client:
             return HostError("registry-untrusted", message, hint)
         if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
             return _NoTls()
-        return Cut(_reason(error))
+        return Cut(reason(error))
 
     def _authorize(self, challenge: str, used: str | None) -> None:
         with self._lock:
@@ -176,7 +183,7 @@ class Client:
                 challenge,
                 self._scopes,
                 find_credentials(self._reference),
-                plain_http=self._may_be_plain,
+                self._access,
             )
 
     # The API
@@ -215,7 +222,7 @@ class Client:
         if answer.status == 404:
             message = f"{self.host} has no {self.repository}:{wanted}"
             raise InputError("not-in-registry", message, "check the name, and that it was pushed there")
-        data = answer.read(MOST_JSON + 1)
+        data = read_body(answer, MOST_JSON + 1)
         if len(data) > MOST_JSON:
             raise lied("the manifest is too long")
         return data, answer.headers.get("Content-Type", "").partition(";")[0].strip()
@@ -225,23 +232,15 @@ class _NoTls(Exception):  # noqa: N818 - never leaves this module
     """The other side does not speak TLS at all."""
 
 
-def _reason(error: Exception) -> str:
-    inner = getattr(error, "reason", None) or (error.args[-1] if error.args else error)
-    text = str(inner)
-    return system_words(error) or f"{type(error).__name__}: {text.rpartition('>: ')[2]:.200}"
-
-
 def _detail(answer: BaseHTTPResponse) -> str:
     """What the registry says about an error (distribution spec, "Error codes"), in one short line."""
     try:
-        data = answer.read(1 << 16) if not answer.closed else answer.data
-        match json.loads(data or b"null"):
-            case {"errors": [{"code": str(code), **rest}, *_]}:
-                return f"{code} {rest.get('message', '')}".strip()[:200]
-    except (ValueError, urllib3.exceptions.HTTPError):
+        said = read_json(read_body(answer))
+    except Cut:
         return ""
-    finally:
-        answer.release_conn()
+    match said:
+        case {"errors": [{"code": str(code), **rest}, *_]}:
+            return f"{code} {rest.get('message', '')}".strip()[:200]
     return ""
 
 

@@ -4,17 +4,22 @@ Formats: docker/cli ``config.json`` and docker-credential-helpers; containers-au
 """
 
 import base64
+import contextlib
 import json
 import os
-import subprocess
+import select
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import PIPE, Popen, TimeoutExpired
 
 from corebox.errors import HostError
 from corebox.registry.reference import Reference
+from corebox.store.values import MOST_JSON
 
 _HELPER_TIMEOUT = 30.0
+_MOST_ANSWER = 1 << 16  # bytes; it is held in memory
 #: What a helper says if it has nothing for a server (docker-credential-helpers, credentials/error.go).
 _NOT_FOUND = "credentials not found"
 _HUB = "https://index.docker.io/v1/"
@@ -33,7 +38,7 @@ class Credentials:
     @property
     def basic(self) -> str:
         """The value of an ``Authorization`` header."""
-        return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode("ascii")
+        return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode(errors="replace")).decode("ascii")
 
 
 def find_credentials(reference: Reference, environment: Mapping[str, str] = os.environ) -> Credentials | None:
@@ -62,10 +67,11 @@ def _files(environment: Mapping[str, str]) -> Iterator[Path]:
 
 def _in_file(path: Path, reference: Reference) -> Credentials | None:
     try:
-        config = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            config = json.loads(file.read(MOST_JSON))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _unreadable(f"cannot read {path}: {error}") from error
     if not isinstance(config, dict):
         raise _unreadable(f"{path} is not an object")
@@ -119,22 +125,55 @@ def _ask_helper(name: str, server: str) -> Credentials | None:
     if "/" in name:
         raise _unreadable(f"{program} is no name of a program")
     try:
-        done = subprocess.run(
-            [program, "get"], input=server, capture_output=True, text=True, timeout=_HELPER_TIMEOUT, check=False
-        )
-        if done.returncode:
-            said = (done.stdout or done.stderr).strip()
+        status, answer, complaint = _run(program, server)
+        if status:
+            said = (answer or complaint).strip()
             if _NOT_FOUND in said:
                 return None
             # A message, by its protocol; but one that fails after its answer must not put that on the screen.
             shown = f": {said:.200}" if "Secret" not in said else ""
             raise _unreadable(f"{program} failed{shown}")
-        match json.loads(done.stdout):
+        match json.loads(answer):
             case {"Username": str(user), "Secret": str(secret)}:
                 return Credentials(token=secret) if user == _IDENTITY else Credentials(user, secret)
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+    except (OSError, ValueError, RecursionError, TimeoutExpired) as error:
         raise _unreadable(f"{program}: {type(error).__name__}") from error
     raise _unreadable(f"{program} gave no credentials")
+
+
+def _run(program: str, server: str) -> tuple[int, str, str]:
+    """The helper's exit status and what it prints on each stream; a ValueError if that is more than an answer."""
+    deadline = time.monotonic() + _HELPER_TIMEOUT
+    with Popen([program, "get"], stdin=PIPE, stdout=PIPE, stderr=PIPE) as child:
+        assert child.stdin
+        assert child.stdout
+        assert child.stderr
+        try:
+            with contextlib.suppress(BrokenPipeError), child.stdin as question:
+                question.write(server.encode())
+            streams = {child.stdout.fileno(): b"", child.stderr.fileno(): b""}
+            _read_all(streams, deadline)
+            status = child.wait(max(0, deadline - time.monotonic()))
+        finally:
+            child.kill()
+        answer, complaint = (said.decode() for said in streams.values())
+        return status, answer, complaint
+
+
+def _read_all(streams: dict[int, bytes], deadline: float) -> None:
+    """Read the descriptors to their ends; a TimeoutError at the deadline, a ValueError for too much."""
+    waiting = set(streams)
+    while waiting:
+        ready, _, _ = select.select(waiting, [], [], max(0, deadline - time.monotonic()))
+        if not ready:
+            raise TimeoutError
+        for each in ready:
+            data = os.read(each, _MOST_ANSWER)
+            streams[each] += data
+            if not data:
+                waiting.remove(each)
+            if len(streams[each]) > _MOST_ANSWER:
+                raise ValueError
 
 
 def _unreadable(message: str) -> HostError:

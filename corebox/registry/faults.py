@@ -28,9 +28,11 @@ def refused(host: str, what: str, status: int) -> HostError:
 
 
 def failed(host: str, what: str, status: int, detail: str) -> HostError:
-    """The error for an answer that makes no sense or blames us."""
-    message = f"{host} failed to {what}: HTTP {status} {detail}".rstrip()
-    return HostError("registry-failed", message, "ask the registry's operator, with this message")
+    """The error for an answer that makes no sense or blames us; ``status`` 0 if it is not the status that does."""
+    said = f"HTTP {status} {detail}" if status else detail
+    return HostError(
+        "registry-failed", f"{host} failed to {what}: {said}".rstrip(), "ask the registry's operator, with this message"
+    )
 
 
 def lied(what: str) -> InputError:

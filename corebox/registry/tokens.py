@@ -3,17 +3,21 @@
 Sources: RFC 9110 section 11.6.1; the distribution project's ``spec/auth/token.md`` and ``oauth.md``.
 """
 
-import json
 import re
 from collections.abc import Sequence
-from urllib.parse import urlencode, urlsplit
+from functools import partial
+from urllib.parse import urlencode
 
 import urllib3
 
+from corebox.registry.access import Access, may_lead
+from corebox.registry.answers import read_body, read_json
 from corebox.registry.credentials import Credentials
 from corebox.registry.faults import Cut, failed, refused
 
 _PARAMETER = re.compile(r'([a-z_]+)="([^"]*)"')
+#: What a header can hold (RFC 9110 section 5.5): nothing that would begin another one.
+_TOKEN = re.compile("[!-~]+")
 _CLIENT = "corebox"
 _MOST = 1 << 20
 
@@ -24,10 +28,9 @@ def answer_challenge(
     challenge: str,
     scopes: Sequence[str],
     credentials: Credentials | None,
-    *,
-    plain_http: bool,
+    access: Access,
 ) -> str:
-    """The ``Authorization`` header that satisfies ``challenge``.
+    """The ``Authorization`` header that satisfies ``challenge``, which must be the registry's own.
 
     Raises:
         HostError: ``registry-refused``, ``registry-failed``.
@@ -40,7 +43,7 @@ def answer_challenge(
         return credentials.basic
     parameters = dict(_PARAMETER.findall(rest))
     realm = parameters.get("realm", "")
-    if kind.lower() != "bearer" or urlsplit(realm).scheme not in ("https", "http" if plain_http else "https"):
+    if kind.lower() != "bearer" or not may_lead(host, realm, access):
         raise failed(host, "say how to log in", 401, f"({challenge:.200})")
     return "Bearer " + _fetch(pool, host, realm, parameters.get("service", ""), scopes, credentials)
 
@@ -53,6 +56,7 @@ def _fetch(
     scopes: Sequence[str],
     credentials: Credentials | None,
 ) -> str:
+    ask = partial(pool.request, redirect=False, preload_content=False, decode_content=False)
     try:
         if credentials is not None and credentials.token:
             form = {
@@ -63,23 +67,20 @@ def _fetch(
                 "scope": " ".join(scopes),
             }
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
-            answer = pool.request("POST", realm, body=urlencode(form), headers=headers, redirect=False)
+            answer = ask("POST", realm, body=urlencode(form, errors="replace"), headers=headers)
         else:
             query = urlencode([("service", service), *(("scope", scope) for scope in scopes)])
             headers = {"Authorization": credentials.basic} if credentials else {}
             mark = "&" if "?" in realm else "?"
-            answer = pool.request("GET", realm + mark + query, headers=headers, redirect=False)
+            answer = ask("GET", realm + mark + query, headers=headers)
     except urllib3.exceptions.HTTPError as error:
         raise Cut(f"the token server does not answer ({type(error).__name__})") from error
+    data = read_body(answer, _MOST)
     if answer.status == 429 or answer.status >= 500:
         raise Cut(f"the token server says HTTP {answer.status}")
     if answer.status in (400, 401, 403):
         raise refused(host, "in", answer.status)
-    try:
-        value = json.loads(answer.data) if answer.status == 200 and len(answer.data) < _MOST else None
-    except ValueError:
-        value = None
-    match value:
-        case {"token": str(token)} | {"access_token": str(token)} if token:
+    match read_json(data) if answer.status == 200 else None:
+        case {"token": str(token)} | {"access_token": str(token)} if _TOKEN.fullmatch(token):
             return token
     raise failed(host, "give a token", answer.status, "")

@@ -12,6 +12,7 @@ import pytest
 import urllib3
 
 from corebox.errors import CoreboxError
+from corebox.registry.access import Access
 from corebox.registry.credentials import Credentials
 from corebox.registry.faults import Cut
 from corebox.registry.tokens import answer_challenge
@@ -68,7 +69,7 @@ def server() -> Iterator[TokenServer]:
 
 def _answer(challenge: str, credentials: Credentials | None, plain_http: bool = True) -> str:
     with urllib3.PoolManager(retries=False) as pool:
-        return answer_challenge(pool, "registry.corp", challenge, SCOPES, credentials, plain_http=plain_http)
+        return answer_challenge(pool, "registry.corp", challenge, SCOPES, credentials, Access(plain_http=plain_http))
 
 
 def test_a_password_is_changed_for_a_token(server: TokenServer) -> None:

@@ -10,6 +10,7 @@ import pytest
 from corebox.errors import HostError
 from corebox.registry.credentials import Credentials, find_credentials
 from corebox.registry.reference import parse_reference
+from tests.support.registry import write_helper
 
 IMAGE = parse_reference("registry.corp/team/crash:1")
 
@@ -66,8 +67,14 @@ def test_podman_login_and_its_namespaces(home: Mapping[str, str]) -> None:
 
 @pytest.mark.parametrize(
     "config",
-    ["{", "[]", {"auths": {"registry.corp": {"auth": "!"}}}, {"auths": {"registry.corp": {"auth": "bWU="}}}],
-    ids=["no JSON", "no object", "no base64", "no password"],
+    [
+        "{",
+        "[]",
+        "[" * 10000,
+        {"auths": {"registry.corp": {"auth": "!"}}},
+        {"auths": {"registry.corp": {"auth": "bWU="}}},
+    ],
+    ids=["no JSON", "no object", "deep", "no base64", "no password"],
 )
 def test_a_damaged_file_is_told(home: Mapping[str, str], config: object) -> None:
     _docker(home, config)
@@ -80,6 +87,33 @@ def test_a_helper_may_not_be_a_path(home: Mapping[str, str]) -> None:
     _docker(home, {"credHelpers": {"registry.corp": "/../../bin/sh"}})
     with pytest.raises(HostError):
         find_credentials(IMAGE, home)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "cat /dev/zero",
+        "cat /dev/zero >&2",
+        "sleep 60",
+        "exit 1",
+        "printf '\\377'",
+        "head -c 9999 /dev/zero | tr '\\0' [",
+    ],
+)
+def test_a_helper_that_does_not_behave(home: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    monkeypatch.setattr("corebox.registry.credentials._HELPER_TIMEOUT", 0.5)
+    monkeypatch.setenv("PATH", write_helper(Path(home["HOME"], "bin"), script))
+    _docker(home, {"credHelpers": {"registry.corp": "lab"}})
+    with pytest.raises(HostError, match="docker-credential-lab") as raised:
+        find_credentials(IMAGE, home)
+    assert raised.value.code == "credentials-unreadable"
+
+
+def test_half_a_surrogate_pair_is_some_password(home: Mapping[str, str]) -> None:
+    _docker(home, {"auths": {"registry.corp": {"username": "me", "password": "\ud800"}}})
+    found = find_credentials(IMAGE, home)
+    assert found is not None
+    assert found.basic == "Basic bWU6Pw=="
 
 
 def test_secrets_are_not_printed() -> None:

@@ -1,11 +1,7 @@
 """What debuginfod servers may do to us: send something else, too much, too late, or nothing."""
 
-import http.server
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,8 +10,8 @@ from corebox.coredump.elffile import read_elf
 from corebox.errors import UsageError
 from corebox.symbols.debuginfod import Debuginfod, read_settings
 from corebox.symbols.wish import Key, Wish
+from tests.support.answering import Handler, send, serving
 
-Handler = http.server.BaseHTTPRequestHandler
 BUILD_ID = "0a0b0c0d"
 
 
@@ -26,37 +22,6 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     subprocess.run(["gcc", "-g", "-x", "c", "-", "-o", path, f"-Wl,--build-id=0x{BUILD_ID}"], input=source, check=True)
     assert read_elf(str(path)).build_id == BUILD_ID
     return path.read_bytes()
-
-
-@contextmanager
-def serving(answer: Callable[[Handler], None]) -> Iterator[tuple[str, list[str]]]:
-    """A server that answers so; its URL, and the paths that were asked for."""
-    asked: list[str] = []
-
-    class Answering(Handler):
-        def do_GET(self) -> None:  # noqa: N802  # http.server's name
-            asked.append(self.path)
-            answer(self)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", asked
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def send(handler: Handler, data: bytes, status: int = 200, length: int | None = None) -> None:
-    handler.send_response(status)
-    handler.send_header("Content-Length", str(len(data) if length is None else length))
-    handler.end_headers()
-    handler.wfile.write(data)
 
 
 def find(urls: list[str], cache: Path, *keys: Key, **settings: str) -> tuple[dict[Key, Path], list[str], Debuginfod]:
