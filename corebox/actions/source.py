@@ -9,6 +9,7 @@ from corebox.bundle.write import write_bundle
 from corebox.coredump.core import open_core
 from corebox.errors import UsageError
 from corebox.gather.collect import Wishes, collect
+from corebox.gather.compressed import decompressed_core
 from corebox.gather.tree import unpacked_archive
 
 
@@ -18,7 +19,7 @@ def plain_bundle(given: Path, identity: Path | None, libraries: Path | None, wor
     Args:
         given: a bundle, encrypted or not, or a core.
         identity: the file with the private key of an encrypted bundle.
-        libraries: the archive with the files of a core, as ``corebox request`` asks for.
+        libraries: the archive with the files of a core, which may be compressed, as ``corebox request`` asks for.
         work: a directory that is removed when the bundle has been read.
 
     Raises:
@@ -45,7 +46,11 @@ def needs_identity(given: Path) -> bool:
 
 def _gather(core: Path, libraries: Path, work: Path) -> Path:
     bundle = work / "gathered.corebox"
-    with unpacked_archive(str(libraries), str(work)) as root, open_core(str(core)) as opened:
+    with (
+        unpacked_archive(str(libraries), str(work)) as root,
+        decompressed_core(str(core), str(work)) as path,
+        open_core(path) as opened,
+    ):
         manifest, sources = collect(opened, Wishes(root=root))
         write_bundle(str(bundle), manifest, sources, CompactCore(opened), jobs=os.cpu_count() or 1)
     return bundle

@@ -33,10 +33,10 @@ def explain(error: BaseException, as_json: bool = False) -> int:
 def _as_ours(error: BaseException) -> CoreboxError:
     if not isinstance(error, click.ClickException):
         return as_ours(error, "; corebox doctor tells more")
-    message = error.format_message().rstrip(".")
+    message = error.format_message().rstrip(".").replace("\n\t", " ")
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is None:
-        return UsageError("wrong-usage", message, "corebox --help")
+        return UsageError("wrong-usage", message, "corebox COMMAND --help tells what it takes")
     path, command = context.command_path, context.command
     hint = f"{path} {' '.join(command.collect_usage_pieces(context))}; all about it: {path} --help"
     # Where gdb's own options belong, for who gives them to corebox.

@@ -75,7 +75,7 @@ class _Commands(click.Group):
         name = args[0]
         if name in COMMANDS or name.startswith("-"):
             return super().resolve_command(ctx, args)
-        close = [f"corebox {each}" for each in difflib.get_close_matches(name, COMMANDS)]
+        close = [f"corebox {each}" for each in difflib.get_close_matches(name, COMMANDS, cutoff=0.7)]
         if Path(name).is_file():
             close = [f"corebox info {name}", f"corebox shell {name}"]
         hint = f"try {' or '.join(close)}" if close else "corebox --help lists the commands"
@@ -94,5 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status = program.main(args=words, prog_name="corebox", standalone_mode=False)
         return status if isinstance(status, int) else 0
+    except SystemExit as ended:
+        if ended.code == 1:  # click's answer to a reader of our output that has seen enough
+            return explain(BrokenPipeError())
+        raise
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the one place for what nobody else caught
         return explain(error, "--json" in itertools.takewhile("--".__ne__, words))

@@ -2,12 +2,14 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import click
 
 from corebox.cli import options, output
 from corebox.coredump.core import open_core
+from corebox.gather.compressed import decompressed_core
 from corebox.gather.request import request_script
 
 
@@ -26,7 +28,7 @@ def command(core: str, out: Path | None) -> int:
 
     The customer runs it, sh request.sh, and sends the archive that it makes: corebox build CORE libs.tar.gz.
     """
-    with open_core(core) as opened:
+    with decompressed_core(core, tempfile.gettempdir()) as path, open_core(path) as opened:
         script = request_script(opened)
     data = os.fsencode(script)  # names may be no UTF-8
     if out is None:

@@ -9,6 +9,7 @@ from corebox.actions.shell import prepare_session
 from corebox.cli import options, output
 from corebox.cli.session import Session, session
 from corebox.debugger.session import PYTHON_PROMPT
+from corebox.errors import UsageError
 from corebox.store.store import Store
 
 
@@ -34,6 +35,9 @@ def command(
 
     A bundle is built first if need be. What follows -- goes to gdb: corebox shell crash.corebox -- -batch -ex bt
     """
+    if executable == Path("x") and not executable.exists():
+        hint = "what is gdb's stands behind --: corebox shell SUBJECT -- -ex COMMAND"
+        raise UsageError("wrong-usage", "-ex is an option of gdb", hint)
     store = Store.default()
     tty = sys.stdin.isatty() and sys.stdout.isatty()
     chosen = session.options._replace(

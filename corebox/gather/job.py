@@ -126,7 +126,9 @@ def given_core(options: argparse.Namespace) -> Optional[str]:
         raise UsageError("two-cores-given", "more than one core is given", "give one of CORE, --coredumpctl and --pid")
     if options.pid:
         return None
-    path: str = options.core or find_crash(options.coredump_dir, options.coredumpctl).path
+    if options.core is None:
+        return find_crash(options.coredump_dir, options.coredumpctl).path
+    path: str = options.core
     return path
 
 

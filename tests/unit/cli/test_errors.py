@@ -109,10 +109,15 @@ def test_what_is_raised_on_the_way_out_of_ctrl_c_is_ctrl_c(
     assert capsys.readouterr().err.strip() == "interrupted; nothing half-made was left"
 
 
-def test_a_reader_that_has_seen_enough_hears_no_complaint() -> None:
-    command = f"{sys.executable} -m corebox --help | true"
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+@pytest.mark.parametrize("words", [["--help"], ["images"], ["gather", "--help"]], ids=" ".join)
+def test_a_reader_that_has_seen_enough_hears_no_complaint(words: list[str], tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {**os.environ, "COREBOX_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "corebox", *words]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False, env=environment)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_of_an_error_in_the_wrappings_of_libraries_the_systems_words_are_told() -> None:
@@ -129,11 +134,15 @@ def _raise(error: BaseException) -> object:
     return method
 
 
-@pytest.mark.parametrize(("command", "told"), [("shell", True), ("build", False)])
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [(("shell", "x", "-batch"), True), (("shell", "x", "-ex", "bt"), True), (("build", "x", "-batch"), False)],
+    ids=["batch", "ex", "build"],
+)
 def test_who_gives_gdbs_options_to_corebox_is_told_where_they_belong(
-    command: str, told: bool, capsys: pytest.CaptureFixture[str]
+    words: tuple[str, ...], told: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([command, "crash.corebox", "-batch"]) == 2
+    assert main(words) == 2
     assert ("what is gdb's stands behind --" in capsys.readouterr().err) is told
 
 
@@ -142,6 +151,8 @@ def test_who_gives_gdbs_options_to_corebox_is_told_where_they_belong(
     [
         (["info", "--jsno", "x"], "wrong-usage", "No such option '--jsno'. Did you mean '--json'?"),
         (["info"], "wrong-usage", "Missing argument 'SUBJECT'"),
+        (["info", ""], "no-such-file", "an empty name is none"),
+        (["gather", ""], "no-such-file", " does not exist"),
         (["gather", "core", "more"], "wrong-usage", "unrecognized arguments: more"),
         (["gather", "--pid", "-1"], "wrong-usage", "argument --pid: -1 is no number above 0"),
         (["gather"], "no-core-given", "which core?"),
@@ -175,7 +186,7 @@ def test_a_command_that_is_none_is_guessed(capsys: pytest.CaptureFixture[str], t
     bundle = tmp_path / "crash.corebox"
     bundle.touch()
     hints = []
-    for word in ("shel", str(bundle), "frobnicate"):
+    for word in ("shel", str(bundle), "help"):
         assert main([word]) == 2
         hints.append(capsys.readouterr().err.splitlines()[1])
     assert hints == [

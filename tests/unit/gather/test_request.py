@@ -1,5 +1,6 @@
 """The request script: read by people, run by dash and busybox, answered with just what the core needs."""
 
+import gzip
 import shutil
 import subprocess
 import tarfile
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from corebox.actions.source import plain_bundle
+from corebox.bundle.verify import verify_bundle
 from corebox.cli.main import main as corebox
 from corebox.coredump.core import open_core
 from corebox.gather.cli import main
@@ -52,6 +55,15 @@ def test_missing_file_is_said_and_the_rest_is_packed(script: Path, root: Path, t
     assert done.returncode == 1
     assert done.stderr.splitlines() == [f"missing: {LIBC}"]
     assert (tmp_path / "a.tar.gz").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_compressed_core_is_taken_as_it_came(script: Path, core_path: Path, root: Path, tmp_path: Path) -> None:
+    packed, asked, answer = tmp_path / "core.gz", tmp_path / "asked.sh", tmp_path / "libs.tar"
+    packed.write_bytes(gzip.compress(core_path.read_bytes(), 1))
+    assert corebox(["request", str(packed), "-o", str(asked)]) == 0
+    assert asked.read_text() == script.read_text()
+    subprocess.run(["tar", "-C", root, "-cf", answer, "."], check=True)
+    assert verify_bundle(plain_bundle(packed, None, answer, tmp_path)).ok
 
 
 def test_the_script_says_how_it_is_called(script: Path) -> None:
