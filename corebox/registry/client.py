@@ -121,6 +121,7 @@ class Client:
         for _ in range(_MOST_REDIRECTS):
             answer = self._send(method, url, headers, body)
             if answer.status == 401 and not self._is_own(url):  # it would name a server that gets the password
+                answer.close()
                 raise failed(self.host, "lead where we may", 401, f"from {urlsplit(url).netloc}")
             target = answer.headers.get("Location")
             if method not in ("GET", "HEAD") or answer.status not in _REDIRECTS or not target:
