@@ -120,7 +120,8 @@ def prepare_session(
         mounts += [Mount(_readable(file.path, engine, work), f"{DEBUG}/{file.target}") for file in found.files]
         mounts += [Mount(_readable(each.path, engine, work), each.target) for each in found.forced]
         sources = mount_sources(options.sources)
-        environment = {**ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb")}
+        plain = {"NO_COLOR": "1"} if os.environ.get("NO_COLOR") else {}  # gdb heeds it
+        environment = {**ENVIRONMENT, **plain, "TERM": os.environ.get("TERM", "dumb")}
         sandbox = Sandbox(opened.root, (*mounts, *sources.mounts), environment, owner=work)
         given = [*sources.arguments, *(word for each in found.forced for word in add_symbols(each.target, each.bias))]
 

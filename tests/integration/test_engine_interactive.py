@@ -29,6 +29,13 @@ def test_a_session_at_a_terminal(lab: Lab, bundle: Path, any_engine: str) -> Non
     assert typist.leave() == 0
 
 
+def test_who_wants_no_colours_gets_none(lab: Lab, bundle: Path) -> None:
+    """The setting gdb begins with depends on the terminal, too; what it heeds is there, and only if asked for."""
+    asked = "python import os; print('heeds', os.environ.get('NO_COLOR'))"
+    for value, told in (("1", "heeds 1"), ("", "heeds None")):
+        assert told in lab.gdb(bundle, "bubblewrap", asked, env={"NO_COLOR": value}).output
+
+
 def test_a_session_under_bubblewrap_has_bounded_memory_and_leaves_no_core(lab: Lab, bundle: Path) -> None:
     """A container has the engine's own limits; here the kernel keeps them (setrlimit(2))."""
     names = ("RLIMIT_DATA", "RLIMIT_CORE")
