@@ -5,9 +5,10 @@ from pathlib import Path
 
 from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.envelope import decrypt, is_encrypted
+from corebox.bundle.read import is_bundle
 from corebox.bundle.write import write_bundle
 from corebox.coredump.core import open_core
-from corebox.errors import UsageError
+from corebox.errors import InputError, UsageError
 from corebox.gather.collect import Wishes, collect
 from corebox.gather.compressed import decompressed_core
 from corebox.gather.tree import unpacked_archive
@@ -24,7 +25,7 @@ def plain_bundle(given: Path, identity: Path | None, libraries: Path | None, wor
 
     Raises:
         UsageError: ``no-identity``.
-        InputError: ``bundle-damaged``, ``not-a-core``, ``not-an-archive``.
+        InputError: ``bundle-damaged``, ``not-a-bundle``, ``not-a-core``, ``not-an-archive``.
         HostError: ``encryption-failed``, ``no-encryption-program``, ``no-space``.
     """
     if libraries is not None:
@@ -33,9 +34,14 @@ def plain_bundle(given: Path, identity: Path | None, libraries: Path | None, wor
         return given
     if identity is None:
         raise UsageError("no-identity", f"{given} is encrypted", "give the file with the private key: --identity FILE")
+    if not identity.is_file():  # openssl waits for a pipe, and reads a device, without end
+        raise UsageError("no-identity", f"{identity} is no file", "give the file with the private key")
     plain = work / "decrypted.corebox"
     with plain.open("xb") as out:
         decrypt(str(given), str(identity), out)
+    if not is_bundle(plain):
+        hint = "transfer it again, or ask the customer for what `corebox gather --encrypt-to` wrote"
+        raise InputError("not-a-bundle", f"what is encrypted in {given} is no bundle", hint)
     return plain
 
 

@@ -8,16 +8,23 @@ holds all of it in memory to decrypt.
 
 import base64
 import os
+import re
 import shutil
 import subprocess
 from typing import BinaryIO, List, NamedTuple, Optional
 
+from corebox.bundle.faults import damaged
 from corebox.errors import HostError, InputError, UsageError
 
 AGE_MAGIC = b"age-encryption.org/v1\n"
 OPENSSL_MAGIC = b"corebox-envelope-1\n"
 
 _ENC = ["openssl", "enc", "-aes-256-ctr", "-md", "sha256", "-salt"]
+#: Where the head of an age file ends (age-encryption.org/v1, "Header"); each key that can open it takes some 100 bytes.
+_AGE_END, _LONGEST_HEAD = b"\n--- ", 1 << 16
+#: What age and ``openssl enc`` say when the key is right and the file is not.
+_DAMAGE = ("failed to read header", "bad header MAC", "authenticate payload chunk", "bad magic number")
+_LONGEST_REASON = 200
 _OAEP = ["-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", "rsa_oaep_md:sha256"]
 
 
@@ -74,26 +81,30 @@ def _openssl_envelope(key: str, is_certificate: bool) -> Envelope:
     _program("openssl")
     password = base64.b64encode(os.urandom(48))
     kind = ["-certin"] if is_certificate else ["-pubin"]
-    sealed = _run(["openssl", "pkeyutl", "-encrypt", *kind, "-inkey", key, *_OAEP], password)
+    command = ["openssl", "pkeyutl", "-encrypt", *kind, "-inkey", key, *_OAEP]
+    hint = "give an RSA certificate or public key in PEM form, of 2048 bits or more"
+    sealed = _run(command, password, "cannot encrypt for {}".format(key), hint)
     return Envelope(OPENSSL_MAGIC + base64.b64encode(sealed) + b"\n", [*_ENC, "-e"], password, ".enc")
 
 
-def _run(command: List[str], data: bytes) -> bytes:
+def _run(command: List[str], data: bytes, what: str, hint: str) -> bytes:
     done = subprocess.run(command, input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     if done.returncode:
-        raise HostError(
-            "encryption-failed",
-            "{} failed: {}".format(" ".join(command[:2]), _reason(done.stderr, done.returncode)),
-            "check that the key is an RSA key or certificate in PEM, and fits",
-        )
+        message = "{}: openssl says: {}".format(what, _reason(done.stderr, done.returncode))
+        raise HostError("encryption-failed", message, hint)
     return done.stdout
 
 
 def _reason(errors: bytes, status: int) -> str:
-    """Why a program failed: its last line that says error, for age ends with a word about reporting bugs."""
+    """Why a program failed: its last line that says error, for age ends with a word about reporting bugs.
+
+    Of a line of OpenSSL's the words alone (ERR_error_string(3): ``error:CODE:LIBRARY:FUNCTION:REASON``).
+    """
     lines = errors.decode("utf-8", "replace").strip().splitlines()
     blames = [line for line in lines if "error:" in line.lower()]
-    return (blames or lines or ["exit status {}".format(status)])[-1]
+    line = (blames or lines or ["exit status {}".format(status)])[-1]
+    openssl = re.search("error:[0-9A-F]+:[^:]*:[^:]*:([^:]+)", line)
+    return (openssl.group(1) if openssl else line)[:_LONGEST_REASON]
 
 
 class Filter:
@@ -130,14 +141,23 @@ class Filter:
         """Wait for the program.
 
         Raises:
+            InputError: ``bundle-damaged``.
             HostError: ``encryption-failed``.
         """
-        _, errors = self._child.communicate()
+        try:
+            _, errors = self._child.communicate()
+        except BaseException:
+            self.abandon()
+            raise
         if self._child.returncode:
+            reason = _reason(errors, self._child.returncode)
+            if any(words in reason for words in _DAMAGE):
+                raise damaged(reason)
             raise HostError(
                 "encryption-failed",
-                "the encryption program failed: {}".format(_reason(errors, self._child.returncode)),
-                "check the key; for decryption the identity must be the partner of the key it was encrypted for",
+                "the encryption program failed: {}".format(reason),
+                "check the key and the space on the disk; for decryption the identity must be the partner of the key"
+                " it was encrypted for",
             )
 
     def abandon(self) -> None:
@@ -164,8 +184,13 @@ def decrypt(path: str, identity: str, out: BinaryIO) -> None:
         if magic == OPENSSL_MAGIC:
             sealed = _read_line(source)
             command = ["openssl", "pkeyutl", "-decrypt", "-inkey", identity, *_OAEP]
-            filter_ = Filter([*_ENC, "-d"], _run(command, sealed), source, out)
+            hint = "give the private PEM key of the key that it was encrypted for; if it is, transfer the bundle again"
+            password = _run(command, sealed, "{} does not open {}".format(identity, path), hint)
+            filter_ = Filter([*_ENC, "-d"], password, source, out)
         elif AGE_MAGIC.startswith(magic):
+            source.seek(0)
+            if _AGE_END not in source.read(_LONGEST_HEAD):  # age would take it into memory, whatever its length
+                raise damaged("the head of its envelope does not end")
             source.seek(0)
             filter_ = Filter([_program("age"), "-d", "-i", identity], None, source, out)
         else:
@@ -184,4 +209,4 @@ def _read_line(source: BinaryIO) -> bytes:
     try:
         return base64.b64decode(line.strip(), validate=True)
     except ValueError as error:
-        raise InputError("bundle-damaged", "the envelope's head is damaged", "transfer it again") from error
+        raise damaged("the head of its envelope is none") from error

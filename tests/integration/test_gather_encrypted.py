@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.envelope import decrypt, is_encrypted
+from corebox.actions.source import plain_bundle
+from corebox.bundle.envelope import Filter, decrypt, envelope_for, is_encrypted
 from corebox.bundle.verify import verify_bundle
-from corebox.errors import CoreboxError, HostError
+from corebox.errors import CoreboxError, HostError, InputError
 from corebox.gather.cli import main
 from tests.support.crashes import build_program
 
@@ -99,7 +100,33 @@ def test_another_key_opens_nothing(keys: dict[str, tuple[str, Path]], tmp_path: 
     with (tmp_path / "plain").open("wb") as file, pytest.raises(HostError) as caught:
         decrypt(str(out), str(wrong), file)
     assert "report unexpected" not in caught.value.message
+    assert "rsa_oaep.c" not in caught.value.message
     assert caught.value.code == "encryption-failed"
+
+
+@pytest.mark.parametrize("kind", ["certificate", "age"])
+def test_what_is_damaged_or_no_bundle_is_bad_input(
+    keys: dict[str, tuple[str, Path]], tmp_path: Path, kind: str
+) -> None:
+    recipient, identity = keys[kind]
+    envelope = envelope_for(recipient)
+    out = tmp_path / "x.enc"
+    with out.open("wb") as file:
+        file.write(envelope.head)
+        encryption = Filter(envelope.command, envelope.password, None, file)
+        encryption.stdin.write(bytes(200_000))
+        encryption.finish()
+    whole = out.read_bytes()
+    middle = len(whole) // 2
+    damages = (whole[:-1], whole + b"x", whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    for number, data in enumerate((whole, *damages)):
+        out.write_bytes(data)
+        work = tmp_path / str(number)
+        work.mkdir()
+        with pytest.raises(InputError) as caught:
+            plain_bundle(out, identity, None, work)
+        damaged = kind == "age" and data is not whole  # CTR authenticates nothing: the bundle's own digests tell then
+        assert caught.value.code == ("bundle-damaged" if damaged else "not-a-bundle")
 
 
 def test_private_key_is_not_taken_for_a_recipient(
