@@ -53,8 +53,11 @@ class Client:
         self._lock = threading.Lock()
         try:
             self._scheme = self._connect()
-        except Cut as cut:
-            raise unreachable(self.host, cut) from cut
+        except BaseException as error:
+            self._pool.clear()
+            if isinstance(error, Cut):
+                raise unreachable(self.host, error) from error
+            raise
 
     def __enter__(self) -> "Client":
         return self
@@ -73,6 +76,7 @@ class Client:
                 raise HostError("registry-untrusted", f"{self.host} does not speak TLS", hint) from None
         else:
             return "https"
+        self._pool.clear()
         self._pool = open_pool("http", self.host, self._access)
         self.call("GET", f"http://{api_host(self.host)}/v2/", "open it", expect=(200,))
         return "http"
@@ -221,6 +225,7 @@ class Client:
         url = self.url(f"manifests/{wanted}")
         answer = self.call("GET", url, "pull", expect=(200, 404), headers=headers, stream=True)
         if answer.status == 404:
+            answer.close()
             message = f"{self.host} has no {self.repository}:{wanted}"
             raise InputError("not-in-registry", message, "check the name, and that it was pushed there")
         data = read_body(answer, MOST_JSON + 1)

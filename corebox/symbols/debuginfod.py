@@ -160,7 +160,12 @@ class Debuginfod:
         """Whether the server has the file, which is then in the cache; None if it cannot be told."""
         try:
             return self._fetch(url, build_id, kind, path, name)
-        except (_LeaveError, OSError, urllib3.exceptions.HTTPError) as error:
+        except (
+            _LeaveError,
+            OSError,
+            ValueError,
+            urllib3.exceptions.HTTPError,
+        ) as error:  # it may lead to no URL at all
             self._told(f"{urlsplit(url).hostname}: {kind} of {build_id}: {error}")
             return None
 
@@ -177,7 +182,14 @@ class Debuginfod:
                 preload_content=False,
                 decode_content=False,
                 headers={"Accept-Encoding": "identity", "User-Agent": "corebox", **self._settings.headers},
-                retries=urllib3.Retry(_MOST_REDIRECTS, connect=0, read=1, redirect=_MOST_REDIRECTS, other=0),
+                retries=urllib3.Retry(
+                    _MOST_REDIRECTS,
+                    connect=0,
+                    read=1,
+                    redirect=_MOST_REDIRECTS,
+                    other=0,
+                    respect_retry_after_header=False,  # it may say a year
+                ),
             )
         except (urllib3.exceptions.MaxRetryError, urllib3.exceptions.ProxySchemeUnknown):
             self.silent.add(url)

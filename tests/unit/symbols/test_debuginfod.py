@@ -73,6 +73,17 @@ def test_what_is_too_much_or_too_late_is_given_up(program: bytes, tmp_path: Path
     assert time.monotonic() - begun < 10
 
 
+@pytest.mark.parametrize(
+    ("status", "header"),
+    [(503, {"Retry_After": "31536000"}), (302, {"Location": "http://["}), (302, {"Location": "file:///etc/passwd"})],
+)
+def test_who_asks_for_a_year_or_leads_nowhere_is_given_up(tmp_path: Path, status: int, header: dict[str, str]) -> None:
+    with serving(lambda handler: send(handler, b"", status, None, **header)) as (url, _):
+        found, told, _ = find([url], tmp_path)
+    assert found == {}
+    assert len(told) == 1
+
+
 def test_a_cut_connection_leaves_nothing(program: bytes, tmp_path: Path) -> None:
     with serving(lambda handler: send(handler, program[:2000], length=len(program))) as (url, _):
         found, told, _ = find([url], tmp_path)
