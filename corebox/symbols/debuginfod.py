@@ -160,12 +160,7 @@ class Debuginfod:
         """Whether the server has the file, which is then in the cache; None if it cannot be told."""
         try:
             return self._fetch(url, build_id, kind, path, name)
-        except (
-            _LeaveError,
-            OSError,
-            ValueError,
-            urllib3.exceptions.HTTPError,
-        ) as error:  # it may lead to no URL at all
+        except (_LeaveError, OSError, ValueError, urllib3.exceptions.HTTPError) as error:  # ValueError: leads to no URL
             self._told(f"{urlsplit(url).hostname}: {kind} of {build_id}: {error}")
             return None
 
