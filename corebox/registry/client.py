@@ -51,6 +51,7 @@ class Client:
         self._scopes = [f"repository:{reference.repository}:{actions}", *(f"repository:{s}:pull" for s in sources)]
         self._authorization: str | None = None
         self._lock = threading.Lock()
+        self._pool = open_pool("https", self.host, self._access)
         try:
             self._scheme = self._connect()
         except BaseException as error:
@@ -67,7 +68,6 @@ class Client:
 
     def _connect(self) -> str:
         """Find out whether the registry speaks TLS: it must, unless it is this machine or the user says otherwise."""
-        self._pool = open_pool("https", self.host, self._access)
         try:
             self.call("GET", f"https://{api_host(self.host)}/v2/", "open it", expect=(200,))
         except _NoTls:
