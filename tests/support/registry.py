@@ -111,19 +111,23 @@ class Registry:
             return request
         state = json.loads(base64.urlsafe_b64decode(unquote(asked[3].decode()))[hashlib.sha256().digest_size :])
         repository = self.folder / "data/docker/registry/v2/repositories" / asked[1].decode()
-        state["Offset"] = _settled_size(repository / "_uploads" / asked[2].decode() / "data")
+        state["Offset"] = self._settled_size(repository / "_uploads" / asked[2].decode() / "data")
         text = json.dumps(state).encode()
         signature = hmac.digest((self.secret or "").encode(), text, "sha256")
         return request.replace(asked[3], quote(base64.urlsafe_b64encode(signature + text)).encode(), 1)
 
+    def _settled_size(self, path: Path) -> int:
+        """The size of a file, when the request that was cut no longer writes to it."""
+        assert self.process
+        while any(_target(each) == path for each in Path(f"/proc/{self.process.pid}/fd").iterdir()):
+            time.sleep(0.01)
+        return path.stat().st_size
 
-def _settled_size(path: Path) -> int:
-    """The size of a file, when the request that was cut is no longer written to it."""
-    before, size = -1, path.stat().st_size
-    while before != size:
-        time.sleep(0.3)
-        before, size = size, path.stat().st_size
-    return size
+
+def _target(link: Path) -> Path | None:
+    with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+        return link.readlink()
+    return None
 
 
 @contextlib.contextmanager
