@@ -33,7 +33,7 @@ test: lint audit unit fuzz-short integration  ## every test; sets up all it need
 unit: setup  ## the tests without docker, gdb and network; less than a minute
 	$(BIN)/python -m pytest -n $(JOBS) tests/unit
 
-fuzz-short: setup  ## chosen attacks and a fixed number of damaged inputs for each reader; half a minute
+fuzz-short: setup  ## chosen attacks and a fixed number of damaged inputs for each reader; a minute
 	$(BIN)/python -m pytest -n $(JOBS) tests/fuzz
 
 integration: setup  ## real crashes, engines and registries
