@@ -10,7 +10,6 @@ import urllib3
 from corebox import web
 from corebox.errors import InputError
 from corebox.registry.faults import unreachable
-from corebox.web import is_loopback
 
 #: Seconds; a registry may think for a while when it has got a large blob.
 _CONNECT, _READ = 10.0, 120.0
@@ -37,7 +36,7 @@ def may_lead(host: str, url: str, access: Access) -> bool:
     """Whether the registry ``host`` may send us to ``url``: to TLS; without, only this machine to this machine."""
     try:
         parts = urlsplit(url)
-        local = is_loopback(host) and is_loopback(parts.netloc)
+        local = web.is_loopback(host) and web.is_loopback(parts.netloc)
     except ValueError:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and (access.plain_http or local))

@@ -1,13 +1,13 @@
 """Pulls an image into the store: only the layers that the store lacks, several at once, every digest checked."""
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
 from corebox.registry.access import Access
+from corebox.registry.answers import read_json
 from corebox.registry.client import Client
 from corebox.registry.compress import decompress
 from corebox.registry.download import download_blob
@@ -133,12 +133,9 @@ class _Pull:
 
 
 def _object(data: bytes, what: str) -> Json:
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise image_damaged(f"its {what} is not JSON") from error
+    value = read_json(data)
     if not isinstance(value, dict):
-        raise image_damaged(f"its {what} is not an object")
+        raise image_damaged(f"its {what} is not a JSON object")
     return value
 
 

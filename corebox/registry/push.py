@@ -8,11 +8,12 @@ import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from corebox.bundle.stage import Stage
 from corebox.errors import InputError
 from corebox.registry.access import Access
+from corebox.registry.answers import read_json
 from corebox.registry.client import Client
 from corebox.registry.compress import COMPRESSIONS, FramesError, compress_layer, wrap_frame
 from corebox.registry.moving import Moving, Progress
@@ -114,10 +115,10 @@ class _Push:
         """The layers by their digests here, if somebody has pushed this very image under this name."""
         try:
             get = partial(self.client.get_manifest, self._reference.wanted, (MANIFEST_TYPE,))
-            value = json.loads(self.moving.patiently(get)[0])
+            value: Any = read_json(self.moving.patiently(get)[0])
             blobs = [Descriptor.from_json(layer) for layer in value["layers"]]
             same = Descriptor.from_json(value["config"]).digest == self._image.image_id
-        except (InputError, ValueError, KeyError, TypeError):
+        except (InputError, KeyError, TypeError):
             return {}  # there is none, or it is not ours
         wanted = COMPRESSIONS[self._compression]
         pairs = zip(self._image.layers, blobs, strict=False) if same else ()

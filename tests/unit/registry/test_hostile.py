@@ -12,8 +12,11 @@ from corebox.errors import CoreboxError
 from corebox.registry.access import Access
 from corebox.registry.client import Client
 from corebox.registry.faults import Cut
+from corebox.registry.push import push_image
 from corebox.registry.reference import parse_reference
+from corebox.store.store import Store
 from tests.support.answering import Handler, send, serving
+from tests.support.images import put_random_image
 
 Answer = Callable[[Handler], None]
 PASSWORD = base64.b64encode(b"me:secret").decode()
@@ -95,6 +98,20 @@ def test_whatever_it_answers_is_told_in_our_words(answer: Answer, code: str, tmp
     assert raised.value.code == code
     assert "secret" not in raised.value.message
     assert PASSWORD not in raised.value.message
+
+
+def test_what_it_has_under_the_name_of_a_push_may_be_anything(tmp_path: Path) -> None:
+    """Only that nothing can be sent is told."""
+    store = Store(tmp_path / "home")
+    image = put_random_image(store, 3 << 20)
+
+    def answer(handler: Handler) -> None:
+        send(handler, DEEP if "/manifests/" in handler.path else b"", 200 if handler.command == "GET" else 405)
+
+    with serving(answer) as (url, asked), pytest.raises(CoreboxError) as raised:
+        push_image(store, image, parse_reference(f"{url.removeprefix('http://')}/a/b:1"), Access())
+    assert raised.value.code == "registry-failed"
+    assert "/v2/a/b/manifests/1" in asked
 
 
 def test_a_body_that_ends_early_is_asked_for_again(tmp_path: Path) -> None:
