@@ -30,23 +30,23 @@ class Diagnosis(NamedTuple):
     ok: bool
 
 
-def doctor(find_store: Callable[[], Store] = Store.default) -> Diagnosis:
+def doctor() -> Diagnosis:
     """Look at everything that the main job needs."""
     engines = [
         _check("bubblewrap", lambda: find_bubblewrap().name),
         _check("docker", lambda: connect("docker").name),
     ]
-    kept = list(_store(find_store))
+    kept = list(_store())
     enough = any(engine.ok for engine in engines) and all(each.ok for each in kept if each.what != "space")
     return Diagnosis((*engines, *kept, _zstd()), enough)
 
 
-def _store(find_store: Callable[[], Store]) -> Iterator[Finding]:
+def _store() -> Iterator[Finding]:
     """The store, and what can be looked at only if there is one."""
-    found = _check("store", lambda: str(find_store().home))
+    found = _check("store", lambda: str(Store.default().home))
     yield found
     if found.ok:
-        store = find_store()
+        store = Store.default()
         yield _check("toolbox", lambda: ensure_toolbox(store).summary)
         yield _space(store)
 

@@ -1,6 +1,5 @@
 """The program and its commands."""
 
-import difflib
 import importlib
 import itertools
 import sys
@@ -75,6 +74,8 @@ class _Commands(click.Group):
         name = args[0]
         if name in COMMANDS or name.startswith("-"):
             return super().resolve_command(ctx, args)
+        import difflib  # noqa: PLC0415  # only for a slip
+
         close = [f"corebox {each}" for each in difflib.get_close_matches(name, COMMANDS, cutoff=0.7)]
         if Path(name).is_file():
             close = [f"corebox info {name}", f"corebox shell {name}"]

@@ -90,8 +90,7 @@ def import_toolbox(store: Store, path: Path) -> Toolbox:
     with store.adding():
         versions = _read_versions(store, path)
         with store.writer() as writer, path.open("rb") as file:
-            for block in iter(lambda: file.read(_BLOCK), b""):
-                writer.write(block)
+            shutil.copyfileobj(file, writer, _BLOCK)
             blob = writer.commit()
         toolbox = Toolbox(Layer(blob.digest, blob.size, TOOLBOX, blob.digest), versions)
         store.remember(_RECORD, blob.digest, _note(toolbox))

@@ -1,6 +1,5 @@
 """Reads images: manifest and config, checked for what the store needs of them."""
 
-import difflib
 import hashlib
 import json
 from collections.abc import Sequence
@@ -101,6 +100,8 @@ def find_image(images: Sequence[StoredImage], reference: str) -> StoredImage:
     if len(found) > 1:
         raise InputError("ambiguous-image", f"{reference} names {len(found)} images", "give more digits of the ID")
     if not found:
+        import difflib  # noqa: PLC0415  # only for a slip
+
         close = difflib.get_close_matches(reference, [tag for image in images for tag in image.tags])
         hint = f"did you mean {' or '.join(close)}? " if close else ""
         raise InputError(
