@@ -98,11 +98,16 @@ def copy_core(stream: Stream, member: Member, descriptor: int, into: Path) -> st
     begin = stream.read(min(member.size, HEADER_SIZE))
     tar = CoreLayer(begin, member.size, member.mtime)
     digest = hashlib.sha256()
-    with Stage(digest.update) as hashing:
+
+    def keep(piece: bytes, offset: int) -> None:
+        digest.update(piece)
+        write_all(descriptor, piece, offset)
+
+    # To hash and to write take together as long as to decompress, which is done here.
+    with Stage(keep) as keeping:
         offset = 0
         for piece in itertools.chain((tar.head, begin), stream.pieces(member.size - len(begin))):
-            hashing.put(piece)
-            write_all(descriptor, piece, offset)
+            keeping.put(piece, offset)
             offset += len(piece)
     tail = tar.tail(lambda offset, size: read_at(descriptor, CORE_OFFSET + offset, size))
     digest.update(tail)
