@@ -63,7 +63,7 @@ def _add(context: ssl.SSLContext, path: Path) -> None:
         raise InputError("bad-ca-file", message, "give a file in PEM form: -----BEGIN CERTIFICATE-----") from error
 
 
-def open_pool(scheme: str, host: str, access: Access) -> urllib3.PoolManager:
+def open_pool(scheme: str, host: str, trusted: ssl.SSLContext) -> urllib3.PoolManager:
     """Connections to ``host``, through the proxy that the environment names.
 
     Raises:
@@ -73,7 +73,7 @@ def open_pool(scheme: str, host: str, access: Access) -> urllib3.PoolManager:
         "timeout": urllib3.Timeout(connect=_CONNECT, read=_READ),
         "maxsize": _POOL,
         "retries": False,
-        "ssl_context": trust(host, access.ca_file),
+        "ssl_context": trusted,
     }
     try:
         return web.open_pool(scheme, host, **options)

@@ -13,7 +13,7 @@ import urllib3
 from urllib3.response import BaseHTTPResponse
 
 from corebox.errors import HostError, InputError
-from corebox.registry.access import Access, api_host, may_lead, open_pool
+from corebox.registry.access import Access, api_host, may_lead, open_pool, trust
 from corebox.registry.answers import read_body, read_json, reason
 from corebox.registry.credentials import find_credentials
 from corebox.registry.faults import Cut, failed, lied, refused, unreachable
@@ -51,7 +51,8 @@ class Client:
         self._scopes = [f"repository:{reference.repository}:{actions}", *(f"repository:{s}:pull" for s in sources)]
         self._authorization: str | None = None
         self._lock = threading.Lock()
-        self._pool = open_pool("https", self.host, self._access)
+        self._trusted = trust(self.host, access.ca_file)  # once: OpenSSL reads all CAs for 50 ms
+        self._pool = open_pool("https", self.host, self._trusted)
         try:
             self._scheme = self._connect()
         except BaseException as error:
@@ -77,7 +78,7 @@ class Client:
         else:
             return "https"
         self._pool.clear()
-        self._pool = open_pool("http", self.host, self._access)
+        self._pool = open_pool("http", self.host, self._trusted)
         self.call("GET", f"http://{api_host(self.host)}/v2/", "open it", expect=(200,))
         return "http"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from corebox.errors import HostError, InputError
-from corebox.registry.access import Access, api_host, open_pool, trust
+from corebox.registry.access import api_host, open_pool, trust
 from corebox.web import is_loopback
 
 
@@ -36,7 +36,7 @@ def test_a_ca_file_without_a_certificate(tmp_path: Path) -> None:
 @pytest.mark.parametrize("proxy", ["proxy.corp:3128", "http://proxy.corp:3128", "http://user:secret@proxy.corp:3128"])
 def test_a_proxy_with_or_without_its_scheme(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
     monkeypatch.setenv("https_proxy", proxy)
-    used = open_pool("https", "registry.corp", Access()).proxy
+    used = open_pool("https", "registry.corp", trust("registry.corp", None)).proxy
     assert used is not None
     assert (used.scheme, used.host, used.port) == ("http", "proxy.corp", 3128)
 
@@ -44,7 +44,7 @@ def test_a_proxy_with_or_without_its_scheme(monkeypatch: pytest.MonkeyPatch, pro
 def test_another_kind_of_proxy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "socks5://user:secret@proxy.corp")
     with pytest.raises(HostError) as raised:
-        open_pool("https", "registry.corp", Access())
+        open_pool("https", "registry.corp", trust("registry.corp", None))
     assert raised.value.code == "registry-unreachable"
     assert "socks5" in raised.value.message
     assert "secret" not in raised.value.message
