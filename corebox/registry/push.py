@@ -4,8 +4,8 @@ import contextlib
 import hashlib
 import json
 import os
-import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from corebox.registry.compress import COMPRESSIONS, FramesError, compress_layer,
 from corebox.registry.moving import Moving, Progress
 from corebox.registry.notes import known_compressed, known_places, note_compressed, note_place
 from corebox.registry.reference import Reference
-from corebox.registry.upload import CHUNK, Upload
+from corebox.registry.upload import FIRST_CHUNK, Upload
 from corebox.store.blobs import BlobWriter
 from corebox.store.origin import known_origin
 from corebox.store.store import Store
@@ -39,6 +39,8 @@ __all__ = ["COMPRESSIONS", "Moved", "Pushed", "push_image"]
 
 #: The kind of layer that no other image has.
 _OWN = "core"
+#: What nice(1) adds.
+_NICENESS = 10
 #: Labels that go to the manifest as annotations, where registries show them.
 _ANNOTATED = ("io.corebox.", "org.opencontainers.image.")
 
@@ -80,7 +82,7 @@ def push_image(
             ``credentials-unreadable``, ``no-libzstd``, ``no-space``.
     """
     push = _Push(store, image, reference, access, compression, progress)
-    with store.adding(), push.client:
+    with store.adding(), push.client, push.compressing:
         moved = push.layers_and_config()
         manifest = _manifest(image, moved)
         push.moving.patiently(partial(push.client.put_manifest, reference.wanted, manifest, MANIFEST_TYPE))
@@ -108,8 +110,9 @@ class _Push:
         self.moving = Moving(reference.host, progress)
         self.client = Client(reference, access, "pull,push", self._sources())
         self._there = self._pushed_before()
-        # One layer at a time: each takes all processors, and the core is sent while the others are compressed.
-        self._compressing = threading.Lock()
+        # One layer at a time: each takes all processors. Its threads inherit the niceness: what sends goes first, and
+        # so does a registry on this machine.
+        self.compressing = ThreadPoolExecutor(1, initializer=os.nice, initargs=(_NICENESS,))
 
     def _pushed_before(self) -> dict[str, Descriptor]:
         """The layers by their digests here, if somebody has pushed this very image under this name."""
@@ -171,14 +174,13 @@ class _Push:
         if not self._store.has(layer.digest):
             self._store.require_whole(layer.digest)
         tar = self._store.blob_path(layer.digest)
-        with self._compressing:
-            if bundle:
-                wrap_frame(layer, tar, bundle, writer, told)
-            else:
-                found = compress_layer(tar, writer, self._compression, told)
-                if found != layer.digest:
-                    self._store.require_whole(layer.digest)
-                    raise image_damaged(f"{layer.digest} was read as {found}")
+        if bundle:
+            self.compressing.submit(wrap_frame, layer, tar, bundle, writer, told).result()
+        else:
+            found = self.compressing.submit(compress_layer, tar, writer, self._compression, told).result()
+            if found != layer.digest:
+                self._store.require_whole(layer.digest)
+                raise image_damaged(f"{layer.digest} was read as {found}")
         blob = writer.commit(COMPRESSIONS[self._compression])
         note_compressed(self._store, layer.diff_id, self._compression, blob)
         return blob
@@ -192,7 +194,7 @@ class _Push:
 
                 def hand_on() -> None:
                     nonlocal handed_on
-                    if writer.size - handed_on > CHUNK:
+                    if writer.size - handed_on > FIRST_CHUNK:
                         handed_on = writer.size
                         sending.put(file.fileno(), handed_on)
 

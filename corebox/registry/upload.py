@@ -16,6 +16,8 @@ from corebox.store.values import Descriptor
 
 #: Bytes: what a cut costs at most. Registries sync each chunk to their disk, so that smaller ones take longer.
 CHUNK = 32 << 20
+#: The first is small: so the registry has something to do at once, while the rest is still being written.
+FIRST_CHUNK = 8 << 20
 #: The registry does not know the upload any more, or does not agree about how far it is.
 _LOST = (400, 404, 416)
 
@@ -35,7 +37,7 @@ class Upload:
         self._source = source
         self._location: str | None = None  # None before it begins and when it was lost
         self._offset = 0
-        self._chunk = CHUNK
+        self._least = 0
         self._reached = 0
         self._tried = False  # to finish it
         self._cut = False
@@ -71,10 +73,10 @@ class Upload:
             self._location, least = self._client.begin_upload(blob.digest if blob else "", self._source)
             if self._location is None:
                 return False
-            self._chunk, self._offset = max(CHUNK, least), 0
+            self._least, self._offset = least, 0
         self._cut = True
-        while size - self._offset > self._chunk:
-            self._send(self._location, self._chunk)
+        while size - self._offset > (chunk := max(CHUNK if self._offset else FIRST_CHUNK, self._least)):
+            self._send(self._location, chunk)
         if blob is not None:
             self._finish(self._location, blob)
         self._cut = False
