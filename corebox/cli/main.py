@@ -1,5 +1,7 @@
 """The program and its commands."""
 
+import atexit
+import gc
 import importlib
 import itertools
 import sys
@@ -11,6 +13,9 @@ import click
 import corebox
 from corebox.cli.failure import explain
 from corebox.errors import UsageError
+
+# When Python ends it looks for garbage among all that was imported, for 40 ms, before the memory is given back anyhow.
+atexit.register(gc.freeze)
 
 _STORY = """Open a customer's core file with exactly the files it was mapped from.
 
