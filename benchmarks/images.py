@@ -12,16 +12,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks.cores import HALF, HUGE, MIX, SMALL, crash
 from benchmarks.gather import COREBOX
-from benchmarks.measure import Measured, Row, median, quiet, require_disk, run
+from benchmarks.measure import Measured, Row, median, middle, quiet, require_disk, run
 from tests.support.registry import Registry, running
 
 TAG = "corebox-benchmark"
 # The gdb that corebox puts into images, started directly.
 BARE_GDB = Path(sys.executable).with_name("gdb")
 _FILES = "`docker build` of the same files and core"
+_PUSHED = {"first": "push", "second": "push a second crash of the program"}
 _CRASHES = {"first": (MIX, "a"), "second": (MIX, "b"), "giant": (HUGE, "a"), "half": (HALF, "a"), "small": (SMALL, "a")}
 
 
@@ -124,24 +126,45 @@ def _load(work: Path) -> Iterator[Row]:
 def _push(work: Path) -> Iterator[Row]:
     """To an empty registry each; the second crash after the first. Compression is in the time, of Docker's too."""
     desk = Desk(work)
-    crashes = ("first", "second")
-    for name in crashes:
-        desk.forget(name)
-        desk.build(name)
+    for name in _PUSHED:
         desk.docker_build(name)
-    theirs = {}
-    with running(Registry(work / "registry-docker")) as registry:
-        for name in crashes:
-            tag = f"{registry.host}/theirs:{name}"
-            run(["docker", "tag", f"{TAG}:{name}", tag])
-            theirs[name] = run(["docker", "push", "-q", tag])
-            quiet("docker", "rmi", tag)
+
+    def push_theirs(name: str, host: str) -> Measured:
+        tag = f"{host}/theirs:{name}"
+        quiet("docker", "tag", f"{TAG}:{name}", tag)
+        measured = run(["docker", "push", "-q", tag])
+        quiet("docker", "rmi", tag)
+        return measured
+
+    def push_ours(name: str, host: str, compression: str) -> Measured:
+        return desk.corebox("push", f"{name}:1", f"{host}/ours:{name}", "--compression", compression)
+
+    theirs = _pushes(work, push_theirs)
     for compression, which in (("gzip", ""), ("zstd", ", `--compression zstd`")):
-        with running(Registry(work / f"registry-{compression}")) as registry:
-            for name, what in zip(crashes, ("push", "push a second crash of the program"), strict=True):
-                target = f"{registry.host}/ours:{name}"
-                ours = desk.corebox("push", f"{name}:1", target, "--compression", compression)
-                yield Row(f"{what}{which}", ours, "`docker push`", theirs[name])
+        ours = _pushes(work, partial(push_ours, compression=compression), partial(_build_anew, desk))
+        for name, what in _PUSHED.items():
+            yield Row(f"{what}{which}", ours[name], "`docker push`", theirs[name])
+
+
+def _pushes(
+    work: Path, push: Callable[[str, str], Measured], before: Callable[[], object] = lambda: None
+) -> dict[str, Measured]:
+    """The middle of three, of each."""
+    results: dict[str, list[Measured]] = {name: [] for name in _PUSHED}
+    for _ in range(3):
+        before()
+        with TemporaryDirectory(dir=work) as folder, running(Registry(Path(folder))) as registry:
+            for name in _PUSHED:
+                results[name].append(push(name, registry.host))
+    return {name: middle(measured) for name, measured in results.items()}
+
+
+def _build_anew(desk: Desk) -> None:
+    """What an earlier push compressed goes with the images."""
+    for name in _PUSHED:
+        desk.forget(name)
+    for name in _PUSHED:
+        desk.build(name)
 
 
 def _shell(work: Path) -> Iterator[Row]:

@@ -77,13 +77,18 @@ def _growth(disk: Path | None) -> Iterator[list[int]]:
 
 
 def median(repeat: int, action: Callable[[], Measured], before: Callable[[], object] = lambda: None) -> Measured:
-    """The run of median time of ``repeat`` runs, with the highest memory; ``before`` prepares each run untimed."""
+    """The ``middle`` of ``repeat`` runs; ``before`` prepares each run untimed."""
     results = []
     for _ in range(repeat):
         before()
         results.append(action())
-    middle = statistics.median_low([each.seconds for each in results])
-    chosen = next(each for each in results if each.seconds == middle)
+    return middle(results)
+
+
+def middle(results: Sequence[Measured]) -> Measured:
+    """The run of median time, with the highest memory of all."""
+    seconds = statistics.median_low([each.seconds for each in results])
+    chosen = next(each for each in results if each.seconds == seconds)
     return replace(chosen, memory=max(each.memory for each in results))
 
 
