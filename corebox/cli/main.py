@@ -105,4 +105,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return explain(BrokenPipeError())
         raise
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the one place for what nobody else caught
-        return explain(error, "--json" in itertools.takewhile("--".__ne__, words))
+        return explain(error, _want_json(words))
+
+
+def _want_json(words: Sequence[str]) -> bool:
+    """Whether machines read what a command prints; what stands behind ``--`` is gdb's."""
+    ours = list(itertools.takewhile("--".__ne__, words))
+    return "--json" in ours or "--format=json" in ours or ("--format", "json") in itertools.pairwise(ours)

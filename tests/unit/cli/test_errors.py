@@ -177,6 +177,16 @@ def test_an_error_looks_the_same_wherever_it_is_found_and_machines_get_its_code(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("asked", [["--format", "json"], ["--format=json"]])
+def test_a_report_for_machines_that_fails_is_for_machines_too(
+    asked: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "/nonexistent/x", *asked]) == 3
+    document = json.loads(capsys.readouterr().out)
+    validate(document, "error")
+    assert document["error"]["code"] == "no-such-file"
+
+
 def test_json_behind_two_dashes_is_of_somebody_else(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["shell", "/nonexistent/x", "--", "--json"]) == 3
     assert capsys.readouterr().out == ""
