@@ -6,12 +6,16 @@ from pathlib import Path
 from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.envelope import decrypt, is_encrypted
 from corebox.bundle.read import is_bundle
+from corebox.bundle.unpack import require_space
 from corebox.bundle.write import write_bundle
 from corebox.coredump.core import open_core
-from corebox.errors import InputError, UsageError
+from corebox.errors import CoreboxError, InputError, UsageError
 from corebox.gather.collect import Wishes, collect
 from corebox.gather.compressed import decompressed_core
 from corebox.gather.tree import unpacked_archive
+
+#: Bytes; less is left on a disk when somebody could not write to it.
+_LITTLE = 1 << 16
 
 
 def plain_bundle(given: Path, identity: Path | None, libraries: Path | None, work: Path) -> Path:
@@ -38,7 +42,11 @@ def plain_bundle(given: Path, identity: Path | None, libraries: Path | None, wor
         raise UsageError("no-identity", f"{identity} is no file", "give the file with the private key")
     plain = work / "decrypted.corebox"
     with plain.open("xb") as out:
-        decrypt(str(given), str(identity), out)
+        try:
+            decrypt(str(given), str(identity), out)
+        except CoreboxError:
+            require_space(work, _LITTLE)  # of a full disk each program says something else
+            raise
     if not is_bundle(plain):
         hint = "transfer it again, or ask the customer for what `corebox gather --encrypt-to` wrote"
         raise InputError("not-a-bundle", f"what is encrypted in {given} is no bundle", hint)

@@ -5,12 +5,11 @@ import os
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.support.disks import small_disk
 from tests.support.lab import Lab, Result
 from tests.support.site import Crash, Site
 
@@ -38,16 +37,6 @@ def unpack_core(name: str, folder: Path) -> Path:
     core = folder / f"{name}.core"
     core.write_bytes(lzma.decompress((CORES / f"{name}.core.xz").read_bytes()))
     return core
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    folder.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.mark.parametrize("verb", ["gather", "info", "verify"])

@@ -5,8 +5,6 @@ import random
 import re
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,21 +13,12 @@ import pytest
 from corebox.bundle.verify import verify_bundle
 from tests.support.aftermath import Desk, tries
 from tests.support.bench import COMMANDS, Bench
+from tests.support.disks import mounted
 from tests.support.lab import Lab, Result
 from tests.support.programs import FOLDER
 
 DISK = 512 << 20
 REFUSED = (3, 4)  # bad input, or a machine that lacks something; never 5, a bug
-
-
-@contextmanager
-def mounted(place: Path, *options: str) -> Iterator[None]:
-    """Something mounted for the length of the block."""
-    subprocess.run(["mount", *options, str(place)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def used(folder: Path) -> int:

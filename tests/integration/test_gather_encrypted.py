@@ -12,6 +12,7 @@ from corebox.bundle.verify import verify_bundle
 from corebox.errors import CoreboxError, HostError, InputError
 from corebox.gather.cli import main
 from tests.support.crashes import build_program
+from tests.support.disks import small_disk
 
 
 @pytest.fixture
@@ -85,6 +86,18 @@ def test_no_block_of_the_core_is_readable(
     assert len(encrypted) > len(compressed) > 10_000
     assert blocks_in(memory, encrypted) == 0
     assert blocks_in(compressed, encrypted) == 0
+
+
+@pytest.mark.parametrize("kind", ["certificate", "age"])
+def test_a_disk_without_space_for_what_is_decrypted(
+    keys: dict[str, tuple[str, Path]], tmp_path: Path, kind: str
+) -> None:
+    recipient, identity = keys[kind]
+    core, out = build_program(tmp_path / "app").crash(), tmp_path / "x.corebox.enc"
+    assert main([str(core), "-o", str(out), "--encrypt-to", recipient, "--no-nice"]) == 0
+    with small_disk(tmp_path / "disk", str(out.stat().st_size // 2)) as disk, pytest.raises(HostError) as caught:
+        plain_bundle(out, identity, None, disk)
+    assert caught.value.code == "no-space"
 
 
 @pytest.mark.parametrize("kind", ["certificate", "age"])
