@@ -4,11 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.support.disks import small_disk
 from tests.support.lab import Lab
 from tests.support.programs import REPOSITORY, python_with_packages
 
@@ -72,18 +73,10 @@ def test_by_another_user(open_folder: Path, toolbox: Path, bundle: Path, image_i
     assert build_elsewhere(lab, *copies) == image_id
 
 
-@pytest.fixture
-def memory_disk(tmp_path: Path) -> Iterator[Path]:
-    """Another kind of file system, with holes of another granularity."""
-    folder = tmp_path / "tmpfs"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "none", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def test_on_another_file_system(memory_disk: Path, toolbox: Path, bundle: Path, image_id: str) -> None:
-    assert build_elsewhere(Lab(memory_disk / "home"), toolbox, bundle) == image_id
+def test_on_another_file_system(tmp_path: Path, toolbox: Path, bundle: Path, image_id: str) -> None:
+    """Of another kind, with holes of another granularity."""
+    with small_disk(tmp_path / "disk", "50%") as disk:
+        assert build_elsewhere(Lab(disk / "home"), toolbox, bundle) == image_id
 
 
 @pytest.mark.parametrize("version", ["3.10", "3.13"])
