@@ -19,7 +19,7 @@ from corebox.registry.compress import COMPRESSIONS, FramesError, compress_layer,
 from corebox.registry.moving import Moving, Progress
 from corebox.registry.notes import known_compressed, known_places, note_compressed, note_place
 from corebox.registry.reference import Reference
-from corebox.registry.upload import FIRST_CHUNK, Upload
+from corebox.registry.upload import Upload, next_chunk
 from corebox.store.blobs import BlobWriter
 from corebox.store.origin import known_origin
 from corebox.store.store import Store
@@ -194,7 +194,7 @@ class _Push:
 
                 def hand_on() -> None:
                     nonlocal handed_on
-                    if writer.size - handed_on > FIRST_CHUNK:
+                    if writer.size - handed_on > next_chunk(handed_on):
                         handed_on = writer.size
                         sending.put(file.fileno(), handed_on)
 

@@ -16,10 +16,17 @@ from corebox.store.values import Descriptor
 
 #: Bytes: what a cut costs at most. Registries sync each chunk to their disk, so that smaller ones take longer.
 CHUNK = 32 << 20
-#: The first is small: so the registry has something to do at once, while the rest is still being written.
-FIRST_CHUNK = 8 << 20
+_FIRST_CHUNK = 8 << 20
 #: The registry does not know the upload any more, or does not agree about how far it is.
 _LOST = (400, 404, 416)
+
+
+def next_chunk(sent: int) -> int:
+    """The length of the chunk after the first ``sent`` bytes, if there are as many.
+
+    The first is small: so the registry has something to do at once, while the rest is still being written.
+    """
+    return CHUNK if sent else _FIRST_CHUNK
 
 
 class Upload:
@@ -75,7 +82,7 @@ class Upload:
                 return False
             self._least, self._offset = least, 0
         self._cut = True
-        while size - self._offset > (chunk := max(CHUNK if self._offset else FIRST_CHUNK, self._least)):
+        while size - self._offset > (chunk := max(next_chunk(self._offset), self._least)):
             self._send(self._location, chunk)
         if blob is not None:
             self._finish(self._location, blob)
