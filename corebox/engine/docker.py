@@ -132,11 +132,28 @@ class DockerEngine:
                 if "error" in answer:
                     raise _failed(self.name, answer["error"])
 
+    @property
+    def has_containerd_store(self) -> bool:
+        """Whether its images are in containerd's store, where an image's ID is the digest of its manifest."""
+        with _translated(self.name):
+            status = self._client.info().get("DriverStatus") or ()
+        return ["driver-type", "io.containerd.snapshotter.v1"] in status
+
+    def image_ids(self) -> set[str]:
+        """The IDs of every image in the engine."""
+        api: Any = self._client.api
+        with _translated(self.name):
+            return {each["Id"] for each in api.images(all=True)}
+
     def layer_chains(self) -> set[tuple[str, ...]]:
         """The layers of every image in the engine, as tuples of diff IDs from the bottom."""
-        with _translated(self.name):
-            images = self._client.images.list(all=True)
-            return {tuple(image.attrs["RootFS"].get("Layers") or ()) for image in images if image.attrs.get("RootFS")}
+        api: Any = self._client.api
+        chains = set()
+        for image in self.image_ids():
+            with _translated(self.name), suppress(docker.errors.ImageNotFound):  # removed meanwhile
+                root = api.inspect_image(image).get("RootFS") or {}
+                chains.add(tuple(root.get("Layers") or ()))
+        return chains
 
     @contextmanager
     def _container(self, sandbox: Sandbox, command: Sequence[str], **options: Any) -> Iterator[Any]:

@@ -1,20 +1,25 @@
 """An image as a stream that ``docker load`` and ``podman load`` take, leaving out what the engine has.
 
-The engine wants ``manifest.json``, which names configuration and layers by path (moby image/tarexport, observed with
-Docker 20.10 and Podman 4.3). No OCI index: Podman would take the names from that, and give them another form. A layer
-whose chain Docker has may be named and absent; that is no contract, so a caller sends all if the engine refuses.
+Engines want ``manifest.json``, which names configuration and layers by path (moby image/tarexport, observed with Docker
+20.10 and 28 and Podman 4.3). No OCI index: Podman would take the names from that, and give them another form. A Docker
+whose images are in containerd's store, as are all since 29, takes an OCI layout (OCI image spec, ``image-layout.md``);
+of a ``manifest.json`` it would want all layers, and make a manifest of its own.
+
+A layer that an engine has may be named and absent; that is no contract, so a caller sends all if the engine refuses.
 """
 
 import json
 import tarfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from corebox.image.tar import header_of
 from corebox.store.store import Store
-from corebox.store.values import StoredImage
+from corebox.store.values import MANIFEST_TYPE, Descriptor, StoredImage
 
+#: Annotation of a manifest: the name under which containerd stores it (containerd core/images/annotations.go).
+_CONTAINERD_NAME = "io.containerd.image.name"
 _CHUNK = 1 << 20
 END = bytes(2 * tarfile.BLOCKSIZE)
 
@@ -44,13 +49,49 @@ class TarStream:
                     yield chunk
 
 
-def image_archive(store: Store, image: StoredImage, leave_out: Collection[str] = ()) -> TarStream:
-    """The archive, without the layers whose digests are in ``leave_out``."""
+def docker_archive(store: Store, image: StoredImage, leave_out: Collection[str] = ()) -> TarStream:
+    """The archive with a ``manifest.json``, without the layers whose digests are in ``leave_out``."""
     layers = [layer.digest for layer in image.layers]
+    docker = {
+        "Config": _name(image.image_id),
+        "RepoTags": [_with_tag(tag) for tag in image.tags],
+        "Layers": list(map(_name, layers)),
+    }
     blobs = dict.fromkeys([*layers, image.image_id])
-    files = [part for digest in blobs if digest not in leave_out for part in blob_member(store, digest, _name(digest))]
-    docker = {"Config": _name(image.image_id), "RepoTags": list(image.tags), "Layers": list(map(_name, layers))}
-    return TarStream((*files, small_member("manifest.json", json.dumps([docker]).encode("ascii")), END))
+    return _archive(store, [each for each in blobs if each not in leave_out], {"manifest.json": [docker]})
+
+
+def oci_archive(store: Store, image: StoredImage, leave_out: Collection[str] = ()) -> TarStream:
+    """The OCI layout, without the layers whose digests are in ``leave_out``."""
+    manifest = store.blob_path(image.manifest_digest)
+    entries = [
+        Descriptor(MANIFEST_TYPE, image.manifest_digest, manifest.stat().st_size, {_CONTAINERD_NAME: _full_name(tag)})
+        for tag in image.tags
+    ]
+    blobs = dict.fromkeys([*(layer.digest for layer in image.layers), image.image_id, image.manifest_digest])
+    index = {"schemaVersion": 2, "manifests": [entry.to_json() for entry in entries]}
+    layout = {"imageLayoutVersion": "1.0.0"}
+    wanted = [each for each in blobs if each not in leave_out]
+    return _archive(store, wanted, {"index.json": index, "oci-layout": layout})
+
+
+def _archive(store: Store, blobs: Iterable[str], documents: Mapping[str, object]) -> TarStream:
+    files = [part for digest in blobs for part in blob_member(store, digest, _name(digest))]
+    texts = [small_member(name, json.dumps(value).encode("ascii")) for name, value in documents.items()]
+    return TarStream((*files, *texts, END))
+
+
+def _with_tag(name: str) -> str:
+    """The name with a tag, without which Docker refuses it."""
+    return name if ":" in name.rpartition("/")[2] else name + ":latest"
+
+
+def _full_name(name: str) -> str:
+    """The name as containerd stores it: with a host, Docker Hub's if there is none (distribution/reference)."""
+    first, slash, _ = name.partition("/")
+    if not slash:
+        return "docker.io/library/" + _with_tag(name)
+    return ("" if first == "localhost" or set(first) & set(".:") else "docker.io/") + _with_tag(name)
 
 
 def _name(digest: str) -> str:

@@ -105,6 +105,15 @@ def bundle(site: Site, crash: Crash, zipapp: Path, tmp_path_factory: pytest.Temp
 
 
 @pytest.fixture(scope="session")
+def second_bundle(site: Site, crash: Crash, zipapp: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another crash of the very same release."""
+    again = site.crash(crash.executable, crash.executable)
+    out = tmp_path_factory.mktemp(site.suite) / "second.corebox"
+    assert site.gather_inside(again, zipapp, out) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
 def debug_package(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The libc6-dbg of the site's distribution, as its mirror has it."""
     folder = tmp_path_factory.mktemp("package")

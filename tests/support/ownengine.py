@@ -1,5 +1,6 @@
-"""A Docker Engine of the test's own, which it may kill; the one that other tests use goes on."""
+"""A Docker Engine of the test's own, which it may kill, or a newer one; the one that other tests use goes on."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -10,13 +11,36 @@ from dataclasses import dataclass
 from pathlib import Path
 
 START_TIMEOUT = 60.0
+# A root of its own for a daemon that sees our folders at their paths; its mounts are gone with its namespace.
+_ENTER = """
+set -e
+mount --make-rprivate /
+mount --bind "$0" "$0"
+cd "$0"
+for folder in /proc /sys /dev /tmp "$1"; do
+    mkdir -p "./$folder"
+    mount --rbind "$folder" "./$folder"
+done
+mount -t tmpfs tmpfs run
+pivot_root . mnt
+umount --lazy /mnt
+shift
+exec "$@"
+"""
 
 
 @dataclass
 class OwnEngine:
-    """A dockerd with all that it has in ``folder``; ``start`` and ``kill`` may be called again and again."""
+    """A dockerd with all that it has in ``folder``; ``start`` and ``kill`` may be called again and again.
+
+    Attributes:
+        root: of another system, whose dockerd it is; None for this machine's.
+        features: what its configuration switches on.
+    """
 
     folder: Path
+    root: Path | None = None
+    features: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -30,6 +54,11 @@ class OwnEngine:
         self.folder.mkdir(exist_ok=True)
         command = ["dockerd", "--bridge=none", "--iptables=false", "--ip6tables=false", "--host", self.address]
         command += [f"--{name}={self.folder}/{name}" for name in ("data-root", "exec-root", "pidfile")]
+        configuration = self.folder / "daemon.json"
+        configuration.write_text(json.dumps({"features": dict.fromkeys(self.features, True)}))
+        command.append(f"--config-file={configuration}")
+        if self.root:
+            command = ["unshare", "--mount", "sh", "-c", _ENTER, str(self.root), str(self.folder), *command]
         # A file and not a pipe: containers' shims outlive the daemon, and who reads its output would wait for them.
         with (self.folder / "log").open("a") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -69,9 +98,9 @@ class OwnEngine:
 
 
 @contextmanager
-def own_engine(folder: Path) -> Iterator[OwnEngine]:
+def own_engine(folder: Path, root: Path | None = None, features: tuple[str, ...] = ()) -> Iterator[OwnEngine]:
     """An engine for the length of the block."""
-    engine = OwnEngine(folder)
+    engine = OwnEngine(folder, root, features)
     engine.start()
     try:
         yield engine

@@ -36,7 +36,7 @@ class Site:
 
     def __init__(self, suite: str) -> None:
         self.suite = suite
-        self.root = _cached_root(suite)
+        self.root = cached_root(suite, PACKAGES)
 
     def run(self, command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a shell command inside the site."""
@@ -126,23 +126,24 @@ def gather_with(python: str, zipapp: Path, crash: Crash, site: Site, out: Path) 
     return result.returncode
 
 
-def _cached_root(suite: str) -> Path:
-    key = hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:8]
-    root = CACHE / f"{suite}-{key}"
-    with locked(suite):
+def cached_root(suite: str, packages: Sequence[str]) -> Path:
+    """The root of a release of Debian with these packages, made when it is not there yet."""
+    name = f"{suite}-{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:8]}"
+    root = CACHE / name
+    with locked(name):
         if not root.exists():
-            unfinished = CACHE / f"{suite}-unfinished"
+            unfinished = CACHE / f"{name}-unfinished"
             shutil.rmtree(unfinished, ignore_errors=True)
-            _make_root(suite, unfinished)
+            _make_root(suite, packages, unfinished)
             unfinished.rename(root)
     return root
 
 
-def _make_root(suite: str, root: Path) -> None:
+def _make_root(suite: str, packages: Sequence[str], root: Path) -> None:
     log = root.with_suffix(".log")
     with log.open("w") as stream:
         result = subprocess.run(
-            ["mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", suite, str(root), _mirror()],
+            ["mmdebstrap", "--variant=minbase", f"--include={','.join(packages)}", suite, str(root), _mirror()],
             stdout=stream,
             stderr=subprocess.STDOUT,
             check=False,

@@ -5,13 +5,15 @@ import json
 import os
 import shutil
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from corebox.bundle.read import BundleReader
 from corebox.errors import InputError, UsageError
-from corebox.image.archive import image_archive
+from corebox.image.archive import TarStream, docker_archive, oci_archive
 from corebox.image.context import context_archive, write_context
 from corebox.image.export import export_bundle, export_core
 from corebox.image.opened import open_image
@@ -98,7 +100,7 @@ def test_a_template_with_run_names_the_other_builder(desk: Desk, template: Templ
 
 def test_the_archive_is_what_docker_load_wants(desk: Desk) -> None:
     image = desk.build("app:1")
-    stream = image_archive(desk.store, image)
+    stream = docker_archive(desk.store, image)
     data = b"".join(stream)
     assert len(stream) == len(data)
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
@@ -110,14 +112,38 @@ def test_the_archive_is_what_docker_load_wants(desk: Desk) -> None:
     assert set(files) == {"manifest.json", docker["Config"], *docker["Layers"]}
 
 
-def test_layers_that_the_engine_has_are_left_out(desk: Desk) -> None:
+NAMES = {
+    "app": ("app:latest", "docker.io/library/app:latest"),
+    "team/app:1": ("team/app:1", "docker.io/team/app:1"),
+    "localhost/app:1": ("localhost/app:1", "localhost/app:1"),
+    "host:5000/app": ("host:5000/app:latest", "host:5000/app:latest"),
+    "registry.example.com/app:1": ("registry.example.com/app:1", "registry.example.com/app:1"),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_engines_are_given_the_name_that_they_would_give(desk: Desk, name: str) -> None:
+    image = desk.build(name)
+    (docker,) = _documents(docker_archive(desk.store, image))["manifest.json"]
+    (entry,) = _documents(oci_archive(desk.store, image))["index.json"]["manifests"]
+    assert (docker["RepoTags"], entry["annotations"]["io.containerd.image.name"]) == ([NAMES[name][0]], NAMES[name][1])
+    assert entry["digest"] == image.manifest_digest
+
+
+def _documents(stream: TarStream) -> dict[str, Any]:
+    with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
+        names = [name for name in archive.getnames() if name.endswith(".json")]
+        return {name: json.load(member) for name in names if (member := archive.extractfile(name))}
+
+
+@pytest.mark.parametrize("pack", [docker_archive, oci_archive])
+def test_layers_that_the_engine_has_are_left_out(desk: Desk, pack: Callable[..., TarStream]) -> None:
     image = desk.build("app:1")
     left_out = [layer.digest for layer in image.layers[:3]]
-    data = b"".join(image_archive(desk.store, image, left_out))
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        found = archive.getnames()
-    assert [name for name in found if name[13:] in {digest[7:] for digest in left_out}] == []
-    assert "manifest.json" in found
+    with tarfile.open(fileobj=io.BytesIO(b"".join(pack(desk.store, image, left_out)))) as archive:
+        found = {name[13:] for name in archive.getnames() if name.startswith("blobs/")}
+    wanted = {image.image_id[7:], *(layer.digest[7:] for layer in image.layers[3:])}
+    assert found == wanted | ({image.manifest_digest[7:]} if pack is oci_archive else set())
 
 
 def test_a_context_has_all_that_the_dockerfile_adds(desk: Desk, template: Template, tmp_path: Path) -> None:
