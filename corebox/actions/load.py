@@ -53,10 +53,8 @@ def layers_of(manifests: Set[str], images: Iterable[StoredImage]) -> Set[str]:
 def known_layers(chains: Set[tuple[str, ...]], image: StoredImage) -> Set[str]:
     """The layers that an engine with these ``chains`` of diff IDs has: it knows a layer by all that lie beneath it."""
     diff_ids = tuple(layer.diff_id for layer in image.layers)
-    depth = 0
-    for chain in chains:
-        shared = 0
-        while shared < min(len(chain), len(diff_ids)) and chain[shared] == diff_ids[shared]:
-            shared += 1
-        depth = max(depth, shared)
-    return {layer.digest for layer in image.layers[:depth]}
+    return {
+        layer.digest
+        for number, layer in enumerate(image.layers, 1)
+        if any(chain[:number] == diff_ids[:number] for chain in chains)
+    }

@@ -63,11 +63,9 @@ def docker_archive(store: Store, image: StoredImage, leave_out: Collection[str] 
 
 def oci_archive(store: Store, image: StoredImage, leave_out: Collection[str] = ()) -> TarStream:
     """The OCI layout, without the layers whose digests are in ``leave_out``."""
-    manifest = store.blob_path(image.manifest_digest)
-    entries = [
-        Descriptor(MANIFEST_TYPE, image.manifest_digest, manifest.stat().st_size, {_CONTAINERD_NAME: _full_name(tag)})
-        for tag in image.tags
-    ]
+    size = store.blob_path(image.manifest_digest).stat().st_size
+    names = [{_CONTAINERD_NAME: _full_name(tag)} for tag in image.tags] or [{}]
+    entries = [Descriptor(MANIFEST_TYPE, image.manifest_digest, size, name) for name in names]
     blobs = dict.fromkeys([*(layer.digest for layer in image.layers), image.image_id, image.manifest_digest])
     index = {"schemaVersion": 2, "manifests": [entry.to_json() for entry in entries]}
     layout = {"imageLayoutVersion": "1.0.0"}

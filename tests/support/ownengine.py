@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 START_TIMEOUT = 60.0
-# A root of its own for a daemon that sees our folders at their paths; its mounts are gone with its namespace.
+# A root of its own for a daemon that sees the tests' folders at their paths; its mounts are gone with its namespace.
 _ENTER = """
 set -e
 mount --make-rprivate /
 mount --bind "$0" "$0"
 cd "$0"
-for folder in /proc /sys /dev /tmp "$1"; do
+for folder in /proc /sys /dev "$1"; do
     mkdir -p "./$folder"
     mount --rbind "$folder" "./$folder"
 done
@@ -58,7 +59,7 @@ class OwnEngine:
         configuration.write_text(json.dumps({"features": dict.fromkeys(self.features, True)}))
         command.append(f"--config-file={configuration}")
         if self.root:
-            command = ["unshare", "--mount", "sh", "-c", _ENTER, str(self.root), str(self.folder), *command]
+            command = ["unshare", "--mount", "sh", "-c", _ENTER, str(self.root), tempfile.gettempdir(), *command]
         # A file and not a pipe: containers' shims outlive the daemon, and who reads its output would wait for them.
         with (self.folder / "log").open("a") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
