@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corebox.image.tar import header_of
+from corebox.store.index import LAYOUT, index_text
 from corebox.store.store import Store
 from corebox.store.values import MANIFEST_TYPE, Descriptor, StoredImage
 
@@ -57,8 +58,8 @@ def docker_archive(store: Store, image: StoredImage, leave_out: Collection[str] 
         "RepoTags": [_with_tag(tag) for tag in image.tags],
         "Layers": list(map(_name, layers)),
     }
-    blobs = dict.fromkeys([*layers, image.image_id])
-    return _archive(store, [each for each in blobs if each not in leave_out], {"manifest.json": [docker]})
+    documents = {"manifest.json": json.dumps([docker]).encode("ascii")}
+    return _archive(store, [*layers, image.image_id], leave_out, documents)
 
 
 def oci_archive(store: Store, image: StoredImage, leave_out: Collection[str] = ()) -> TarStream:
@@ -66,17 +67,17 @@ def oci_archive(store: Store, image: StoredImage, leave_out: Collection[str] = (
     size = store.blob_path(image.manifest_digest).stat().st_size
     names = [{_CONTAINERD_NAME: _full_name(tag)} for tag in image.tags] or [{}]
     entries = [Descriptor(MANIFEST_TYPE, image.manifest_digest, size, name) for name in names]
-    blobs = dict.fromkeys([*(layer.digest for layer in image.layers), image.image_id, image.manifest_digest])
-    index = {"schemaVersion": 2, "manifests": [entry.to_json() for entry in entries]}
-    layout = {"imageLayoutVersion": "1.0.0"}
-    wanted = [each for each in blobs if each not in leave_out]
-    return _archive(store, wanted, {"index.json": index, "oci-layout": layout})
+    blobs = [*(layer.digest for layer in image.layers), image.image_id, image.manifest_digest]
+    return _archive(store, blobs, leave_out, {"index.json": index_text(entries), "oci-layout": LAYOUT})
 
 
-def _archive(store: Store, blobs: Iterable[str], documents: Mapping[str, object]) -> TarStream:
-    files = [part for digest in blobs for part in blob_member(store, digest, _name(digest))]
-    texts = [small_member(name, json.dumps(value).encode("ascii")) for name, value in documents.items()]
-    return TarStream((*files, *texts, END))
+def _archive(
+    store: Store, blobs: Iterable[str], leave_out: Collection[str], documents: Mapping[str, bytes]
+) -> TarStream:
+    """The blobs, each once, and behind them the documents, by name."""
+    wanted = [digest for digest in dict.fromkeys(blobs) if digest not in leave_out]
+    files = [part for digest in wanted for part in blob_member(store, digest, _name(digest))]
+    return TarStream((*files, *(small_member(name, text) for name, text in documents.items()), END))
 
 
 def _with_tag(name: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from corebox.store.files import write_atomically
 from corebox.store.values import REF_NAME, Descriptor, image_damaged
 
+#: The text of the file oci-layout.
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
 
@@ -30,9 +31,14 @@ def read_index(path: Path) -> list[Descriptor]:
 
 def write_index(path: Path, entries: Iterable[Descriptor], scratch: Path) -> None:
     """Replace index.json; ``scratch`` is a directory on the same disk."""
+    write_atomically(path, index_text(entries), scratch)
+
+
+def index_text(entries: Iterable[Descriptor]) -> bytes:
+    """The text of an index.json with these entries."""
     manifests = [entry.to_json() for entry in sorted(entries, key=lambda entry: (tag_of(entry) or "", entry.digest))]
     value = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": manifests}
-    write_atomically(path, json.dumps(value, sort_keys=True, indent=1).encode(), scratch)
+    return json.dumps(value, sort_keys=True, indent=1).encode()
 
 
 def tag_of(entry: Descriptor) -> str | None:

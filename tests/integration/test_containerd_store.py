@@ -1,6 +1,5 @@
 """A newer Docker, whose images are in containerd's store, as they are by default since Docker 29."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from corebox.store.store import Store
 from tests.integration.test_image_sharing import CONFIGURATION, LOAD_SHORT, sizes
 from tests.support.lab import Lab
 from tests.support.ownengine import OwnEngine, own_engine
@@ -44,14 +44,6 @@ def backtrace(engine: OwnEngine, name: str) -> str:
     return done(engine, "run", *safe, name, "-batch", "-ex", "bt")
 
 
-def manifest_of(lab: Lab, tag: str) -> str:
-    """The digest of the manifest that the store has under ``tag``."""
-    entries = json.loads((lab.home / "oci/index.json").read_bytes())["manifests"]
-    key = "org.opencontainers.image.ref.name"
-    (digest,) = [entry["digest"] for entry in entries if entry.get("annotations", {}).get(key) == tag]
-    return str(digest)
-
-
 def test_loading_a_second_crash_moves_its_core_alone(
     newer: OwnEngine, fresh_lab: Lab, bundle: Path, second_bundle: Path
 ) -> None:
@@ -63,7 +55,7 @@ def test_loading_a_second_crash_moves_its_core_alone(
     assert core < moved < core + 2 * CONFIGURATION
     for tag in ("first:latest", "team/second:1"):
         shown = done(newer, "images", "--no-trunc", "--quiet", tag).strip()
-        assert shown == manifest_of(fresh_lab, tag.removesuffix(":latest"))
+        assert shown == Store(fresh_lab.home).find(tag.removesuffix(":latest")).manifest_digest
         assert "qsort" in backtrace(newer, tag)
 
 
@@ -87,13 +79,10 @@ def test_what_was_pushed_is_pulled_and_runs(
     done(newer, "rmi", "--force", name)
 
 
-def test_what_docker_pushes_comes_back(
-    newer: OwnEngine, fresh_lab: Lab, empty_lab: Lab, bundle: Path, tmp_path: Path
-) -> None:
+def test_what_docker_pushes_comes_back(newer: OwnEngine, fresh_lab: Lab, bundle: Path, tmp_path: Path) -> None:
     with running(Registry(tmp_path / "registry")) as registry:
         name = f"{registry.host}/by-docker/{bundle.parent.name}:1"
         fresh_lab.done("build", bundle, "--load", "-t", name)
         done(newer, "push", "--quiet", name)
-        (tmp_path / "other").mkdir()
-        other = Lab(tmp_path / "other/home")
+        other = Lab(tmp_path / "other")
         assert "qsort" in other.gdb(name, "bubblewrap", "bt").output
