@@ -36,6 +36,11 @@ class Stage:
                 waiting.cancel()
             self._end()
 
+    @property
+    def full(self) -> bool:
+        """Whether ``put`` would wait now: time for the caller to do something of the work itself."""
+        return len(self._waiting) == self._most_waiting and not self._waiting[0].done()
+
     def put(self, *arguments: object) -> None:
         """Hand on; waits for an earlier one if too many are on their way, and raises what ``act`` raised."""
         if len(self._waiting) == self._most_waiting:

@@ -99,15 +99,19 @@ def copy_core(stream: Stream, member: Member, descriptor: int, into: Path) -> st
     tar = CoreLayer(begin, member.size, member.mtime)
     digest = hashlib.sha256()
 
-    def keep(piece: bytes, offset: int) -> None:
+    def keep(piece: bytes, offset: int, written: bool) -> None:
         digest.update(piece)
-        write_all(descriptor, piece, offset)
+        if not written:
+            write_all(descriptor, piece, offset)
 
-    # To hash and to write take together as long as to decompress, which is done here.
+    # To hash and to write take together longer than to decompress, which is done here: who is ahead writes as well.
     with Stage(keep) as keeping:
         offset = 0
         for piece in itertools.chain((tar.head, begin), stream.pieces(member.size - len(begin))):
-            keeping.put(piece, offset)
+            ahead = keeping.full
+            if ahead:
+                write_all(descriptor, piece, offset)
+            keeping.put(piece, offset, ahead)
             offset += len(piece)
     tail = tar.tail(lambda offset, size: read_at(descriptor, CORE_OFFSET + offset, size))
     digest.update(tail)

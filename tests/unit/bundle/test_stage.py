@@ -60,6 +60,19 @@ def test_what_fails_here_drops_what_waits() -> None:
     assert done == [0]
 
 
+def test_it_is_full_while_put_would_wait() -> None:
+    """Who puts may do something of the work itself then."""
+    go = threading.Event()
+    with Stage(lambda _: go.wait(10), 2) as stage:
+        stage.put(0)
+        assert not stage.full
+        stage.put(1)
+        assert stage.full
+        go.set()
+        stage.finish()
+        assert not stage.full
+
+
 def test_ctrl_c_while_it_ends_lets_it_end() -> None:
     """Else the thread would go on with a file that the caller has closed."""
     done = []
