@@ -4,11 +4,12 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from corebox.bundle.stage import Stage
 from corebox.errors import InputError
@@ -36,6 +37,8 @@ from corebox.store.values import (
 )
 
 __all__ = ["COMPRESSIONS", "Moved", "Pushed", "push_image"]
+
+Result = TypeVar("Result")
 
 #: The kind of layer that no other image has.
 _OWN = "core"
@@ -113,6 +116,7 @@ class _Push:
         # One layer at a time: each takes all processors. Its threads inherit the niceness: what sends goes first, and
         # so does a registry on this machine.
         self.compressing = ThreadPoolExecutor(1, initializer=os.nice, initargs=(_NICENESS,))
+        self._core_begun = threading.Event()
 
     def _pushed_before(self) -> dict[str, Descriptor]:
         """The layers by their digests here, if somebody has pushed this very image under this name."""
@@ -140,12 +144,21 @@ class _Push:
         """Bring everything there that the manifest names; the configuration is the last."""
         config = self._store.blob_path(self._image.image_id)
         described = Descriptor(CONFIG_TYPE, self._image.image_id, config.stat().st_size)
-        # The core first: it is most of the bytes, and a registry takes one blob on one processor.
         core_first = sorted(self._image.layers, key=lambda layer: layer.kind != _OWN)
-        layers = {layer.digest: partial(self._layer, layer) for layer in core_first}
+        layers = {layer.digest: partial(self._bring, layer) for layer in core_first}
+        if all(layer.kind != _OWN for layer in core_first):
+            self._core_begun.set()
         *moved, last = self.moving.all([*layers.values(), partial(self._blob, described)])
         found = dict(zip(layers, moved, strict=True))
         return [*(found[layer.digest] for layer in self._image.layers), last]
+
+    def _bring(self, layer: Layer) -> tuple[Descriptor, str]:
+        """Nothing is compressed before the core: a registry takes one blob on one processor, and that is most bytes."""
+        try:
+            return self._layer(layer)
+        finally:
+            if layer.kind == _OWN:
+                self._core_begun.set()
 
     def _layer(self, layer: Layer) -> tuple[Descriptor, str]:
         if layer.media_type != LAYER_TYPE:
@@ -159,6 +172,7 @@ class _Push:
                 with contextlib.suppress(FramesError):
                     return self._compress_and_send(layer, bundle)
             return self._compress_and_send(layer)
+        self._core_begun.wait()
         with self._store.writer() as writer:
             blob = self._compress(layer, writer)
         return self._blob(blob, fresh=True)
@@ -175,15 +189,20 @@ class _Push:
             self._store.require_whole(layer.digest)
         tar = self._store.blob_path(layer.digest)
         if bundle:
-            self.compressing.submit(wrap_frame, layer, tar, bundle, writer, told).result()
+            self._in_turn(wrap_frame, layer, tar, bundle, writer, told)
         else:
-            found = self.compressing.submit(compress_layer, tar, writer, self._compression, told).result()
+            found = self._in_turn(compress_layer, tar, writer, self._compression, told)
             if found != layer.digest:
                 self._store.require_whole(layer.digest)
                 raise image_damaged(f"{layer.digest} was read as {found}")
         blob = writer.commit(COMPRESSIONS[self._compression])
         note_compressed(self._store, layer.diff_id, self._compression, blob)
         return blob
+
+    def _in_turn(self, act: Callable[..., Result], *arguments: object) -> Result:
+        running = self.compressing.submit(act, *arguments)
+        self._core_begun.set()
+        return running.result()
 
     def _compress_and_send(self, layer: Layer, bundle: Path | None = None) -> tuple[Descriptor, str]:
         """Send the layer while it is compressed: what nobody has need not be asked for."""

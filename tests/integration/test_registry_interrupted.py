@@ -8,18 +8,22 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from corebox.errors import CoreboxError
+from corebox.registry import push
 from corebox.registry.access import Access
 from corebox.registry.client import Client
+from corebox.registry.compress import compress_layer
+from corebox.registry.notes import known_compressed
 from corebox.registry.pull import pull_image
 from corebox.registry.push import push_image
 from corebox.registry.reference import parse_reference
 from corebox.registry.upload import CHUNK
 from corebox.store.store import Store
-from corebox.store.values import MANIFEST_TYPE
+from corebox.store.values import MANIFEST_TYPE, Descriptor
 from tests.support.images import put_random_image
 from tests.support.registry import BadNetwork, Registry, running
 
@@ -186,3 +190,25 @@ def test_what_prune_took_is_compressed_again_to_the_same_blob(registry: Registry
     assert {layer.how for layer in again.layers} == {"there"}
     elsewhere = push_image(near, image, parse_reference(f"localhost:{registry.port}/x/y:1"), Access())
     assert [layer.digest for layer in elsewhere.layers] == [layer.digest for layer in first.layers]
+
+
+def test_nothing_is_compressed_before_the_core(
+    registry: Registry, near: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A registry takes the core longer than all else, however long it takes us to come to it."""
+    image = put_random_image(near, MIB)
+    order = []
+
+    def slowly(store: Store, diff_id: str, compression: str) -> Descriptor | None:
+        time.sleep(0.3 if diff_id == image.layers[-1].diff_id else 0)
+        return known_compressed(store, diff_id, compression)
+
+    def watched(tar: Path, *others: Any) -> str:
+        order.append(tar)
+        return compress_layer(tar, *others)
+
+    monkeypatch.setattr(push, "known_compressed", slowly)
+    monkeypatch.setattr(push, "compress_layer", watched)
+    push_image(near, image, parse_reference(f"{registry.host}/a/b:1"), Access())
+    assert len(order) == len(image.layers)
+    assert order[0] == near.blob_path(image.layers[-1].digest)
