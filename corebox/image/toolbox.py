@@ -3,11 +3,14 @@
 import hashlib
 import json
 import os
+import platform
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from corebox.coredump.header import HEADER_SIZE, parse_header
+from corebox.coredump.machines import machine_name
 from corebox.errors import InputError
 from corebox.image.findgdb import Debugger, find_debugger, find_gdb
 from corebox.image.parts import TOOLBOX, TOOLBOX_HOME, VERSIONS
@@ -19,6 +22,7 @@ from corebox.store.store import Store
 from corebox.store.values import Json, Layer, is_digest
 
 _RECORD = "toolbox"
+_GDB = f"{TOOLBOX_HOME}/bin/gdb"
 #: The code that decides what is in the toolbox.
 _SOURCES = ("findgdb.py", "toolboxparts.py", "sbom.py", "packages.py")
 _CHOICE = "toolbox-choice"
@@ -83,7 +87,7 @@ def import_toolbox(store: Store, path: Path) -> Toolbox:
     """Take a toolbox that ``export_toolbox`` wrote, and use it from now on.
 
     Raises:
-        InputError: ``not-a-toolbox`` or ``cannot-read``.
+        InputError: ``not-a-toolbox``, ``foreign-toolbox`` or ``cannot-read``.
     """
     if not path.is_file() or not os.access(path, os.R_OK):
         raise InputError("cannot-read", f"cannot read {path}", "give a file: check its name, kind and permissions")
@@ -119,9 +123,12 @@ def _read_versions(store: Store, path: Path) -> dict[str, str]:
             extract_layer(path, work)
         except InputError as error:
             raise wrong from error
-        versions = _versions_within(work)
-    if versions is None:
+        versions, machine = _versions_within(work), _machine_within(work)
+    if versions is None or machine is None:
         raise wrong
+    if machine != platform.machine():
+        what = f"{path} is a toolbox for {machine}, and this machine is {platform.machine()}"
+        raise InputError("foreign-toolbox", what, "export one on a machine like this, or use this machine's own")
     return versions
 
 
@@ -135,9 +142,19 @@ def _versions_within(root: Path) -> dict[str, str] | None:
     except (OSError, RecursionError, ValueError):
         return None
     match versions:
-        case {"corebox": str(), "gdb": str(), "python": str()} if alone and (home / "bin/gdb").is_file():
+        case {"corebox": str(), "gdb": str(), "python": str()} if alone:
             return {str(name): str(version) for name, version in versions.items()}
     return None
+
+
+def _machine_within(root: Path) -> str | None:
+    """What processor the gdb is for that has been unpacked there, as uname(2) calls it."""
+    gdb = root / _GDB
+    if not gdb.is_file():
+        return None
+    with gdb.open("rb") as file:
+        header = parse_header(file.read(HEADER_SIZE))
+    return machine_name(header.machine, header.bits, header.byte_order) if header else None
 
 
 def _make(store: Store, debugger: Debugger) -> Toolbox:

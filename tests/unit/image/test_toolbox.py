@@ -2,11 +2,15 @@
 
 import json
 import os
+import platform
 import resource
+import struct
+import sys
 from pathlib import Path
 
 import pytest
 
+from corebox.coredump.header import HEADER_SIZE
 from corebox.errors import HostError, InputError
 from corebox.image.tar import Entry, complete, text_file, write_tar
 from corebox.image.toolbox import (
@@ -21,7 +25,8 @@ from corebox.image.toolbox import (
 from corebox.store.store import Store
 
 VERSIONS = {"corebox": "0.1.0", "gdb": "18.1", "python": "3.11.2"}
-GDB = text_file(".corebox/toolbox/bin/gdb", b"gdb")
+OURS = Path(sys.executable).read_bytes()[:HEADER_SIZE]
+GDB = text_file(".corebox/toolbox/bin/gdb", OURS)
 
 
 def write_layer(store: Store, *entries: Entry) -> Path:
@@ -87,8 +92,9 @@ def test_a_toolbox_can_be_lent_to_another_store(store: Store, exported: Path, tm
         (text_file(".corebox/toolbox/versions.json", b"[" * 4000), GDB),
         (text_file(".corebox/toolbox/versions.json", json.dumps({**VERSIONS, "more": "x" * 5000}).encode()), GDB),
         a_toolbox()[:1],
+        (a_toolbox()[0], text_file(".corebox/toolbox/bin/gdb", b"#!/bin/sh")),
     ],
-    ids=["no-versions", "customer-path", "other-path", "list", "no-json", "empty", "deep", "long", "no-gdb"],
+    ids=["no-versions", "customer-path", "other-path", "list", "no-json", "empty", "deep", "long", "no-gdb", "script"],
 )
 def test_another_layer_is_no_toolbox(store: Store, tmp_path: Path, entries: tuple[Entry, ...]) -> None:
     path = write_layer(Store(tmp_path / "other"), *entries)
@@ -97,6 +103,20 @@ def test_another_layer_is_no_toolbox(store: Store, tmp_path: Path, entries: tupl
     assert caught.value.code == "not-a-toolbox"
     assert list_toolboxes(store) == []
     assert list(store.blob_path("sha256:" + "0" * 64).parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("order", "number", "name"), [(">", 22, "s390x"), ("<", 21, "ppc64le"), ("<", 12345, "em-12345")]
+)
+def test_a_toolbox_of_another_processor_is_not_taken(
+    store: Store, tmp_path: Path, order: str, number: int, name: str
+) -> None:
+    gdb = struct.pack(f"{order}4sBB10xHH44x", b"\x7fELF", 2, "_<>".index(order), 3, number)
+    toolbox = write_layer(Store(tmp_path / "other"), a_toolbox()[0], text_file(".corebox/toolbox/bin/gdb", gdb))
+    with pytest.raises(InputError, match=f"for {name}, and this machine is {platform.machine()}") as caught:
+        import_toolbox(store, toolbox)
+    assert caught.value.code == "foreign-toolbox"
+    assert list_toolboxes(store) == []
 
 
 def test_another_file_is_no_toolbox(store: Store, tmp_path: Path) -> None:
