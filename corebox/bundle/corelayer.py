@@ -23,6 +23,7 @@ from corebox.bundle.tarformat import (
     padding,
     parse_member,
 )
+from corebox.coredump.disk import read_at
 from corebox.coredump.header import HEADER_SIZE
 from corebox.coredump.values import Extent
 from corebox.coredump.within import outer_header, outer_table
@@ -76,3 +77,9 @@ def core_within(layer: str) -> Extent:
             if whole and CoreLayer(begin, member.size, member.mtime).head == head[:CORE_OFFSET]:
                 return Extent(CORE_OFFSET, member.size)
     raise ValueError("it is not as corebox writes it")
+
+
+def tail_of(layer: int, core: Extent) -> bytes:
+    """What belongs behind the core that lies in an open layer."""
+    whole = CoreLayer(read_at(layer, core.offset, min(core.size, HEADER_SIZE)), core.size, 0)
+    return whole.tail(lambda offset, size: read_at(layer, core.offset + offset, size))

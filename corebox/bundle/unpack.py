@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Iterator
 
 from corebox.bundle.compression import Stream
-from corebox.bundle.corelayer import CORE_OFFSET, CoreLayer
+from corebox.bundle.corelayer import CORE_OFFSET, CoreLayer, tail_of
 from corebox.bundle.faults import damaged
 from corebox.bundle.stage import Stage
 from corebox.bundle.tarformat import Member, padding
-from corebox.coredump.disk import read_at
 from corebox.coredump.header import HEADER_SIZE
+from corebox.coredump.values import Extent
 from corebox.errors import HostError
 
 _NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -113,7 +113,7 @@ def copy_core(stream: Stream, member: Member, descriptor: int, into: Path) -> st
                 write_all(descriptor, piece, offset)
             keeping.put(piece, offset, ahead)
             offset += len(piece)
-    tail = tar.tail(lambda offset, size: read_at(descriptor, CORE_OFFSET + offset, size))
+    tail = tail_of(descriptor, Extent(CORE_OFFSET, member.size))
     digest.update(tail)
     write_all(descriptor, tail, offset)
     skip_padding(stream, member)

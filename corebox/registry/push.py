@@ -189,7 +189,7 @@ class _Push:
             self._store.require_whole(layer.digest)
         tar = self._store.blob_path(layer.digest)
         if bundle:
-            self._in_turn(wrap_frame, layer, tar, bundle, writer, told)
+            self._in_turn(wrap_frame, tar, bundle, writer, told)
         else:
             found = self._in_turn(compress_layer, tar, writer, self._compression, told)
             if found != layer.digest:

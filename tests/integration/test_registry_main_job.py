@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from corebox.registry.compress import core_frame
+from corebox.bundle.corelayer import core_within
+from corebox.registry.compress import FramesError, core_frame, wrap_frame
+from corebox.store.store import Store
 from tests.support.lab import Lab
 from tests.support.registry import BadNetwork, Registry, running
 from tests.support.site import Site
@@ -163,6 +165,27 @@ def test_the_core_is_pushed_as_the_site_compressed_it(bundle: Path, fresh_lab: L
         fresh_lab.done("rm", f"{registry.host}/crash:1", "crash:1")
         fresh_lab.done("prune")
         shutil.rmtree(fresh_lab.home / "records" / "compressed")
+
+
+def test_a_layer_that_rotted_is_not_wrapped(bundle: Path, fresh_lab: Lab, tmp_path: Path) -> None:
+    """Wherever it is: of what the bundle does not have, too."""
+    layers = fresh_lab.build(bundle)["layers"]
+    (digest,) = (layer["digest"] for layer in layers if layer["kind"] == "core")
+    store = Store(fresh_lab.home)
+    tar = tmp_path / "core.tar"
+    whole = store.blob_path(digest).read_bytes()
+    core = core_within(str(store.blob_path(digest)))
+    middle, behind = core.offset + core.size // 2, core.offset + core.size
+    for place in (0, 100, core.offset, middle, behind - 1, behind, behind + 1000, len(whole) - 1):
+        tar.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with store.writer() as writer, pytest.raises(FramesError):
+            wrap_frame(tar, bundle, writer)
+    tar.write_bytes(whole)
+    with store.writer() as writer:
+        wrap_frame(tar, bundle, writer)
+        blob = writer.commit()
+    compressed = store.blob_path(blob.digest)
+    assert subprocess.run(["zstd", "-dc", compressed], check=True, capture_output=True).stdout == whole
 
 
 def test_an_image_that_docker_pushed_comes_back(
