@@ -99,7 +99,7 @@ def _wrap(tar: Path, bundle: Path, frame: Extent, writer: BlobWriter, told: Call
                 raise ValueError("another core")
             told()
         tail = tail_of(layer.fileno(), core)
-        if layer.read() != tail:
+        if layer.read(len(tail) + 1) != tail:
             raise ValueError("another tail")
         compress(tail)
 
