@@ -144,38 +144,45 @@ class _Push:
         """Bring everything there that the manifest names; the configuration is the last."""
         config = self._store.blob_path(self._image.image_id)
         described = Descriptor(CONFIG_TYPE, self._image.image_id, config.stat().st_size)
-        core_first = sorted(self._image.layers, key=lambda layer: layer.kind != _OWN)
-        layers = {layer.digest: partial(self._bring, layer) for layer in core_first}
-        if all(layer.kind != _OWN for layer in core_first):
+        layers = {layer.digest: layer for layer in self._image.layers}.values()
+        core_first = sorted(layers, key=lambda layer: layer.kind != _OWN)
+        if all(layer.kind != _OWN for layer in layers):
             self._core_begun.set()
-        *moved, last = self.moving.all([*layers.values(), partial(self._blob, described)])
-        found = dict(zip(layers, moved, strict=True))
+        bring = [partial(self._core if layer.kind == _OWN else self._layer, layer) for layer in core_first]
+        *moved, last = self.moving.all([*bring, partial(self._blob, described)])
+        found = dict(zip((layer.digest for layer in core_first), moved, strict=True))
         return [*(found[layer.digest] for layer in self._image.layers), last]
 
-    def _bring(self, layer: Layer) -> tuple[Descriptor, str]:
-        """Nothing is compressed before the core: a registry takes one blob on one processor, and that is most bytes."""
+    def _core(self, layer: Layer) -> tuple[Descriptor, str]:
+        """Nothing is compressed before it: a registry takes one blob on one processor, and this is most bytes."""
         try:
-            return self._layer(layer)
-        finally:
-            if layer.kind == _OWN:
+            known = self._known(layer)
+            if known is not None:
                 self._core_begun.set()
-
-    def _layer(self, layer: Layer) -> tuple[Descriptor, str]:
-        if layer.media_type != LAYER_TYPE:
-            return self._blob(Descriptor(layer.media_type, layer.digest, layer.size))
-        known = known_compressed(self._store, layer.diff_id, self._compression) or self._there.get(layer.digest)
-        if known is not None and (self._store.has(known.digest) or self._is_there(known)):
-            return self._blob(known)
-        if layer.kind == _OWN:
+                return self._blob(known)
             bundle = known_origin(self._store, layer.digest) if self._compression == "zstd" else None
             if bundle:
                 with contextlib.suppress(FramesError):
                     return self._compress_and_send(layer, bundle)
             return self._compress_and_send(layer)
+        finally:
+            self._core_begun.set()
+
+    def _layer(self, layer: Layer) -> tuple[Descriptor, str]:
+        known = self._known(layer)
+        if known is not None:
+            return self._blob(known)
         self._core_begun.wait()
         with self._store.writer() as writer:
             blob = self._compress(layer, writer)
         return self._blob(blob, fresh=True)
+
+    def _known(self, layer: Layer) -> Descriptor | None:
+        """The layer as it goes, if it need not be compressed."""
+        if layer.media_type != LAYER_TYPE:
+            return Descriptor(layer.media_type, layer.digest, layer.size)
+        known = known_compressed(self._store, layer.diff_id, self._compression) or self._there.get(layer.digest)
+        return known if known is not None and (self._store.has(known.digest) or self._is_there(known)) else None
 
     def _compress(
         self,

@@ -23,7 +23,7 @@ from corebox.registry.push import push_image
 from corebox.registry.reference import parse_reference
 from corebox.registry.upload import CHUNK
 from corebox.store.store import Store
-from corebox.store.values import MANIFEST_TYPE, Descriptor
+from corebox.store.values import LAYER_KIND, MANIFEST_TYPE, Descriptor
 from tests.support.images import put_random_image
 from tests.support.registry import BadNetwork, Registry, running
 
@@ -212,3 +212,17 @@ def test_nothing_is_compressed_before_the_core(
     push_image(near, image, parse_reference(f"{registry.host}/a/b:1"), Access())
     assert len(order) == len(image.layers)
     assert order[0] == near.blob_path(image.layers[-1].digest)
+
+
+def test_a_layer_that_is_there_twice_goes_once(registry: Registry, near: Store) -> None:
+    """Whatever kinds it is said to be of: nothing waits for a core that is none."""
+    whole = put_random_image(near, MIB)
+    (*_, core) = whole.layers
+    layers = [Descriptor(core.media_type, core.digest, core.size, {LAYER_KIND: kind}) for kind in ("core", "system")]
+    config = json.loads(near.blob_path(whole.image_id).read_bytes())
+    config["rootfs"]["diff_ids"] = [core.digest, core.digest]
+    manifest = {"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "layers": [layer.to_json() for layer in layers]}
+    image = near.put_image(manifest, config, ["twice:1"])
+    pushed = push_image(near, image, parse_reference(f"{registry.host}/a/b:1"), Access())
+    assert len({layer.digest for layer in pushed.layers}) == 1
+    assert core.size <= pushed.sent < 2 * core.size
