@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from corebox.coredump.header import HEADER_SIZE, parse_header
-from corebox.coredump.machines import machine_name
+from corebox.coredump.elffile import read_elf
 from corebox.errors import InputError
 from corebox.image.findgdb import Debugger, find_debugger, find_gdb
 from corebox.image.parts import TOOLBOX, TOOLBOX_HOME, VERSIONS
@@ -22,7 +21,6 @@ from corebox.store.store import Store
 from corebox.store.values import Json, Layer, is_digest
 
 _RECORD = "toolbox"
-_GDB = f"{TOOLBOX_HOME}/bin/gdb"
 #: The code that decides what is in the toolbox.
 _SOURCES = ("findgdb.py", "toolboxparts.py", "sbom.py", "packages.py")
 _CHOICE = "toolbox-choice"
@@ -121,10 +119,11 @@ def _read_versions(store: Store, path: Path) -> dict[str, str]:
     with store.workplace() as work:
         try:
             extract_layer(path, work)
+            machine = read_elf(str(work / TOOLBOX_HOME / "bin/gdb")).machine
         except InputError as error:
             raise wrong from error
-        versions, machine = _versions_within(work), _machine_within(work)
-    if versions is None or machine is None:
+        versions = _versions_within(work)
+    if versions is None:
         raise wrong
     if machine != platform.machine():
         what = f"{path} is a toolbox for {machine}, and this machine is {platform.machine()}"
@@ -145,16 +144,6 @@ def _versions_within(root: Path) -> dict[str, str] | None:
         case {"corebox": str(), "gdb": str(), "python": str()} if alone:
             return {str(name): str(version) for name, version in versions.items()}
     return None
-
-
-def _machine_within(root: Path) -> str | None:
-    """What processor the gdb is for that has been unpacked there, as uname(2) calls it."""
-    gdb = root / _GDB
-    if not gdb.is_file():
-        return None
-    with gdb.open("rb") as file:
-        header = parse_header(file.read(HEADER_SIZE))
-    return machine_name(header.machine, header.bits, header.byte_order) if header else None
 
 
 def _make(store: Store, debugger: Debugger) -> Toolbox:

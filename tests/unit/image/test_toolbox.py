@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump.header import HEADER_SIZE
 from corebox.errors import HostError, InputError
 from corebox.image.tar import Entry, complete, text_file, write_tar
 from corebox.image.toolbox import (
@@ -25,8 +24,34 @@ from corebox.image.toolbox import (
 from corebox.store.store import Store
 
 VERSIONS = {"corebox": "0.1.0", "gdb": "18.1", "python": "3.11.2"}
-OURS = Path(sys.executable).read_bytes()[:HEADER_SIZE]
-GDB = text_file(".corebox/toolbox/bin/gdb", OURS)
+
+
+def gdb_for(number: int, order: str = "<") -> Entry:
+    """An ELF file for the processor of this ``e_machine``, with nothing in it."""
+    header = struct.pack(
+        f"{order}4sBBB9xHHIQQQIHHHHHH",
+        b"\x7fELF",
+        2,
+        "_<>".index(order),
+        1,
+        3,
+        number,
+        1,
+        0,
+        0,
+        0,
+        0,
+        64,
+        56,
+        0,
+        64,
+        0,
+        0,
+    )
+    return text_file(".corebox/toolbox/bin/gdb", header)
+
+
+GDB = gdb_for(struct.unpack_from("=H", Path(sys.executable).read_bytes()[:64], 18)[0])
 
 
 def write_layer(store: Store, *entries: Entry) -> Path:
@@ -111,8 +136,7 @@ def test_another_layer_is_no_toolbox(store: Store, tmp_path: Path, entries: tupl
 def test_a_toolbox_of_another_processor_is_not_taken(
     store: Store, tmp_path: Path, order: str, number: int, name: str
 ) -> None:
-    gdb = struct.pack(f"{order}4sBB10xHH44x", b"\x7fELF", 2, "_<>".index(order), 3, number)
-    toolbox = write_layer(Store(tmp_path / "other"), a_toolbox()[0], text_file(".corebox/toolbox/bin/gdb", gdb))
+    toolbox = write_layer(Store(tmp_path / "other"), a_toolbox()[0], gdb_for(number, order))
     with pytest.raises(InputError, match=f"for {name}, and this machine is {platform.machine()}") as caught:
         import_toolbox(store, toolbox)
     assert caught.value.code == "foreign-toolbox"
