@@ -68,7 +68,8 @@ def test_everything_found_is_of_a_target() -> None:
 
 
 @pytest.mark.skipif(
-    sys.platform != "linux" or not (3, 11) <= sys.version_info < (3, 14), reason="atheris has no wheel for this Python"
+    sys.platform != "linux" or not (3, 11) <= sys.version_info < (3, 14),
+    reason="needs Linux and Python 3.11 to 3.13: atheris has wheels for no other",
 )
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_short_run_of_the_fuzzer_finds_nothing(target: str, tmp_path: Path) -> None:
