@@ -9,7 +9,6 @@ Copies of the program headers are the content of the last member.
 
 import contextlib
 import os
-from typing import Callable
 
 from corebox.bundle.layout import FOLDER
 from corebox.bundle.tarformat import (
@@ -23,8 +22,8 @@ from corebox.bundle.tarformat import (
     padding,
     parse_member,
 )
-from corebox.coredump.disk import read_at
 from corebox.coredump.header import HEADER_SIZE
+from corebox.coredump.table import ReadCore
 from corebox.coredump.values import Extent
 from corebox.coredump.within import outer_header, outer_table
 
@@ -38,27 +37,21 @@ CORE_OFFSET = 4096
 _COMMENT = b"this tar is an ELF core file too; its program headers are in .corebox/core.segments"
 
 
-class CoreLayer:
-    """The tar around a compact core of ``size`` bytes that begins with the 64 bytes ``begin``.
+def layer_head(begin: bytes, size: int, mtime: int) -> bytes:
+    """The ``CORE_OFFSET`` bytes before a compact core of ``size`` bytes that begins with the 64 bytes ``begin``."""
+    copy = CORE_OFFSET + size + padding(size) + BLOCK
+    members = format_member(Member(FOLDER.encode("ascii") + b"/", DIRECTORY, 0, 0o755, 0))
+    members += format_member(Member(CORE_FILE.encode("ascii"), FILE, size, 0o644, mtime))
+    comment = format_record(b"comment", _COMMENT, CORE_OFFSET - BLOCK - len(members))
+    first = Member(outer_header(begin, copy), GLOBAL_PAX, len(comment), 0o644, 0)
+    return format_member(first) + comment + members
 
-    Attributes:
-        head: the ``CORE_OFFSET`` bytes before the core.
-    """
 
-    def __init__(self, begin: bytes, size: int, mtime: int) -> None:
-        self._size = size
-        copy = CORE_OFFSET + size + padding(size) + BLOCK
-        members = format_member(Member(FOLDER.encode("ascii") + b"/", DIRECTORY, 0, 0o755, 0))
-        members += format_member(Member(CORE_FILE.encode("ascii"), FILE, size, 0o644, mtime))
-        comment = format_record(b"comment", _COMMENT, CORE_OFFSET - BLOCK - len(members))
-        first = Member(outer_header(begin, copy), GLOBAL_PAX, len(comment), 0o644, 0)
-        self.head = format_member(first) + comment + members
-
-    def tail(self, read: Callable[[int, int], bytes]) -> bytes:
-        """What follows the core, of which ``read`` gives up to so many bytes at an offset."""
-        table = outer_table(read, self._size, CORE_OFFSET)
-        member = Member(TABLE_FILE.encode("ascii"), FILE, len(table), 0o644, 0)
-        return bytes(padding(self._size)) + format_member(member) + table + bytes(padding(len(table)) + 2 * BLOCK)
+def layer_tail(size: int, read: ReadCore) -> bytes:
+    """What follows a compact core of ``size`` bytes, of which ``read`` gives up to so many bytes at an offset."""
+    table = outer_table(read, size, CORE_OFFSET)
+    member = Member(TABLE_FILE.encode("ascii"), FILE, len(table), 0o644, 0)
+    return bytes(padding(size)) + format_member(member) + table + bytes(padding(len(table)) + 2 * BLOCK)
 
 
 def core_within(layer: str) -> Extent:
@@ -74,12 +67,6 @@ def core_within(layer: str) -> Extent:
             member = parse_member(head[CORE_OFFSET - blocks * BLOCK : CORE_OFFSET])
             begin = head[CORE_OFFSET : CORE_OFFSET + member.size]
             whole = CORE_OFFSET + member.size <= end
-            if whole and CoreLayer(begin, member.size, member.mtime).head == head[:CORE_OFFSET]:
+            if whole and layer_head(begin, member.size, member.mtime) == head[:CORE_OFFSET]:
                 return Extent(CORE_OFFSET, member.size)
     raise ValueError("it is not as corebox writes it")
-
-
-def tail_of(layer: int, core: Extent) -> bytes:
-    """What belongs behind the core that lies in an open layer."""
-    whole = CoreLayer(read_at(layer, core.offset, min(core.size, HEADER_SIZE)), core.size, 0)
-    return whole.tail(lambda offset, size: read_at(layer, core.offset + offset, size))

@@ -30,7 +30,7 @@ class Unpacked(NamedTuple):
     """A bundle in a directory.
 
     Attributes:
-        core: the layer with the compact core (``CoreLayer``), which is a core file too, if the bundle has one.
+        core: the layer with the compact core (``corelayer.py``), which is a core file too, if the bundle has one.
         core_layout: from which the original comes back.
         digests: the SHA-256 of each member, in hex; that of ``core`` is the layer's.
     """

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Iterator
 
 from corebox.bundle.compression import Stream
-from corebox.bundle.corelayer import CORE_OFFSET, CoreLayer, tail_of
+from corebox.bundle.corelayer import CORE_OFFSET, layer_head, layer_tail
 from corebox.bundle.faults import damaged
 from corebox.bundle.stage import Stage
 from corebox.bundle.tarformat import Member, padding
+from corebox.coredump.disk import read_at
 from corebox.coredump.header import HEADER_SIZE
-from corebox.coredump.values import Extent
 from corebox.errors import HostError
 
 _NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -96,7 +96,7 @@ def copy_core(stream: Stream, member: Member, descriptor: int, into: Path) -> st
     """Write the core with its layer's tar around it; return the layer's digest, in hex."""
     require_space(into, member.size)
     begin = stream.read(min(member.size, HEADER_SIZE))
-    tar = CoreLayer(begin, member.size, member.mtime)
+    head = layer_head(begin, member.size, member.mtime)
     digest = hashlib.sha256()
 
     def keep(piece: bytes, offset: int, written: bool) -> None:
@@ -107,13 +107,13 @@ def copy_core(stream: Stream, member: Member, descriptor: int, into: Path) -> st
     # To hash and to write take together longer than to decompress, which is done here: who is ahead writes as well.
     with Stage(keep) as keeping:
         offset = 0
-        for piece in itertools.chain((tar.head, begin), stream.pieces(member.size - len(begin))):
+        for piece in itertools.chain((head, begin), stream.pieces(member.size - len(begin))):
             ahead = keeping.full
             if ahead:
                 write_all(descriptor, piece, offset)
             keeping.put(piece, offset, ahead)
             offset += len(piece)
-    tail = tail_of(descriptor, Extent(CORE_OFFSET, member.size))
+    tail = layer_tail(member.size, lambda at, size: read_at(descriptor, CORE_OFFSET + at, size))
     digest.update(tail)
     write_all(descriptor, tail, offset)
     skip_padding(stream, member)

@@ -8,7 +8,7 @@ from typing import BinaryIO, Callable, Iterator, List, Mapping, NamedTuple, Opti
 
 from corebox.bundle import compression, layout
 from corebox.bundle.corecontent import CoreContent
-from corebox.bundle.corelayer import CoreLayer
+from corebox.bundle.corelayer import layer_head, layer_tail
 from corebox.bundle.digests import format_sums, identity_of
 from corebox.bundle.envelope import Envelope, Filter
 from corebox.bundle.faults import changed, reading
@@ -170,8 +170,7 @@ class _ArchiveWriter:
         member = core_member(self._manifest, core.size)
         self._writer.write(format_member(member))
         self._writer.cut()  # so that what compresses the core can be taken as it is for its layer
-        tar = CoreLayer(core.read(0, HEADER_SIZE), core.size, member.mtime)
-        digest = hashlib.sha256(tar.head)
+        digest = hashlib.sha256(layer_head(core.read(0, HEADER_SIZE), core.size, member.mtime))
         size = 0
         # On its own thread the digest costs no time: it lets the interpreter's lock go, and so does the compression.
         with Stage(digest.update) as hashing:
@@ -183,7 +182,7 @@ class _ArchiveWriter:
         if size != core.size:
             raise changed("the core")
         self._writer.cut()
-        digest.update(tar.tail(core.read))
+        digest.update(layer_tail(core.size, core.read))
         self._writer.write(bytes(padding(core.size)))
         self._digests.append((layout.CORE, digest.hexdigest()))
         self._plain(layout.CORE_LAYOUT, core.layout())

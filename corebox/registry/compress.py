@@ -17,8 +17,9 @@ from typing import IO, BinaryIO, cast
 from isal import isal_zlib
 
 from corebox.bundle import zstd
-from corebox.bundle.corelayer import core_within, tail_of
+from corebox.bundle.corelayer import core_within, layer_tail
 from corebox.bundle.stage import Stage
+from corebox.coredump.disk import read_at
 from corebox.coredump.values import Extent
 from corebox.errors import HostError, InputError
 from corebox.registry.faults import lied
@@ -98,7 +99,7 @@ def _wrap(tar: Path, bundle: Path, frame: Extent, writer: BlobWriter, told: Call
             if layer.read(len(piece)) != piece:
                 raise ValueError("another core")
             told()
-        tail = tail_of(layer.fileno(), core)
+        tail = layer_tail(core.size, lambda at, size: read_at(layer.fileno(), core.offset + at, size))
         if layer.read(len(tail) + 1) != tail:
             raise ValueError("another tail")
         compress(tail)

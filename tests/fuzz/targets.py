@@ -14,7 +14,7 @@ from pathlib import Path
 
 from corebox.bundle.compression import is_compressed
 from corebox.bundle.corecontent import CompactCore
-from corebox.bundle.corelayer import CoreLayer
+from corebox.bundle.corelayer import layer_head, layer_tail
 from corebox.bundle.parse import parse_manifest
 from corebox.bundle.read import BundleReader
 from corebox.bundle.verify import verify_unpacked
@@ -74,7 +74,8 @@ def ask_everything(core: CoreFile) -> None:
     measure_memory(core)
     content = CompactCore(core)
     assert sum(map(len, content.pieces())) == content.size
-    CoreLayer(content.read(0, 64), content.size, 0).tail(content.read)
+    layer_head(content.read(0, 64), content.size, 0)
+    layer_tail(content.size, content.read)
     plan_slim(core)
     plan_redaction(core, environment=True, patterns=[b"secret"])
     for module in core.modules:

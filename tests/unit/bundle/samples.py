@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from corebox.bundle.corecontent import CompactCore
-from corebox.bundle.corelayer import CoreLayer
+from corebox.bundle.corelayer import layer_head, layer_tail
 from corebox.bundle.digests import format_sums
 from corebox.bundle.manifest import (
     CrashedProcess,
@@ -139,8 +139,8 @@ def parts(value: Manifest) -> list[Part]:
 
 def layer_of(core: bytes, mtime: int = MTIME) -> bytes:
     """The layer with this compact core."""
-    tar = CoreLayer(core[:64], len(core), mtime)
-    return tar.head + core + tar.tail(lambda offset, size: core[offset : offset + size])
+    tail = layer_tail(len(core), lambda offset, size: core[offset : offset + size])
+    return layer_head(core[:64], len(core), mtime) + core + tail
 
 
 def sums_of(members: list[Part]) -> Part:

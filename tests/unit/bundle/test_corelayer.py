@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corebox.bundle.corecontent import CompactCore
-from corebox.bundle.corelayer import CORE_OFFSET, CoreLayer
+from corebox.bundle.corelayer import CORE_OFFSET, layer_head
 from corebox.coredump.core import CoreFile, open_core
 from corebox.coredump.header import parse_header
 from corebox.coredump.table import section_zero
@@ -81,7 +81,7 @@ def test_other_tars_read_it(tmp_path: Path) -> None:
 
 
 def test_a_core_of_8_gib_still_begins_at_a_page() -> None:
-    assert len(CoreLayer(bytes(64), 9 << 30, MTIME).head) == CORE_OFFSET
+    assert len(layer_head(bytes(64), 9 << 30, MTIME)) == CORE_OFFSET
 
 
 @given(st.binary(max_size=64), st.binary(max_size=3000))
