@@ -6,7 +6,7 @@ from typing import Iterator, Tuple
 from corebox.coredump.core import CoreFile
 from corebox.coredump.disk import open_regular, read_at
 from corebox.coredump.header import HEADER_SIZE, PF_W, PT_LOAD, entry_struct, parse_header, parse_segments
-from corebox.coredump.modules import load_bias
+from corebox.coredump.identity import load_bias
 from corebox.coredump.values import Module, PageComparison, Segment
 
 MOST_HEADERS = 4096

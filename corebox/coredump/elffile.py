@@ -1,77 +1,73 @@
-"""Facts of ELF files on disk, through pyelftools."""
+"""Facts of ELF files on disk: what they are by their program headers, what they tell a debugger by their sections."""
 
-import io
 import json
 import os
 import struct
 import zlib
-from typing import Any, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, NamedTuple, Optional, Tuple
 
 from corebox.coredump import faults
 from corebox.coredump.disk import open_regular, read_at
-from corebox.coredump.header import HEADER_SIZE, MAGIC, Header, parse_header
+from corebox.coredump.header import (
+    HEADER_SIZE,
+    MAGIC,
+    PF_X,
+    PT_DYNAMIC,
+    PT_INTERP,
+    PT_LOAD,
+    Header,
+    entry_struct,
+    parse_header,
+    parse_segments,
+)
+from corebox.coredump.identity import LONGEST_NOTES, build_id_of, lowest_page
 from corebox.coredump.machines import machine_name
 from corebox.coredump.notes import parse_build_id
-from corebox.coredump.values import ElfFile
+from corebox.coredump.sections import SHT_NOBITS, SHT_NOTE, Section, read_sections
+from corebox.coredump.values import ElfFile, Segment
 
-# What pyelftools raises on damaged files beside its own two, found by feeding it damaged ones.
-_DAMAGE = (
-    struct.error,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    AssertionError,
-    MemoryError,
-    RecursionError,
-)
 _KINDS = {1: "rel", 2: "exec", 3: "dyn", 4: "core"}
-MOST_READS = 200000
-MOST_BYTES = 256 << 20
-LONGEST_NOTES = 1 << 20
+_MAPPED = ("exec", "dyn")
+MOST_SEGMENTS = 4096
+LONGEST_DYNAMIC = 1 << 16
+LONGEST_STRING = 4096
 LONGEST_PACKAGE = 200
 NT_FDO_PACKAGING_METADATA = 0xCAFE1A7E
+DT_NULL, DT_NEEDED, DT_STRTAB, DT_SONAME = 0, 1, 5, 14
+MOST_NEEDED = 4096
 
 
-class _TooMuchError(ValueError):
-    """The headers of a file ask for more than any honest file does."""
+class _Open(NamedTuple):
+    """An open file with its headers; ``size`` is that of the file."""
 
+    descriptor: int
+    size: int
+    header: Header
+    segments: Tuple[Segment, ...]
+    sections: Dict[str, Section]
 
-class _MeasuredReader(io.FileIO):
-    """A file that refuses to be read without end: pyelftools follows whatever counts and sizes a header gives."""
+    def read(self, offset: int, size: int) -> bytes:
+        """Bytes of the file, fewer at its end."""
+        return read_at(self.descriptor, offset, min(size, max(0, self.size - offset)))
 
-    reads_left = MOST_READS
-    bytes_left = MOST_BYTES
+    def read_segment(self, segment: Segment) -> bytes:
+        """The beginning of a segment."""
+        return self.read(segment.offset, min(segment.file_size, LONGEST_NOTES))
 
-    def read(self, size: Optional[int] = -1) -> bytes:
-        """As FileIO; raises ValueError when too much was asked for."""
-        left = os.fstat(self.fileno()).st_size - self.tell()
-        wanted = max(0, left if size is None or size < 0 else min(size, left))
-        self.reads_left -= 1
-        self.bytes_left -= wanted
-        if self.reads_left < 0 or self.bytes_left < 0:
-            raise _TooMuchError("more headers than an ELF file can need")
-        return super().read(wanted) or b""
+    def read_section(self, name: str, kind: Optional[int] = None) -> bytes:
+        """The beginning of a section, if there is one of this name, with bytes and of this type."""
+        section = self.sections.get(name)
+        if section is None or section.kind == SHT_NOBITS or kind not in (None, section.kind):
+            return b""
+        return self.read(section.offset, min(section.size, LONGEST_NOTES))
 
-
-class _Segments(NamedTuple):
-    build_id: Optional[str]
-    interpreter: Optional[str]
-    soname: Optional[str]
-    needed: Tuple[str, ...]
-
-
-class _Sections(NamedTuple):
-    names: Set[str]
-    debuglink: Optional[Tuple[str, int]]
-    debugaltlink: Optional[Tuple[str, str]]
-    build_id: Optional[str]
-    package: Optional[str]
-    hollow: bool
-
-
-_NO_SEGMENTS = _Segments(None, None, None, ())
+    def string(self, address: int) -> str:
+        """The string that is linked at ``address``."""
+        for segment in self.segments:
+            if segment.kind == PT_LOAD and segment.address <= address < segment.address + segment.file_size:
+                data = self.read(segment.offset + address - segment.address, LONGEST_STRING)
+                return os.fsdecode(data.split(b"\0", 1)[0])
+        return ""
 
 
 def is_elf(path: str) -> bool:
@@ -95,11 +91,19 @@ def debug_path(build_id: str) -> str:
 
 def file_checksum(path: str) -> int:
     """The CRC-32 of a file, as a debuglink names it (gdb manual, "Separate Debug Files")."""
-    crc = 0
     with open(path, "rb") as file:
-        for piece in iter(lambda: file.read(1 << 20), b""):
-            crc = zlib.crc32(piece, crc)
-    return crc
+        return checksum_of(file.fileno())
+
+
+def checksum_of(descriptor: int) -> int:
+    """The CRC-32 of an open file."""
+    crc, offset = 0, 0
+    while True:
+        piece = os.pread(descriptor, 1 << 20, offset)
+        if not piece:
+            return crc
+        crc = zlib.crc32(piece, crc)
+        offset += len(piece)
 
 
 def read_elf(path: str) -> ElfFile:
@@ -108,94 +112,106 @@ def read_elf(path: str) -> ElfFile:
     Raises:
         InputError: ``not-elf``, ``no-such-file``, ``not-a-file``, ``cannot-read``.
     """
-    # Slow to import, and many commands read no ELF file.
-    from elftools.common.exceptions import ELFError  # noqa: PLC0415
-    from elftools.construct import ConstructError  # noqa: PLC0415
-    from elftools.elf.elffile import ELFFile  # noqa: PLC0415
-
-    with _MeasuredReader(open_regular(path), "rb", closefd=True) as stream:
-        try:
-            header = parse_header(stream.read(HEADER_SIZE))
-            if header is None:
-                raise faults.not_elf(path, "it does not begin as one")
-            return _facts(ELFFile(stream), header)  # type: ignore[no-untyped-call]
-        except OSError as error:
-            raise faults.unreadable(path, error) from error
-        except (ELFError, ConstructError, *_DAMAGE) as error:
-            raise faults.not_elf(path, "its headers are damaged") from error
+    descriptor = open_regular(path)
+    try:
+        return read_facts(descriptor, path)
+    finally:
+        os.close(descriptor)
 
 
-def _facts(elf: Any, header: Header) -> ElfFile:
-    sections = _read_sections(elf, header)
-    segments = _NO_SEGMENTS if sections.hollow else _read_segments(elf, header)
-    debug = bool(sections.names & {".debug_info", ".zdebug_info"})
+def read_facts(descriptor: int, path: str) -> ElfFile:
+    """Facts of an open file; ``path`` is what errors call it.
+
+    Raises:
+        InputError: ``not-elf``, ``cannot-read``.
+    """
+    try:
+        header = parse_header(read_at(descriptor, 0, HEADER_SIZE))
+        if header is None:
+            raise faults.not_elf(path, "it does not begin as one")
+        size = os.fstat(descriptor).st_size
+        segments = read_segments(descriptor, header)
+        if _KINDS.get(header.kind) in _MAPPED and not any(s.kind == PT_LOAD for s in segments):
+            raise faults.not_elf(path, "its headers are damaged")
+        return _facts(_Open(descriptor, size, header, segments, read_sections(descriptor, header, size)))
+    except OSError as error:
+        raise faults.unreadable(path, error) from error
+
+
+def read_segments(descriptor: int, header: Header) -> Tuple[Segment, ...]:
+    """The program headers of an open file, as many as are there; none if the ELF header gives them an odd size."""
+    size = entry_struct(header).size
+    if header.entry_size != size:
+        return ()
+    table = read_at(descriptor, header.table_offset, min(header.entries, MOST_SEGMENTS) * size)
+    return tuple(parse_segments(header, table))
+
+
+def _facts(file: _Open) -> ElfFile:
+    header, sections = file.header, file.sections
+    hollow = _is_hollow(file)
+    dynamic = () if hollow else _read_dynamic(file)
+    strings = next((value for tag, value in dynamic if tag == DT_STRTAB), 0)
+    soname = next((file.string(strings + value) for tag, value in dynamic if tag == DT_SONAME), None)
+    needed = [strings + value for tag, value in dynamic if tag == DT_NEEDED][:MOST_NEEDED]
     return ElfFile(
         machine=machine_name(header.machine, header.bits, header.byte_order),
         bits=header.bits,
         byte_order=header.byte_order,
         kind=_KINDS.get(header.kind, "other"),
-        build_id=segments.build_id or sections.build_id,
-        soname=segments.soname,
-        needed=segments.needed,
-        interpreter=segments.interpreter,
-        debuglink=sections.debuglink,
-        stripped=not debug and ".symtab" not in sections.names,
-        has_debug_info=debug,
-        debugaltlink=sections.debugaltlink,
-        package=sections.package,
-        lowest_page=min((s["p_vaddr"] & ~0xFFF for s in elf.iter_segments("PT_LOAD")), default=0),
+        build_id=_build_id(file),
+        soname=soname,
+        needed=tuple(file.string(address) for address in needed),
+        interpreter=None if hollow else _interpreter(file),
+        debuglink=_parse_debuglink(file.read_section(".gnu_debuglink"), header),
+        stripped=".symtab" not in sections and not _has_debug_info(sections),
+        has_debug_info=_has_debug_info(sections),
+        debugaltlink=_parse_debugaltlink(file.read_section(".gnu_debugaltlink")),
+        package=_parse_package(file.read_section(".note.package", SHT_NOTE), header),
+        lowest_page=lowest_page(file.segments),
+        hollow=hollow,
     )
 
 
-def _read_segments(elf: Any, header: Header) -> _Segments:
-    build_id, interpreter, soname = None, None, None
-    needed: List[str] = []
-    for segment in elf.iter_segments():
-        if segment["p_type"] == "PT_NOTE" and build_id is None:
-            build_id = _build_id(elf, header, segment["p_offset"], segment["p_filesz"])
-        elif segment["p_type"] == "PT_INTERP":
-            interpreter = os.fsdecode(segment.get_interp_name().encode("latin-1"))  # as pyelftools decoded it
-        elif segment["p_type"] == "PT_DYNAMIC" and segment["p_filesz"]:
-            for tag in segment.iter_tags():
-                if tag.entry.d_tag == "DT_SONAME":
-                    soname = tag.soname
-                elif tag.entry.d_tag == "DT_NEEDED":
-                    needed.append(tag.needed)
-    return _Segments(build_id, interpreter, soname, tuple(needed))
+def _has_debug_info(sections: Dict[str, Section]) -> bool:
+    return ".debug_info" in sections or ".zdebug_info" in sections
 
 
-def _read_sections(elf: Any, header: Header) -> _Sections:
-    """Debug files keep the build ID in a section only: their segments are hollow, and lie about where they are.
+def _is_hollow(file: _Open) -> bool:
+    """Whether it is a debug file, whose code and data have no bytes and whose program headers may lie about where.
 
-    objcopy(1), --only-keep-debug, leaves the program headers as they were and the sections without bytes.
+    objcopy(1), --only-keep-debug, leaves the sections without bytes; newer ones say so in the program headers.
     """
-    names: Set[str] = set()
-    debuglink, debugaltlink, build_id, package, hollow = None, None, None, None, False
-    for index in range(elf.num_sections()):
-        # Not iter_sections: making a section object of a hash table reads all of it, megabytes in a large library.
-        section = elf._get_section_header(index)
-        name = elf._get_section_name(section)
-        names.add(name)
-        hollow = hollow or (name in (".interp", ".dynamic", ".text") and section["sh_type"] == "SHT_NOBITS")
-        if name == ".gnu_debuglink":
-            debuglink = _parse_debuglink(_bytes(elf, section["sh_offset"], section["sh_size"]), header)
-        elif name == ".gnu_debugaltlink":
-            debugaltlink = _parse_debugaltlink(_bytes(elf, section["sh_offset"], section["sh_size"]))
-        elif name == ".note.gnu.build-id" and section["sh_type"] == "SHT_NOTE":
-            build_id = _build_id(elf, header, section["sh_offset"], section["sh_size"])
-        elif name == ".note.package" and section["sh_type"] == "SHT_NOTE":
-            package = _parse_package(_bytes(elf, section["sh_offset"], section["sh_size"]), header)
-    return _Sections(names, debuglink, debugaltlink, build_id, package, hollow)
+    kinds = [file.sections[name].kind for name in (".interp", ".dynamic", ".text") if name in file.sections]
+    code = [s.file_size for s in file.segments if s.kind == PT_LOAD and s.flags & PF_X and s.memory_size]
+    return SHT_NOBITS in kinds or (bool(code) and not any(code))
 
 
-def _build_id(elf: Any, header: Header, offset: int, size: int) -> Optional[str]:
-    data = _bytes(elf, offset, size)
-    return parse_build_id(header.order, data, 4) or parse_build_id(header.order, data, 8)
+def _build_id(file: _Open) -> Optional[str]:
+    """By the program headers; debug files and object files have it in a section only."""
+    order = file.header.order
+    found = build_id_of(order, file.segments, file.read_segment)
+    data = file.read_section(".note.gnu.build-id", SHT_NOTE) if found is None else b""
+    return found or parse_build_id(order, data, 4) or parse_build_id(order, data, 8)
 
 
-def _bytes(elf: Any, offset: int, size: int) -> bytes:
-    elf.stream.seek(offset)
-    return bytes(elf.stream.read(min(size, LONGEST_NOTES)))
+def _interpreter(file: _Open) -> Optional[str]:
+    for segment in file.segments:
+        if segment.kind == PT_INTERP:
+            return os.fsdecode(file.read(segment.offset, min(segment.file_size, LONGEST_STRING)).split(b"\0", 1)[0])
+    return None
+
+
+def _read_dynamic(file: _Open) -> Tuple[Tuple[int, int], ...]:
+    """The dynamic section (ELF gABI, chapter 5) as pairs of tag and value."""
+    for segment in file.segments:
+        if segment.kind == PT_DYNAMIC:
+            pair = struct.Struct(file.header.order + 2 * file.header.word)
+            data = file.read(segment.offset, min(segment.file_size, LONGEST_DYNAMIC))
+            found = list(pair.iter_unpack(data[: len(data) // pair.size * pair.size]))
+            tags = [key for key, _ in found]
+            return tuple(found[: tags.index(DT_NULL)] if DT_NULL in tags else found)
+    return ()
 
 
 def _parse_debuglink(data: bytes, header: Header) -> Optional[Tuple[str, int]]:

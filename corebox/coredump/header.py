@@ -5,7 +5,7 @@ from typing import Iterator, NamedTuple, Optional
 
 from corebox.coredump.values import Segment
 
-PT_LOAD, PT_DYNAMIC, PT_NOTE, PT_PHDR = 1, 2, 4, 6
+PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_PHDR = 1, 2, 3, 4, 6
 PF_X, PF_W = 1, 2
 ET_CORE = 4
 MAGIC = b"\x7fELF"
@@ -16,7 +16,11 @@ _PROGRAM_HEADER = {64: "IIQQQQQQ", 32: "IIIIIIII"}
 
 
 class Header(NamedTuple):
-    """The ELF header, as far as program headers need it; ``order`` is the byte order as ``struct`` writes it."""
+    """The ELF header; ``order`` is the byte order as ``struct`` writes it.
+
+    ``entries`` of ``entry_size`` bytes at ``table_offset`` are the program headers, ``sections`` at ``section_offset``
+    the section headers, of which ``section_names`` holds the names. ``entry`` is the address where it begins to run.
+    """
 
     bits: int
     order: str
@@ -26,6 +30,9 @@ class Header(NamedTuple):
     section_offset: int
     entry_size: int
     entries: int
+    entry: int
+    sections: int
+    section_names: int
 
     @property
     def byte_order(self) -> str:
@@ -48,11 +55,13 @@ def parse_header(data: bytes) -> Optional[Header]:
     if len(data) < 52 or data[:4] != MAGIC or data[4] not in (1, 2) or data[5] not in (1, 2):
         return None
     bits, order = (32, 64)[data[4] - 1], "<>"[data[5] - 1]
-    layout = struct.Struct(order + ("HHIQQQIHHH" if bits == 64 else "HHIIIIIHHH"))
+    layout = struct.Struct(order + ("HHIQQQIHHHHHH" if bits == 64 else "HHIIIIIHHHHHH"))
     if len(data) < 16 + layout.size:
         return None
-    kind, machine, _, _, table, sections, _, _, entry_size, count = layout.unpack_from(data, 16)
-    return Header(bits, order, kind, machine, table, sections, entry_size, count)
+    kind, machine, _, entry, table, sections, _, _, entry_size, count, _, section_count, names = layout.unpack_from(
+        data, 16
+    )
+    return Header(bits, order, kind, machine, table, sections, entry_size, count, entry, section_count, names)
 
 
 def entry_struct(header: Header) -> struct.Struct:

@@ -12,19 +12,17 @@ from corebox.coredump.header import (
     MAGIC,
     PT_DYNAMIC,
     PT_LOAD,
-    PT_NOTE,
     PT_PHDR,
     Header,
     entry_struct,
     parse_header,
 )
+from corebox.coredump.identity import LONGEST_NOTES, build_id_of, load_bias
 from corebox.coredump.linkmap import AT_PHDR, AT_PHNUM, executable_bias, program_headers
 from corebox.coredump.memory import Memory
-from corebox.coredump.notes import parse_build_id
 from corebox.coredump.values import FileMapping, LinkMapEntry, Module, Segment
 
 AT_ENTRY, AT_SYSINFO_EHDR = 9, 33
-LONGEST_NOTES = 1 << 16
 FURTHEST_HEADER = 64
 LONGEST_IMAGE = 1 << 30
 _NEVER_MODULES = ("/dev/", "/memfd:", "/SYSV")
@@ -112,20 +110,11 @@ def read_build_id(memory: Memory, base: int) -> Optional[str]:
     return _build_id_of(memory, segments, load_bias(segments, base))
 
 
-def load_bias(segments: Iterable[Segment], start: int) -> int:
-    """How far a module whose lowest page is at ``start`` lies from its linked address."""
-    return start - min((s.address & ~0xFFF for s in segments if s.kind == PT_LOAD), default=0)
-
-
 def _build_id_of(memory: Memory, segments: Iterable[Segment], bias: int) -> Optional[str]:
-    for segment in segments:
-        if segment.kind == PT_NOTE and segment.memory_size <= LONGEST_NOTES:
-            data = memory.read_available(bias + segment.address, segment.memory_size)
-            for alignment in (4, 8):  # .note.gnu.property is aligned to 8 and may share the segment
-                found = parse_build_id(memory.order, data, alignment)
-                if found:
-                    return found
-    return None
+    def read(segment: Segment) -> bytes:
+        return memory.read_available(bias + segment.address, min(segment.memory_size, LONGEST_NOTES))
+
+    return build_id_of(memory.order, segments, read)
 
 
 def _executable_build_id(facts: Facts, base: int) -> Optional[str]:

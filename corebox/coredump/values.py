@@ -103,7 +103,7 @@ class ElfFile(NamedTuple):
     file name and CRC-32; ``stripped`` says that neither .symtab nor .debug_info is there. ``debugaltlink`` is file name
     and build ID of the file in which dwz has put what several debug files share. ``package`` is name and version of the
     package that the file says it is of (systemd's "ELF Package Metadata"). ``lowest_page`` is where its first segment
-    is linked.
+    is linked. ``hollow`` says that it is a debug file: its code and data have no bytes.
     """
 
     machine: str
@@ -120,6 +120,7 @@ class ElfFile(NamedTuple):
     debugaltlink: Optional[Tuple[str, str]] = None
     package: Optional[str] = None
     lowest_page: int = 0
+    hollow: bool = False
 
     @property
     def symbols(self) -> str:
