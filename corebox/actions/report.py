@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from corebox.actions.ask import ask_gdb
 from corebox.actions.shell import ShellOptions, prepare_session
 from corebox.actions.subject import Image, Subject, image_of
 from corebox.coredump.core import open_core
-from corebox.debugger.answer import parse_answer
-from corebox.debugger.session import ASK
+from corebox.debugger.answer import no_answer, parse_answer
 from corebox.image.opened import open_image
 from corebox.report.document import Report, group_threads
 from corebox.report.memory import judge_memory
@@ -29,15 +29,14 @@ def report(
     """Ask gdb about the crash; ``name`` is what the user calls it.
 
     Raises:
-        InputError: ``no-answer`` if gdb gives none, and those of ``prepare_session``.
+        InputError: those of ``prepare_session``.
         HostError: ``time-limit``, and those of ``prepare_session``.
     """
     image = image_of(store, subject, progress)
     opened = open_image(store, image)
-    asking = options._replace(gdb_arguments=ASK)
-    with prepare_session(store, Image(name, image), asking, progress) as session:
-        done = session.engine.run(session.sandbox, session.command, time_limit)
-    answer = parse_answer(done.output)
+    with prepare_session(store, Image(name, image), options, progress) as session:
+        asked = ask_gdb(session, time_limit)
+    answer = parse_answer(asked.records, asked.deaths)
     manifest = opened.manifest
     groups = group_threads(answer.threads, manifest.modules)
     crashed = groups[0].frames if groups else ()
@@ -51,6 +50,17 @@ def report(
         symbols=session.symbols,
         memory=judge_memory(manifest, answer.why.kind if answer.why else None),
     )
+
+
+def require_stack(made: Report) -> None:
+    """Refuse a report without a single frame: whatever else it tells, nobody can say what happened.
+
+    Raises:
+        InputError: ``no-answer``.
+    """
+    if made.program_counter is None:
+        reasons = [each.reason for each in made.answer.missing if each.part == "stacks"]
+        raise no_answer(*(reasons or ["it found no thread in the core"]))
 
 
 def memory_regions(store: Store, image: StoredImage) -> Iterator[Region]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from corebox.actions.report import report
+from corebox.actions.report import report, require_stack
 from corebox.actions.shell import ShellOptions
 from corebox.actions.subject import Subject
 from corebox.errors import CoreboxError, InputError
@@ -71,6 +71,7 @@ def similar(
     def look(name: str) -> _Look | Failure:
         try:
             made = report(store, find(name), name, time_limit, options)
+            require_stack(made)
         except CoreboxError as error:
             if isinstance(error, InputError) or error.code in _OF_THIS_CRASH:
                 return Failure(name, error)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import click
 
-from corebox.actions.report import memory_regions, report, write_report
+from corebox.actions.report import memory_regions, report, require_stack, write_report
 from corebox.actions.subject import image_of
 from corebox.cli import options, output
 from corebox.cli.session import Session, session
+from corebox.errors import InputError
 from corebox.printable import printable
 from corebox.report.page import html_page
 from corebox.report.text import text_lines
@@ -60,4 +61,9 @@ def command(
         write_report(out, text)
     else:
         click.echo(text, nl=False)
+    try:
+        require_stack(made)
+    except InputError as error:
+        output.complain(error)
+        return 1
     return 0

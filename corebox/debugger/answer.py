@@ -3,19 +3,19 @@
 Whatever is in the output, the result is a value of bounded size or an InputError.
 """
 
-import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from corebox.debugger.records import LAST, Record, read_objects
 from corebox.errors import InputError
 
-# The same as in images/toolbox/gdbside/report.py.
-_BEGIN, _PYTHON, _END = b"\x1ecorebox-answer ", b"\x1ecorebox-python ", b"\x1e\n"
-_LARGEST = 64 << 20  # bytes
 _MOST = 4096  # entries of any list
 _LONGEST = 4096  # characters of any text
 _ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
+
+#: The parts of an answer that are named where they are missing.
+PARTS = ("stacks", "registers", "disassembly", "cause", "python")
 
 Value = TypeVar("Value")
 
@@ -35,7 +35,20 @@ class SourceLine(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """One frame; ``kind`` is normal, inline, signal-handler or other; ``source`` has the lines around ``line``."""
+    """One frame.
+
+    Attributes:
+        pc: program counter.
+        kind: ``normal``, ``inline``, ``signal-handler`` or ``other``.
+        function: its name.
+        file: source file, as the debug information names it.
+        line: line in it.
+        arguments: their values.
+        locals: likewise.
+        source: the lines around ``line``, if the file is at hand.
+        no_values: why there are no values; None if they were read, or not asked for.
+        omitted: how many more variables it has.
+    """
 
     pc: int
     kind: str
@@ -45,6 +58,8 @@ class Frame(NamedTuple):
     arguments: tuple[Variable, ...]
     locals: tuple[Variable, ...]
     source: tuple[SourceLine, ...] = ()
+    no_values: str | None = None
+    omitted: int = 0
 
 
 class PythonFrame(NamedTuple):
@@ -56,6 +71,14 @@ class PythonFrame(NamedTuple):
     entry: bool
 
 
+class Omitted(NamedTuple):
+    """Frames of a stack that are left out: behind how many, how many, and the most frequent functions among them."""
+
+    after: int
+    frames: int
+    functions: tuple[tuple[str | None, int], ...]
+
+
 class Stack(NamedTuple):
     """A thread with its frames, the innermost first; ``end`` says why the stack ends too early, if it does."""
 
@@ -65,6 +88,7 @@ class Stack(NamedTuple):
     frames: tuple[Frame, ...]
     end: str | None
     python: tuple[PythonFrame, ...] = ()
+    omitted: Omitted | None = None
 
 
 class Register(NamedTuple):
@@ -93,26 +117,72 @@ class Why(NamedTuple):
     detail: str | None = None
 
 
+class Missing(NamedTuple):
+    """A part of the answer that there is not, and why: one of ``PARTS``."""
+
+    part: str
+    reason: str
+
+
 class Answer(NamedTuple):
     """All that gdb knows; the first thread is the one that crashed.
 
-    ``python_missing`` says why there are no Python stacks although a CPython is in the core.
+    Attributes:
+        threads: the stacks.
+        registers: of the innermost frame.
+        disassembly: the instructions around the fault.
+        why: the kind of fault.
+        missing: the parts that there are not.
+        total: how many threads there are; more than ``threads`` has if they are too many.
+        gdb: its version.
     """
 
     threads: tuple[Stack, ...]
     registers: tuple[Register, ...]
     disassembly: tuple[Instruction, ...]
     why: Why | None
-    python_missing: str | None = None
+    missing: tuple[Missing, ...] = ()
+    total: int = 0
+    gdb: str | None = None
+
+    @property
+    def python_missing(self) -> str | None:
+        """Why there are no Python stacks although a CPython is in the core."""
+        return next((each.reason for each in self.missing if each.part == "python"), None)
 
 
-def parse_answer(output: bytes) -> Answer:
-    """The answer in what gdb wrote.
+def parse_answer(records: Sequence[Record], deaths: Sequence[tuple[int, str]] = ()) -> Answer:
+    """The answer that the records make; a part that is missing or malformed costs that part alone.
 
-    Raises:
-        InputError: ``no-answer`` if there is none in it or it is not what our Python writes.
+    Args:
+        records: what gdb wrote, in all its runs.
+        deaths: the number of each step that gdb did not survive, and how it ended.
     """
-    return _parse(output, _whole)
+    parts = {each.part: each for each in records if each.part not in (LAST, "values")}
+    ends = dict(deaths)
+    missing: list[Missing] = []
+
+    def part(name: str, read: Callable[[Any], Value], nothing: Value) -> Value:
+        record = parts.get(name)
+        try:
+            if record is not None and record.error is None:
+                return read(record.found)
+            reason = record.error if record is not None else None
+        except (ValueError, KeyError, TypeError) as error:
+            reason = f"gdb's answer is malformed ({type(error).__name__})"
+        missing.append(Missing(name, (reason or ends.get(PARTS.index(name)) or "gdb ended before")[:_LONGEST]))
+        return nothing
+
+    nobody = _Stacks((), 0, None, False)
+    stacks = part("stacks", _stacks, nobody)
+    registers: tuple[Register, ...] = part("registers", _registers, ())
+    disassembly: tuple[Instruction, ...] = part("disassembly", _instructions, ())
+    why = part("cause", lambda data: _maybe(data, _why), None)
+    threads = _with_values(stacks.threads, records, ends)
+    # Of a program without Python nothing is missing, whatever became of that step.
+    if stacks.python or "python" in parts:
+        threads = _with_python(threads, part("python", _pythons, {}))
+    return Answer(threads, registers, disassembly, why, tuple(missing), stacks.total, stacks.gdb)
 
 
 def parse_source_names(output: bytes) -> tuple[tuple[str, str], ...]:
@@ -121,63 +191,86 @@ def parse_source_names(output: bytes) -> tuple[tuple[str, str], ...]:
     Raises:
         InputError: ``no-answer``.
     """
-    return _parse(output, lambda data, _: _list(data["sources"], _source_name))
+    try:
+        return next(_list(data["sources"], _source_name) for data in read_objects(output))
+    except (StopIteration, ValueError, KeyError, TypeError) as error:
+        raise no_answer("it named no source files") from error
 
 
-def _whole(data: Any, output: bytes) -> Answer:
-    answer = _answer(data)
-    return _with_python(answer, _record(output, _PYTHON)) if data["python"] else answer
+def no_answer(why: str) -> InputError:
+    """The error for a gdb that told nothing."""
+    hint = "see what gdb says: corebox shell SUBJECT"
+    return InputError("no-answer", f"gdb could not read the crash: {why}", hint)
+
+
+class _Stacks(NamedTuple):
+    threads: tuple[Stack, ...]
+    total: int
+    gdb: str | None
+    python: bool
+
+
+def _stacks(data: Any) -> _Stacks:
+    threads = _list(data["threads"], _stack)
+    return _Stacks(threads, _number(data["total"]), _maybe(data["gdb"], _text), data["python"] is True)
+
+
+def _with_values(threads: tuple[Stack, ...], records: Sequence[Record], ends: dict[int, str]) -> tuple[Stack, ...]:
+    """The same with the values of the thread that crashed; each frame that has none says why."""
+    if not threads:
+        return ()
+    frames = list(threads[0].frames)
+    for level, frame in enumerate(frames):
+        reason = ends.get(len(PARTS) + level, "only the innermost frames are shown with values")
+        frames[level] = frame._replace(no_values=reason)
+    for record in records:
+        if record.part == "values" and (record.found is not None or record.error):
+            level = record.number - len(PARTS)
+            if 0 <= level < len(frames):
+                frames[level] = _frame_with_values(frames[level], record)
+    return (threads[0]._replace(frames=tuple(frames)), *threads[1:])
+
+
+def _frame_with_values(frame: Frame, record: Record) -> Frame:
+    if record.error:
+        return frame._replace(no_values=record.error[:_LONGEST])
+    data = record.found
+    try:
+        return frame._replace(
+            arguments=_list(data["arguments"], _variable),
+            locals=_list(data["locals"], _variable),
+            source=_list(data["source"], lambda each: SourceLine(_number(each["line"]), _text(each["text"]))),
+            no_values=_maybe(data["missing"], _text),
+            omitted=_number(data["omitted"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        return frame._replace(no_values=f"gdb's answer is malformed ({type(error).__name__})")
+
+
+def _with_python(threads: tuple[Stack, ...], found: dict[int, tuple[PythonFrame, ...]]) -> tuple[Stack, ...]:
+    return tuple(thread._replace(python=found.get(thread.tid, ())) for thread in threads)
+
+
+def _pythons(data: Any) -> dict[int, tuple[PythonFrame, ...]]:
+    threads = [] if data is None else data
+    return dict(_list(threads, lambda each: (_number(each["tid"]), _list(each["frames"], _python_frame))))
 
 
 def _source_name(data: Any) -> tuple[str, str]:
     return _text(data["build_id"]), _text(data["path"])
 
 
-def _parse(output: bytes, read: Callable[[Any, bytes], Value]) -> Value:
-    record = _record(output, _BEGIN)
-    if record is None:
-        raise _no_answer("gdb ended before it had written one")
-    try:
-        return read(json.loads(record), output)
-    # A JSON text may nest deeper than Python's stack, and hold numbers longer than int() takes (a ValueError).
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise _no_answer(f"it is not well-formed ({type(error).__name__})") from error
+def _why(data: Any) -> Why:
+    evidence, detail = _list(data["evidence"], _text), _maybe(data["detail"], _text)
+    return Why(_text(data["kind"]), _text(data["sentence"]), evidence, detail)
 
 
-def _record(output: bytes, mark: bytes) -> bytes | None:
-    begin = output.rfind(mark)
-    end = output.find(_END, begin)
-    return None if begin < 0 or end < 0 or end - begin > _LARGEST else output[begin + len(mark) : end]
+def _registers(data: Any) -> tuple[Register, ...]:
+    return _list(data, lambda each: Register(_text(each["name"]), _address(each["value"])))
 
 
-def _no_answer(why: str) -> InputError:
-    hint = "look at the crash yourself: corebox shell SUBJECT; it shows what gdb says"
-    return InputError("no-answer", f"gdb gave no report of the crash: {why}", hint)
-
-
-def _answer(data: Any) -> Answer:
-    if data["version"] != 1:
-        raise ValueError(data["version"])
-    why = data["why"]
-    return Answer(
-        _list(data["threads"], _stack),
-        _list(data["registers"], lambda each: Register(_text(each["name"]), _address(each["value"]))),
-        _list(data["disassembly"], lambda each: Instruction(_address(each["address"]), _text(each["text"]))),
-        why
-        and Why(
-            _text(why["kind"]), _text(why["sentence"]), _list(why["evidence"], _text), _maybe(why["detail"], _text)
-        ),
-    )
-
-
-def _with_python(answer: Answer, record: bytes | None) -> Answer:
-    """The same with the Python stacks, which gdb may have died of."""
-    if record is None:
-        return answer._replace(python_missing="gdb ended while they were read")
-    data = json.loads(record)
-    found = dict(_list(data["threads"], lambda each: (_number(each["tid"]), _list(each["frames"], _python_frame))))
-    threads = tuple(thread._replace(python=found.get(thread.tid, ())) for thread in answer.threads)
-    return answer._replace(threads=threads, python_missing=_maybe(data["error"], _text))
+def _instructions(data: Any) -> tuple[Instruction, ...]:
+    return _list(data, lambda each: Instruction(_address(each["address"]), _text(each["text"])))
 
 
 def _python_frame(data: Any) -> PythonFrame:
@@ -191,7 +284,13 @@ def _stack(data: Any) -> Stack:
         _maybe(data["name"], _text),
         _list(data["frames"], _frame),
         _maybe(data["end"], _text),
+        omitted=_maybe(data["omitted"], _omitted),
     )
+
+
+def _omitted(data: Any) -> Omitted:
+    functions = _list(data["functions"], lambda each: (_maybe(each["name"], _text), _number(each["count"])))
+    return Omitted(_number(data["after"]), _number(data["count"]), functions)
 
 
 def _frame(data: Any) -> Frame:
@@ -201,9 +300,8 @@ def _frame(data: Any) -> Frame:
         _maybe(data["function"], _text),
         _maybe(data["file"], _text),
         _maybe(data["line"], _number),
-        _list(data["arguments"], _variable),
-        _list(data["locals"], _variable),
-        _list(data["source"], lambda each: SourceLine(_number(each["line"]), _text(each["text"]))),
+        (),
+        (),
     )
 
 

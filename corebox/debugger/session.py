@@ -26,8 +26,7 @@ HISTORY, HISTORY_PIPE = "/.corebox/history", "/.corebox/history.pipe"
 
 #: What makes gdb a Python prompt, after the banner; leaving it ends gdb (gdb manual, "Python Commands").
 PYTHON_PROMPT = ("-ex", "python greet()", "-ex", "set pagination off", "-ex", "python-interactive", "-ex", "quit")
-#: What makes gdb answer (``answer.py``), and name the sources that it does not find.
-ASK = ("-batch", "-x", f"{GDBSIDE}/report.py")
+#: What makes gdb name the sources that it does not find.
 ASK_SOURCES = ("-batch", "-x", f"{GDBSIDE}/sources.py")
 #: Commands of the user's own, read when ours have been and before the core is opened.
 READ_USER_GDBINIT = ("-ix", USER_GDBINIT)
@@ -87,6 +86,11 @@ def gdb_command(
     program = ["-se", executable] if executable and core else []
     opening = ["-ex", f"python opened.open_core({core!r})"] if foreign else ["-c", str(core)]
     return [*loader, *options, *program, *(opening if core else []), *arguments]
+
+
+def ask(first: int) -> tuple[str, ...]:
+    """The arguments that make gdb answer (``answer.py``), beginning with a step of gdbside/report.py."""
+    return ("-batch", "-ex", f"set $corebox_first_step = {first}", "-x", f"{GDBSIDE}/report.py")
 
 
 def add_symbols(file: str, bias: int) -> tuple[str, ...]:

@@ -4,19 +4,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from posixpath import basename
 from typing import Any, NamedTuple
 
+from corebox import __version__
 from corebox.bundle.manifest import Manifest, ModuleEntry
-from corebox.debugger.answer import Answer, Frame, Stack
+from corebox.debugger.answer import Answer, Frame, Omitted, Stack
 from corebox.report.memory import MemoryVerdict
 from corebox.report.python import PlacedPython, place_python
 from corebox.symbols.status import ModuleSymbols
 
 
 class PlacedFrame(NamedTuple):
-    """A frame and the module that its code is in; ``offset`` is from the module's load address."""
+    """A frame and the module that its code is in.
+
+    ``offset`` is from the module's load address, ``level`` the frame's number in the whole stack.
+    """
 
     frame: Frame
     module: str | None
     offset: int | None
+    level: int = 0
 
     @property
     def function(self) -> str | None:
@@ -37,6 +42,7 @@ class PlacedFrame(NamedTuple):
         """A frame of ``schema/report-1.schema.json``."""
         frame = self.frame
         return {
+            "level": self.level,
             "pc": f"{frame.pc:#x}",
             "kind": frame.kind,
             "function": frame.function,
@@ -47,6 +53,8 @@ class PlacedFrame(NamedTuple):
             "arguments": [each._asdict() for each in frame.arguments],
             "locals": [each._asdict() for each in frame.locals],
             "source": [each._asdict() for each in frame.source],
+            "no_values": frame.no_values,
+            "omitted": frame.omitted,
         }
 
 
@@ -58,6 +66,7 @@ class ThreadGroup(NamedTuple):
     frames: tuple[PlacedFrame, ...]
     end: str | None
     python: tuple[PlacedPython, ...] = ()
+    omitted: Omitted | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A group of ``schema/report-1.schema.json``."""
@@ -66,6 +75,7 @@ class ThreadGroup(NamedTuple):
             "threads": [{"number": each.number, "tid": each.tid, "name": each.name} for each in self.threads],
             "frames": [each.to_json() for each in self.frames],
             "end": self.end,
+            **({"omitted": _omitted(self.omitted)} if self.omitted else {}),
             **({"python": [each.to_json() for each in self.python]} if self.python else {}),
         }
 
@@ -115,7 +125,9 @@ class Report(NamedTuple):
             "symbols": [each.to_json() for each in self.symbols],
             "memory": self.memory.to_json(),
             "manifest": self.manifest.to_json(),
-            **({"python_missing": self.answer.python_missing} if self.answer.python_missing else {}),
+            "missing": [each._asdict() for each in self.answer.missing],
+            "threads_total": max(self.answer.total, self.manifest.process.threads),
+            "made_by": {"corebox": __version__, "gdb": self.answer.gdb},
         }
 
 
@@ -129,15 +141,29 @@ def group_threads(stacks: Sequence[Stack], modules: Sequence[ModuleEntry]) -> tu
 
 
 def _key(stack: Stack) -> object:
-    return tuple((frame.pc, frame.kind) for frame in stack.frames), stack.python, stack.end
+    return tuple((frame.pc, frame.kind) for frame in stack.frames), stack.python, stack.end, stack.omitted
 
 
 def _groups(groups: Iterable[list[Stack]], modules: Sequence[ModuleEntry]) -> Iterator[ThreadGroup]:
     for index, group in enumerate(groups):
-        frames = tuple(_placed(frame, modules) for frame in group[0].frames)
-        yield ThreadGroup(index == 0, tuple(group), frames, group[0].end, place_python(group[0]))
+        first = group[0]
+        numbered = zip(first.frames, _levels(first), strict=True)
+        frames = tuple(_placed(frame, modules, level) for frame, level in numbered)
+        yield ThreadGroup(index == 0, tuple(group), frames, first.end, place_python(first), first.omitted)
 
 
-def _placed(frame: Frame, modules: Sequence[ModuleEntry]) -> PlacedFrame:
+def _levels(stack: Stack) -> Iterator[int]:
+    """The number of each frame in the whole stack."""
+    for index in range(len(stack.frames)):
+        gap = stack.omitted
+        yield index + gap.frames if gap and index >= gap.after else index
+
+
+def _placed(frame: Frame, modules: Sequence[ModuleEntry], level: int) -> PlacedFrame:
     module = next((each for each in modules if each.start <= frame.pc < each.end), None)
-    return PlacedFrame(frame, module and module.path, None if module is None else frame.pc - module.start)
+    return PlacedFrame(frame, module and module.path, None if module is None else frame.pc - module.start, level)
+
+
+def _omitted(omitted: Omitted) -> dict[str, Any]:
+    functions = [{"name": name, "count": count} for name, count in omitted.functions]
+    return {"after": omitted.after, "count": omitted.frames, "functions": functions}

@@ -1,169 +1,123 @@
-"""Runs inside gdb when the core is open: collects the facts of a report and writes them as one line of JSON.
+"""Runs inside gdb when the core is open: collects the facts of a report and writes them as lines of JSON.
 
 gdb's own Python API only, never the text that its commands print. Everything is bounded: a hostile core may have
 endless stacks, values and names. Addresses are "0x" strings; what cannot be read is left out or None.
+
+A report is made in steps, and each step is written as soon as it is done: what a step costs if it crashes gdb, or never
+comes back, is that step alone. Who runs gdb then runs it again from the step after that one.
 """
 
-import itertools
+import collections
+import faulthandler
 import json
 import os
-import pathlib
+import time
 
 import gdb
+import machine
 import pystacks
+import variables
 import why
+from bounded import hexadecimal, one_line, text
 
-BEGIN, PYTHON, END = "\x1ecorebox-answer ", "\x1ecorebox-python ", "\x1e\n"
-MOST_THREADS, MOST_FRAMES = 1024, 128
-FRAMES_WITH_VALUES, MOST_VALUES, LONGEST_VALUE = 24, 24, 240
-LONGEST_TEXT = 1024
-BEFORE_FAULT, AFTER_FAULT, LONGEST_FUNCTION = 8, 6, 1 << 16
-LINES_AROUND, LONGEST_LINE, LARGEST_SOURCE = 3, 240, 8 << 20
-
-
-def text(value, longest=LONGEST_TEXT):
-    """Any name as a string of bounded length, or None."""
-    return None if value is None else str(value)[:longest]
-
-
-def hexadecimal(value):
-    """An address as JSON has it."""
-    return f"0x{int(value) & 0xFFFFFFFFFFFFFFFF:x}"
-
-
-def value_of(frame, symbol):
-    """A variable as gdb prints it on one line, or what kept gdb from it."""
-    try:
-        return symbol.value(frame).format_string(max_elements=16, max_depth=3, styling=False)[:LONGEST_VALUE]
-    except Exception as error:  # noqa: BLE001 - printers of the customer's run here; they may raise anything
-        return "<{}>".format(" ".join(str(error).split()))[:LONGEST_VALUE]
-
-
-def variables(frame):
-    """Arguments and local variables of a frame; the innermost of several of one name wins."""
-    found = {"arguments": [], "locals": []}
-    try:
-        block = frame.block()
-    except RuntimeError:
-        return found
-    seen = set()
-    while block is not None and not block.is_static and not block.is_global:
-        for symbol in block:
-            kind = "arguments" if symbol.is_argument else "locals" if symbol.is_variable else None
-            if kind and symbol.name not in seen and len(found[kind]) < MOST_VALUES:
-                seen.add(symbol.name)
-                found[kind].append({"name": text(symbol.name, 128), "value": value_of(frame, symbol)})
-        if block.function is not None:
-            break
-        block = block.superblock
-    return found
-
+BEGIN, END = "\x1ecorebox-answer ", "\x1e\n"
+MOST_THREADS, INNERMOST, OUTERMOST = 1024, 96, 32
+MOST_WALKED, LONGEST_WALK = 1 << 18, 60  # frames, seconds
+MOST_REPEATED = 8
+FRAMES_WITH_VALUES = 24
+#: Set before this file is read: the step to begin with.
+FIRST = "corebox_first_step"
+LONGEST_STEP = {"stacks": 180, "values": 20}  # seconds; of the others:
+LONGEST = 60
 
 KINDS = {gdb.NORMAL_FRAME: "normal", gdb.INLINE_FRAME: "inline", gdb.SIGTRAMP_FRAME: "signal-handler"}
 # Both are how a whole stack ends.
 ENDS = (gdb.FRAME_UNWIND_OUTERMOST, gdb.FRAME_UNWIND_NO_REASON)
 
 
-def frame_facts(frame, with_values):
-    """One frame: where it is, what function that is, and on demand its variables."""
+def frame_facts(frame):
+    """One frame: where it is, and what function that is."""
     place = frame.find_sal()
-    facts = {
+    return {
         "pc": hexadecimal(frame.pc()),
         "kind": KINDS.get(frame.type(), "other"),
         "function": text(frame.name()),
         "file": text(place.symtab.filename) if place.symtab else None,
         "line": place.line if place.symtab and place.line else None,
     }
-    facts.update(variables(frame) if with_values else {"arguments": [], "locals": []})
-    facts["source"] = source(place) if with_values and facts["line"] else []
-    return facts
 
 
-def source(place):
-    """The lines around ``place`` if its file is at hand, under gdb's substitute-path too."""
-    path = pathlib.Path(place.symtab.fullname())
-    first = max(place.line - LINES_AROUND, 1)
-    try:
-        if not path.is_file() or path.stat().st_size > LARGEST_SOURCE:
-            return []
-        with path.open(errors="replace") as file:
-            lines = list(itertools.islice(file, first - 1, place.line + LINES_AROUND))
-    except (OSError, ValueError):  # ValueError: a path with a NUL, a line number beyond all bounds
-        return []
-    numbered = enumerate(lines, first)
-    return [{"line": number, "text": text(line.rstrip().expandtabs(), LONGEST_LINE)} for number, line in numbered]
+class Walk:
+    """The stack of the selected thread: its innermost and outermost frames, and what is between them in numbers."""
 
+    def __init__(self):
+        self.innermost, self.outermost = [], collections.deque(maxlen=OUTERMOST)
+        self.total, self.end, self.names = 0, None, {}
+        self.between = collections.Counter()
 
-def frames(most, with_values):
-    """The stack of the selected thread from the innermost frame on, and why it ends."""
-    found, why = [], None
-    try:
-        frame = gdb.newest_frame()
-        while frame is not None and len(found) < most:
-            found.append(frame_facts(frame, with_values and len(found) < FRAMES_WITH_VALUES))
-            older = frame.older()
-            if older is None and frame.unwind_stop_reason() not in ENDS:
-                why = gdb.frame_stop_reason_string(frame.unwind_stop_reason())
-            frame = older
-        if frame is not None:
-            why = f"more than {most} frames"
-    except (gdb.error, RuntimeError) as error:
-        why = str(error)
-    return found, text(why)
-
-
-def threads(crashed):
-    """All threads, the crashed one first; values are shown of that one only."""
-    every = sorted(gdb.selected_inferior().threads(), key=lambda each: (each.num != crashed.num, each.num))
-    found = []
-    for thread in every[:MOST_THREADS]:
-        thread.switch()
-        stack, why = frames(MOST_FRAMES, thread.num == crashed.num)
-        found.append(
-            {"number": thread.num, "tid": thread.ptid[1], "name": text(thread.name, 64), "frames": stack, "end": why}
-        )
-    crashed.switch()
-    return found
-
-
-def registers():
-    """The general registers of the innermost frame, as numbers of the machine's word size."""
-    frame = gdb.newest_frame()
-    found = []
-    for register in frame.architecture().registers("general"):
+    def run(self):
+        """Walk to the end."""
         try:
-            value = int(frame.read_register(register.name))
-        except (gdb.error, ValueError, TypeError):
-            continue
-        found.append({"name": register.name, "value": hexadecimal(value)})
-    return found
+            frame, latest = gdb.newest_frame(), time.monotonic() + LONGEST_WALK
+            while frame is not None:
+                self.take(frame)
+                older = frame.older()
+                if older is None and frame.unwind_stop_reason() not in ENDS:
+                    self.end = gdb.frame_stop_reason_string(frame.unwind_stop_reason())
+                if older is not None and (self.total >= MOST_WALKED or time.monotonic() > latest):
+                    self.end = f"not read beyond {self.total} frames"
+                    break
+                frame = older
+        except (gdb.error, RuntimeError) as error:
+            self.end = str(error)
+        return self
+
+    def take(self, frame):
+        """Keep a frame, in place of the one that is not among the outermost any more."""
+        self.total += 1
+        if len(self.innermost) < INNERMOST:
+            self.innermost.append(frame_facts(frame))
+            return
+        if len(self.outermost) == OUTERMOST:
+            self.between[self.name(self.outermost[0])] += 1
+        self.outermost.append(frame)
+
+    def name(self, frame):
+        """Its function; looked for once for each address, because an endless recursion has few."""
+        key = frame.pc(), frame.type()
+        if key not in self.names:
+            self.names[key] = text(frame.name())
+        return self.names[key]
+
+    def facts(self):
+        """The frames, and of those left out where, how many, and which functions they were most often."""
+        count = sum(self.between.values())
+        often = [{"name": name, "count": times} for name, times in self.between.most_common(MOST_REPEATED)]
+        return {
+            "frames": [*self.innermost, *map(frame_facts, self.outermost)],
+            "omitted": {"after": len(self.innermost), "count": count, "functions": often} if count else None,
+            "end": text(self.end),
+        }
 
 
-def disassembly():
-    """The instructions around the fault. Only a known function tells where instructions before it begin."""
-    frame = gdb.newest_frame()
-    counter = frame.pc()
-    start = counter
-    try:
-        block = gdb.block_for_pc(counter) if frame.function() else None
-        while block is not None and block.function is None:
-            block = block.superblock
-        if block and 0 <= counter - block.start <= LONGEST_FUNCTION:
-            start = block.start
-    except (gdb.error, RuntimeError):
-        start = counter
+def stacks():
+    """The stacks of all threads, the one that crashed first."""
+    crashed = gdb.selected_thread()
+    every = [] if crashed is None else gdb.selected_inferior().threads()
     found = []
-    try:
-        if start < counter:
-            found = frame.architecture().disassemble(start, counter - 1)[-BEFORE_FAULT:]
-        found += frame.architecture().disassemble(counter, count=AFTER_FAULT)
-    except gdb.error:
-        pass  # the code is not in the core, or the jump went nowhere
-    return [{"address": hexadecimal(each["addr"]), "text": text(each["asm"], 256)} for each in found]
+    for thread in sorted(every, key=lambda each: (each.num != crashed.num, each.num))[:MOST_THREADS]:
+        thread.switch()
+        facts = {"number": thread.num, "tid": thread.ptid[1], "name": text(thread.name, 64)}
+        found.append({**facts, **Walk().run().facts()})
+    if crashed is not None:
+        crashed.switch()
+    return {"threads": found, "total": len(every), "python": pystacks.is_python(), "gdb": gdb.VERSION}
 
 
 def cause():
     """What kind of fault it is."""
+    if gdb.selected_thread() is None:
+        return None
     found = why.explain()
     evidence = [text(each) for each in found["evidence"][:64]]
     return {
@@ -174,29 +128,12 @@ def cause():
     }
 
 
-def collect():
-    """The whole answer."""
-    crashed = gdb.selected_thread()
-    if crashed is None:
-        return {"version": 1, "threads": [], "registers": [], "disassembly": [], "why": None, "python": False}
-    return {
-        "version": 1,
-        "threads": threads(crashed),
-        "registers": registers(),
-        "disassembly": disassembly(),
-        "why": cause(),
-        "python": pystacks.is_python(),
-    }
-
-
 def python_stacks():
-    """The stacks of all Python threads, the innermost frame first, or why they cannot be told."""
-    try:
-        found = pystacks.stacks()
-    except RuntimeError as error:
-        return {"error": text(error), "threads": []}
-    threads = [{"tid": tid, "frames": list(map(python_frame, each))} for tid, each in found[:MOST_THREADS]]
-    return {"error": None, "threads": threads}
+    """The stacks of all Python threads, the innermost frame first; None if no CPython is in the core."""
+    if not pystacks.is_python():
+        return None
+    found = pystacks.stacks()
+    return [{"tid": tid, "frames": list(map(python_frame, each))} for tid, each in found[:MOST_THREADS]]
 
 
 def python_frame(frame):
@@ -209,21 +146,43 @@ def python_frame(frame):
     }
 
 
-def write(mark, facts):
+def values(level):
+    """The values of one frame of the thread that crashed; None beyond the last."""
+    frame = gdb.newest_frame() if gdb.selected_thread() is not None else None
+    for _ in range(level):
+        frame = frame and frame.older()
+    return frame and {"frame": level, **variables.read(frame)}
+
+
+#: Name and function of each step; the order is part of what the reader knows.
+STEPS = [("stacks", stacks), ("registers", machine.registers), ("disassembly", machine.disassembly), ("cause", cause)]
+STEPS += [("python", python_stacks)]
+STEPS += [("values", lambda level=level: values(level)) for level in range(FRAMES_WITH_VALUES)]
+
+
+def write(facts):
     """Write facts to the standard output past gdb's pager and filters."""
     gdb.flush()
-    data = (mark + json.dumps(facts) + END).encode("ascii")
+    data = (BEGIN + json.dumps({"version": 1, **facts}) + END).encode("ascii")
     while data:
         data = data[os.write(1, data) :]
 
 
-def answer():
-    """Write the answer, then what is read natively: a hostile core may crash or hang that, and gdb with it."""
+def answer(first):
+    """Take the steps from ``first`` on, and write what each of them found, or why it found nothing."""
     gdb.execute("set width 0")
-    write(BEGIN, collect())
-    if pystacks.is_python():
-        write(PYTHON, python_stacks())
+    for number, (name, step) in enumerate(STEPS[first:], first):
+        # Ends gdb if the step hangs, which nothing else could interrupt.
+        faulthandler.dump_traceback_later(LONGEST_STEP.get(name, LONGEST), exit=True, file=2)
+        found, error = None, None
+        try:
+            found = step()
+        except Exception as caught:  # noqa: BLE001 - a part that fails must not cost the others
+            error = one_line(caught)
+        write({"step": number, "part": name, "found": found, "error": error})
+    faulthandler.cancel_dump_traceback_later()
+    write({"step": len(STEPS), "part": "end", "found": None, "error": None})
 
 
 if __name__ == "__main__":
-    answer()
+    answer(int(gdb.convenience_variable(FIRST) or 0))

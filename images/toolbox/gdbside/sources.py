@@ -7,6 +7,7 @@ import pathlib
 
 import gdb
 import report
+from bounded import LONGEST_TEXT
 
 MOST_THREADS, MOST_FRAMES, MOST_NAMES = 256, 64, 512
 
@@ -21,7 +22,7 @@ def names():
         for symtab in symtabs():
             path = symtab.fullname()
             if symtab.objfile.build_id and not pathlib.Path(path).exists():
-                found[symtab.objfile.build_id, path[: report.LONGEST_TEXT]] = None
+                found[symtab.objfile.build_id, path[:LONGEST_TEXT]] = None
     return list(found)[:MOST_NAMES]
 
 
@@ -41,6 +42,4 @@ def symtabs():
 
 
 if __name__ == "__main__":
-    report.write(
-        report.BEGIN, {"version": 1, "sources": [{"build_id": build_id, "path": path} for build_id, path in names()]}
-    )
+    report.write({"sources": [{"build_id": build_id, "path": path} for build_id, path in names()]})

@@ -1,94 +1,133 @@
-"""What gdb writes is data from a place where strangers' code ran: a value of bounded size, or an error."""
+"""What gdb writes is data from a place where strangers' code ran: values of bounded size, or a missing part."""
 
 import json
 from typing import Any
 
 import pytest
 
-from corebox.debugger.answer import parse_answer
+from corebox.debugger.answer import Answer, parse_answer, parse_source_names
+from corebox.debugger.records import read_records
 from corebox.errors import InputError
 
-FRAME = {
-    "pc": "0x1149", "kind": "normal", "function": "main", "file": None, "line": None,
-    "arguments": [{"name": "count", "value": "1"}], "locals": [], "source": [{"line": 7, "text": "x"}],
+FRAME = {"pc": "0x1149", "kind": "normal", "function": "main", "file": None, "line": None}
+THREAD: dict[str, Any] = {"number": 1, "tid": 7, "name": None, "frames": [FRAME], "end": None, "omitted": None}
+VALUES: dict[str, Any] = {
+    "arguments": [{"name": "count", "value": "1"}], "locals": [], "omitted": 2, "missing": None,
+    "source": [{"line": 7, "text": "x"}],
 }  # fmt: skip
 GOOD: dict[str, Any] = {
-    "version": 1,
-    "threads": [{"number": 1, "tid": 7, "name": None, "frames": [FRAME], "end": None}],
+    "stacks": {"threads": [THREAD], "total": 1, "gdb": "18.1", "python": False},
     "registers": [{"name": "rip", "value": "0x1149"}],
     "disassembly": [{"address": "0x1149", "text": "ud2"}],
-    "why": {"kind": "trap", "sentence": "A trap", "evidence": ["ud2"], "detail": None},
-    "python": False,
+    "cause": {"kind": "trap", "sentence": "A trap", "evidence": ["ud2"], "detail": None},
+    "python": None,
+    "values": VALUES,
 }
+
+
+def record(step: int, part: str, found: Any, error: str | None = None) -> bytes:
+    return framed(json.dumps({"version": 1, "step": step, "part": part, "found": found, "error": error}))
 
 
 def framed(text: str) -> bytes:
     return b"noise\n\x1ecorebox-answer " + text.encode() + b"\x1e\nmore\n"
 
 
+def parse(deaths: tuple[tuple[int, str], ...] = (), **changed: Any) -> Answer:
+    parts = {**GOOD, **changed}
+    output = b"".join(record(step, part, found) for step, (part, found) in enumerate(parts.items()))
+    return parse_answer(list(read_records(output)), deaths)
+
+
+def missing(answer: Answer) -> list[str]:
+    return [each.part for each in answer.missing]
+
+
 def test_an_answer_is_found_among_what_else_is_written() -> None:
-    answer = parse_answer(framed(json.dumps(GOOD)))
-    assert answer.threads[0].frames[0].pc == 0x1149
-    assert answer.threads[0].frames[0].arguments[0].name == "count"
+    answer = parse()
+    (frame,) = answer.threads[0].frames
+    assert (frame.pc, frame.arguments[0].name, frame.omitted, frame.no_values) == (0x1149, "count", 2, None)
     assert answer.why is not None
     assert answer.why.evidence == ("ud2",)
+    assert answer.missing == ()
 
 
-def changed(**parts: Any) -> str:
-    return json.dumps({**GOOD, **parts})
-
-
-HOSTILE = {
+NOTHING = {
     "nothing": b"",
     "no end": b"\x1ecorebox-answer {}",
     "no JSON": framed("{"),
     "no object": framed("[]"),
     "deep": framed("[" * 100_000),
     "a huge number": framed('{"version": ' + "1" * 10_000 + "}"),
-    "another version": framed(changed(version=2)),
-    "too many threads": framed(changed(threads=GOOD["threads"] * 5000)),
-    "a negative number": framed(changed(threads=[{"number": -1, "tid": 1, "name": None, "frames": [], "end": None}])),
-    "an address of 65 bits": framed(changed(registers=[{"name": "rip", "value": "0x1" + "0" * 16}])),
-    "a name that is a list": framed(changed(registers=[{"name": [], "value": "0x1"}])),
-    "no evidence": framed(changed(why={"kind": "trap", "sentence": "A trap"})),
+    "another version": framed('{"version": 2, "step": 0, "part": "stacks", "found": null, "error": null}'),
+    "a step that is none": framed('{"version": 1, "step": -1, "part": "stacks", "found": null, "error": null}'),
 }
 
 
-@pytest.mark.parametrize("output", HOSTILE.values(), ids=list(HOSTILE))
-def test_what_is_no_answer_is_refused(output: bytes) -> None:
+@pytest.mark.parametrize("output", NOTHING.values(), ids=list(NOTHING))
+def test_without_an_answer_every_part_is_missing(output: bytes) -> None:
+    answer = parse_answer(list(read_records(output)))
+    assert missing(answer) == ["stacks", "registers", "disassembly", "cause"]
     with pytest.raises(InputError) as caught:
-        parse_answer(output)
+        parse_source_names(output)
     assert caught.value.code == "no-answer"
 
 
+STACKS = GOOD["stacks"]
+MALFORMED: dict[str, dict[str, Any]] = {
+    "too many threads": {"stacks": {**STACKS, "threads": [THREAD] * 5000}},
+    "a negative number": {"stacks": {**STACKS, "threads": [{**THREAD, "number": -1}]}},
+    "an address of 65 bits": {"registers": [{"name": "rip", "value": "0x1" + "0" * 16}]},
+    "a name that is a list": {"registers": [{"name": [], "value": "0x1"}]},
+    "no evidence": {"cause": {"kind": "trap", "sentence": "A trap"}},
+    "a text for a list": {"disassembly": "ud2"},
+}
+
+
+@pytest.mark.parametrize("changed", MALFORMED.values(), ids=list(MALFORMED))
+def test_a_malformed_part_costs_that_part_alone(changed: dict[str, Any]) -> None:
+    answer = parse(**changed)
+    assert missing(answer) == list(changed)
+    assert "malformed" in answer.missing[0].reason
+
+
+def test_malformed_values_cost_those_of_that_frame_alone() -> None:
+    (frame,) = parse(values={**VALUES, "locals": 7}).threads[0].frames
+    assert frame.function == "main"
+    assert frame.no_values == "gdb's answer is malformed (TypeError)"
+
+
+def test_what_gdb_died_of_is_told_where_it_costs_something() -> None:
+    records = list(read_records(record(0, "stacks", STACKS) + record(1, "registers", None, "no registers")))
+    answer = parse_answer(records, [(2, "gdb crashed"), (5, "gdb hung")])
+    reasons = {"registers": "no registers", "disassembly": "gdb crashed", "cause": "gdb ended before"}
+    assert dict(answer.missing) == reasons
+    assert answer.threads[0].frames[0].no_values == "gdb hung"
+
+
 def test_texts_are_cut() -> None:
-    answer = parse_answer(framed(changed(disassembly=[{"address": "0x1", "text": "x" * 10_000}])))
+    answer = parse(disassembly=[{"address": "0x1", "text": "x" * 10_000}])
     assert len(answer.disassembly[0].text) == 4096
 
 
 PYTHON = {"tid": 7, "frames": [{"function": "main", "file": "x.py", "line": 3, "entry": True}]}
 
 
-def with_python(record: Any) -> bytes:
-    mark = b"\x1ecorebox-python " + json.dumps(record).encode() + b"\x1e\n"
-    return framed(changed(python=True)) + mark
-
-
 def test_python_stacks_join_their_threads() -> None:
-    answer = parse_answer(with_python({"error": None, "threads": [PYTHON, {**PYTHON, "tid": 99}]}))
+    answer = parse(python=[PYTHON, {**PYTHON, "tid": 99}])
     (frame,) = answer.threads[0].python
     assert (frame.function, frame.file, frame.line, frame.entry) == ("main", "x.py", 3, True)
     assert answer.python_missing is None
 
 
 def test_a_gdb_that_died_of_the_python_stacks_has_told_the_rest() -> None:
-    answer = parse_answer(framed(changed(python=True)))
+    records = list(read_records(record(0, "stacks", {**STACKS, "python": True})))
+    answer = parse_answer(records, [(4, "gdb ended (exit status 1)")])
     assert answer.threads[0].frames[0].function == "main"
-    assert answer.python_missing == "gdb ended while they were read"
+    assert answer.python_missing == "gdb ended (exit status 1)"
 
 
 @pytest.mark.parametrize("line", [-1, 1 << 63, "3", None])
 def test_python_frames_are_as_hostile_as_all(line: object) -> None:
     bad = {**PYTHON, "frames": [{"function": "f", "file": "x", "line": line, "entry": True}]}
-    with pytest.raises(InputError):
-        parse_answer(with_python({"error": None, "threads": [bad]}))
+    assert missing(parse(python=[bad])) == ["python"]

@@ -1,0 +1,74 @@
+"""Ask gdb about a crash in the sandbox, again from the next step on when it has not survived one."""
+
+import re
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from corebox.actions.shell import Session
+from corebox.debugger.records import LAST, Record, read_records
+from corebox.debugger.session import ask
+from corebox.engine.sandbox import Finished
+from corebox.errors import HostError
+
+#: gdb is not started more often for one report: whoever makes it die each time has died often enough.
+MOST_STARTS = 6
+_LAST_LINES = 3
+_LONGEST_WORDS = 600
+#: What gdb says when it crashes (gdb/event-top.c), finds a bug of its own (gdb/utils.c), or our watchdog ends it.
+_FATAL = re.compile(r"(?m)^Fatal signal: .*$|internal-error: .*$|^std::bad_alloc.*$|^virtual memory exhausted.*$")
+_HUNG = re.compile(r"(?m)^Timeout \(([0-9:.]+)\)!$")
+
+
+class Asked(NamedTuple):
+    """What gdb wrote in all its runs; ``deaths`` are the steps that it did not survive, each with how it ended."""
+
+    records: tuple[Record, ...]
+    deaths: tuple[tuple[int, str], ...]
+
+
+def ask_gdb(session: Session, time_limit: float) -> Asked:
+    """Ask, as often as it takes; ``time_limit`` is for all together, in seconds.
+
+    Raises:
+        HostError: ``time-limit`` if the time was up before gdb wrote anything.
+    """
+    records: list[Record] = []
+    deaths: list[tuple[int, str]] = []
+    latest, first = time.monotonic() + time_limit, 0
+    for _ in range(MOST_STARTS):
+        try:
+            left = latest - time.monotonic()
+            done = session.engine.run(session.sandbox, (*session.command, *ask(first)), max(left, 1.0))
+        except HostError as error:
+            if error.code != "time-limit" or not records:
+                raise
+            deaths.append((first, f"the time limit of {time_limit:g} s was reached"))
+            break
+        found = [each for each in read_records(done.output) if each.number >= first]
+        records += found
+        if any(each.part == LAST for each in found):
+            break
+        killer = max((each.number for each in found), default=first - 1) + 1
+        deaths.append((killer, how_it_ended(done)))
+        first = killer + 1
+    return Asked(tuple(records), tuple(deaths))
+
+
+def how_it_ended(done: Finished) -> str:
+    """Why a gdb ended that was not to end, in its own last words."""
+    said = done.errors.decode("utf-8", "replace")
+    hung = _HUNG.search(said)
+    if hung:
+        return f"gdb did not answer within {hung[1]} and was stopped"
+    fatal = _FATAL.search(said)
+    if fatal:
+        return f"gdb crashed: {fatal[0].strip()[:_LONGEST_WORDS]}"
+    how = f"signal {done.status - 128}" if done.status > 128 else f"exit status {done.status}"
+    last = " / ".join(_last_lines(said))[-_LONGEST_WORDS:]
+    return f"gdb ended ({how})" + (f": {last}" if last else "")
+
+
+def _last_lines(said: str) -> Iterator[str]:
+    lines = [line.strip() for line in said.splitlines()]
+    yield from [line for line in lines if line][-_LAST_LINES:]

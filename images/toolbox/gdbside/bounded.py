@@ -1,0 +1,22 @@
+"""Runs inside gdb: texts and numbers of bounded size, as the answers have them."""
+
+CUT = "…"
+LONGEST_TEXT = 1024
+
+
+def text(value, longest=LONGEST_TEXT):
+    """Any name as a string of bounded length, which ends with ``CUT`` if it was longer; or None."""
+    if value is None:
+        return None
+    value = str(value)
+    return value if len(value) <= longest else value[: longest - 1] + CUT
+
+
+def hexadecimal(value):
+    """An address as JSON has it."""
+    return f"0x{int(value) & 0xFFFFFFFFFFFFFFFF:x}"
+
+
+def one_line(error):
+    """What an error says, in one line."""
+    return text(" ".join(str(error).split()) or type(error).__name__)
