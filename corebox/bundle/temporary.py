@@ -5,10 +5,11 @@ import fcntl
 import glob
 import os
 import secrets
-import shutil
+import stat
 from typing import Iterator
 
 _PREFIX = ".corebox-tmp-"
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 @contextlib.contextmanager
@@ -23,12 +24,59 @@ def temporary_directory(parent: str) -> Iterator[str]:
 
 
 def remove_abandoned(parent: str) -> None:
-    """Remove the directories in ``parent`` whose processes have died."""
+    """Remove this user's directories in ``parent`` whose processes have died; those of others are not even opened."""
     for path in glob.iglob(os.path.join(glob.escape(parent), _PREFIX + "*")):
         with contextlib.suppress(OSError):
-            descriptor = _lock(path)
-            shutil.rmtree(path, ignore_errors=True)
-            os.close(descriptor)
+            if os.lstat(path).st_uid == os.geteuid():
+                descriptor = _lock(path)
+                remove_tree(path)
+                os.close(descriptor)
+
+
+def remove_tree(path: str) -> None:
+    """Remove the directory with all that is in it, as far as the system permits; no symbolic link is followed.
+
+    However deep it is: the directories of the second level move to the first, over and over, so that there are never
+    more than two open and nothing calls itself. ``shutil.rmtree`` does, and Python permits that 1,000 times.
+    """
+    with contextlib.suppress(OSError):
+        top = os.open(path, _DIRECTORY)
+        try:
+            while any([_remove_entry(top, name) for name in os.listdir(top)]):
+                pass
+        finally:
+            os.close(top)
+        os.rmdir(path)
+
+
+def _remove_entry(top: int, name: str) -> bool:
+    """Remove what ``name`` is in the directory ``top``, and say whether that has changed anything."""
+    try:
+        if not stat.S_ISDIR(os.lstat(name, dir_fd=top).st_mode):
+            os.unlink(name, dir_fd=top)
+            return True
+        child = os.open(name, _DIRECTORY, dir_fd=top)
+    except OSError:
+        return False
+    try:
+        changed = any([_lift(child, each, top) for each in os.listdir(child)])
+    finally:
+        os.close(child)
+    with contextlib.suppress(OSError):
+        os.rmdir(name, dir_fd=top)
+        return True
+    return changed
+
+
+def _lift(child: int, name: str, top: int) -> bool:
+    """Remove a file from the directory ``child``; a directory moves from there to ``top``."""
+    with contextlib.suppress(OSError):
+        if stat.S_ISDIR(os.lstat(name, dir_fd=child).st_mode):
+            os.rename(name, secrets.token_hex(8), src_dir_fd=child, dst_dir_fd=top)
+        else:
+            os.unlink(name, dir_fd=child)
+        return True
+    return False
 
 
 def is_abandoned(path: str) -> bool:
@@ -47,7 +95,7 @@ def _make(parent: str, stack: contextlib.ExitStack) -> str:
         path = os.path.join(parent, _PREFIX + secrets.token_hex(8))
         # Said before there is a directory, so that it goes whenever we are interrupted. What a child of a killed
         # process still writes into makes this fail; the next one tries again.
-        stack.callback(shutil.rmtree, path, ignore_errors=True)
+        stack.callback(remove_tree, path)
         os.mkdir(path, 0o700)
         try:
             stack.callback(os.close, _lock(path))
@@ -61,7 +109,7 @@ def _make(parent: str, stack: contextlib.ExitStack) -> str:
 
 def _lock(path: str) -> int:
     """A descriptor that holds the lock of the directory; an OSError if somebody else holds it, or it is gone."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    descriptor = os.open(path, _DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
