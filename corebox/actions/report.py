@@ -1,13 +1,14 @@
 """Make the report of a crash: gdb is asked in the sandbox, and its answer joined with the manifest."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from corebox.actions.ask import ask_gdb
 from corebox.actions.shell import ShellOptions, prepare_session
 from corebox.actions.subject import Image, Subject, image_of
+from corebox.bundle.runtime import Runtime
 from corebox.coredump.core import open_core
-from corebox.debugger.answer import no_answer, parse_answer
+from corebox.debugger.answer import Stack, no_answer, parse_answer
 from corebox.image.opened import open_image
 from corebox.report.document import Report, group_threads
 from corebox.report.memory import judge_memory
@@ -38,7 +39,7 @@ def report(
         asked = ask_gdb(session, time_limit)
     answer = parse_answer(asked.records, asked.deaths)
     manifest = opened.manifest
-    groups = group_threads(answer.threads, manifest.modules)
+    groups = group_threads(with_names(answer.threads, manifest.runtime), manifest.modules)
     crashed = groups[0].frames if groups else ()
     return Report(
         name=name,
@@ -61,6 +62,12 @@ def require_stack(made: Report) -> None:
     if made.program_counter is None:
         reasons = [each.reason for each in made.answer.missing if each.part == "stacks"]
         raise no_answer(*(reasons or ["it found no thread in the core"]))
+
+
+def with_names(threads: Sequence[Stack], runtime: Runtime | None) -> Sequence[Stack]:
+    """The threads with the names that the kernel knew; Linux keeps them out of cores."""
+    names = {thread.tid: thread.name for thread in runtime.threads} if runtime else {}
+    return [thread._replace(name=thread.name or names.get(thread.tid)) for thread in threads]
 
 
 def memory_regions(store: Store, image: StoredImage) -> Iterator[Region]:

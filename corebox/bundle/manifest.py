@@ -8,6 +8,7 @@ import os
 from typing import Dict, NamedTuple, Optional, Tuple
 
 from corebox.bundle import layout
+from corebox.bundle.runtime import Runtime
 
 ROLES = ("executable", "module", "libthread_db", "auto-load", "debug", "os-release", "extra")
 
@@ -184,7 +185,10 @@ class Remark(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """Everything in ``corebox.json``; ``files`` and ``symlinks`` are in byte order of their paths."""
+    """Everything in ``corebox.json``; ``files`` and ``symlinks`` are in byte order of their paths.
+
+    ``runtime`` is None where the process was gone when the bundle was made.
+    """
 
     gatherer: str
     site: Site
@@ -196,6 +200,7 @@ class Manifest(NamedTuple):
     missing: Tuple[Remark, ...]
     not_taken: Tuple[Remark, ...]
     memory: Tuple[MemoryEntry, ...] = ()
+    runtime: Optional[Runtime] = None
 
     def to_json(self) -> Json:
         """The JSON object as in the file."""
@@ -211,6 +216,7 @@ class Manifest(NamedTuple):
             "missing": [remark.to_json() for remark in self.missing],
             "memory": [entry.to_json() for entry in self.memory],
             "not_taken": [remark.to_json() for remark in self.not_taken],
+            "runtime": self.runtime.to_json() if self.runtime else None,
         }
 
     def to_bytes(self) -> bytes:

@@ -20,6 +20,7 @@ from corebox.bundle.manifest import (
     TruncatedCore,
 )
 from corebox.bundle.rootfs import check_tree
+from corebox.bundle.runtime import parse_runtime
 from corebox.bundle.verdict import VERDICTS
 from corebox.coredump.values import FULL, MINIMAL, NONE
 from corebox.errors import InputError
@@ -34,6 +35,7 @@ def parse_manifest(data: bytes) -> Manifest:
         InputError: ``bundle-too-new`` for another major version, ``bundle-damaged`` for anything that breaks the rules.
     """
     root = Fields(_parse_json(data), "corebox.json")
+    runtime = root.fields_or_none("runtime")
     _check_version(root.fields("format"))
     manifest = Manifest(
         gatherer=root.text("gatherer"),
@@ -46,6 +48,7 @@ def parse_manifest(data: bytes) -> Manifest:
         missing=_each(root, "missing", _remark),
         not_taken=_each(root, "not_taken", _remark),
         memory=_each(root, "memory", _memory),
+        runtime=parse_runtime(runtime) if runtime else None,
     )
     if len(manifest.files) > layout.MAX_FILES or len(manifest.symlinks) > layout.MAX_SYMLINKS:
         raise damaged("more files or symbolic links than any process maps")

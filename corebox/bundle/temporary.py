@@ -42,8 +42,8 @@ def remove_tree(path: str) -> None:
     with contextlib.suppress(OSError):
         top = os.open(path, _DIRECTORY)
         try:
-            while any([_remove_entry(top, name) for name in os.listdir(top)]):
-                pass
+            while sum(_remove_entry(top, name) for name in os.listdir(top)):
+                pass  # until nothing changes: it is empty, or the system permits no more
         finally:
             os.close(top)
         os.rmdir(path)
@@ -59,7 +59,7 @@ def _remove_entry(top: int, name: str) -> bool:
     except OSError:
         return False
     try:
-        changed = any([_lift(child, each, top) for each in os.listdir(child)])
+        changed = sum(_lift(child, each, top) for each in os.listdir(child)) > 0
     finally:
         os.close(child)
     with contextlib.suppress(OSError):

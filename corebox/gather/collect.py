@@ -25,6 +25,7 @@ from corebox.coredump.values import FULL, MINIMAL, NONE, ElfFile, FileMapping, M
 from corebox.errors import InputError
 from corebox.gather import extras
 from corebox.gather.files import FileSet
+from corebox.gather.proc import Owner
 
 _AT_BASE = 7  # getauxval(3): where the dynamic linker is mapped
 
@@ -33,7 +34,8 @@ class Wishes(NamedTuple):
     """What the customer asked for: the executable to use, root to gather from, what to leave out, consent.
 
     ``extra`` are names in the root of more files to take. ``live`` maps start addresses to paths that open the file
-    which is mapped there in the living process; such a file is taken instead of another of its name.
+    which is mapped there in the living process; such a file is taken instead of another of its name. ``owner`` is
+    whose crash it is, where that is known better than the core knows it.
     """
 
     executable: Optional[str] = None
@@ -43,6 +45,7 @@ class Wishes(NamedTuple):
     consent_hostname: bool = False
     extra: Tuple[str, ...] = ()
     live: Dict[int, str] = {}
+    owner: Optional[Owner] = None
 
 
 class Collection(NamedTuple):

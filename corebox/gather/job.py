@@ -10,6 +10,7 @@ from corebox.bundle.corecontent import Change, CompactCore
 from corebox.bundle.envelope import Envelope, envelope_for
 from corebox.bundle.layout import SUFFIX
 from corebox.bundle.manifest import Manifest
+from corebox.bundle.runtime import RUNNING, Runtime
 from corebox.bundle.write import Progress, WrittenBundle, write_bundle
 from corebox.coredump.core import CoreFile, open_core
 from corebox.errors import HostError, UsageError
@@ -17,6 +18,7 @@ from corebox.gather.collect import Collection, Wishes, collect, stored_core
 from corebox.gather.compressed import decompressed_core
 from corebox.gather.container import container_root
 from corebox.gather.live import core_of_process, mapped_files, root_of
+from corebox.gather.proc import owner_of, read_runtime
 from corebox.gather.progress import format_size
 from corebox.gather.reduce import blank_manifest, plan_blanks, slim_core
 from corebox.gather.systemd import find_crash, was_cut
@@ -49,6 +51,8 @@ def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
         core = stack.enter_context(open_core(path))
         wishes = wishes_of(options, root)
         collection = _with_cutter(collect(core, wishes), given)
+        if options.pid:
+            collection = with_runtime(collection, read_runtime(options.pid, RUNNING))
         lacking = tuple(each.path for each in collection.manifest.missing if each.path in wishes.extra)
         if options.list or options.dry_run:
             return Gathered(collection.manifest, None, lacking)
@@ -71,6 +75,14 @@ def _with_cutter(collection: Collection, given: Optional[str]) -> Collection:
         return collection
     core = core._replace(truncated=core.truncated._replace(cut_by="systemd-coredump"))
     return collection._replace(manifest=collection.manifest._replace(core=core))
+
+
+def with_runtime(collection: Collection, runtime: Optional[Runtime]) -> Collection:
+    """The collection with what the kernel tells of the process, which is on this machine."""
+    if runtime is None:
+        return collection
+    site = collection.manifest.site._replace(kernel=os.uname().release)
+    return collection._replace(manifest=collection.manifest._replace(site=site, runtime=runtime))
 
 
 def _with_slim(collection: Collection, slim: CoreFile) -> Collection:
@@ -169,6 +181,7 @@ def wishes_of(options: argparse.Namespace, root: str) -> Wishes:
         consent_hostname=options.consent_hostname,
         extra=tuple(os.path.abspath(name) for name in options.extra),
         live=live,
+        owner=owner_of(options.pid) if options.pid else None,
     )
 
 

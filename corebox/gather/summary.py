@@ -8,6 +8,7 @@ from corebox.bundle.manifest import Manifest, ModuleEntry
 from corebox.bundle.verdict import MISMATCH, MISSING, VERDICTS, VERIFIED
 from corebox.bundle.write import WrittenBundle
 from corebox.gather.progress import format_size
+from corebox.gather.runtimewords import runtime_facts
 from corebox.printable import counted, printable
 
 _NAMES = {"verified": "verified", "mismatch": "MISMATCH", "cannot-verify": "cannot verify", "missing": "MISSING"}
@@ -45,6 +46,8 @@ def summary_lines(
     yield "system:    {}, {}".format(
         printable(manifest.site.os_release.get("PRETTY_NAME", "unknown")), manifest.site.machine
     )
+    for name, text in runtime_facts(manifest.runtime):
+        yield (name.lower() + ":").ljust(10) + " " + printable(text)
     yield "modules:   " + _counts(manifest.modules)
     wrong = [module for module in manifest.modules if module.verdict != VERIFIED]
     for module in wrong:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from corebox.gather.runtimewords import runtime_facts
 from corebox.gather.summary import describe_crash
 from corebox.report import words
 from corebox.report.document import PlacedFrame, Report, ThreadGroup
@@ -19,6 +20,8 @@ def text_lines(report: Report) -> Iterator[str]:
             yield "  " + each
     yield "signature: " + report.signature
     yield "memory:    " + words.VERDICTS[report.memory.verdict]
+    for name, text in runtime_facts(report.manifest.runtime):
+        yield (name.lower() + ":").ljust(10) + " " + text
     for group in report.groups:
         yield ""
         yield from _group_lines(group)
@@ -35,8 +38,10 @@ def text_lines(report: Report) -> Iterator[str]:
 
 
 def _group_lines(group: ThreadGroup) -> Iterator[str]:
-    # Linux keeps the names of threads out of cores.
-    names = ", ".join(f"{each.number} (LWP {each.tid})" for each in group.threads[:8])
+    # Linux keeps the names of threads out of cores; the crash handler notes them.
+    names = ", ".join(
+        f"{each.number} ({each.name + ', ' if each.name else ''}LWP {each.tid})" for each in group.threads[:8]
+    )
     more = f" and {len(group.threads) - 8} more" if len(group.threads) > 8 else ""
     if group.crashed:
         yield f"thread {names}, which crashed:"

@@ -5,6 +5,7 @@ from posixpath import basename
 
 from corebox.bundle.verdict import VERIFIED
 from corebox.gather.progress import format_size
+from corebox.gather.runtimewords import runtime_facts
 from corebox.gather.summary import describe_crash
 from corebox.report.document import PlacedFrame, Report
 from corebox.report.memory import MemoryVerdict
@@ -56,6 +57,7 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
     yield "Program", process.executable or process.name or "unknown"
     yield "Time", process.time or "unknown"
     yield "System", f"{site.os_release.get('PRETTY_NAME', 'unknown')}, {site.machine}"
+    yield from runtime_facts(manifest.runtime)
     yield "Threads", str(process.threads)
     verified = sum(module.verdict == VERIFIED for module in manifest.modules)
     yield "Modules", f"{verified} of {len(manifest.modules)} verified"

@@ -24,6 +24,7 @@ from corebox.bundle.manifest import (
 )
 from corebox.bundle.members import core_member, file_members, plain, symlink_members
 from corebox.bundle.runscript import run_script
+from corebox.bundle.runtime import HANDLER, Container, OpenFiles, ResourceLimit, Runtime, ThreadName
 from corebox.bundle.tarformat import Member, format_member, padding
 from corebox.bundle.write import WrittenBundle, write_bundle
 from corebox.coredump.core import open_core
@@ -49,6 +50,17 @@ def _core() -> bytes:
 
 CORE = _core().rstrip(b"\0")
 MTIME = 1700000000
+RUNTIME = Runtime(
+    source=HANDLER,
+    kernel="6.1.0 #1 SMP",
+    cpu="Some CPU",
+    threads=(ThreadName(42, "app"), ThreadName(43, "worker")),
+    cgroup="/system.slice/docker-" + "ab" * 32 + ".scope",
+    unit="docker-" + "ab" * 32 + ".scope",
+    container=Container("ab" * 32, "docker", "debian:12"),
+    limits=(ResourceLimit("Max open files", 1024, None, "files"),),
+    open_files=(OpenFiles("file", 3), OpenFiles("TCP socket", 2)),
+)
 TIME = "2023-11-14T22:13:20Z"
 
 

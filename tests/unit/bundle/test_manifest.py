@@ -10,7 +10,7 @@ import pytest
 from corebox.bundle.manifest import Manifest, SymlinkEntry
 from corebox.bundle.parse import parse_manifest
 from corebox.errors import InputError
-from tests.unit.bundle.samples import manifest
+from tests.unit.bundle.samples import RUNTIME, manifest
 
 
 def schema() -> dict[str, Any]:
@@ -31,6 +31,30 @@ def altered(*path: str | int, to: object) -> bytes:
 def test_manifest_comes_back_as_it_was() -> None:
     value = manifest()
     assert parse_manifest(value.to_bytes()) == value
+
+
+def test_what_the_kernel_knew_comes_back_and_the_schema_accepts_it() -> None:
+    value = manifest(runtime=RUNTIME)
+    assert parse_manifest(value.to_bytes()) == value
+    jsonschema.validate(json.loads(value.to_bytes()), schema())
+
+
+def test_a_manifest_of_an_earlier_corebox_is_read() -> None:
+    document = json.loads(manifest().to_bytes())
+    del document["runtime"]
+    assert parse_manifest(json.dumps(document).encode()) == manifest()
+    jsonschema.validate(document, schema())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("source", "journal"), ("threads", [{"tid": -1, "name": "x"}]), ("limits", {}), ("container", {"id": 1})],
+)
+def test_what_no_kernel_knows_is_refused(key: str, value: object) -> None:
+    document = json.loads(manifest(runtime=RUNTIME).to_bytes())
+    document["runtime"][key] = value
+    with pytest.raises(InputError, match="damaged"):
+        parse_manifest(json.dumps(document).encode())
 
 
 def test_bytes_are_canonical() -> None:

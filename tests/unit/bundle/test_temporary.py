@@ -41,15 +41,15 @@ def place(tmp_path: Path) -> Iterator[Path]:
 def test_what_a_dead_process_left_goes_however_deep_it_is(place: Path) -> None:
     make_deep(place / NAME)
     with temporary_directory(str(place)) as made:
-        assert os.listdir(place) == [Path(made).name]
-    assert os.listdir(place) == []
+        assert list(place.iterdir()) == [Path(made)]
+    assert list(place.iterdir()) == []
 
 
 def test_what_another_user_made_is_left_alone(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_deep(place / NAME)
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)  # seen by that user
     remove_abandoned(str(place))
-    assert os.listdir(place) == [NAME]
+    assert list(place.iterdir()) == [place / NAME]
 
 
 def test_what_a_living_process_uses_stays(place: Path) -> None:
@@ -79,4 +79,4 @@ def test_no_link_is_followed(place: Path, tmp_path: Path) -> None:
 def test_many_files_and_directories_go(place: Path) -> None:
     shutil.copytree(Path(corebox.__file__).parent, place / NAME)
     remove_tree(str(place / NAME))
-    assert os.listdir(place) == []
+    assert list(place.iterdir()) == []

@@ -1,0 +1,155 @@
+"""What the kernel tells of a process in ``/proc/PID`` (proc(5)), which is there until its core has been read.
+
+Nothing of the process's own is opened: a file of a network or FUSE mount could make us wait for ever.
+"""
+
+import contextlib
+import os
+import re
+from collections import Counter
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from corebox.bundle.runtime import OpenFiles, ResourceLimit, Runtime, ThreadName
+from corebox.gather.cgroup import container_of, control_group, unit_of
+
+_MOST_THREADS = 10000
+_MOST_FILES = 65536
+_LARGEST = 1 << 20  # bytes of one file of /proc
+_HIGHEST = 1 << 63  # what a manifest can hold
+_ANONYMOUS = re.compile(r"anon_inode:\[?([^\]]*)\]?")
+_MODELS = ("model name", "cpu model", "cpu", "uarch", "isa")
+_SOCKET = "system.sockprotoname"
+
+
+class Owner(NamedTuple):
+    """Who may read what the process could read: user, group and further groups, as this system numbers them."""
+
+    uid: int
+    gid: int
+    groups: Tuple[int, ...]
+
+
+def owner_of(pid: int) -> Optional[Owner]:
+    """Whose crash it is; None if the process is gone.
+
+    A core has the numbers of the process's own user namespace, in which anybody may be root; ``/proc`` has those of
+    this one. Of a set-user-ID program, or a service that gave up its rights for a while, the lesser user counts.
+    """
+    status = _status("/proc/{}/status".format(pid))
+    try:
+        real_user, effective_user = (int(word) for word in status["Uid"].split()[:2])
+        real_group, effective_group = (int(word) for word in status["Gid"].split()[:2])
+        groups = tuple(sorted(int(word) for word in status.get("Groups", "").split()))
+    except (KeyError, ValueError):
+        return None
+    return Owner(effective_user or real_user, effective_group or real_group, groups)
+
+
+def read_runtime(pid: int, source: str) -> Optional[Runtime]:
+    """All that is told of the process; None if it is gone. What may not be read is left out."""
+    place = "/proc/{}".format(pid)
+    if not os.path.isdir(place):
+        return None
+    group = control_group(_read(place + "/cgroup"))
+    system = os.uname()
+    return Runtime(
+        source=source,
+        kernel="{} {}".format(system.release, system.version),
+        cpu=_processor(_read("/proc/cpuinfo")),
+        threads=tuple(_threads(place)),
+        cgroup=group,
+        unit=unit_of(group) if group else None,
+        container=container_of(group) if group else None,
+        limits=tuple(_limits(_read(place + "/limits"))),
+        open_files=_open_files(place + "/fd"),
+    )
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return os.fsdecode(file.read(_LARGEST))
+    except OSError:
+        return ""
+
+
+def _status(path: str) -> Dict[str, str]:
+    # Not splitlines(): a thread's name, which is in it, may hold any other character that ends a line for Python.
+    lines = [line.partition(":") for line in _read(path).split("\n")]
+    return {name: value.strip() for name, _, value in lines}
+
+
+def _processor(text: str) -> Optional[str]:
+    """The model, or of a processor of ARM, which has numbers instead, these."""
+    fields: Dict[str, str] = {}
+    for line in text.split("\n"):
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip(), value.strip())
+    models = [fields[name] for name in _MODELS if fields.get(name)]
+    numbers = [fields[name] for name in ("CPU implementer", "CPU part") if fields.get(name)]
+    if not models and len(numbers) == 2:
+        return "implementer {}, part {}".format(*numbers)
+    return models[0] if models else None
+
+
+def _threads(place: str) -> Iterator[ThreadName]:
+    """Names of the threads, with the IDs that the core knows: those of the process's own namespace."""
+    inside = len(_status(place + "/status").get("NSpid", "").split()) > 1
+    for tid in sorted(_numbers(place + "/task"))[:_MOST_THREADS]:
+        task = "{}/task/{}".format(place, tid)
+        name = _read(task + "/comm")
+        own = _status(task + "/status").get("NSpid", "").split() if inside else []
+        if name:
+            yield ThreadName(int(own[-1]) if own else tid, name[:-1] if name.endswith("\n") else name)
+
+
+def _limits(text: str) -> Iterator[ResourceLimit]:
+    """The columns of ``/proc/PID/limits``, which are as wide as their heads."""
+    head, *lines = text.split("\n")
+    soft, hard, unit = (head.find(word) for word in ("Soft Limit", "Hard Limit", "Units"))
+    for line in filter(None, lines):
+        with contextlib.suppress(ValueError):
+            yield ResourceLimit(
+                line[:soft].strip(), _bound(line[soft:hard]), _bound(line[hard:unit]), line[unit:].strip() or None
+            )
+
+
+def _bound(text: str) -> Optional[int]:
+    value = None if text.strip() == "unlimited" else int(text)
+    return value if value is None or value < _HIGHEST else None
+
+
+def _open_files(place: str) -> Tuple[OpenFiles, ...]:
+    kinds = Counter(_kind("{}/{}".format(place, number)) for number in _numbers(place)[:_MOST_FILES])
+    kinds.pop("", None)
+    return tuple(OpenFiles(kind, kinds[kind]) for kind in sorted(kinds, key=lambda kind: (-kinds[kind], kind)))
+
+
+def _kind(path: str) -> str:
+    """What a descriptor is of, by its link alone; "" if it is gone."""
+    try:
+        target = os.readlink(path)
+    except OSError:
+        return ""
+    if target.startswith("socket:"):
+        try:
+            return os.fsdecode(os.getxattr(path, _SOCKET)).rstrip("\0") + " socket"
+        except OSError:
+            return "socket"
+    if target.startswith("pipe:"):
+        return "pipe"
+    if target.startswith("anon_inode:"):
+        match = _ANONYMOUS.match(target)
+        return match.group(1) if match and match.group(1) else "anonymous"
+    if target.startswith("/memfd:"):
+        return "memfd"
+    if target.startswith("/dev/"):
+        return "device"
+    return "deleted file" if target.endswith(" (deleted)") else "file"
+
+
+def _numbers(place: str) -> List[int]:
+    try:
+        return [int(name) for name in os.listdir(place) if name.isdigit()]
+    except OSError:
+        return []
