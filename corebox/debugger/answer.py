@@ -46,6 +46,8 @@ class Frame(NamedTuple):
         arguments: their values.
         locals: likewise.
         source: the lines around ``line``, if the file is at hand.
+        unwind: how it was found: by ``registers`` (the innermost), ``cfi``, ``frame-pointer``, ``prologue``, or
+            ``signal``, which is the frame that a signal interrupted.
         no_values: why there are no values; None if they were read, or not asked for.
         omitted: how many more variables it has.
     """
@@ -58,6 +60,7 @@ class Frame(NamedTuple):
     arguments: tuple[Variable, ...]
     locals: tuple[Variable, ...]
     source: tuple[SourceLine, ...] = ()
+    unwind: str = "cfi"
     no_values: str | None = None
     omitted: int = 0
 
@@ -80,13 +83,17 @@ class Omitted(NamedTuple):
 
 
 class Stack(NamedTuple):
-    """A thread with its frames, the innermost first; ``end`` says why the stack ends too early, if it does."""
+    """A thread with its frames, the innermost first.
+
+    ``end`` says why the stack ends where it does; it is ``complete`` if that is where the thread began.
+    """
 
     number: int
     tid: int
     name: str | None
     frames: tuple[Frame, ...]
-    end: str | None
+    end: str
+    complete: bool
     python: tuple[PythonFrame, ...] = ()
     omitted: Omitted | None = None
 
@@ -283,7 +290,8 @@ def _stack(data: Any) -> Stack:
         _number(data["tid"]),
         _maybe(data["name"], _text),
         _list(data["frames"], _frame),
-        _maybe(data["end"], _text),
+        _text(data["end"]),
+        data["complete"] is True,
         omitted=_maybe(data["omitted"], _omitted),
     )
 
@@ -302,6 +310,7 @@ def _frame(data: Any) -> Frame:
         _maybe(data["line"], _number),
         (),
         (),
+        unwind=_text(data["unwind"]),
     )
 
 

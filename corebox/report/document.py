@@ -45,6 +45,7 @@ class PlacedFrame(NamedTuple):
             "level": self.level,
             "pc": f"{frame.pc:#x}",
             "kind": frame.kind,
+            "unwind": frame.unwind,
             "function": frame.function,
             "file": frame.file,
             "line": frame.line,
@@ -59,12 +60,13 @@ class PlacedFrame(NamedTuple):
 
 
 class ThreadGroup(NamedTuple):
-    """Threads whose stacks are the same, frame by frame; ``end`` says why the stack ends too early, if it does."""
+    """Threads whose stacks are the same, frame by frame; see ``Stack``."""
 
     crashed: bool
     threads: tuple[Stack, ...]
     frames: tuple[PlacedFrame, ...]
-    end: str | None
+    end: str
+    complete: bool
     python: tuple[PlacedPython, ...] = ()
     omitted: Omitted | None = None
 
@@ -75,6 +77,7 @@ class ThreadGroup(NamedTuple):
             "threads": [{"number": each.number, "tid": each.tid, "name": each.name} for each in self.threads],
             "frames": [each.to_json() for each in self.frames],
             "end": self.end,
+            "complete": self.complete,
             **({"omitted": _omitted(self.omitted)} if self.omitted else {}),
             **({"python": [each.to_json() for each in self.python]} if self.python else {}),
         }
@@ -149,7 +152,8 @@ def _groups(groups: Iterable[list[Stack]], modules: Sequence[ModuleEntry]) -> It
         first = group[0]
         numbered = zip(first.frames, _levels(first), strict=True)
         frames = tuple(_placed(frame, modules, level) for frame, level in numbered)
-        yield ThreadGroup(index == 0, tuple(group), frames, first.end, place_python(first), first.omitted)
+        end, python = (first.end, first.complete), place_python(first)
+        yield ThreadGroup(index == 0, tuple(group), frames, *end, python, first.omitted)
 
 
 def _levels(stack: Stack) -> Iterator[int]:

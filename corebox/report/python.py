@@ -38,7 +38,7 @@ def place_python(stack: Stack) -> tuple[PlacedPython, ...]:
         index for index, frame in enumerate(stack.frames) if frame.function and _EVALUATOR.fullmatch(frame.function)
     ]
     entries = sum(frame.entry for frame in stack.python)
-    if len(evaluators) != entries and not (stack.end and len(evaluators) < entries):
+    if len(evaluators) != entries and (stack.complete or len(evaluators) > entries):
         evaluators = []
     return tuple(_placed(stack.python, evaluators))
 

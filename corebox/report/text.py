@@ -54,7 +54,7 @@ def _group_lines(group: ThreadGroup) -> Iterator[str]:
         for each in frame.frame.locals:
             yield f"         {each.name} = {each.value}"
         yield from (f"       py {each.text}" for each in group.python if each.native == index)
-    if group.end:
+    if not group.complete:
         yield f"  the stack ends here: {group.end}"
     yield from (f"       py {each.text}" for each in group.python if each.native is None)
 

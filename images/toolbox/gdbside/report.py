@@ -13,6 +13,7 @@ import json
 import os
 import time
 
+import callers
 import gdb
 import machine
 import pystacks
@@ -35,12 +36,13 @@ KINDS = {gdb.NORMAL_FRAME: "normal", gdb.INLINE_FRAME: "inline", gdb.SIGTRAMP_FR
 ENDS = (gdb.FRAME_UNWIND_OUTERMOST, gdb.FRAME_UNWIND_NO_REASON)
 
 
-def frame_facts(frame):
-    """One frame: where it is, and what function that is."""
+def frame_facts(frame, unwind):
+    """One frame: where it is, what function that is, and how it was found."""
     place = frame.find_sal()
     return {
         "pc": hexadecimal(frame.pc()),
         "kind": KINDS.get(frame.type(), "other"),
+        "unwind": unwind,
         "function": text(frame.name()),
         "file": text(place.symtab.filename) if place.symtab else None,
         "line": place.line if place.symtab and place.line else None,
@@ -52,35 +54,32 @@ class Walk:
 
     def __init__(self):
         self.innermost, self.outermost = [], collections.deque(maxlen=OUTERMOST)
-        self.total, self.end, self.names = 0, None, {}
+        self.total, self.end, self.complete, self.names = 0, None, False, {}
         self.between = collections.Counter()
 
     def run(self):
         """Walk to the end."""
+        frames, latest = callers.Callers(), time.monotonic() + LONGEST_WALK
         try:
-            frame, latest = gdb.newest_frame(), time.monotonic() + LONGEST_WALK
-            while frame is not None:
-                self.take(frame)
-                older = frame.older()
-                if older is None and frame.unwind_stop_reason() not in ENDS:
-                    self.end = gdb.frame_stop_reason_string(frame.unwind_stop_reason())
-                if older is not None and (self.total >= MOST_WALKED or time.monotonic() > latest):
+            for frame, unwind in frames:
+                if self.total >= MOST_WALKED or time.monotonic() > latest:
                     self.end = f"not read beyond {self.total} frames"
-                    break
-                frame = older
+                    return self
+                self.take(frame, unwind)
+            self.end, self.complete = frames.end, frames.complete
         except (gdb.error, RuntimeError) as error:
             self.end = str(error)
         return self
 
-    def take(self, frame):
+    def take(self, frame, unwind):
         """Keep a frame, in place of the one that is not among the outermost any more."""
         self.total += 1
         if len(self.innermost) < INNERMOST:
-            self.innermost.append(frame_facts(frame))
+            self.innermost.append(frame_facts(frame, unwind))
             return
         if len(self.outermost) == OUTERMOST:
-            self.between[self.name(self.outermost[0])] += 1
-        self.outermost.append(frame)
+            self.between[self.name(self.outermost[0][0])] += 1
+        self.outermost.append((frame, unwind))
 
     def name(self, frame):
         """Its function; looked for once for each address, because an endless recursion has few."""
@@ -94,9 +93,10 @@ class Walk:
         count = sum(self.between.values())
         often = [{"name": name, "count": times} for name, times in self.between.most_common(MOST_REPEATED)]
         return {
-            "frames": [*self.innermost, *map(frame_facts, self.outermost)],
+            "frames": [*self.innermost, *(frame_facts(*each) for each in self.outermost)],
             "omitted": {"after": len(self.innermost), "count": count, "functions": often} if count else None,
             "end": text(self.end),
+            "complete": self.complete,
         }
 
 

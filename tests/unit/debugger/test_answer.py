@@ -9,8 +9,10 @@ from corebox.debugger.answer import Answer, parse_answer, parse_source_names
 from corebox.debugger.records import read_records
 from corebox.errors import InputError
 
-FRAME = {"pc": "0x1149", "kind": "normal", "function": "main", "file": None, "line": None}
-THREAD: dict[str, Any] = {"number": 1, "tid": 7, "name": None, "frames": [FRAME], "end": None, "omitted": None}
+FRAME = {"pc": "0x1149", "kind": "normal", "function": "main", "file": None, "line": None, "unwind": "cfi"}
+THREAD: dict[str, Any] = {
+    "number": 1, "tid": 7, "name": None, "frames": [FRAME], "end": "corrupt", "complete": False, "omitted": None,
+}  # fmt: skip
 VALUES: dict[str, Any] = {
     "arguments": [{"name": "count", "value": "1"}], "locals": [], "omitted": 2, "missing": None,
     "source": [{"line": 7, "text": "x"}],
@@ -47,6 +49,7 @@ def test_an_answer_is_found_among_what_else_is_written() -> None:
     answer = parse()
     (frame,) = answer.threads[0].frames
     assert (frame.pc, frame.arguments[0].name, frame.omitted, frame.no_values) == (0x1149, "count", 2, None)
+    assert (frame.unwind, answer.threads[0].end, answer.threads[0].complete) == ("cfi", "corrupt", False)
     assert answer.why is not None
     assert answer.why.evidence == ("ud2",)
     assert answer.missing == ()

@@ -19,7 +19,10 @@ def report(text: str = "deep") -> Report:
     variable = Variable(text, text)
     source = (SourceLine(6, text), SourceLine(7, "return *order;"))
     frame = Frame(module.start + 16, "normal", text, text, 7, (variable,), (variable,), source)
-    stacks = [Stack(1, 42, text, (frame,), text), *(Stack(each, 40 + each, text, (), None) for each in (2, 3))]
+    stacks = [
+        Stack(1, 42, text, (frame,), text, False),
+        *(Stack(each, 40 + each, text, (), text, True) for each in (2, 3)),
+    ]
     groups = group_threads(stacks, manifest.modules)
     why = Why("null-dereference", "A null pointer was used: " + text, (text,))
     answer = Answer(tuple(stacks), (Register(text, 1),), (Instruction(frame.pc, text),), why)

@@ -13,7 +13,7 @@ def stack(functions: str, python: str, end: str | None = None) -> Stack:
         for at, name in enumerate(functions)
     )
     lines = (PythonFrame(name, "x.py", at, name.isupper()) for at, name in enumerate(python))
-    return Stack(1, 7, None, tuple(frames), end, tuple(lines))
+    return Stack(1, 7, None, tuple(frames), end or "complete", not end, tuple(lines))
 
 
 def placed(made: Stack) -> list[int | None]:
@@ -44,4 +44,4 @@ def test_a_thread_without_python() -> None:
 def test_the_compilers_part_of_the_evaluator_is_one() -> None:
     made = stack("aE", "F")
     cold = Frame(0, "normal", EVALUATOR + ".cold", None, None, (), ())
-    assert placed(Stack(1, 7, None, (cold,), None, made.python)) == [0]
+    assert placed(Stack(1, 7, None, (cold,), "", True, made.python)) == [0]

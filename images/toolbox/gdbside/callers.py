@@ -1,0 +1,44 @@
+"""Runs inside gdb: a thread's frames, each with how it was found, and why the stack ends.
+
+A frame is found by what its callee tells: gdb's unwind information of the callee ("cfi"), the frame pointer
+("frame-pointer", unwinder.py), gdb's reading of the function's first instructions ("prologue"), or the registers that
+the kernel saved when it called a signal handler ("signal"). The innermost is where the registers say ("registers").
+"""
+
+import gdb
+
+# gdb ends a stack without a reason at main and at the program's entry (backtrace past-main, past-entry).
+_WHOLE = (gdb.FRAME_UNWIND_OUTERMOST, gdb.FRAME_UNWIND_NO_REASON)
+
+
+class Callers:
+    """Iterates over the frames of the selected thread, the innermost first, in pairs with how each was found.
+
+    Attributes:
+        end: why there is no frame further out, a sentence without its full stop; known when the iteration is over.
+        complete: that is because the thread began there.
+    """
+
+    def __init__(self):
+        self.end, self.complete = "gdb gives no frame", False
+
+    def __iter__(self):
+        try:
+            frame, unwind, reason = gdb.newest_frame(), "registers", None
+            while frame is not None:
+                yield frame, unwind
+                reason = frame.unwind_stop_reason()
+                frame, unwind = frame.older(), _how_caller_is_found(frame, unwind)
+        except (gdb.error, RuntimeError) as error:
+            self.end = str(error)
+            return
+        self.complete = reason in _WHOLE
+        self.end = "this is the thread's first function" if self.complete else gdb.frame_stop_reason_string(reason)
+
+
+def _how_caller_is_found(frame, unwind):
+    """How the caller of ``frame``, which was itself found by ``unwind``, is found."""
+    kind = frame.type()
+    if kind == gdb.INLINE_FRAME:  # one frame of the machine, several of the source
+        return unwind
+    return "signal" if kind == gdb.SIGTRAMP_FRAME else "cfi"
