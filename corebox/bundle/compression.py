@@ -29,8 +29,8 @@ class GzipWriter:
         self._most_waiting = 2 * jobs
         self._block = bytearray()
 
-    def write(self, data: bytes) -> None:
-        """Compress ``data``."""
+    def write(self, data: Union[bytes, memoryview]) -> None:
+        """Compress ``data``, of which nothing is kept."""
         self._block += data
         if len(self._block) >= _CHUNK:
             self._submit()

@@ -1,17 +1,24 @@
 """What a bundle holds of a core: the compact one, made of a core file, or out of an image's layer; and its layout."""
 
+import io
 import json
 import os
+from functools import partial
 from typing import Callable, Iterator, Optional, Union
 
 from corebox.bundle.faults import changed, reading
 from corebox.coredump.compact import SHORTEST_HOLE, plan_compaction
 from corebox.coredump.core import CoreFile
-from corebox.coredump.disk import read_at, stored_extents
+from corebox.coredump.disk import Buffers, read_at, stored_extents
 from corebox.coredump.values import Extent
 
 #: Called with offset and bytes of a piece of the original core; returns as many bytes.
 Change = Callable[[int, bytes], bytes]
+Piece = Union[bytes, memoryview]
+ReadPiece = Callable[[int, int], memoryview]
+
+#: So many pieces stay valid; an earlier one's memory is used again.
+PIECES_KEPT = 16
 
 _CHUNK = 1 << 18
 _ZEROS = bytes(_CHUNK)
@@ -50,33 +57,35 @@ class CompactCore:
         behind = offset - (self.size - len(self._plan.tail))
         return self._plan.tail[behind : behind + size] if behind >= 0 else self._plan.head[offset : offset + size]
 
-    def pieces(self) -> Iterator[bytes]:
-        """All of it; holes are not read.
+    def pieces(self) -> Iterator[Piece]:
+        """All of it; holes are not read. A piece is valid until ``PIECES_KEPT`` more have been taken.
 
         Raises:
             InputError: ``file-changed``, ``cannot-read``.
         """
         yield self._plan.head
+        buffers, file = Buffers(PIECES_KEPT, _CHUNK), io.FileIO(self._core.fileno(), closefd=False)
+        read = partial(buffers.read, file)
         for run in self._plan.runs:
-            yield from self._run(run.original, run.original + run.size)
+            yield from self._run(read, run.original, run.original + run.size)
         yield self._plan.tail
         if os.fstat(self._core.fileno()).st_size != self._core.size:
             raise changed(self._core.path)
 
-    def _run(self, position: int, end: int) -> Iterator[bytes]:
+    def _run(self, read: ReadPiece, position: int, end: int) -> Iterator[Piece]:
         for extent in _merged(stored_extents(self._core.fileno(), end, position)):
             yield from _zeros(extent.offset - position)
             position = extent.offset + extent.size
-            yield from self._extent(extent.offset, extent.size)
+            yield from self._extent(read, extent.offset, extent.size)
         yield from _zeros(end - position)
 
-    def _extent(self, offset: int, size: int) -> Iterator[bytes]:
+    def _extent(self, read: ReadPiece, offset: int, size: int) -> Iterator[Piece]:
         while size:
             with reading("the core"):
-                piece = os.pread(self._core.fileno(), min(size, _CHUNK), offset)
+                piece = read(offset, size)
             if not piece:
                 raise changed("the core")
-            yield self._change(offset, piece) if self._change else piece
+            yield self._change(offset, piece.tobytes()) if self._change else piece
             offset += len(piece)
             size -= len(piece)
 
@@ -98,7 +107,7 @@ class CoreInFile:
         """Up to ``size`` bytes at ``offset``."""
         return read_at(self._descriptor, self._offset + offset, min(size, self.size - offset)) if offset >= 0 else b""
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self) -> Iterator[Piece]:
         """All of it."""
         for offset in range(0, self.size, _CHUNK):
             yield self.read(offset, _CHUNK)

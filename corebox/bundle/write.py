@@ -1,13 +1,13 @@
 """Writes a bundle in one pass: nothing is copied first, nothing held in memory, and no half bundle is left behind."""
 
 import errno
-import hashlib
+import io
 import os
 import stat
-from typing import BinaryIO, Callable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, BinaryIO, Callable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from corebox.bundle import compression, layout
-from corebox.bundle.corecontent import CoreContent
+from corebox.bundle.corecontent import PIECES_KEPT, CoreContent, Piece
 from corebox.bundle.corelayer import layer_head, layer_tail
 from corebox.bundle.digests import format_sums, identity_of
 from corebox.bundle.envelope import Envelope, Filter
@@ -15,9 +15,11 @@ from corebox.bundle.faults import changed, reading
 from corebox.bundle.manifest import FileEntry, Manifest
 from corebox.bundle.members import core_member, file_members, plain, symlink_members
 from corebox.bundle.runscript import run_script
+from corebox.bundle.sha256 import sha256
 from corebox.bundle.stage import Stage
 from corebox.bundle.tarformat import BLOCK, format_member, padding
 from corebox.bundle.temporary import temporary_directory
+from corebox.coredump.disk import Buffers
 from corebox.coredump.header import HEADER_SIZE
 from corebox.errors import HostError
 
@@ -110,7 +112,9 @@ def _write_encrypted(file: BinaryIO, content: _Content, jobs: int, envelope: Env
 def _write_compressed(file: BinaryIO, content: _Content, jobs: int) -> str:
     writer = compression.open_writer(file, jobs)
     try:
-        identity = _ArchiveWriter(writer, content).write()
+        # On its own thread a digest costs no time: it lets the interpreter's lock go, and so does the compression.
+        with Stage(_update, PIECES_KEPT - 1) as hashing:
+            identity = _ArchiveWriter(writer, content, hashing).write()
     except BaseException:
         writer.abandon()
         raise
@@ -118,16 +122,22 @@ def _write_compressed(file: BinaryIO, content: _Content, jobs: int) -> str:
     return identity
 
 
-class _ArchiveWriter:
-    """Writes the members in order and digests them."""
+def _update(digest: Any, piece: Piece) -> None:
+    digest.update(piece)
 
-    def __init__(self, writer: compression.Writer, content: _Content) -> None:
+
+class _ArchiveWriter:
+    """Writes the members in order and digests them on ``hashing``."""
+
+    def __init__(self, writer: compression.Writer, content: _Content, hashing: Stage) -> None:
         self._writer = writer
+        self._hashing = hashing
         self._manifest = content.manifest
         self._sources = content.sources
         self._core = content.core
         self._progress = content.progress
-        self._digests: List[Tuple[str, str]] = []
+        self._buffers = Buffers(PIECES_KEPT, _CHUNK)
+        self._digests: List[Tuple[str, Any]] = []
         self._done = 0
         self._total = sum(entry.size for entry in content.manifest.files)
         self._total += content.core.size if content.core else 0
@@ -143,69 +153,70 @@ class _ArchiveWriter:
         if self._core:
             self._write_core(self._core)
         self._plain(layout.RUN_SCRIPT, run_script(self._manifest.process.executable or ""), 0o755)
-        sums = format_sums(self._digests)
+        self._hashing.finish()
+        sums = format_sums((name, digest.hexdigest()) for name, digest in self._digests)
         self._plain(layout.SUMS, sums)
         self._writer.write(bytes(2 * BLOCK))
         return identity_of(sums)
 
     def _plain(self, name: str, data: bytes, mode: int = 0o644) -> None:
+        self._hashing.put(self._digest(name), data)
         self._writer.write(format_member(plain(name, len(data), mode)) + data + bytes(padding(len(data))))
-        self._digests.append((name, hashlib.sha256(data).hexdigest()))
 
-    def _step(self, size: int) -> None:
-        self._done += size
+    def _digest(self, name: str) -> Any:
+        digest = sha256()
+        self._digests.append((name, digest))
+        return digest
+
+    def _piece(self, digest: Any, piece: Piece) -> None:
+        self._hashing.put(digest, piece)
+        self._writer.write(piece)
+        self._done += len(piece)
         if self._progress:
             self._progress(self._done, self._total)
 
     def _file(self, entry: FileEntry) -> None:
-        digest = hashlib.sha256()
-        for piece in _read_file(self._sources[entry.path], entry):
-            digest.update(piece)
-            self._writer.write(piece)
-            self._step(len(piece))
+        digest = self._digest(layout.member_of(entry.path))
+        for piece in _read_file(self._sources[entry.path], entry, self._buffers):
+            self._piece(digest, piece)
         self._writer.write(bytes(padding(entry.size)))
-        self._digests.append((layout.member_of(entry.path), digest.hexdigest()))
 
     def _write_core(self, core: CoreContent) -> None:
         member = core_member(self._manifest, core.size)
         self._writer.write(format_member(member))
         self._writer.cut()  # so that what compresses the core can be taken as it is for its layer
-        digest = hashlib.sha256(layer_head(core.read(0, HEADER_SIZE), core.size, member.mtime))
+        digest = self._digest(layout.CORE)
+        self._hashing.put(digest, layer_head(core.read(0, HEADER_SIZE), core.size, member.mtime))
         size = 0
-        # On its own thread the digest costs no time: it lets the interpreter's lock go, and so does the compression.
-        with Stage(digest.update) as hashing:
-            for piece in core.pieces():
-                hashing.put(piece)
-                self._writer.write(piece)
-                self._step(len(piece))
-                size += len(piece)
+        for piece in core.pieces():
+            self._piece(digest, piece)
+            size += len(piece)
         if size != core.size:
             raise changed("the core")
         self._writer.cut()
-        digest.update(layer_tail(core.size, core.read))
+        self._hashing.put(digest, layer_tail(core.size, core.read))
         self._writer.write(bytes(padding(core.size)))
-        self._digests.append((layout.CORE, digest.hexdigest()))
         self._plain(layout.CORE_LAYOUT, core.layout())
 
 
-def _read_file(path: str, entry: FileEntry) -> Iterator[bytes]:
+def _read_file(path: str, entry: FileEntry, buffers: Buffers) -> Iterator[memoryview]:
     """The content of the file, which must be as the manifest has it before and afterwards."""
     with reading(path):
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO put there meanwhile must not make us wait
-    with open(descriptor, "rb", buffering=0) as file:
+    with io.FileIO(descriptor) as file:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode) or (before.st_size, max(0, int(before.st_mtime))) != (
             entry.size,
             entry.mtime,
         ):
             raise changed(path)
-        left = entry.size
-        while left:
+        position = 0
+        while position < entry.size:
             with reading(path):
-                piece = file.read(min(left, _CHUNK)) or b""
+                piece = buffers.read(file, position, entry.size - position)
             if not piece:
                 raise changed(path)
-            left -= len(piece)
+            position += len(piece)
             yield piece
         after = os.fstat(descriptor)
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):

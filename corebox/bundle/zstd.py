@@ -5,7 +5,7 @@ Only the stable part of the library's interface is used (``zstd.h``, version 1.4
 
 import ctypes
 import os
-from typing import BinaryIO, Iterator, Optional
+from typing import BinaryIO, Iterator, Optional, Union
 
 from corebox.bundle.faults import damaged
 from corebox.errors import InputError
@@ -33,6 +33,13 @@ class _Buffer(ctypes.Structure):
     """ZSTD_inBuffer and ZSTD_outBuffer, which are laid out alike."""
 
     _fields_ = [("data", ctypes.c_void_p), ("size", ctypes.c_size_t), ("position", ctypes.c_size_t)]
+
+
+def address_of(data: Union[bytes, memoryview]) -> Optional[int]:
+    """Where a library in C finds the data: bytes, or memory of ours that can be written."""
+    if isinstance(data, bytes):
+        return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value
+    return ctypes.addressof(ctypes.c_char.from_buffer(data))
 
 
 def load_library(name: str = "libzstd.so.1") -> Optional[ctypes.CDLL]:
@@ -77,8 +84,8 @@ class ZstdWriter:
             library.ZSTD_CCtx_setParameter(self._context, parameter, value)
         self._space = ctypes.create_string_buffer(_CHUNK)
 
-    def write(self, data: bytes) -> None:
-        """Compress ``data``."""
+    def write(self, data: Union[bytes, memoryview]) -> None:
+        """Compress ``data``, of which nothing is kept."""
         self._feed(data, _CONTINUE)
 
     def cut(self) -> None:
@@ -95,8 +102,8 @@ class ZstdWriter:
         self._library.ZSTD_freeCCtx(self._context)
         self._context = None
 
-    def _feed(self, data: bytes, directive: int) -> None:
-        source = _Buffer(ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p), len(data), 0)
+    def _feed(self, data: Union[bytes, memoryview], directive: int) -> None:
+        source = _Buffer(address_of(data), len(data), 0)
         while True:
             target = _Buffer(ctypes.addressof(self._space), _CHUNK, 0)
             left = self._library.ZSTD_compressStream2(

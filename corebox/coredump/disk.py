@@ -1,8 +1,10 @@
 """Reading files on disk: the operating system's refusals become errors of ours."""
 
 import errno
+import io
 import os
 import stat
+from collections import deque
 from typing import Callable, Iterator, Tuple
 
 from corebox.coredump import faults
@@ -11,7 +13,7 @@ from corebox.coredump.values import Extent
 PAGE = 4096
 CHUNK = 1 << 20
 LAST_OFFSET = (1 << 63) - 1  # off_t
-_ZEROS = bytes(CHUNK)
+_ZEROS = bytes(PAGE)
 
 
 def open_regular(path: str) -> int:
@@ -48,6 +50,23 @@ def read_at(descriptor: int, offset: int, size: int) -> bytes:
     return b"".join(pieces)
 
 
+class Buffers:
+    """Memory to read into, used in turn: what was read is there until ``kept`` more have been read.
+
+    New memory for each read is cleared by the kernel page by page, which takes as long as reading out of its cache.
+    """
+
+    def __init__(self, kept: int, size: int) -> None:
+        self._all = deque(memoryview(bytearray(size)) for _ in range(kept + 1))
+
+    def read(self, file: io.FileIO, offset: int, size: int) -> memoryview:
+        """Up to ``size`` bytes at ``offset``, none at the end of the file; this moves the file's own position."""
+        self._all.rotate(1)
+        buffer = self._all[0]
+        file.seek(offset)
+        return buffer[: file.readinto(buffer[:size]) or 0]
+
+
 def stored_extents(descriptor: int, size: int, position: int = 0) -> Iterator[Extent]:
     """The runs of stored bytes from ``position`` to ``size`` (lseek(2), SEEK_DATA).
 
@@ -77,11 +96,12 @@ def data_extents(
     ``told`` is called with the number of bytes whenever some have been looked through.
     """
     begin, end, position = start, start, start // PAGE * PAGE
+    buffers, file = Buffers(0, CHUNK), io.FileIO(descriptor, closefd=False)
     for extent in stored_extents(descriptor, size, start):
         position = max(position, extent.offset // PAGE * PAGE)
         stop = min(-(-(extent.offset + extent.size) // PAGE) * PAGE, size)
         while position < stop:
-            data = read_at(descriptor, position, min(CHUNK, stop - position))
+            data = buffers.read(file, position, stop - position)
             if not data:
                 break
             for low, high in _data_runs(data):
@@ -96,18 +116,18 @@ def data_extents(
         yield Extent(begin, end - begin)
 
 
-def _data_runs(data: bytes) -> Iterator[Tuple[int, int]]:
+def _data_runs(data: memoryview) -> Iterator[Tuple[int, int]]:
     """Beginning and end of each run of pages in ``data`` that are not all zero; its last page may be short."""
-    if data == _ZEROS[: len(data)]:
-        return
-    begin = -1
-    for at in range(0, len(data), PAGE):
-        # Most pages are told from zeros by their first byte.
-        if data[at] or data[at : at + PAGE] != _ZEROS[: min(PAGE, len(data) - at)]:
-            if begin < 0:
-                begin = at
-        elif begin >= 0:
-            yield begin, at
-            begin = -1
-    if begin >= 0:
-        yield begin, len(data)
+    begin, size = 0, len(data)
+    # Most pages are told from zeros by their first byte, and all first bytes are looked through at once.
+    firsts = bytes(data[::PAGE])
+    page = firsts.find(0)
+    while page >= 0:
+        at = page * PAGE
+        if data[at : at + PAGE].tobytes() == _ZEROS[: min(PAGE, size - at)]:
+            if at > begin:
+                yield begin, at
+            begin = at + PAGE
+        page = firsts.find(0, page + 1)
+    if begin < size:
+        yield begin, size

@@ -104,7 +104,7 @@ def write_core(path: Path) -> Path:
 def _compact() -> tuple[bytes, bytes]:
     with tempfile.TemporaryDirectory() as folder, open_core(str(write_core(Path(folder, "core")))) as core:
         content = CompactCore(core)
-        return b"".join(content.pieces()), content.layout()
+        return b"".join(bytes(piece) for piece in content.pieces()), content.layout()
 
 
 #: What the bundle has of the core.

@@ -27,7 +27,7 @@ SHAPES = ["dynamic", "static", "gcore", "i386", "aarch64", "segments", "filter23
 
 def compact_of(path: Path) -> bytes:
     with open_core(str(path)) as core:
-        return b"".join(CompactCore(core).pieces())
+        return b"".join(bytes(piece) for piece in CompactCore(core).pieces())
 
 
 def layer_file(core: bytes, folder: Path) -> Path:
