@@ -35,8 +35,8 @@ class PlacedFrame(NamedTuple):
 
     @property
     def place(self) -> str:
-        """``libc.so.6+0x28d36``; ``nowhere`` for what is in no module."""
-        return "nowhere" if self.module is None else f"{basename(self.module)}+{self.offset:#x}"
+        """``libc.so.6+0x28d36``, or ``(no module)``."""
+        return "(no module)" if self.module is None else f"{basename(self.module)}+{self.offset:#x}"
 
     def to_json(self) -> dict[str, Any]:
         """A frame of ``schema/report-1.schema.json``."""
@@ -69,6 +69,11 @@ class ThreadGroup(NamedTuple):
     complete: bool
     python: tuple[PlacedPython, ...] = ()
     omitted: Omitted | None = None
+
+    def python_at(self, level: int | None) -> tuple[PlacedPython, ...]:
+        """The Python frames that the native frame of this number runs; of None those that no frame can be told of."""
+        native = next((index for index, each in enumerate(self.frames) if each.level == level), None)
+        return tuple(each for each in self.python if each.native == native)
 
     def to_json(self) -> dict[str, Any]:
         """A group of ``schema/report-1.schema.json``."""
@@ -107,6 +112,11 @@ class Report(NamedTuple):
     memory: MemoryVerdict
 
     @property
+    def threads_total(self) -> int:
+        """How many threads the core has; more than are shown if they are too many."""
+        return max(self.answer.total, self.manifest.process.threads)
+
+    @property
     def program_counter(self) -> int | None:
         """That of the thread that crashed."""
         return self.groups[0].frames[0].frame.pc if self.groups and self.groups[0].frames else None
@@ -129,7 +139,7 @@ class Report(NamedTuple):
             "memory": self.memory.to_json(),
             "manifest": self.manifest.to_json(),
             "missing": [each._asdict() for each in self.answer.missing],
-            "threads_total": max(self.answer.total, self.manifest.process.threads),
+            "threads_total": self.threads_total,
             "made_by": {"corebox": __version__, "gdb": self.answer.gdb},
         }
 

@@ -73,14 +73,14 @@ def _held(memory: tuple[MemoryEntry, ...]) -> tuple[int | None, int | None]:
 
 def _evidence(manifest: Manifest, mapped: int, mappings: int | None, space: int | None) -> Iterator[str]:
     if manifest.process.signal is not None:
-        yield "the kernel's out-of-memory killer leaves no core (SIGKILL), so it was not that"
+        yield "the kernel's out-of-memory killer leaves no core (SIGKILL), so it is ruled out"
     if mappings is not None:
         yield f"{mappings} mappings; Linux allows {MOST_MAPPINGS} unless vm.max_map_count says otherwise"
     if space is not None:
         yield f"{mapped >> 20} MiB mapped of the {space >> 20} MiB that a process of this kind can address"
     if any(entry.resident is None for entry in manifest.memory):
         yield (
-            "what was resident cannot be told: the core's holes are not the kernel's, for it came through a pipe, from "
-            "gcore, or was compressed or copied"
+            "what was resident cannot be determined: the holes of this core are not the kernel's; it came through a "
+            "pipe or from gcore, or was compressed or copied"
         )
-    yield "the machine's memory, ulimit -v and a container's limit are in no core: ask the site for them"
+    yield "a core does not record the machine's memory, ulimit -v or a container's limit: ask the site for them"

@@ -10,9 +10,11 @@ from corebox.coredump.usage import KINDS
 from corebox.printable import printable
 from corebox.report import words
 from corebox.report.document import Report
+from corebox.report.gaps import gaps
 from corebox.report.picture import draw
 from corebox.report.regions import Region
 from corebox.report.signature import is_runtime
+from corebox.report.stack import entries, own_function
 
 
 def html_page(report: Report, regions: Iterable[Region]) -> str:
@@ -34,7 +36,11 @@ def html_page(report: Report, regions: Iterable[Region]) -> str:
         headline=words.headline(report),
         culprit=words.culprit(report),
         lead=words.lead(report),
-        facts=words.facts(report),
+        facts=list(words.facts(report)),
+        gaps=list(gaps(report)),
+        entries=entries,
+        unwind=words.unwind,
+        own_function=own_function,
         memory=list(words.memory_lines(report.memory)),
         counter=report.program_counter,
         modules=list(zip(manifest.modules, report.symbols, strict=True)),

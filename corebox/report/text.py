@@ -1,86 +1,138 @@
-"""The report for a terminal. The lines hold what came from the core as it is: who prints them escapes it."""
+"""The report for a terminal. The lines hold what came from the core as it is: who prints them escapes it.
 
-from collections.abc import Iterator
+First what happened, then where in the program's own code, then what is missing, then all the rest.
+"""
 
-from corebox.gather.runtimewords import runtime_facts
+from collections.abc import Iterator, Sequence
+
 from corebox.gather.summary import describe_crash
 from corebox.report import words
 from corebox.report.document import PlacedFrame, Report, ThreadGroup
+from corebox.report.gaps import gaps
+from corebox.report.python import PlacedPython
+from corebox.report.stack import Entry, entries
 
-_WIDTH = 3  # registers in a line
+_COLUMNS = 3  # of registers
+_MOST_NAMED = 8
 
 
 def text_lines(report: Report) -> Iterator[str]:
     """The report, line by line."""
+    yield from _summary(report)
+    yield from _section("missing", list(gaps(report)))
+    for group in report.groups:
+        yield ""
+        yield group_heading(group) + ":"
+        yield from stack_lines(group)
+    yield from _section("registers", register_lines(report))
+    yield from _section("instructions", instruction_lines(report))
+    yield from _section("process", [f"{name + ':':14}{value}" for name, value in words.facts(report)])
+    yield from _section("modules", list(module_lines(report)))
+
+
+def _summary(report: Report) -> Iterator[str]:
     yield "crash:     " + describe_crash(report.manifest)
     why = report.answer.why
     if why:
         yield "cause:     " + why.sentence
         for each in why.evidence:
             yield "  " + each
+    place = words.culprit(report)
+    if place:
+        yield f"where:     {frame_line(place)}"
     yield "signature: " + report.signature
     yield "memory:    " + words.VERDICTS[report.memory.verdict]
-    for name, text in runtime_facts(report.manifest.runtime):
-        yield (name.lower() + ":").ljust(10) + " " + text
-    for group in report.groups:
-        yield ""
-        yield from _group_lines(group)
-    if report.answer.python_missing:
-        yield ""
-        yield f"Python runs in it, but its stacks cannot be told: {report.answer.python_missing}"
-    yield from _registers(report)
-    yield from _disassembly(report)
-    yield ""
-    yield "modules:"
-    for module, symbols in zip(report.manifest.modules, report.symbols, strict=True):
-        wanted = f", {symbols.wanted}" if symbols.wanted else ""
-        yield f"  {module.path}: {module.verdict}, symbols {symbols.symbols}{wanted}"
 
 
-def _group_lines(group: ThreadGroup) -> Iterator[str]:
-    # Linux keeps the names of threads out of cores; the crash handler notes them.
+def _section(name: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield ""
+        yield f"{name}:"
+        yield from (f"  {line}" for line in lines)
+
+
+def group_heading(group: ThreadGroup) -> str:
+    """Which threads have this stack."""
     names = ", ".join(
-        f"{each.number} ({each.name + ', ' if each.name else ''}LWP {each.tid})" for each in group.threads[:8]
+        f"{each.number} ({each.name + ', ' if each.name else ''}LWP {each.tid})" for each in group.threads[:_MOST_NAMED]
     )
-    more = f" and {len(group.threads) - 8} more" if len(group.threads) > 8 else ""
+    more = len(group.threads) - _MOST_NAMED
+    if more > 0:
+        names += f" and {more:,} more"
     if group.crashed:
-        yield f"thread {names}, which crashed:"
-    else:
-        yield f"{len(group.threads)} with this stack: thread {names}{more}:"
-    for index, frame in enumerate(group.frames):
-        yield f"  #{index:<3} {_frame(frame)}"
-        for line in frame.frame.source:
-            yield f"       {'>' if line.line == frame.frame.line else ' '} {line.line}  {line.text}"
-        for each in frame.frame.locals:
-            yield f"         {each.name} = {each.value}"
-        yield from (f"       py {each.text}" for each in group.python if each.native == index)
+        return f"thread {names}, which crashed"
+    if len(group.threads) == 1:
+        return f"thread {names}"
+    return f"{len(group.threads):,} threads share this stack: {names}"
+
+
+def stack_lines(group: ThreadGroup) -> Iterator[str]:
+    """The frames of a stack, folded, with source lines and variables."""
+    for entry in entries(group):
+        if entry.kind != "frame":
+            yield _folded(entry)
+            continue
+        frame = entry.frames[0]
+        yield f"  #{entry.first:<3} {frame_line(frame)}"
+        yield from _inside(frame)
+        yield from _python(group.python_at(entry.first))
     if not group.complete:
         yield f"  the stack ends here: {group.end}"
-    yield from (f"       py {each.text}" for each in group.python if each.native is None)
+    yield from _python(group.python_at(None))
 
 
-def _frame(frame: PlacedFrame) -> str:
+def _folded(entry: Entry) -> str:
+    numbers = f"  #{entry.first}-#{entry.last}"
+    names = ", ".join(entry.functions)
+    if entry.kind == "recursion":
+        return f"{numbers}: recursion, {entry.calls:,} more calls of {names}"
+    if entry.kind == "library":
+        return f"{numbers}: in the C or C++ library: {names}"
+    return f"{numbers}: {entry.calls:,} frames not shown, most of them {names}"
+
+
+def _inside(frame: PlacedFrame) -> Iterator[str]:
+    for line in frame.frame.source:
+        yield f"       {'>' if line.line == frame.frame.line else ' '} {line.line}  {line.text}"
+    for each in frame.frame.locals:
+        yield f"         {each.name} = {each.value}"
+    if frame.frame.omitted:
+        yield f"         … {frame.frame.omitted} more variables not shown"
+
+
+def _python(frames: Sequence[PlacedPython]) -> Iterator[str]:
+    return (f"       py {each.text}" for each in frames)
+
+
+def frame_line(frame: PlacedFrame) -> str:
+    """A frame in one line: function, arguments, place in the source, module."""
     if frame.kind == "signal-handler":
         return "<signal handler called>"
     inside = frame.frame
     arguments = ", ".join(f"{each.name}={each.value}" for each in inside.arguments)
     function = f"{inside.function} ({arguments})" if inside.function else f"{inside.pc:#x}"
-    source = f" at {inside.file}:{inside.line}" if inside.file else ""
-    return f"{function}{source} in {frame.place}"
+    source = f" at {inside.file}{f':{inside.line}' if inside.line else ''}" if inside.file else ""
+    marks = [mark for mark in ("inlined" if frame.kind == "inline" else None, words.unwind(frame)) if mark]
+    return f"{function}{source} in {frame.place}" + (f" [{', '.join(marks)}]" if marks else "")
 
 
-def _registers(report: Report) -> Iterator[str]:
+def register_lines(report: Report) -> list[str]:
+    """The registers of the thread that crashed, some in a line."""
     cells = [f"{each.name:8} {each.value:#018x}" for each in report.answer.registers]
-    if cells:
-        yield ""
-        yield "registers:"
-    for start in range(0, len(cells), _WIDTH):
-        yield "  " + "  ".join(cells[start : start + _WIDTH])
+    return ["  ".join(cells[start : start + _COLUMNS]) for start in range(0, len(cells), _COLUMNS)]
 
 
-def _disassembly(report: Report) -> Iterator[str]:
-    if report.answer.disassembly:
-        yield ""
-        yield "disassembly:"
-    for each in report.answer.disassembly:
-        yield f"{'=>' if each.address == report.program_counter else '  '} {each.address:#x}  {each.text}"
+def instruction_lines(report: Report) -> list[str]:
+    """The instructions around the fault, that one marked."""
+    counter = report.program_counter
+    return [
+        f"{'=>' if each.address == counter else '  '} {each.address:#x}  {each.text}"
+        for each in report.answer.disassembly
+    ]
+
+
+def module_lines(report: Report) -> Iterator[str]:
+    """Each module with its verdict and symbols."""
+    for module, symbols in zip(report.manifest.modules, report.symbols, strict=True):
+        wanted = f", {symbols.wanted}" if symbols.wanted else ""
+        yield f"{module.path}: {module.verdict}, symbols {symbols.symbols}{wanted}"

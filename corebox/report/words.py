@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from posixpath import basename
 
+from corebox import __version__
 from corebox.bundle.verdict import VERIFIED
 from corebox.gather.progress import format_size
 from corebox.gather.runtimewords import runtime_facts
@@ -15,9 +16,9 @@ from corebox.report.signature import is_runtime
 VERDICTS = {
     "no-sign": "No sign that it ran out of memory",
     "allocation-failed": "An allocation failed: it ran out of memory, or asked for too much at once",
-    "address-space-full": "It ran out of address space, it seems",
-    "too-many-mappings": "It ran out of mappings, it seems: allocations fail although memory is free",
-    "cannot-tell": "The core cannot tell whether it ran out of memory",
+    "address-space-full": "It probably ran out of address space",
+    "too-many-mappings": "It probably ran out of mappings (vm.max_map_count): allocations fail while memory is free",
+    "cannot-tell": "The core does not show whether it ran out of memory",
 }
 
 
@@ -32,12 +33,17 @@ def culprit(report: Report) -> PlacedFrame | None:
     return next((frame for frame in frames if frame.kind != "signal-handler" and not is_runtime(frame)), None)
 
 
+def unwind(frame: PlacedFrame) -> str | None:
+    """How a frame was found, if not by unwind information: what is less certain is marked."""
+    return {"frame-pointer": "by frame pointer", "prologue": "by prologue analysis"}.get(frame.frame.unwind)
+
+
 def lead(report: Report) -> tuple[str, ...]:
     """Who died, of what, where, in a sentence; every second part of it is a name."""
     process = report.manifest.process
     fault = f" at address {process.fault_address:#x}" if process.fault_address is not None else ""
     program = basename(process.executable or process.name or "") or "a program"
-    died = f" (process {process.pid}) died of {process.signal_name}{fault}"
+    died = f" (process {process.pid}) was killed by {process.signal_name}{fault}"
     if not process.signal_name:
         died = f" (process {process.pid}) was running when the core was taken"
     place = culprit(report)
@@ -55,15 +61,28 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
     manifest = report.manifest
     process, site = manifest.process, manifest.site
     yield "Program", process.executable or process.name or "unknown"
+    if process.arguments:
+        yield "Command line", process.arguments
+    yield "Process", f"{process.pid}, user {_known(process.uid)}, group {_known(process.gid)}"
     yield "Time", process.time or "unknown"
     yield "System", f"{site.os_release.get('PRETTY_NAME', 'unknown')}, {site.machine}"
-    yield from runtime_facts(manifest.runtime)
-    yield "Threads", str(process.threads)
+    if site.kernel and manifest.runtime is None:
+        yield "Kernel", site.kernel
+    if site.hostname:
+        yield "Host", site.hostname
+    yield "Threads", f"{report.threads_total:,}"
     verified = sum(module.verdict == VERIFIED for module in manifest.modules)
     yield "Modules", f"{verified} of {len(manifest.modules)} verified"
     cut = ", truncated" if manifest.core.truncated else ""
     yield "Core", f"{format_size(manifest.core.size)}, {format_size(manifest.core.stored)} stored{cut}"
+    yield from runtime_facts(manifest.runtime)
+    yield "Bundle", f"{report.identity}, made by {manifest.gatherer}"
+    yield "Report", f"corebox {__version__}, gdb {report.answer.gdb or 'unknown'}"
     yield "Signature", report.signature
+
+
+def _known(value: int | None) -> str:
+    return "unknown" if value is None else str(value)
 
 
 def memory_lines(memory: MemoryVerdict) -> Iterator[str]:

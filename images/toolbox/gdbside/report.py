@@ -8,6 +8,7 @@ comes back, is that step alone. Who runs gdb then runs it again from the step af
 """
 
 import collections
+import contextlib
 import faulthandler
 import json
 import os
@@ -28,7 +29,7 @@ MOST_REPEATED = 8
 FRAMES_WITH_VALUES = 24
 #: Set before this file is read: the step to begin with.
 FIRST = "corebox_first_step"
-LONGEST_STEP = {"stacks": 180, "values": 20}  # seconds; of the others:
+LONGEST_STEP = {"stacks": 180, "values": 10}  # seconds; of the others:
 LONGEST = 60
 
 KINDS = {gdb.NORMAL_FRAME: "normal", gdb.INLINE_FRAME: "inline", gdb.SIGTRAMP_FRAME: "signal-handler"}
@@ -171,6 +172,8 @@ def write(facts):
 def answer(first):
     """Take the steps from ``first`` on, and write what each of them found, or why it found nothing."""
     gdb.execute("set width 0")
+    with contextlib.suppress(RuntimeError):  # new in gdb 14; before, characters counted as elements
+        gdb.set_parameter("print characters", variables.LONGEST_VALUE)
     for number, (name, step) in enumerate(STEPS[first:], first):
         # Ends gdb if the step hangs, which nothing else could interrupt.
         faulthandler.dump_traceback_later(LONGEST_STEP.get(name, LONGEST), exit=True, file=2)

@@ -53,4 +53,4 @@ def test_what_was_held_is_anonymous_and_right_to_a_page_for_each_mapping() -> No
 def test_a_core_without_holes_cannot_tell_what_was_held() -> None:
     judged = judge_memory(samples.manifest()._replace(memory=(entry(GIB, None),)))
     assert (judged.held, judged.error) == (None, None)
-    assert any("cannot be told" in sentence for sentence in judged.evidence)
+    assert any("cannot be determined" in sentence for sentence in judged.evidence)

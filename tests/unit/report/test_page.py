@@ -69,7 +69,7 @@ def test_right_to_left_names_cannot_turn_what_is_beside_them() -> None:
 
 def test_the_crash_is_told_in_a_sentence() -> None:
     shown = re.sub("<[^>]*>", "", page("deep"))
-    assert "deep (process 42) died of SIGSEGV at address 0xdead, in deep, deep:7." in shown
+    assert "deep (process 42) was killed by SIGSEGV at address 0xdead, in deep, deep:7." in shown
 
 
 def test_the_line_that_died_is_marked_among_the_source_lines() -> None:

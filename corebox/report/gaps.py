@@ -1,0 +1,91 @@
+"""What a report lacks, and why, in sentences: nothing that was cut or could not be read goes without a word."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from posixpath import basename
+
+from corebox.bundle.verdict import VERIFIED
+from corebox.gather.progress import format_size
+from corebox.printable import counted
+from corebox.report.document import Report
+from corebox.symbols.status import ModuleSymbols
+
+_PARTS = {
+    "stacks": "the stacks of the threads",
+    "registers": "the registers",
+    "disassembly": "the instructions around the fault",
+    "cause": "the cause",
+    "python": "the Python stacks",
+}
+_MOST_MODULES = 10
+
+
+def gaps(report: Report) -> Iterator[str]:
+    """Each gap in a sentence without its full stop, the gravest first."""
+    for missing in report.answer.missing:
+        yield f"{_PARTS[missing.part]} could not be read: {missing.reason}"
+    truncated = report.manifest.core.truncated
+    if truncated:
+        yield f"the core is truncated: {format_size(truncated.missing_bytes)} missing ({', '.join(truncated.lost)})"
+    yield from _threads(report)
+    yield from _ends(report)
+    yield from _values(report)
+    yield from _modules(report)
+    yield from _symbols(report)
+
+
+def _threads(report: Report) -> Iterator[str]:
+    read, total = len(report.answer.threads), report.threads_total
+    if 0 < read < total:
+        yield f"{total - read:,} of {total:,} threads are not shown"
+
+
+def _ends(report: Report) -> Iterator[str]:
+    """Where the stack of the thread that crashed ends too early, and how many of the others do."""
+    if report.groups and not report.groups[0].complete and report.groups[0].frames:
+        yield f"the stack of the thread that crashed ends early: {report.groups[0].end}"
+    others = sum(len(group.threads) for group in report.groups[1:] if not group.complete)
+    if others:
+        yield f"the stacks of {counted(others, 'other thread')} end early"
+
+
+def _values(report: Report) -> Iterator[str]:
+    """The frames of the thread that crashed whose values are not there."""
+    if not report.groups:
+        return
+    frames = [each for each in report.groups[0].frames if each.kind != "signal-handler"]
+    reasons: dict[str, list[int]] = {}
+    for each in frames:
+        if each.frame.no_values:
+            reasons.setdefault(each.frame.no_values, []).append(each.level)
+    for reason, levels in reasons.items():
+        yield f"no values in frame{'s' if len(levels) > 1 else ''} {_ranges(levels)}: {reason}"
+
+
+def _ranges(levels: list[int]) -> str:
+    """``1-3, 7`` of [1, 2, 3, 7]."""
+    runs = [list(run) for _, run in groupby(enumerate(levels), lambda each: each[1] - each[0])]
+    return ", ".join(f"{run[0][1]}-{run[-1][1]}" if len(run) > 1 else str(run[0][1]) for run in runs)
+
+
+def _modules(report: Report) -> Iterator[str]:
+    wrong = [module for module in report.manifest.modules if module.verdict != VERIFIED]
+    for module in wrong[:_MOST_MODULES]:
+        yield f"{module.path}: {module.verdict}" + (f" ({module.detail})" if module.detail else "")
+    if len(wrong) > _MOST_MODULES:
+        yield f"{counted(len(wrong) - _MOST_MODULES, 'more module')} not verified"
+
+
+def _symbols(report: Report) -> Iterator[str]:
+    """The modules in the stack of the thread that crashed whose functions have no lines and variables."""
+    used = {frame.module for frame in report.groups[0].frames} if report.groups else set()
+    lacking = [each for each in report.symbols if each.path in used and each.symbols not in ("full", None)]
+    if lacking:
+        names = ", ".join(map(_wanted, lacking[:_MOST_MODULES]))
+        more = f" and {len(lacking) - _MOST_MODULES} more" if len(lacking) > _MOST_MODULES else ""
+        yield f"no full symbols for {names}{more}; add them with --symbols PLACE"
+
+
+def _wanted(module: ModuleSymbols) -> str:
+    known = [f"build ID {module.build_id}" if module.build_id else "", module.package or ""]
+    return f"{basename(module.path)} ({', '.join(filter(None, known)) or 'no build ID'})"
