@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from corebox.engine.batch import MAX_OUTPUT
 from corebox.engine.sandbox import Finished, Sandbox
 
 
@@ -16,8 +17,10 @@ class Engine(Protocol):
     def attach(self, sandbox: Sandbox, command: Sequence[str], tty: bool) -> int:
         """Run ``command`` on our standard streams, with a terminal if ``tty``; return its exit status."""
 
-    def run(self, sandbox: Sandbox, command: Sequence[str], time_limit: float) -> Finished:
-        """Run ``command`` without input and return what it wrote; it is stopped after ``MAX_OUTPUT`` bytes.
+    def run(
+        self, sandbox: Sandbox, command: Sequence[str], time_limit: float, max_output: int = MAX_OUTPUT
+    ) -> Finished:
+        """Run ``command`` without input and return what it wrote; it is stopped after ``max_output`` bytes.
 
         Raises:
             HostError: ``time-limit`` after ``time_limit`` seconds; nothing of it is left running.

@@ -5,15 +5,28 @@ import resource
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import IO, NamedTuple
 
-from corebox.engine.batch import run_batch
+from corebox.engine.batch import MAX_OUTPUT, run_batch
+from corebox.engine.cgroup import Group, bounding_group
 from corebox.engine.pipe import piped
+from corebox.engine.procfs import masked
 from corebox.engine.sandbox import Finished, Limits, Sandbox, read_root_entries
 from corebox.engine.seccomp import sandbox_filter
 from corebox.engine.terminal import attach
 from corebox.errors import HostError
+
+_DESCRIPTORS, _STACK = 1024, 64 << 20
+
+
+class _Line(NamedTuple):
+    """A command line, the descriptors that it reads, and what bounds it: to be called between fork and exec."""
+
+    words: list[str]
+    inherited: list[int]
+    bound: Callable[[], None]
 
 
 class Bubblewrap:
@@ -23,38 +36,42 @@ class Bubblewrap:
 
     def attach(self, sandbox: Sandbox, command: Sequence[str], tty: bool) -> int:
         """Run ``command`` on our standard streams."""
-        with _filter_options() as (options, inherited):
-            apart = [] if tty and inherited else ["--new-session"]
-            line = plan_command(sandbox, command, [*options, *apart])
+        # Without a filter (see ``sandbox_filter``) a session of its own keeps the command from typing for us.
+        apart = [] if tty and sandbox_filter() else ["--new-session"]
+        with _line(sandbox, command, apart) as line:
             # On a terminal Ctrl-C reaches bwrap as well, which would die of it and take gdb along.
-            return attach(line, inherited, shielded=tty, prepare=lambda: _limit(sandbox.limits))
+            return attach(line.words, line.inherited, shielded=tty, prepare=line.bound, environment={})
 
-    def run(self, sandbox: Sandbox, command: Sequence[str], time_limit: float) -> Finished:
+    def run(
+        self, sandbox: Sandbox, command: Sequence[str], time_limit: float, max_output: int = MAX_OUTPUT
+    ) -> Finished:
         """Run ``command`` without input and return what it wrote."""
-        with _filter_options() as (options, inherited):
-            line = plan_command(sandbox, command, [*options, "--new-session"])
-            return run_batch(line, time_limit, inherited, lambda: _limit(sandbox.limits))
+        with _line(sandbox, command, ["--new-session"]) as line:
+            return run_batch(line.words, time_limit, line.inherited, line.bound, environment={}, max_output=max_output)
 
     @contextmanager
     def pipe(self, sandbox: Sandbox, command: Sequence[str]) -> Iterator["subprocess.Popen[bytes]"]:
         """Run ``command`` with pipes as its standard input and output."""
-        with _filter_options() as (options, inherited):
-            line = plan_command(sandbox, command, options)
-            with piped(line, inherited, lambda: _limit(sandbox.limits)) as child:
-                yield child
+        with (
+            _line(sandbox, command) as line,
+            piped(line.words, line.inherited, line.bound, environment={}) as child,
+        ):
+            yield child
 
 
-def plan_command(sandbox: Sandbox, command: Sequence[str], options: Sequence[str] = ()) -> list[str]:
-    """The bwrap command line; its root is an empty tmpfs into which everything is bound read-only."""
+def plan_options(sandbox: Sandbox) -> list[str]:
+    """Options of bwrap; its root is an empty tmpfs into which everything is bound read-only."""
     entries = read_root_entries(sandbox.root)
     uid, gid = sandbox.user
-    line = ["bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--cap-drop", "ALL", "--clearenv"]
-    line += ["--uid", str(uid), "--gid", str(gid), "--hostname", "corebox", *options]
+    line = ["--unshare-all", "--unshare-user", "--die-with-parent", "--cap-drop", "ALL", "--clearenv"]
+    line += ["--uid", str(uid), "--gid", str(gid), "--hostname", "corebox"]
     for mount in entries.mounts:
         line += ["--ro-bind", str(mount.source), mount.target]
     for name, target in entries.symlinks:
         line += ["--symlink", target, "/" + name]
-    line += ["--proc", "/proc", "--dev", "/dev"]
+    line += ["--proc", "/proc", *_mask(), "--dev", "/dev"]
+    # A shared mapping of it is memory that no limit of the process counts.
+    line += [] if sandbox.processes else ["--dev-bind", "/dev/null", "/dev/zero"]
     for mount in sandbox.mounts:
         line += ["--ro-bind", str(mount.source), mount.target]
     writable = [sandbox.scratch]
@@ -67,7 +84,13 @@ def plan_command(sandbox: Sandbox, command: Sequence[str], options: Sequence[str
     line += ["--remount-ro", "/dev", "--remount-ro", "/proc", "--remount-ro", "/", "--chdir", sandbox.scratch]
     for name, value in sandbox.environment.items():
         line += ["--setenv", name, value]
-    return [*line, "--", *command]
+    return line
+
+
+def _mask() -> Iterator[str]:
+    """Hide what tells about the machine: an empty file or folder in its place."""
+    for path, is_folder in masked():
+        yield from (("--tmpfs", path, "--remount-ro", path) if is_folder else ("--ro-bind", "/dev/null", path))
 
 
 def find_bubblewrap() -> Bubblewrap:
@@ -76,9 +99,10 @@ def find_bubblewrap() -> Bubblewrap:
     Raises:
         HostError: ``no-engine``.
     """
-    if shutil.which("bwrap") is None:
+    program = shutil.which("bwrap")
+    if program is None:
         raise HostError("no-engine", "bubblewrap is not installed", "install it: apt-get install bubblewrap")
-    line = ["bwrap", "--unshare-all", "--unshare-user", "--ro-bind", "/", "/", "true"]
+    line = [program, "--unshare-all", "--unshare-user", "--ro-bind", "/", "/", "true"]
     trial = subprocess.run(line, capture_output=True, check=False)
     if trial.returncode:
         reason = trial.stderr.decode(errors="replace").strip()
@@ -88,22 +112,50 @@ def find_bubblewrap() -> Bubblewrap:
 
 
 @contextmanager
-def _filter_options() -> Iterator[tuple[list[str], list[int]]]:
-    """Bwrap's options that shut the system call filter in, and the descriptors that it inherits."""
-    program = sandbox_filter()
-    if program is None:
-        yield [], []
-        return
-    with tempfile.TemporaryFile() as stream:
-        stream.write(program)
-        stream.seek(0)
-        yield ["--seccomp", str(stream.fileno())], [stream.fileno()]
+def _line(sandbox: Sandbox, command: Sequence[str], more: Sequence[str] = ()) -> Iterator[_Line]:
+    """The command that runs ``command``; its environment must be empty.
+
+    bwrap stays in the sandbox as the first process, and /proc shows how it was started: the environment that it was
+    given, whatever --clearenv does to that of the command, and its arguments. So it has no environment, and reads from
+    a file which parts of this machine it binds.
+    """
+    program = shutil.which("bwrap") or "bwrap"
+    options = [*more, *plan_options(sandbox)]
+    with (
+        bounding_group(sandbox.limits) as group,
+        tempfile.TemporaryFile() as filtering,
+        tempfile.TemporaryFile() as reading,
+    ):
+        inherited = [reading.fileno()]
+        bpf = sandbox_filter(processes=sandbox.processes and group is not None)
+        if bpf is not None:
+            _fill(filtering, bpf)
+            inherited.append(filtering.fileno())
+            options += ["--seccomp", str(filtering.fileno())]
+        _fill(reading, b"".join(os.fsencode(word) + b"\0" for word in options))
+        words = [program, "--args", str(reading.fileno()), "--", *command]
+        yield _Line(words, inherited, lambda: _bound(sandbox.limits, group))
 
 
-def _limit(limits: Limits) -> None:
+def _fill(stream: IO[bytes], content: bytes) -> None:
+    stream.write(content)
+    stream.seek(0)
+
+
+def _bound(limits: Limits, group: Group | None) -> None:
     """Bound this process and what it starts; runs between fork and exec."""
-    # RLIMIT_DATA and not RLIMIT_AS: gdb maps large files, which costs nothing.
-    _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    memory = limits.memory if most == resource.RLIM_INFINITY else min(limits.memory, most)
-    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    if group:
+        group.enter()
+    # RLIMIT_DATA and not RLIMIT_AS: gdb maps large files, which costs nothing. A stack counts for itself.
+    _lower(resource.RLIMIT_DATA, limits.memory)
+    _lower(resource.RLIMIT_STACK, _STACK)
+    _lower(resource.RLIMIT_NOFILE, _DESCRIPTORS)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _lower(limit: int, most: int) -> None:
+    """Let nobody have more of it than ``most``."""
+    soft, hard = (most if each == resource.RLIM_INFINITY else min(each, most) for each in resource.getrlimit(limit))
+    if limit == resource.RLIMIT_DATA:
+        soft = hard
+    resource.setrlimit(limit, (soft, hard))

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from docker.types import LogConfig, Ulimit
 from docker.types import Mount as BindMount
 
 from corebox.bundle.temporary import is_abandoned
-from corebox.engine.batch import run_batch
+from corebox.engine.batch import MAX_OUTPUT, run_batch
 from corebox.engine.pipe import piped
+from corebox.engine.procfs import masked_in_containers
 from corebox.engine.sandbox import Finished, RootEntries, Sandbox, read_root_entries
 from corebox.engine.seccomp import container_filter
 from corebox.engine.terminal import attach, die_with_us
@@ -37,6 +38,10 @@ _OWNER = "io.corebox.owner"
 #: setrlimit(2). Podman's own may be more than it is allowed to set, if it runs in a container itself. A user's
 #: processes outside count as well, so that their bound within is another (``pids_limit``).
 _ULIMITS = {"core": 0, "nofile": 1024, "nproc": 16384}
+#: Podman hands the proxies of its own environment on, which may have passwords in them (containers.conf, http_proxy),
+#: but for those that are given.
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
+_NO_PROXIES = {name: "" for lower in _PROXIES for name in (lower, lower.upper())}
 
 
 class DockerEngine:
@@ -76,19 +81,21 @@ class DockerEngine:
     def attach(self, sandbox: Sandbox, command: Sequence[str], tty: bool) -> int:
         """Run ``command`` on our standard streams; the engine's own program handles the terminal."""
         with self._container(sandbox, command, tty=tty, stdin_open=True) as container:
-            return attach(self._start(container.id, "--interactive"), prepare=die_with_us)
+            return attach(self._start(container, "--interactive"), prepare=die_with_us)
 
-    def run(self, sandbox: Sandbox, command: Sequence[str], time_limit: float) -> Finished:
+    def run(
+        self, sandbox: Sandbox, command: Sequence[str], time_limit: float, max_output: int = MAX_OUTPUT
+    ) -> Finished:
         """Run ``command`` without input and return what it wrote."""
         with self._container(sandbox, command) as container:
-            return run_batch(self._start(container.id), time_limit, prepare=die_with_us)
+            return run_batch(self._start(container), time_limit, prepare=die_with_us, max_output=max_output)
 
     @contextmanager
     def pipe(self, sandbox: Sandbox, command: Sequence[str]) -> "Iterator[subprocess.Popen[bytes]]":
         """Run ``command`` with pipes as its standard input and output."""
         with (
             self._container(sandbox, command, stdin_open=True) as container,
-            piped(self._start(container.id, "--interactive"), prepare=die_with_us) as child,
+            piped(self._start(container, "--interactive"), prepare=die_with_us) as child,
         ):
             yield child
 
@@ -156,17 +163,22 @@ class DockerEngine:
         return chains
 
     @contextmanager
-    def _container(self, sandbox: Sandbox, command: Sequence[str], **options: Any) -> Iterator[Any]:
+    def _container(self, sandbox: Sandbox, command: Sequence[str], **options: Any) -> Iterator[str]:
+        """The ID of a container that is made for ``command``, and removed at the end."""
         entries = read_root_entries(sandbox.root)
-        with _translated(self.name), self._security() as security:
+        api: Any = self._client.api
+        with _translated(self.name), self._security(sandbox.processes) as security:
             if sandbox.owner:
                 self._remove_orphans(sandbox.owner.parent)
-            options |= {"security_opt": security, **_create_options(sandbox, entries, command)}
-            container = self._client.containers.create(self._empty_image(entries), **options)
+            host = api.create_host_config(security_opt=security, **_host_options(sandbox, entries))
+            # By the API alone: the SDK has no name for it, and Podman another (``_security``).
+            host["MaskedPaths"] = masked_in_containers()
+            options |= _create_options(sandbox, command, _NO_PROXIES if self._is_podman else {})
+            container = str(api.create_container(self._empty_image(entries), host_config=host, **options)["Id"])
             try:
                 yield container
             finally:
-                container.remove(force=True, v=True)
+                api.remove_container(container, force=True, v=True)
 
     def _remove_orphans(self, place: Path) -> None:
         """Remove containers whose owners had their folders in ``place``, as we have, and were killed."""
@@ -178,15 +190,16 @@ class DockerEngine:
                     api.remove_container(each["Id"], force=True, v=True)
 
     @contextmanager
-    def _security(self) -> Iterator[list[str]]:
+    def _security(self, processes: bool) -> Iterator[list[str]]:
+        text = json.dumps(container_filter(processes))
         if not self._is_podman:
-            yield ["no-new-privileges"]
+            yield ["no-new-privileges", f"seccomp={text}"]
             return
         # Docker takes the filter itself, Podman a path alone (its issue 27710).
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-            json.dump(container_filter(), file)
+            file.write(text)
             file.flush()
-            yield ["no-new-privileges", f"seccomp={file.name}"]
+            yield ["no-new-privileges", f"seccomp={file.name}", "mask=" + ":".join(masked_in_containers())]
 
     def _empty_image(self, entries: RootEntries) -> str:
         """The image with nothing but the root's top-level symbolic links, made when it is not there yet."""
@@ -200,19 +213,26 @@ class DockerEngine:
         return name
 
 
-def _create_options(sandbox: Sandbox, entries: RootEntries, command: Sequence[str]) -> dict[str, Any]:
+def _create_options(sandbox: Sandbox, command: Sequence[str], more: Mapping[str, str]) -> dict[str, Any]:
     uid, gid = sandbox.user
+    return {
+        "entrypoint": [],
+        "command": list(command),
+        "user": f"{uid}:{gid}",
+        "environment": {**more, **sandbox.environment},
+        "use_config_proxy": False,  # what Docker's own configuration adds, passwords included
+        "working_dir": sandbox.scratch,
+        "hostname": "corebox",
+        "labels": {"io.corebox": "sandbox", **({_OWNER: str(sandbox.owner)} if sandbox.owner else {})},
+    }
+
+
+def _host_options(sandbox: Sandbox, entries: RootEntries) -> dict[str, Any]:
     mounts = [*entries.mounts, *sandbox.mounts]
     writable = [sandbox.scratch]
     if not os.path.lexists(sandbox.root / "tmp"):
         writable.append("/tmp")  # noqa: S108  # the container's own
     return {
-        "entrypoint": [],
-        "command": list(command),
-        "user": f"{uid}:{gid}",
-        "environment": dict(sandbox.environment),
-        "working_dir": sandbox.scratch,
-        "hostname": "corebox",
         "network_mode": "none",
         "read_only": True,
         "cap_drop": ["ALL"],
@@ -225,7 +245,6 @@ def _create_options(sandbox: Sandbox, entries: RootEntries, command: Sequence[st
         "log_config": LogConfig(type="none"),
         "tmpfs": dict.fromkeys(writable, f"rw,nosuid,nodev,noexec,mode=1777,size={sandbox.limits.scratch}"),
         "mounts": [BindMount(each.target, str(each.source), type="bind", read_only=True) for each in mounts],
-        "labels": {"io.corebox": "sandbox", **({_OWNER: str(sandbox.owner)} if sandbox.owner else {})},
     }
 
 

@@ -2,13 +2,16 @@
 
 import contextlib
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 
 @contextmanager
 def piped(
-    command: Sequence[str], pass_fds: Sequence[int] = (), prepare: Callable[[], None] | None = None
+    command: Sequence[str],
+    pass_fds: Sequence[int] = (),
+    prepare: Callable[[], None] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Run ``command`` for as long as the block lasts; ``prepare`` runs in the child before it.
 
@@ -21,6 +24,7 @@ def piped(
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         pass_fds=pass_fds,
+        env=environment,
         preexec_fn=prepare,  # noqa: PLW1509  # no thread of ours runs by then
         start_new_session=True,
     )

@@ -41,6 +41,7 @@ class Sandbox(NamedTuple):
             does not die with us: what a killed process left running there is found and removed by it.
         user: user and group ID of the command.
         limits: bounds.
+        processes: the command may start others and share memory with them, where a bound counts them all.
     """
 
     root: Path
@@ -50,6 +51,7 @@ class Sandbox(NamedTuple):
     owner: Path | None = None
     user: tuple[int, int] = caller()
     limits: Limits = Limits()
+    processes: bool = False
 
 
 class Finished(NamedTuple):

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -32,6 +32,7 @@ def attach(
     pass_fds: Sequence[int] = (),
     shielded: bool = False,
     prepare: Callable[[], None] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> int:
     """Run ``command`` with our own standard streams and return its status (128 + number for a signal).
 
@@ -42,7 +43,7 @@ def attach(
     with (
         _restored_terminal(),
         _ctrl_c_for_the_child(shielded),
-        subprocess.Popen(command, pass_fds=pass_fds, preexec_fn=prepare) as child,  # noqa: PLW1509  # no thread of ours runs by then
+        subprocess.Popen(command, pass_fds=pass_fds, preexec_fn=prepare, env=environment) as child,  # noqa: PLW1509  # no thread of ours runs by then
     ):
         return exit_status(child.wait())
 

@@ -34,6 +34,46 @@ def test_who_fills_the_memory_is_stopped(engine: str, root: Sandbox) -> None:
     assert choose_engine(engine).run(root, ["python3", "-c", script], 60).status == 0
 
 
+HOLDING = """
+import ctypes, mmap, os, sys
+libc, size = ctypes.CDLL(None, use_errno=True), 1 << 30
+libc.shmat.restype = ctypes.c_void_p
+def mapped(flags, file=-1):
+    held = mmap.mmap(file, size, flags=flags)
+    for place in range(0, size, 4096):
+        held[place] = 1
+def shared(): mapped(mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)
+def stack(): mapped(mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x100)
+def zero(): mapped(mmap.MAP_SHARED, os.open("/dev/zero", os.O_RDWR))
+def file():
+    held = os.memfd_create("x")
+    for _ in range(1024): os.write(held, bytes(1 << 20))
+def system_v():
+    got = libc.shmget(0, size, 0o1600)
+    assert got >= 0
+    ctypes.memset(libc.shmat(got, None, 0), 1, size)
+globals()[sys.argv[1]]()
+print("held")
+"""
+
+
+@pytest.mark.parametrize("kind", ["shared", "stack", "zero", "file", "system_v"])
+@pytest.mark.parametrize("processes", [False, True])
+def test_memory_of_every_kind_is_bounded(engine: str, root: Sandbox, kind: str, processes: bool) -> None:
+    """Also where a program may share memory with others that it starts: a control group counts them all."""
+    narrow = root._replace(limits=Limits(memory=128 << 20, scratch=16 << 20), processes=processes)
+    done = choose_engine(engine).run(narrow, ["python3", "-c", HOLDING, kind], 60)
+    assert (done.status != 0, done.output) == (True, b""), done
+
+
+def test_processes_that_fill_the_memory_together_are_stopped(engine: str, root: Sandbox) -> None:
+    """Each of them would be allowed to have what it has."""
+    script = "import os, time\nfor _ in range(4): os.fork()\nfilled = b'x' * (24 << 20); time.sleep(3); print('held')"
+    narrow = root._replace(limits=Limits(memory=128 << 20, scratch=16 << 20), processes=True)
+    done = choose_engine(engine).run(narrow, ["python3", "-c", script], 60)
+    assert done.output.count(b"held") < 16
+
+
 def test_a_command_that_writes_for_ever_is_stopped(engine: str, root: Sandbox) -> None:
     done = choose_engine(engine).run(root, ["yes"], 60)
     assert done.status != 0

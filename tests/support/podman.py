@@ -1,5 +1,6 @@
 """Podman for the tests, with a storage of its own in a folder with a short name: it takes no other."""
 
+import os
 import subprocess
 import tempfile
 import time
@@ -8,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 START_TIMEOUT = 60.0
+#: In the address of a proxy in its environment, which it hands on to containers unless told otherwise.
+SECRET_OF_PROXY = "vendors-own-secret-5f21"
 #: Podman's own limits may be higher than a test machine that is a container itself may set.
 LIMITS = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
 
@@ -29,6 +32,7 @@ def podman_service(folder: Path) -> Iterator[str]:
     with podman_storage() as command, (folder / "log").open("w") as log:
         service = subprocess.Popen(
             [*command, "system", "service", "--time=0", f"unix://{socket}"],
+            env={**os.environ, "http_proxy": f"http://{SECRET_OF_PROXY}@proxy.example:3128"},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
