@@ -10,10 +10,10 @@ from corebox.coredump.linkmap import walk_link_map
 from corebox.coredump.memory import Memory
 from corebox.coredump.modules import Facts, find_modules
 from corebox.coredump.process import CoreNotes, collect_notes, describe_process
+from corebox.coredump.systems import AT_EXECFN
 from corebox.coredump.table import ProgramTable, measure_truncation, read_table
 from corebox.coredump.values import Extent, FileMapping, LinkMapEntry, Module, Process, Segment, Truncation
 
-AT_EXECFN = 31
 _Modules = Tuple[Tuple[Module, ...], Tuple[FileMapping, ...]]
 
 
@@ -63,6 +63,11 @@ class CoreFile:
         return machines.machine_name(self.header.machine, self.header.bits, self.header.byte_order)
 
     @property
+    def system(self) -> str:
+        """The system that wrote the core: "Linux", "FreeBSD", "NetBSD", "OpenBSD", "Solaris", "ESP-IDF"."""
+        return self.notes.system
+
+    @property
     def bits(self) -> int:
         """32 or 64."""
         return self.header.bits
@@ -82,7 +87,7 @@ class CoreFile:
         """The notes, parsed."""
         if self._notes is None:
             found = notes.read_notes(self._descriptor, self.header, self.table.notes)
-            self._notes = collect_notes(self.header, found)
+            self._notes = collect_notes(self.header, found, self.read_file)
         return self._notes
 
     @property
@@ -90,7 +95,7 @@ class CoreFile:
         """Who crashed, of what, with which threads."""
         address = self.auxv.get(AT_EXECFN)
         executable = os.fsdecode(self.memory.read_string(address)) if address else ""
-        return describe_process(self.notes, executable or None)
+        return describe_process(self.header, self.notes, executable or None)
 
     @property
     def auxv(self) -> Dict[int, int]:

@@ -1,5 +1,6 @@
 """The errors of this package, worded once."""
 
+import struct
 from typing import Tuple
 
 from corebox.coredump.header import MAGIC, parse_header
@@ -12,31 +13,84 @@ _COMPRESSED = (
     (b"\xfd7zXZ\x00", "xz", "xz -d FILE"),
     (b"BZh", "bzip2", "bzip2 -d FILE"),
 )
+_ESP_HINT = (
+    "open it with Espressif's tool and the program's ELF file: pip install esp-coredump; "
+    "esp-coredump info_corefile --core FILE --core-format raw PROGRAM.elf"
+)
+# What other systems and tools write when a program crashes, and what opens it.
+_OTHER_TOOLS = (
+    (
+        b"MDMP",
+        "a minidump (Windows, Breakpad, Crashpad)",
+        "open it with lldb --core FILE, minidump-stackwalk FILE, or WinDbg",
+    ),
+    (
+        b"PAGEDU64",
+        "a memory dump of the Windows kernel",
+        "open it with WinDbg",
+    ),
+    (
+        b"ProblemType: ",
+        "a report of apport (.crash)",
+        "take the core out of it: apport-unpack FILE DIRECTORY; the core is DIRECTORY/CoreDump",
+    ),
+    (
+        b"KDUMP   ",
+        "a memory dump of the Linux kernel (makedumpfile)",
+        "open it with crash(8): crash VMLINUX FILE",
+    ),
+    (
+        b"\xcf\xfa\xed\xfe",
+        "a Mach-O file of macOS",
+        "if it is a core, open it on macOS: lldb --core FILE",
+    ),
+    (
+        b"================= CORE DUMP START",
+        "an ESP-IDF core dump as text, the memory of a microcontroller",
+        "open it with Espressif's tool: esp-coredump info_corefile --core FILE --core-format b64 PROGRAM.elf",
+    ),
+)
 _KINDS = {1: "an object file", 2: "an executable", 3: "an executable or shared library", 4: "a damaged core file"}
 _CUT = "raise the limit (ulimit -c unlimited), make room on the disk and crash it again"
 
 
-def not_a_core(path: str, start: bytes) -> CoreboxError:
-    """``not-a-core``: the file at ``path`` begins with the bytes ``start``."""
-    why, hint = _what_it_is(start)
+def not_a_core(path: str, start: bytes, size: int = -1) -> CoreboxError:
+    """``not-a-core``: the file at ``path``, of ``size`` bytes if known, begins with the bytes ``start``."""
+    why, hint = _what_it_is(start, size)
     hint = hint.replace("FILE", path)
     return InputError("not-a-core", "{} is not a core file: it is {}".format(path, why), hint, path=path, kind=why)
 
 
-def _what_it_is(start: bytes) -> Tuple[str, str]:
+def _what_it_is(start: bytes, size: int) -> Tuple[str, str]:
     if not start:
         return "empty", _CUT
     for magic, name, command in _COMPRESSED:
         if start.startswith(magic):
             return "compressed with " + name, "decompress it first: " + command
+    for magic, name, hint in _OTHER_TOOLS:
+        if start.startswith(magic):
+            return name, hint
     if start.startswith(b"corebox.json\0"):
         return "a bundle already", "open it: corebox shell FILE"
     if not start.startswith(MAGIC):
-        return "no ELF file", "find the core: ls -l core* /var/lib/systemd/coredump; coredumpctl list"
+        if _is_of_esp_idf(start, size):
+            return "an ESP-IDF core dump, the memory of a microcontroller", _ESP_HINT
+        return "not an ELF file", "find the core: ls -l core* /var/lib/systemd/coredump; coredumpctl list"
     header = parse_header(start)
     if header is None:
         return "an ELF file cut off within its header", _CUT
     return _KINDS.get(header.kind, "an ELF file of another kind"), "pass the core file, not the program that wrote it"
+
+
+def _is_of_esp_idf(start: bytes, size: int) -> bool:
+    """As it is in flash: its length, then versions of chip and format, of which the format is below 0x0400.
+
+    ``core_dump_header_t`` in components/espcoredump of ESP-IDF; checksums may follow the length that it tells.
+    """
+    if len(start) < 20:
+        return False
+    length, version, tasks = struct.unpack_from("<III", start)
+    return 0 <= size - length <= 64 and version & 0xFFFF < 0x400 and tasks < 1 << 12
 
 
 def unreadable(path: str, error: OSError) -> CoreboxError:

@@ -6,7 +6,7 @@ from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from corebox.coredump.disk import read_at
 from corebox.coredump.header import Header
-from corebox.coredump.machines import registers
+from corebox.coredump.machines import has_swapped_siginfo, registers, status_layout
 from corebox.coredump.values import FileMapping, Segment, Thread
 from corebox.errors import InputError
 
@@ -14,49 +14,53 @@ NT_PRSTATUS, NT_PRPSINFO, NT_AUXV, NT_FILE, NT_SIGINFO = 1, 3, 6, 0x46494C45, 0x
 NT_GNU_BUILD_ID = 3
 
 MOST_NOTES = 1000000
+MOST_THREADS = 1 << 18
+# Beyond so many, those between the first and the last are left out: the executable and the libraries are at the ends.
+MOST_MAPPINGS, FIRST_MAPPINGS = 1 << 18, 1 << 16
 # No note is longer: the kernel's greatest core_file_note_size_limit is 16 MiB.
-LONGEST_DESCRIPTOR = 32 << 20
-# How much is read of those that say something to us.
-_READ = {NT_PRSTATUS: 4096, NT_PRPSINFO: 4096, NT_SIGINFO: 4096, NT_AUXV: 65536, NT_FILE: LONGEST_DESCRIPTOR}
+LONGEST_DESCRIPTOR, LONGEST_FILES = 32 << 20, 16 << 20
+LONGEST_OWNER, LONGEST_NOTE, LONGEST_AUXV = 32, 4096, 65536
 DELETED = " (deleted)"
 
 
 class Note(NamedTuple):
-    """One note; ``data`` is shorter than it was where the file is cut."""
+    """One note: owner's name, kind, offset of its bytes in the core, and their number, which a cut core may lack."""
 
+    owner: str
     kind: int
-    data: bytes
+    offset: int
+    size: int
 
 
 class PsInfo(NamedTuple):
-    """NT_PRPSINFO: ids, the command's name (15 bytes) and arguments (80 bytes)."""
+    """NT_PRPSINFO: ids, the command's name (15 bytes) and arguments (80 bytes); what is not told is None."""
 
-    uid: int
-    gid: int
-    pid: int
+    uid: Optional[int]
+    gid: Optional[int]
+    pid: Optional[int]
     name: str
-    arguments: str
+    arguments: Optional[str]
 
 
 class SigInfo(NamedTuple):
     """NT_SIGINFO: number and code of the signal, and the union's first word (an address for faults)."""
 
     number: int
-    code: int
-    address: int
+    code: Optional[int]
+    address: Optional[int]
 
 
 def read_notes(descriptor: int, header: Header, segments: Iterable[Segment]) -> Iterator[Note]:
-    """NT_PRSTATUS of each thread and the first of the other kinds, in file order.
+    """The notes in file order.
 
     Raises:
         InputError: ``not-a-core`` when notes are too many or too long to be notes.
     """
-    count, wanted = 0, dict(_READ)
+    count = 0
     for segment in segments:
         position, end = segment.offset, segment.offset + segment.file_size
         while position + 12 <= end:
-            fixed = read_at(descriptor, position, 12 + 8)
+            fixed = read_at(descriptor, position, 12 + LONGEST_OWNER)
             if len(fixed) < 12:
                 return
             name_size, size, kind = struct.unpack_from(header.order + "III", fixed)
@@ -68,35 +72,29 @@ def read_notes(descriptor: int, header: Header, segments: Iterable[Segment]) -> 
                     "the notes of the core make no sense: a note of {} bytes at offset {}".format(size, position),
                     "the file is damaged: copy it again and compare sizes and checksums",
                 )
-            if kind in wanted and fixed[12 : 12 + name_size] in (b"CORE\0", b"CORE"):
-                yield Note(kind, read_at(descriptor, start, min(size, wanted[kind])))
-                if kind != NT_PRSTATUS:
-                    del wanted[kind]
+            yield Note(_text(fixed[12 : 12 + name_size]), kind, start, size)
             position = start + (size + 3) // 4 * 4
 
 
 def parse_thread(header: Header, data: bytes) -> Optional[Thread]:
     """NT_PRSTATUS: ``struct elf_prstatus``, include/uapi/linux/elfcore.h."""
-    wide = header.bits == 64
-    pid_at, registers_at = (32, 112) if wide else (24, 72)
-    if len(data) < registers_at:
+    layout = status_layout(header.machine, header.bits, len(data))
+    if len(data) < layout.registers:
         return None
     (signal,) = struct.unpack_from(header.order + "h", data, 12)
-    (tid,) = struct.unpack_from(header.order + "i", data, pid_at)
-    # x32 keeps 64-bit registers in a 32-bit file; s390's program counter has its top bit as a mode.
-    word = struct.Struct(header.order + ("Q" if wide or header.machine == 62 else "I"))
-    where = registers(header.machine)
-    if where is None or len(data) < registers_at + (max(where) + 1) * word.size:
+    (tid,) = struct.unpack_from(header.order + "i", data, layout.tid)
+    # s390's program counter has its top bit as a mode.
+    word = struct.Struct(header.order + ("Q" if layout.word_size == 8 else "I"))
+    where = registers(header.machine, layout.word_size)
+    if where is None or len(data) < layout.registers + (max(where) + 1) * word.size:
         return Thread(tid, signal, None, None)
-    values = [word.unpack_from(data, registers_at + index * word.size)[0] for index in where]
+    values = [word.unpack_from(data, layout.registers + index * word.size)[0] for index in where]
     return Thread(tid, signal, values[0], values[1])
 
 
-def parse_registers(header: Header, data: bytes) -> Tuple[int, ...]:
-    """All words of ``pr_reg`` in NT_PRSTATUS, and what follows it."""
-    start = 112 if header.bits == 64 else 72
-    words = data[start : start + (len(data) - start) // header.word_size * header.word_size]
-    return struct.unpack("{}{}{}".format(header.order, len(words) // header.word_size, header.word), words)
+def parse_words(header: Header, data: bytes) -> Tuple[int, ...]:
+    """All aligned words of a thread's note: among them its registers, wherever they are."""
+    return struct.unpack_from("{}{}{}".format(header.order, len(data) // header.word_size, header.word), data)
 
 
 def parse_psinfo(header: Header, data: bytes) -> Optional[PsInfo]:
@@ -118,7 +116,8 @@ def parse_siginfo(header: Header, data: bytes) -> Optional[SigInfo]:
     union_at = 16 if header.bits == 64 else 12
     if len(data) < union_at + header.word_size:
         return None
-    number, _, code = struct.unpack_from(header.order + "iii", data)
+    number, error, code = struct.unpack_from(header.order + "iii", data)
+    code = error if has_swapped_siginfo(header.machine) else code
     (address,) = struct.unpack_from(header.order + header.word, data, union_at)
     return SigInfo(number, code, address)
 
@@ -139,23 +138,38 @@ def parse_file_mappings(header: Header, data: bytes) -> Tuple[FileMapping, ...]:
 
     gcore writes a page size of 1. Mappings whose path is cut off are left out.
     """
-    word_size = header.word_size
-    if len(data) < 2 * word_size:
+    word, word_size = header.word, header.word_size
+    if len(data) < 16:
         return ()
-    count, page_size = struct.unpack_from(header.order + 2 * header.word, data)
-    names_at = (2 + 3 * count) * word_size
-    if names_at > len(data):
+    count, page_size = struct.unpack_from(header.order + 2 * word, data)
+    if word_size == 4 and 0 in (count, page_size):  # 64-bit kernels before 4.14 wrote MIPS' 32-bit cores so
+        word, word_size = "Q", 8
+        count, page_size = struct.unpack_from(header.order + 2 * word, data)
+    position = (2 + 3 * count) * word_size
+    if position > len(data):
         return ()
-    entries = struct.Struct(header.order + 3 * header.word).iter_unpack(data[2 * word_size : names_at])
-    names = data[names_at:].split(b"\0", count)[:-1]
+    entry = struct.Struct(header.order + 3 * word)
+    left_out = range(FIRST_MAPPINGS, FIRST_MAPPINGS + max(0, count - MOST_MAPPINGS))
     mappings: List[FileMapping] = []
-    for (start, end, offset), name in zip(entries, names):
-        path = os.fsdecode(name)
-        deleted = path.endswith(DELETED)
-        mappings.append(
-            FileMapping(start, end, offset * page_size, path[: -len(DELETED)] if deleted else path, deleted)
-        )
+    paths: Dict[bytes, Tuple[str, bool]] = {}
+    for index in range(count):
+        end = data.find(b"\0", position)
+        if end < 0:
+            break
+        if index not in left_out:
+            start, stop, offset = entry.unpack_from(data, (2 + 3 * index) * word_size)
+            path, deleted = mapped_path(data[position:end], paths)
+            mappings.append(FileMapping(start, stop, offset * page_size, path, deleted))
+        position = end + 1
     return tuple(mappings)
+
+
+def mapped_path(name: bytes, known: Dict[bytes, Tuple[str, bool]]) -> Tuple[str, bool]:
+    """A mapping's path, and whether the kernel says that it is deleted; ``known`` keeps one copy of each."""
+    if name not in known:
+        path = os.fsdecode(name)
+        known[name] = (path[: -len(DELETED)], True) if path.endswith(DELETED) else (path, False)
+    return known[name]
 
 
 def parse_build_id(order: str, data: bytes, alignment: int) -> Optional[str]:

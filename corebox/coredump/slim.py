@@ -13,7 +13,7 @@ from corebox.coredump.header import PF_W
 from corebox.coredump.linkmap import AT_RANDOM, walk_entries
 from corebox.coredump.memory import read_pointers
 from corebox.coredump.modules import AT_SYSINFO_EHDR, image_end
-from corebox.coredump.notes import NT_PRSTATUS, parse_registers, read_notes
+from corebox.coredump.notes import LONGEST_NOTE, parse_words
 from corebox.coredump.rewrite import Ranges, Run, is_regular, place_runs, plan_rewrite
 from corebox.coredump.sending import write_pieces
 
@@ -69,9 +69,8 @@ def write_slim(core: CoreFile, plan: SlimPlan, out_fd: int) -> None:
 
 
 def _registers(core: CoreFile) -> Iterable[Tuple[int, ...]]:
-    for note in read_notes(core.fileno(), core.header, core.table.notes):
-        if note.kind == NT_PRSTATUS:
-            yield parse_registers(core.header, note.data)
+    for note in core.notes.status:
+        yield parse_words(core.header, core.read_file(note.offset, min(note.size, LONGEST_NOTE)))
 
 
 def _stacks(core: CoreFile, registers: Sequence[Tuple[int, ...]]) -> Iterable[Range]:

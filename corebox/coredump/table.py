@@ -1,5 +1,6 @@
 """The program headers of a core file: read, counted beyond 65,534, and measured against the file's size."""
 
+import os
 import struct
 from functools import partial
 from typing import Callable, List, NamedTuple, Optional, Tuple
@@ -50,7 +51,7 @@ def read_table(descriptor: int, path: str) -> ProgramTable:
     start = read_at(descriptor, 0, HEADER_SIZE)
     header = parse_header(start)
     if header is None or header.kind != ET_CORE or header.entry_size != entry_struct(header).size:
-        raise faults.not_a_core(path, start)
+        raise faults.not_a_core(path, start, os.fstat(descriptor).st_size)
     entry_size = header.entry_size
     count, counted = count_segments(partial(read_at, descriptor), header)
     if count > MOST_SEGMENTS:
