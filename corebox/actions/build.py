@@ -15,6 +15,7 @@ from corebox.actions.source import needs_identity, plain_bundle
 from corebox.actions.symbols import find_symbols
 from corebox.bundle.layout import CORE
 from corebox.bundle.manifest import Manifest
+from corebox.bundle.program import program_of
 from corebox.bundle.read import BundleReader, Unpacked, read_manifest
 from corebox.debugger.session import ENVIRONMENT, gdb_command, gdbinit, is_foreign
 from corebox.engine.choose import connect
@@ -220,6 +221,6 @@ def _describe(manifest: Manifest, unpacked: Unpacked, toolbox: Toolbox, options:
 
 def default_tag(manifest: Manifest, identity: str) -> str:
     """A name from the program and the identity: ``app:3f2a1b4c5d6e``."""
-    name = (manifest.process.executable or manifest.process.name or "").rpartition("/")[2] or "crash"
+    name = program_of(manifest).called or "crash"
     safe = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "crash"
     return f"{safe}:{identity.removeprefix('sha256:')[:12]}"

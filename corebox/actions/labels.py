@@ -3,6 +3,7 @@
 import corebox
 from corebox.actions.signature import crash_signature
 from corebox.bundle.manifest import Manifest
+from corebox.bundle.program import program_of
 from corebox.bundle.read import Unpacked
 from corebox.image.toolbox import Toolbox
 
@@ -14,7 +15,7 @@ def crash_labels(
     manifest: Manifest, unpacked: Unpacked, toolbox: Toolbox, disclosed: tuple[str, ...] = ()
 ) -> dict[str, str]:
     """The labels; of PRIVATE those that are ``disclosed``, if the bundle has them."""
-    process = manifest.process
+    process, program = manifest.process, program_of(manifest)
     signature = {"io.corebox.signature": crash_signature(unpacked.core)} if unpacked.core else {}
     private = {"arguments": process.arguments, "hostname": manifest.site.hostname}
     return {
@@ -22,9 +23,10 @@ def crash_labels(
         **{f"io.corebox.{name}": text for name, text in private.items() if name in disclosed and text},
         "io.corebox.bundle": unpacked.identity,
         "io.corebox.executable": process.executable or process.name or "",
+        "io.corebox.program": str(program),
         "io.corebox.signal": process.signal_name or "",
         "io.corebox.time": process.time,
         "io.corebox.toolbox": toolbox.summary,
         "io.corebox.version": corebox.__version__,
-        "org.opencontainers.image.title": f"core of {process.name or 'a program'}",
+        "org.opencontainers.image.title": f"core of {program.called or 'a program'}",
     }

@@ -14,6 +14,8 @@ from corebox.actions.history import lent_history
 from corebox.actions.sources import FROM_SERVERS, Sources, fetch, mount_sources
 from corebox.actions.subject import Subject, image_of
 from corebox.actions.symbols import Symbols, find_symbols
+from corebox.bundle.manifest import Manifest
+from corebox.bundle.program import program_of
 from corebox.bundle.verdict import compare_build_ids
 from corebox.coredump.elffile import read_elf
 from corebox.coredump.faults import not_a_file
@@ -116,7 +118,7 @@ def prepare_session(
         mounts += [Mount(_readable(path, engine, work), target) for path, target in _given(options)]
         crash = CrashFiles(opened.manifest, opened.root, opened.debug, options.executable)
         found = find_symbols(store, crash, options.symbols, progress)
-        mounts.append(Mount(_status(found.modules, work), SYMBOL_STATUS))
+        mounts.append(Mount(_status(opened.manifest, found.modules, work), SYMBOL_STATUS))
         mounts += [Mount(_readable(file.path, engine, work), f"{DEBUG}/{file.target}") for file in found.files]
         mounts += [Mount(_readable(each.path, engine, work), each.target) for each in found.forced]
         sources = mount_sources(options.sources)
@@ -179,10 +181,11 @@ def _gdbside(work: Path) -> Path:
     return folder
 
 
-def _status(modules: Sequence[ModuleSymbols], work: Path) -> Path:
-    """What is known of each module's symbols, for the banner."""
+def _status(manifest: Manifest, modules: Sequence[ModuleSymbols], work: Path) -> Path:
+    """The program's name and what is known of each module's symbols, for the banner."""
     path = work / "symbols.json"
-    path.write_text(json.dumps({"version": 1, "modules": [each.to_json() for each in modules]}))
+    program = os.fsencode(str(program_of(manifest))).decode("utf-8", "replace")
+    path.write_text(json.dumps({"version": 1, "program": program, "modules": [each.to_json() for each in modules]}))
     path.chmod(0o644)
     return path
 

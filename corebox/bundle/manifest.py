@@ -29,12 +29,16 @@ def _portable(value: object) -> object:
 
 
 class Site(NamedTuple):
-    """Where the crash happened. ``os_release`` has at most ID, VERSION_ID and PRETTY_NAME."""
+    """Where the crash happened. ``os_release`` has at most ID, VERSION_ID and PRETTY_NAME.
+
+    ``system`` is the one that wrote the core, "Linux" or another; None in bundles that do not say it.
+    """
 
     os_release: Dict[str, str]
     kernel: Optional[str]
     machine: str
     hostname: Optional[str]
+    system: Optional[str] = None
 
     def to_json(self) -> Json:
         """The JSON object of this value."""

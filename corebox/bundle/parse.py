@@ -92,6 +92,7 @@ def _site(site: Fields) -> Site:
         kernel=site.text_or_none("kernel"),
         machine=site.text("machine"),
         hostname=site.text_or_none("hostname"),
+        system=site.text_or_none("system"),
     )
 
 

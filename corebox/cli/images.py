@@ -31,8 +31,9 @@ def command(tree: bool, as_json: bool) -> int:
 
 def _row(image: StoredImage, tag: str) -> tuple[str, ...]:
     labels = image.labels
-    facts = (labels.get(f"io.corebox.{name}", "") for name in ("executable", "signal", "time"))
-    return (tag, image.image_id.removeprefix("sha256:")[:12], output.size(image.size), *facts)
+    program = labels.get("io.corebox.program") or labels.get("io.corebox.executable", "")
+    facts = (labels.get(f"io.corebox.{name}", "") for name in ("signal", "time"))
+    return (tag, image.image_id.removeprefix("sha256:")[:12], output.size(image.size), program, *facts)
 
 
 def _tree(images: Sequence[StoredImage]) -> Iterator[str]:

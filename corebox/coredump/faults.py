@@ -90,7 +90,7 @@ def _is_of_esp_idf(start: bytes, size: int) -> bool:
     if len(start) < 20:
         return False
     length, version, tasks = struct.unpack_from("<III", start)
-    return 0 <= size - length <= 64 and version & 0xFFFF < 0x400 and tasks < 1 << 12
+    return bool(0 <= size - length <= 64 and version & 0xFFFF < 0x400 and tasks < 1 << 12)
 
 
 def unreadable(path: str, error: OSError) -> CoreboxError:

@@ -35,6 +35,18 @@ _NAMES: Dict[int, Tuple[str, str]] = {
 _NAMES_OF_32_BITS = {"s390x": "s390", "riscv64": "riscv32", "loongarch64": "loongarch32"}
 _NAMES_OF_64_BITS = {"mips": "mips64", "mipsel": "mips64el", "parisc": "parisc64"}
 
+# Kernels of other names that run a machine's programs, for (32-bit) programs of 64-bit kernels.
+_HOSTS = {
+    "i386": ("i486", "i586", "i686", "x86_64"),
+    "arm": ("armv6l", "armv7l", "armv8l", "aarch64"),
+    "mips": ("mips64",),
+    "mipsel": ("mips", "mips64"),
+    "mips64el": ("mips64",),
+    "ppc": ("ppc64",),
+    "s390": ("s390x",),
+    "sparc": ("sparc64",),
+}
+
 
 class Registers(NamedTuple):
     """Indices into ``pr_reg``, counted in words, of the program counter and the stack pointer."""
@@ -84,6 +96,11 @@ def machine_name(machine: int, bits: int, byte_order: str) -> str:
         return "em-{}".format(machine)
     name = _NAMES[machine][byte_order == "big"]
     return (_NAMES_OF_32_BITS if bits == 32 else _NAMES_OF_64_BITS).get(name, name)
+
+
+def runs_on(machine: str, host: str) -> bool:
+    """Whether a kernel of ``host`` runs programs of ``machine`` without an emulator; both as by ``uname -m``."""
+    return machine == host or host in _HOSTS.get(machine, ())
 
 
 def status_layout(machine: int, bits: int, size: int) -> StatusLayout:

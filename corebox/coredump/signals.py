@@ -3,26 +3,31 @@
 Linux: ``arch/*/include/uapi/asm/signal.h``; elsewhere ``sys/signal.h``.
 """
 
-from typing import Dict, Sequence
+from typing import Dict, List, Sequence
 
-_LINUX = (
+
+def _names(text: str) -> List[str]:
+    return text.split()
+
+
+_LINUX = _names(
     "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG "
     "XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"
-).split()
+)
 # Linux took the numbers of the system that an architecture came with: IRIX, OSF/1, SunOS, HP-UX.
-_MIPS = (
+_MIPS = _names(
     "HUP INT QUIT ILL TRAP ABRT EMT FPE KILL BUS SEGV SYS PIPE ALRM TERM USR1 USR2 CHLD PWR WINCH URG IO STOP TSTP "
     "CONT TTIN TTOU VTALRM PROF XCPU XFSZ"
-).split()
-_BSD = (
+)
+_BSD = _names(
     "HUP INT QUIT ILL TRAP ABRT EMT FPE KILL BUS SEGV SYS PIPE ALRM TERM URG STOP TSTP CONT CHLD TTIN TTOU IO XCPU "
     "XFSZ VTALRM PROF WINCH INFO USR1 USR2"
-).split()
+)
 _ALPHA_AND_SPARC = [*_BSD[:28], "PWR", *_BSD[29:]]
-_PARISC = (
+_PARISC = _names(
     "HUP INT QUIT ILL TRAP ABRT STKFLT FPE KILL BUS SEGV XCPU PIPE ALRM TERM USR1 USR2 CHLD PWR VTALRM PROF IO WINCH "
     "STOP TSTP CONT TTIN TTOU URG XFSZ SYS"
-).split()
+)
 _SOLARIS = [*_MIPS, "WAITING", "LWP", "FREEZE", "THAW", "CANCEL", "LOST"]
 
 # e_machine of MIPS, its little-endian twin, SPARC (32 bits, 32 bits of a 64-bit processor, 64 bits), PA-RISC, Alpha.

@@ -139,7 +139,9 @@ def _freebsd_psinfo(header: Header, _: Note, data: bytes) -> Iterator[Fact]:
     name_at, arguments_at, pid_at = (16, 33, 116) if header.bits == 64 else (8, 25, 108)
     if len(data) >= arguments_at:
         pid = _int(header, data, pid_at) if len(data) >= pid_at + 4 else None  # told since FreeBSD 12
-        yield PsInfo(None, None, pid, _text(data[name_at : name_at + 17]), _text(data[arguments_at : arguments_at + 81]))
+        yield PsInfo(
+            None, None, pid, _text(data[name_at : name_at + 17]), _text(data[arguments_at : arguments_at + 81])
+        )
 
 
 def _freebsd_auxv(header: Header, note: Note, data: bytes) -> Iterator[Fact]:
@@ -309,9 +311,7 @@ _BY_OWNER = {each.owner: each for each in (_LINUX, _FREEBSD, _NETBSD, _OPENBSD)}
 _DECISIVE = {"ESP_CORE_DUMP_INFO": ESP_IDF, "EXTRA_INFO": ESP_IDF, "VMCOREINFO": KERNEL}
 
 
-def parse_notes(
-    header: Header, system: System, found: List[Note], read: Callable[[int, int], bytes]
-) -> Iterator[Fact]:
+def parse_notes(header: Header, system: System, found: List[Note], read: Callable[[int, int], bytes]) -> Iterator[Fact]:
     """What the notes say: all of the threads, and the first note of every other kind."""
     done: Set[int] = set()
     for note in found:

@@ -20,6 +20,8 @@ from corebox.bundle.prove import prove_module
 from corebox.bundle.rootfs import is_canonical
 from corebox.coredump.core import CoreFile
 from corebox.coredump.elffile import is_elf, read_elf
+from corebox.coredump.machines import runs_on
+from corebox.coredump.systems import LINUX
 from corebox.coredump.usage import measure_memory
 from corebox.coredump.values import FULL, MINIMAL, NONE, ElfFile, FileMapping, Module
 from corebox.errors import InputError
@@ -225,11 +227,14 @@ def _with_symbols(
 
 def _site(root: DiskRoot, core: CoreFile, wishes: Wishes) -> Site:
     here = os.path.realpath(wishes.root) == "/"
+    # This machine's own system is not that of a core from another one.
+    known = core.system == LINUX and (not here or runs_on(core.machine, os.uname().machine))
     return Site(
-        os_release=_os_release(root),
-        kernel=os.uname().release if here else None,
+        os_release=_os_release(root) if known else {},
+        kernel=os.uname().release if here and known else None,
         machine=core.machine,
         hostname=os.uname().nodename if wishes.consent_hostname else None,
+        system=core.system,
     )
 
 

@@ -10,6 +10,7 @@ from corebox.bundle.corecontent import Change, CompactCore
 from corebox.bundle.envelope import Envelope, envelope_for
 from corebox.bundle.layout import SUFFIX
 from corebox.bundle.manifest import Manifest
+from corebox.bundle.program import program_of
 from corebox.bundle.runtime import RUNNING, Runtime
 from corebox.bundle.write import Progress, WrittenBundle, write_bundle
 from corebox.coredump.core import CoreFile, open_core
@@ -188,7 +189,7 @@ def wishes_of(options: argparse.Namespace, root: str) -> Wishes:
 def default_name(manifest: Manifest) -> str:
     """The bundle's name from program and process: ``app-1234.corebox``."""
     process = manifest.process
-    name = os.path.basename(process.executable or process.name or "") or "crash"
+    name = os.path.basename(program_of(manifest).called) or "crash"
     safe = re.sub(r"[^A-Za-z0-9._+-]", "_", name).lstrip(".-") or "crash"
     return "{}-{}{}".format(safe, process.pid, SUFFIX) if process.pid else safe + SUFFIX
 

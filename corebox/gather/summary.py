@@ -5,6 +5,7 @@ import os
 from typing import Iterator, List, Optional, Sequence
 
 from corebox.bundle.manifest import Manifest, ModuleEntry
+from corebox.bundle.program import program_of, system_name
 from corebox.bundle.verdict import MISMATCH, MISSING, VERDICTS, VERIFIED
 from corebox.bundle.write import WrittenBundle
 from corebox.gather.progress import format_size
@@ -34,8 +35,9 @@ def describe_crash(manifest: Manifest) -> str:
     process = manifest.process
     cause = process.signal_name or ("signal {}".format(process.signal) if process.signal else "no signal")
     where = " at address 0x{:x}".format(process.fault_address) if process.fault_address is not None else ""
-    name = printable(process.executable or process.name or "an unknown program")
-    return "{} (pid {}): {}{}, {}".format(name, process.pid, cause, where, counted(process.threads, "thread"))
+    pid = "" if process.pid is None else " (pid {})".format(process.pid)
+    name = printable(str(program_of(manifest)))
+    return "{}{}: {}{}, {}".format(name, pid, cause, where, counted(process.threads, "thread"))
 
 
 def summary_lines(
@@ -43,9 +45,7 @@ def summary_lines(
 ) -> Iterator[str]:
     """The summary; without ``written`` it tells what would be taken. ``lacking`` was asked for and is not there."""
     yield "crash:     " + describe_crash(manifest)
-    yield "system:    {}, {}".format(
-        printable(manifest.site.os_release.get("PRETTY_NAME", "unknown")), manifest.site.machine
-    )
+    yield "system:    {}, {}".format(printable(system_name(manifest.site)), printable(manifest.site.machine))
     for name, text in runtime_facts(manifest.runtime):
         yield (name.lower() + ":").ljust(10) + " " + printable(text)
     yield "modules:   " + _counts(manifest.modules)

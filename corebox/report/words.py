@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from posixpath import basename
 
 from corebox import __version__
+from corebox.bundle.program import program_of, system_name
 from corebox.bundle.verdict import VERIFIED
 from corebox.gather.progress import format_size
 from corebox.gather.runtimewords import runtime_facts
@@ -42,7 +43,7 @@ def lead(report: Report) -> tuple[str, ...]:
     """Who died, of what, where, in a sentence; every second part of it is a name."""
     process = report.manifest.process
     fault = f" at address {process.fault_address:#x}" if process.fault_address is not None else ""
-    program = basename(process.executable or process.name or "") or "a program"
+    program = program_of(report.manifest).called or "a program"
     died = f" (process {process.pid}) was killed by {process.signal_name}{fault}"
     if not process.signal_name:
         died = f" (process {process.pid}) was running when the core was taken"
@@ -60,12 +61,12 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
     """What one looks up, each with its name."""
     manifest = report.manifest
     process, site = manifest.process, manifest.site
-    yield "Program", process.executable or process.name or "unknown"
+    yield "Program", str(program_of(manifest))
     if process.arguments:
         yield "Command line", process.arguments
     yield "Process", f"{process.pid}, user {_known(process.uid)}, group {_known(process.gid)}"
     yield "Time", process.time or "unknown"
-    yield "System", f"{site.os_release.get('PRETTY_NAME', 'unknown')}, {site.machine}"
+    yield "System", f"{system_name(site)}, {site.machine}"
     if site.kernel and manifest.runtime is None:
         yield "Kernel", site.kernel
     if site.hostname:

@@ -98,7 +98,7 @@ def test_nothing_private_is_in_the_configuration(lab: Lab, image: Any) -> None:
         assert private not in config
 
 
-LABELS = ("bundle", "executable", "signal", "signature", "time", "toolbox", "version")
+LABELS = ("bundle", "executable", "program", "signal", "signature", "time", "toolbox", "version")
 
 
 def test_labels_tell_what_crashed_and_what_is_private_when_asked_alone(

@@ -36,7 +36,7 @@ def manifest():
 def banner(facts):
     """The lines that say what crashed, where, how far the files can be trusted, and what to do next."""
     process, modules = facts["process"], facts["modules"]
-    what = process["executable"] or process["name"] or "a program"
+    what = noted().get("program") or process["executable"] or process["name"] or "a program"
     lines = ["{} died of {}".format(what, process["signal_name"] or "an unknown signal")]
     if process["fault_address"]:
         lines[0] += " at address {}".format(process["fault_address"])
@@ -100,10 +100,15 @@ def build_id(module):
     return module["build_id"]["memory"] or module["build_id"]["file"] or "none"
 
 
+def noted():
+    """What corebox notes beside the image for this session; nothing without corebox."""
+    return json.loads(SYMBOLS.read_bytes()) if SYMBOLS.exists() else {}
+
+
 def symbols_of_modules(facts):
     """Each module with what is known of its symbols, in a word, and the package that it is of, or None."""
     # Without corebox, in the image alone, what the gatherer has noted has to do.
-    known = json.loads(SYMBOLS.read_bytes())["modules"] if SYMBOLS.exists() else facts["modules"]
+    known = noted().get("modules", facts["modules"])
     pairs = zip(facts["modules"], known, strict=True)
     return [(module, given.get("symbols") or "not known", given.get("package")) for module, given in pairs]
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import struct
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,15 @@ def test_a_list_of_files_that_lies_about_its_length_is_empty(tmp_path: Path) -> 
         (b"\x1f\x8b......", "compressed with gzip", "gzip -d"),
         (b"\x04\x22\x4d\x18....", "compressed with lz4", "lz4 -d"),
         (b"\xfd7zXZ\x00..", "compressed with xz", "xz -d"),
-        (b"#!/bin/sh\n", "no ELF file", "coredumpctl"),
+        (b"#!/bin/sh\n", "not an ELF file", "coredumpctl"),
+        (b"MDMP\x93\xa7\0\0", "a minidump (Windows, Breakpad, Crashpad)", "minidump-stackwalk"),
+        (b"ProblemType: Crash\nArchitecture: amd64\n", "a report of apport (.crash)", "apport-unpack"),
+        (b"KDUMP   \x06\0\0\0", "a memory dump of the Linux kernel (makedumpfile)", "crash(8)"),
+        (
+            struct.pack("<6I", 24, 0x0003, 5, 0x154, 0, 0),
+            "an ESP-IDF core dump, the memory of a microcontroller",
+            "esp-coredump info_corefile",
+        ),
         (Format().header(ET_DYN, 0), "an executable or shared library", "not the program"),
     ],
 )

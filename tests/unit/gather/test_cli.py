@@ -390,7 +390,7 @@ def test_what_is_compressed_and_no_core_has_its_own_name(
     path = tmp_path / "log.gz"
     path.write_bytes(gzip.compress(b"no core"))
     assert run(path, root) == 3
-    assert f"error: {path} is not a core file: it is no ELF file\n" in capsys.readouterr().err
+    assert f"error: {path} is not a core file: it is not an ELF file\n" in capsys.readouterr().err
 
 
 def test_a_text_that_is_not_there_is_not_said_to_be_blanked(
