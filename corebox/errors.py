@@ -7,7 +7,6 @@ Runs at the customer's: Python 3.6, standard library only.
 """
 
 import os
-import traceback
 from typing import Any, Dict, Optional
 
 
@@ -85,6 +84,8 @@ def as_ours(error: BaseException, more: str = "") -> CoreboxError:
     if isinstance(error, OSError):
         return HostError("system-refuses", f"the system refuses: {error}", "check permissions, disk and limits" + more)
     if os.environ.get("COREBOX_DEBUG"):
+        import traceback  # noqa: PLC0415  # nobody else needs it
+
         traceback.print_exception(type(error), error, error.__traceback__)
     message = f"a bug in corebox: {type(error).__name__}: {error}"
     return CoreboxError("bug", message, "please report it with the output of the same command under COREBOX_DEBUG=1")

@@ -2,13 +2,15 @@
 
 import zlib
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import BinaryIO, Deque, Iterator, Union
+from typing import TYPE_CHECKING, BinaryIO, Deque, Iterator, Union
 
 from corebox.bundle import zstd
 from corebox.bundle.faults import damaged
 from corebox.coredump.header import MAGIC
 from corebox.errors import HostError, InputError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -23,9 +25,11 @@ class GzipWriter:
     """Compresses each MiB into a gzip member of its own, on ``jobs`` threads (zlib releases the interpreter's lock)."""
 
     def __init__(self, out: BinaryIO, jobs: int) -> None:
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # logging comes with it, and few need it
+
         self._out = out
         self._pool = ThreadPoolExecutor(jobs)
-        self._waiting: Deque[Future[bytes]] = deque()
+        self._waiting: "Deque[Future[bytes]]" = deque()
         self._most_waiting = 2 * jobs
         self._block = bytearray()
 

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import glob
 import os
-import secrets
 import stat
 from typing import Iterator
 
@@ -72,7 +71,7 @@ def _lift(child: int, name: str, top: int) -> bool:
     """Remove a file from the directory ``child``; a directory moves from there to ``top``."""
     with contextlib.suppress(OSError):
         if stat.S_ISDIR(os.lstat(name, dir_fd=child).st_mode):
-            os.rename(name, secrets.token_hex(8), src_dir_fd=child, dst_dir_fd=top)
+            os.rename(name, _new_name(), src_dir_fd=child, dst_dir_fd=top)
         else:
             os.unlink(name, dir_fd=child)
         return True
@@ -90,9 +89,14 @@ def is_abandoned(path: str) -> bool:
     return True
 
 
+def _new_name() -> str:
+    """As ``secrets.token_hex`` gives it, which brings all of ``random`` with it."""
+    return os.urandom(8).hex()
+
+
 def _make(parent: str, stack: contextlib.ExitStack) -> str:
     while True:
-        path = os.path.join(parent, _PREFIX + secrets.token_hex(8))
+        path = os.path.join(parent, _PREFIX + _new_name())
         # Said before there is a directory, so that it goes whenever we are interrupted. What a child of a killed
         # process still writes into makes this fail; the next one tries again.
         stack.callback(remove_tree, path)

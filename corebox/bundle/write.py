@@ -4,13 +4,12 @@ import errno
 import io
 import os
 import stat
-from typing import Any, BinaryIO, Callable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from corebox.bundle import compression, layout
 from corebox.bundle.corecontent import PIECES_KEPT, CoreContent, Piece
 from corebox.bundle.corelayer import layer_head, layer_tail
 from corebox.bundle.digests import format_sums, identity_of
-from corebox.bundle.envelope import Envelope, Filter
 from corebox.bundle.faults import changed, reading
 from corebox.bundle.manifest import FileEntry, Manifest
 from corebox.bundle.members import core_member, file_members, plain, symlink_members
@@ -22,6 +21,9 @@ from corebox.bundle.temporary import temporary_directory
 from corebox.coredump.disk import Buffers
 from corebox.coredump.header import HEADER_SIZE
 from corebox.errors import HostError
+
+if TYPE_CHECKING:
+    from corebox.bundle.envelope import Envelope
 
 #: Called with the bytes read so far and all bytes to read.
 Progress = Callable[[int, int], None]
@@ -45,7 +47,7 @@ def write_bundle(
     *,
     jobs: int = 1,
     progress: Optional[Progress] = None,
-    envelope: Optional[Envelope] = None,
+    envelope: "Optional[Envelope]" = None,
 ) -> WrittenBundle:
     """Write the bundle ``out``, replacing a file of that name.
 
@@ -95,7 +97,9 @@ class _Content(NamedTuple):
     progress: Optional[Progress]
 
 
-def _write_encrypted(file: BinaryIO, content: _Content, jobs: int, envelope: Envelope) -> str:
+def _write_encrypted(file: BinaryIO, content: _Content, jobs: int, envelope: "Envelope") -> str:
+    from corebox.bundle.envelope import Filter  # noqa: PLC0415  # it runs programs, and most bundles need none
+
     file.write(envelope.head)
     encryption = Filter(envelope.command, envelope.password, None, file)
     try:

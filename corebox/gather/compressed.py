@@ -2,9 +2,7 @@
 
 import contextlib
 import errno
-import lzma
 import os
-import zlib
 from typing import BinaryIO, Callable, Dict, Iterator, Optional
 
 from corebox.bundle import zstd
@@ -121,6 +119,8 @@ def _unzstd(source: BinaryIO) -> Iterator[bytes]:
 
 
 def _gunzip(source: BinaryIO) -> Iterator[bytes]:
+    import zlib  # noqa: PLC0415  # nobody else needs it, as below
+
     member = zlib.decompressobj(31)
     data = source.read(_CHUNK)
     while data:
@@ -137,6 +137,8 @@ def _gunzip(source: BinaryIO) -> Iterator[bytes]:
 
 
 def _unxz(source: BinaryIO) -> Iterator[bytes]:
+    import lzma  # noqa: PLC0415
+
     decompressor = lzma.LZMADecompressor(memlimit=1 << 30)
     while not decompressor.eof:
         data = source.read(_CHUNK) if decompressor.needs_input else b""
