@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from posixpath import basename
 from typing import Any, NamedTuple
 
 from corebox.debugger.answer import PythonFrame, Stack
@@ -9,6 +10,10 @@ from corebox.debugger.answer import PythonFrame, Stack
 # CPython's evaluator runs a Python frame, since 3.11 with those that it calls (Python/ceval.c); ".cold" and the like
 # are the compiler's.
 _EVALUATOR = re.compile(r"_?PyEval_EvalFrame(Default|Ex)(\..*)?")
+# Python's own library and what it runs itself; packages that were installed are a program's own.
+_LIBRARY = re.compile(
+    r"<frozen .*>|<string>|.*/(lib|lib64|Lib)/(python[23]?(\.\d+)?/)(?!site-packages|dist-packages).*"
+)
 
 
 class PlacedPython(NamedTuple):
@@ -22,10 +27,20 @@ class PlacedPython(NamedTuple):
         """As a line of a stack."""
         return f"{self.frame.function} at {self.frame.file}:{self.frame.line}"
 
+    @property
+    def label(self) -> str:
+        """As a function of a signature: ``orders.py:parse``."""
+        return f"{basename(self.frame.file)}:{self.frame.function}"
+
     def to_json(self) -> dict[str, Any]:
         """A Python frame of ``schema/report-1.schema.json``."""
         frame = self.frame
         return {"function": frame.function, "file": frame.file, "line": frame.line, "native": self.native}
+
+
+def is_library(path: str) -> bool:
+    """Whether a Python file is of Python's standard library."""
+    return bool(_LIBRARY.fullmatch(path))
 
 
 def place_python(stack: Stack) -> tuple[PlacedPython, ...]:

@@ -1,117 +1,108 @@
-"""A short text that is the same in all crashes with the same cause, for finding duplicates.
+"""Two short texts that are the same in all crashes with the same cause, for finding duplicates.
 
-It is made of the names of functions, which stay when addresses, compilers' clones and machines change, and only of the
-program's own: which frames the C library has between two of them depends on its release and on the processor.
+The family is what happened and the first function of the program's own; the signature adds the signal, what the program
+said, and the functions that called it. Both are made of names, which stay when addresses, lines, compilers' clones and
+machines change; runtimes, and what reports failures, do not count (``notguilty/``).
 """
 
-import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from posixpath import basename
 
 from corebox.debugger.answer import Why
+from corebox.report import notguilty
 from corebox.report.document import PlacedFrame
+from corebox.report.family import Signature
+from corebox.report.names import library_name, plain_name
+from corebox.report.python import PlacedPython, is_library
 
-#: How many of the program's own functions count, from the fault outwards.
+#: How many of the program's own functions are in a signature, from the fault outwards.
 DEPTH = 5
-#: So many calls of one function are a recursion, whose depth and innermost function are chance.
+#: A function that recurs without end is at least so often among the innermost frames.
 RECURSION = 16
-
-_RUNTIME = re.compile(r"(libc|libpthread|libm|libdl|librt|libgcc_s|libstdc\+\+|libc\+\+(abi)?|ld)([-.].*)?\.so.*")
-_RUNTIME_NAMES = re.compile(
-    r"(__GI_|__libc_|__pthread_|__assert|__stack_chk|__fortify|__cxa_|__restore_rt|_start$|_dl_|__kernel_)"
-    r"|(abort|raise|gsignal|start_thread|clone3?|malloc_printerr|_int_free|_int_malloc|free|malloc|realloc|calloc)$"
-    r"|(std|__gnu_cxx|__cxxabiv1)::"
-)
-# What compilers append to copies of a function: GCC's -fipa passes, LLVM's "llvm" and part numbers.
-_CLONE = re.compile(
-    r"(\.(isra|constprop|part|cold|lto_priv|localalias|llvm|clone|__uniq)(\.\d+)?)+$|\s*\[(clone [^]]*|cold)\]"
-)
-_LONGEST_DETAIL = 120
+#: So many frames at the top of an endless recursion are chance: what it called when the stack was full.
+_CHANCE = 12
+_LONGEST_PERIOD = 24
 
 
-def signature(signal: str | None, frames: Sequence[PlacedFrame], why: Why | None = None) -> str:
-    """``SIGABRT assertion(order) < copy_order < main``: signal, what happened, the program's own functions.
-
-    What happened is, of an abort, its kind with the exception's type or the assertion's expression; otherwise the
-    library that it happened in, if it was one of the runtime's. Their functions do not count: which of them has a name
-    depends on the debug files at hand, and between the program and abort(3) they differ from release to release.
+def signature(
+    signal: str | None,
+    frames: Sequence[PlacedFrame],
+    why: Why | None = None,
+    python: Sequence[PlacedPython] = (),
+) -> Signature:
+    """The signature of a stack.
 
     Args:
-        signal: name of the signal.
-        frames: of the crashed thread, innermost first; one without a name counts as ``module+offset``.
+        signal: name of the signal that the program failed with.
+        frames: of the thread that failed, innermost first; a handler's are passed over as ``why`` says.
         why: the kind of fault.
+        python: the Python frames of the thread.
     """
-    library: str | None = None
-    own: list[str] = []
-    for frame in frames:
-        if frame.kind != "signal-handler" and not is_runtime(frame):
-            own.append(_label(frame))
-        elif not own and frame.kind != "signal-handler":
-            library = _library(frame)
-    names = _without_recursion(own)[:DEPTH]
-    if signal == "SIGABRT":
-        names.insert(0, _kind(why))
-    elif library:
-        names.insert(0, library)
-    return " ".join([signal or "no-signal", " < ".join(names) or "nowhere"])
-
-
-def plain_name(function: str) -> str:
-    """A function's name without parameters, template arguments and suffixes of clones."""
-    kept, depth = [], 0
-    text = _CLONE.sub("", function)
-    text = re.sub(r"operator(<<=?|>>=?|<=>?|>=?|<|->\*?|\(\))", lambda m: "operator" + m[1].translate(_HIDE), text)
-    text = text.replace("(anonymous namespace)", "{anonymous}")
-    for char in text:
-        if char in "<(":
-            depth += 1
-        elif char in ">)":
-            depth = max(0, depth - 1)
-        elif not depth:
-            kept.append(char)
-    name = "".join(kept).translate(_SHOW).split("@", 1)[0]
-    # A template's demangled name begins with its return type.
-    return re.sub(r"\s+(const|volatile|&+)\s*$", "", name).strip().rsplit(" ", 1)[-1]
-
-
-# Brackets that belong to an operator's name are hidden from the removal of arguments.
-_HIDE = {ord("<"): "\x01", ord(">"): "\x02", ord("("): "\x03", ord(")"): "\x04"}
-_SHOW = {1: "<", 2: ">", 3: "(", 4: ")"}
+    kind = why.kind if why else "unknown"
+    own = list(_own(frames, why.frame if why else 0, python))
+    endless = _recurring(own) if kind == "stack-overflow" or _repeats(own) else []
+    if not own and kind == "stack-overflow":
+        endless = _recurring([_label(frame) for frame in frames if frame.function])
+    if endless:
+        last = max((index for index, name in enumerate(own) if name in endless), default=-1)
+        functions = [*endless, *dict.fromkeys(own[last + 1 :])]
+        functions = functions[: max(len(endless), DEPTH)]
+    else:
+        functions = list(dict.fromkeys(own))[:DEPTH]
+    detail = why.detail if why else None
+    return Signature(signal, kind, detail, tuple(functions or [_nearest(frames)]), len(endless))
 
 
 def is_runtime(frame: PlacedFrame) -> bool:
-    """Whether a frame is of the C or C++ library, not of the program."""
-    if frame.module and _RUNTIME.fullmatch(basename(frame.module)):
+    """Whether a frame is of a runtime, or of what reports failures, not of the program."""
+    if frame.module and notguilty.is_module(frame.module):
         return True
-    return bool(frame.function and _RUNTIME_NAMES.match(frame.function))
+    return bool(frame.function) and notguilty.is_function(plain_name(frame.function or ""))
 
 
-def _kind(why: Why | None) -> str:
-    if why is None:
-        return "abort"
-    return f"{why.kind}({why.detail[:_LONGEST_DETAIL]})" if why.detail else why.kind
+def _own(frames: Sequence[PlacedFrame], start: int, python: Sequence[PlacedPython]) -> Iterator[str]:
+    """The program's own functions, native ones and Python's at the native frames that run them."""
+    placed: dict[int | None, list[PlacedPython]] = {}
+    for each in python:
+        placed.setdefault(each.native, []).append(each)
+    for index, frame in enumerate(frames):
+        yield from (each.label for each in placed.get(index, ()) if not is_library(each.frame.file))
+        if index >= start and frame.kind != "signal-handler" and _is_known(frame) and not is_runtime(frame):
+            yield _label(frame)
+    yield from (each.label for each in placed.get(None, ()) if not is_library(each.frame.file))
 
 
-def _library(frame: PlacedFrame) -> str | None:
-    """The name of a runtime library, ``libc``; None for a function of one that was linked into the program."""
-    found = _RUNTIME.fullmatch(basename(frame.module)) if frame.module else None
-    return found and found[1]
+def _is_known(frame: PlacedFrame) -> bool:
+    """Code of no module has no name that could be the same twice."""
+    return bool(frame.function or frame.module)
 
 
 def _label(frame: PlacedFrame) -> str:
-    if not frame.function:
-        return frame.place
-    name = plain_name(frame.function)
-    # All lambdas have this name; in the same source they stand where they stood.
-    nameless = name.endswith("operator()") and frame.frame.file
-    return f"{name} at {basename(frame.frame.file or '')}:{frame.frame.line}" if nameless else name
+    return plain_name(frame.function) if frame.function else frame.place
 
 
-def _without_recursion(names: list[str]) -> list[str]:
-    """Each name once; functions that call each other without end are put together at the front, sorted."""
-    often = sorted(name for name, count in Counter(names).items() if count >= RECURSION)
-    if often:
-        outside = names[max(index for index, name in enumerate(names) if name in often) + 1 :]
-        return ["recursion of " + ", ".join(often), *dict.fromkeys(outside)]
-    return list(dict.fromkeys(names))
+def _nearest(frames: Sequence[PlacedFrame]) -> str:
+    """Where there is no function of the program's own: the innermost module and the function there."""
+    known = [frame for frame in frames if frame.kind != "signal-handler" and frame.module]
+    for frame in known:
+        module = basename(frame.module or "")
+        return f"{module}({library_name(frame.function)})" if frame.function else frame.place
+    return "(no module)"
+
+
+def _repeats(names: Sequence[str]) -> bool:
+    """Whether the calls repeat without end from the top on, but for what chance put there."""
+    for start in range(min(_CHANCE, len(names))):
+        rest = names[start:]
+        for period in range(1, min(_LONGEST_PERIOD, len(rest) // RECURSION) + 1):
+            if rest[period:] == rest[:-period]:
+                return True
+    return False
+
+
+def _recurring(names: Sequence[str]) -> list[str]:
+    """The functions that call each other without end, sorted."""
+    counts = Counter(names)
+    most = max(counts.values(), default=0)
+    return sorted(name for name, count in counts.items() if count * 2 >= most and count >= min(RECURSION, most) > 1)

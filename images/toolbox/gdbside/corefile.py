@@ -145,3 +145,8 @@ class CoreFile:
     def next_to(self, address, most):
         """The nearest mapping that begins at most ``most`` bytes above ``address``, or None."""
         return next((each for each in self.mappings if 0 <= each.start - address <= most), None)
+
+    def below(self, address):
+        """The last mapping that begins at or below ``address``, or None."""
+        index = bisect.bisect_right(self.mappings, address, key=lambda each: each.start) - 1
+        return self.mappings[index] if index >= 0 else None

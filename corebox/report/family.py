@@ -1,0 +1,47 @@
+"""What a crash is known by, in two levels: its family and its signature."""
+
+from typing import Any, NamedTuple
+
+_LONGEST_DETAIL = 120
+#: Kinds that one bug may have, depending on what happened to be at the address.
+_ALIKE = {"no-access": "bad-pointer", "misaligned": "bad-pointer", "null-call": "bad-call"}
+
+
+class Signature(NamedTuple):
+    """What a crash is known by.
+
+    Attributes:
+        signal: name of the signal that the program failed with; None for a snapshot.
+        kind: see ``Why.kind``; "unknown" if there is none.
+        detail: what the program said, e.g. the exception's type.
+        functions: the program's own, from the fault outwards; of an endless recursion the ones that recur come first,
+            sorted. If there are none, the module and the nearest function of it.
+        recursion: how many of ``functions`` recur.
+    """
+
+    signal: str | None
+    kind: str
+    detail: str | None
+    functions: tuple[str, ...]
+    recursion: int = 0
+
+    @property
+    def family(self) -> str:
+        """``null-dereference in copy_order``."""
+        kind = _ALIKE.get(self.kind, self.kind)
+        if self.detail and self.kind == "sanitizer":
+            kind = f"{kind}({self.detail[:_LONGEST_DETAIL]})"
+        what = "recursion of " if self.recursion else ""
+        return f"{kind} in {what}{self.functions[0]}"
+
+    @property
+    def text(self) -> str:
+        """``SIGABRT assertion(order) in copy_order < main``."""
+        kind = f"{self.kind}({self.detail[:_LONGEST_DETAIL]})" if self.detail else self.kind
+        recurring = ", ".join(self.functions[: self.recursion])
+        names = [f"recursion of {recurring}"] if recurring else []
+        return f"{self.signal or 'no-signal'} {kind} in {' < '.join([*names, *self.functions[self.recursion :]])}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The ``signature_parts`` object of ``schema/report-1.schema.json``."""
+        return {**self._asdict(), "functions": list(self.functions)}

@@ -1,0 +1,42 @@
+"""Which functions are not guilty: those of runtimes and of what reports failures, by the lists in ``notguilty/``.
+
+A line of a list is ``module`` or ``function`` and a regular expression, which has to match the whole name.
+"""
+
+import functools
+import re
+from collections.abc import Iterator
+from importlib import resources
+from posixpath import basename
+
+
+def lines(text: str) -> Iterator[tuple[str, str]]:
+    """Kind and expression of each line of a list.
+
+    Raises:
+        ValueError: a line is something else.
+    """
+    for line in text.splitlines():
+        kind, _, expression = line.strip().partition(" ")
+        if not kind or kind.startswith("#"):
+            continue
+        if kind not in ("module", "function") or not expression:
+            raise ValueError(line)
+        yield kind, expression
+
+
+def is_module(path: str) -> bool:
+    """Whether a file is one of a runtime, whose functions are all not guilty."""
+    return bool(_expression("module").fullmatch(basename(path)))
+
+
+def is_function(name: str) -> bool:
+    """Whether a function, by its plain name, is one of a runtime's, wherever it is linked in."""
+    return bool(_expression("function").fullmatch(name))
+
+
+@functools.cache
+def _expression(kind: str) -> re.Pattern[str]:
+    lists = resources.files("corebox.report") / "notguilty"
+    texts = (each.read_text("utf-8") for each in sorted(lists.iterdir(), key=lambda each: each.name))
+    return re.compile("|".join(f"(?:{found})" for text in texts for each, found in lines(text) if each == kind))

@@ -1,0 +1,115 @@
+"""Runs inside gdb: Rust's panics, with the message and the place in the source.
+
+Neither needs debug information: the place is a core::panic::Location in the program's constant data, to which the
+stack has a pointer; the message is in the buffer that the panic was printed from, or in the payload's String.
+"""
+
+import re
+import struct
+
+import corefile
+import memtext
+from faults import Cause
+
+_PANICS = r"(_{0,2}rustc(\[\w+\])?::|std::panicking::)?(__)?(rust_panic|rust_start_panic|rust_begin_unwind|begin_panic)"
+_RUNTIME = ("core::", "std::", "alloc::", "rust_", "__rust", "_rust", "<core::", "<std::", "<alloc::")
+_TEXT = re.compile(
+    rb"panicked at ([^\0\n]{1,400}?:\d+:\d+):\n([^\0]{1,2000}?)\n(?:note: |stack backtrace|\0|$)", re.DOTALL
+)
+_LONGEST, _SCANNED = 2048, 32 << 10
+_OF_THE_COMPILER = ("/rustc/", "/usr/src/rustc", "library/", "/build/rustc")
+_NUMBERS = re.compile(r"\d+")
+
+
+def rust_panic(fault):
+    """A Rust panic that aborts passes through one of these, if the program has names."""
+    panic = fault.runs_like(_PANICS)
+    if not panic or not panic.strip("_"):
+        return None
+    lines = [f"{panic} is on the stack"]
+    outside = next((name for name in _after(fault.names, panic) if name and not name.startswith(_RUNTIME)), None)
+    if outside:
+        lines.append(f"panicked in {outside}")
+    place, message = _printed(fault)
+    place = place or _location(fault)
+    message = message or _payload(fault)
+    if place:
+        lines.append(f"at {place}")
+    sentence = "Rust panic" + (f" at {place}" if place else "") + (f": {message}" if message else "")
+    detail = _NUMBERS.sub("N", message.partition("\n")[0])[:120] if message else None
+    return Cause("rust-panic", sentence, lines, detail)
+
+
+def _after(names, name):
+    return names[names.index(name) :]
+
+
+def _printed(fault):
+    """Place and message from the buffer that they were printed from (rustc 1.81 and later)."""
+    found = memtext.search(fault, b"panicked at ", _TEXT, 4096)
+    return [memtext.decoded(part) for part in found.groups()] if found else (None, None)
+
+
+def _slots(fault):
+    """Words of the stack from the innermost frame on."""
+    data = None
+    size = min(_SCANNED, fault.core.at(fault.stack).end - fault.stack) if fault.core.at(fault.stack) else 0
+    while size and data is None:
+        data = fault.read(fault.stack, size)
+        size //= 2
+    return [each for (each,) in struct.iter_unpack("<Q", data[: len(data) & ~7])] if data else []
+
+
+def _location(fault):
+    """A Location {file: &str, line: u32, col: u32}: the first of the program's own, else of the standard library."""
+    found = list(dict.fromkeys(filter(None, (_as_location(fault, slot) for slot in _slots(fault)))))
+    own = [place for place in found if not place.startswith(_OF_THE_COMPILER)]
+    return next(iter(own or found), None)
+
+
+def _as_location(fault, pointer):
+    mapping = fault.core.at(pointer)
+    if mapping is None or not mapping.path or pointer % 8 or mapping.flags & corefile.PF_X:
+        return None
+    data = fault.read(pointer, 24)
+    if data is None:
+        return None
+    text, length, line, column = struct.unpack("<QQII", data)
+    if not 4 <= length <= 512 or not 0 < line < 1 << 20 or not 0 < column < 1 << 16:
+        return None
+    name = _text(fault, text, length)
+    return f"{name}:{line}:{column}" if name and name.endswith(".rs") else None
+
+
+def _text(fault, address, length):
+    data = fault.read(address, length) if fault.core.at(address) else None
+    try:
+        text = data.decode() if data else None
+    except UnicodeDecodeError:
+        return None
+    return text if text and all(char.isprintable() or char in "\n\t" for char in text) else None
+
+
+def _payload(fault):
+    """The message in the panic's payload: a String (pointer, capacity and length in any order), else a literal."""
+    slots = _slots(fault)
+    for at in range(len(slots) - 2):
+        text = _as_string(fault, slots[at : at + 3])
+        if text:
+            return text
+    return None
+
+
+def _as_string(fault, words):
+    pointers = [word for word in words if word > 1 << 16]
+    numbers = [word for word in words if 0 < word <= _LONGEST]
+    if len(pointers) != 1 or len(numbers) != 2 or words[2] not in numbers:
+        return None
+    mapping = fault.core.at(pointers[0])
+    if mapping is None or mapping.path or not mapping.flags & corefile.PF_W:
+        return None
+    text = _text(fault, pointers[0], min(numbers))
+    return text if text and len(text) > 7 and " " in text else None
+
+
+KINDS = (rust_panic,)
