@@ -6,11 +6,13 @@ from pathlib import Path
 from corebox.actions.ask import ask_gdb
 from corebox.actions.shell import ShellOptions, prepare_session
 from corebox.actions.subject import Image, Subject, image_of
+from corebox.bundle.manifest import Manifest
 from corebox.bundle.runtime import Runtime
 from corebox.coredump.core import open_core
-from corebox.debugger.answer import Stack, no_answer, parse_answer
+from corebox.coredump.signals import signal_name
+from corebox.debugger.answer import Stack, Why, no_answer, parse_answer
 from corebox.image.opened import open_image
-from corebox.report.document import Report, group_threads
+from corebox.report.document import Report, failed_group, group_threads
 from corebox.report.memory import judge_memory
 from corebox.report.regions import Region, regions_of
 from corebox.report.signature import signature
@@ -40,17 +42,27 @@ def report(
     answer = parse_answer(asked.records, asked.deaths)
     manifest = opened.manifest
     groups = group_threads(with_names(answer.threads, manifest.runtime), manifest.modules)
-    crashed = groups[0].frames if groups else ()
+    failed = failed_group(groups, answer.why)
     return Report(
         name=name,
         identity=opened.identity,
-        signature=signature(manifest.process.signal_name, crashed, answer.why),
+        known=signature(
+            _signal(manifest, answer.why), failed.frames if failed else (), answer.why, failed.python if failed else ()
+        ),
         manifest=manifest,
         answer=answer,
         groups=groups,
         symbols=session.symbols,
         memory=judge_memory(manifest, answer.why.kind if answer.why else None),
     )
+
+
+def _signal(manifest: Manifest, why: Why | None) -> str | None:
+    """The name of the signal that was interrupted; a handler may have ended the process by another."""
+    process = manifest.process
+    if why is None or why.signal is None or why.signal == process.signal:
+        return process.signal_name
+    return signal_name("Linux", 0, why.signal)  # only processors with the usual numbers have frames that tell it
 
 
 def require_stack(made: Report) -> None:

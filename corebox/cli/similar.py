@@ -3,10 +3,11 @@
 import functools
 import os
 import sys
+from collections.abc import Iterator
 
 import click
 
-from corebox.actions.similar import similar
+from corebox.actions.similar import LEVELS, Group, similar
 from corebox.cli import options, output
 from corebox.cli.session import Session, session
 from corebox.store.store import Store
@@ -17,9 +18,19 @@ from corebox.store.store import Store
 @session
 @click.option("--jobs", default=os.cpu_count() or 1, show_default="processors", metavar="N", help="So many at a time.")
 @click.option("--time-limit", default=300.0, show_default=True, metavar="SECONDS", help="Stop gdb after so long.")
+@click.option(
+    "--by",
+    type=click.Choice(LEVELS),
+    default=LEVELS[0],
+    show_default=True,
+    help="What crashes of one group have in common: the family (what happened, and the program's own function where it "
+    "happened) or the whole signature (also its callers).",
+)
 @options.as_json
-def command(*, session: Session, subjects: tuple[str, ...], jobs: int, time_limit: float, as_json: bool) -> int:
-    """Group many crashes by their signature: those in one group most likely have one cause."""
+def command(
+    *, session: Session, subjects: tuple[str, ...], jobs: int, time_limit: float, by: str, as_json: bool
+) -> int:
+    """Group many crashes: those in one group most likely have one cause."""
     store = Store.default()
 
     def tell(name: str) -> None:
@@ -27,17 +38,26 @@ def command(*, session: Session, subjects: tuple[str, ...], jobs: int, time_limi
             output.note(f"looked at {name}")
 
     find = functools.partial(session.find, store)
-    groups, failed = similar(store, subjects, find, time_limit, session.options, max(jobs, 1), tell)
+    groups, failed = similar(store, subjects, find, time_limit, session.options, max(jobs, 1), by, tell)
     for failure in failed:
         output.note(f"{failure.name}: could not be looked at")
         output.complain(failure.error)
     if as_json:
         documents = {"groups": [each.to_json() for each in groups], "failed": [each.to_json() for each in failed]}
-        output.say_json({"version": 1, **documents})
+        output.say_json({"version": 1, "by": by, **documents})
         return 1 if failed else 0
-    for group in groups:
-        output.say(f"{len(group.names)} x {group.signature}")
-        output.say(f"  {group.cause or 'the cause is not known'}")
-        for name in group.names:
-            output.say(f"    {name}")
+    for line in (line for group in groups for line in _lines(group, by)):
+        output.say(line)
     return 1 if failed else 0
+
+
+def _lines(group: Group, by: str) -> Iterator[str]:
+    """A group: what it has in common, its causes with their counts, and the crashes of each signature."""
+    yield f"{len(group.names)} x {group.family if by == 'family' else group.signatures[0][0]}"
+    for cause, count in group.causes:
+        times = f"{count} x " if len(group.causes) > 1 else ""
+        yield f"  {times}{cause or 'unknown cause'}"
+    for signature, names in group.signatures:
+        if by == "family":
+            yield f"    {len(names)} x {signature}"
+        yield from (f"      {name}" for name in names)

@@ -115,13 +115,23 @@ class Instruction(NamedTuple):
 class Why(NamedTuple):
     """What kind of fault it is, in a sentence, and what shows it.
 
-    ``detail`` is what is the same in each such crash: the exception's type, the assertion's expression.
+    Attributes:
+        kind: a word.
+        sentence: the same in a sentence.
+        evidence: what shows it.
+        detail: what is the same in each such crash: the exception's type, the assertion's expression.
+        thread: gdb's number of the thread that failed; None if that is the one that the core is of.
+        frame: the level of the frame that was interrupted; those before are of a signal handler, which ran afterwards.
+        signal: number of the signal that interrupted it.
     """
 
     kind: str
     sentence: str
     evidence: tuple[str, ...]
     detail: str | None = None
+    thread: int | None = None
+    frame: int = 0
+    signal: int | None = None
 
 
 class Missing(NamedTuple):
@@ -269,7 +279,8 @@ def _source_name(data: Any) -> tuple[str, str]:
 
 def _why(data: Any) -> Why:
     evidence, detail = _list(data["evidence"], _text), _maybe(data["detail"], _text)
-    return Why(_text(data["kind"]), _text(data["sentence"]), evidence, detail)
+    thread, signal = _maybe(data["thread"], _number), _maybe(data["signal"], _number)
+    return Why(_text(data["kind"]), _text(data["sentence"]), evidence, detail, thread, _number(data["frame"]), signal)
 
 
 def _registers(data: Any) -> tuple[Register, ...]:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from corebox import __version__
 from corebox.bundle.manifest import Manifest, ModuleEntry
-from corebox.debugger.answer import Answer, Frame, Omitted, Stack
+from corebox.debugger.answer import Answer, Frame, Omitted, Stack, Why
+from corebox.report.family import Signature
 from corebox.report.memory import MemoryVerdict
 from corebox.report.python import PlacedPython, place_python
 from corebox.symbols.status import ModuleSymbols
@@ -94,7 +95,7 @@ class Report(NamedTuple):
     Attributes:
         name: of the subject, as given.
         identity: of the bundle.
-        signature: see ``corebox.report.signature``.
+        known: what it is known by; see ``corebox.report.signature``.
         manifest: of the bundle.
         answer: what gdb says.
         groups: the threads.
@@ -104,7 +105,7 @@ class Report(NamedTuple):
 
     name: str
     identity: str
-    signature: str
+    known: Signature
     manifest: Manifest
     answer: Answer
     groups: tuple[ThreadGroup, ...]
@@ -117,6 +118,22 @@ class Report(NamedTuple):
         return max(self.answer.total, self.manifest.process.threads)
 
     @property
+    def signature(self) -> str:
+        """The same for crashes of one cause."""
+        return self.known.text
+
+    @property
+    def fault(self) -> str:
+        """Signal, module and offset of the instruction that died: what the image's label says."""
+        place = self.groups[0].frames[0].place if self.groups and self.groups[0].frames else ""
+        return f"{self.manifest.process.signal_name or 'no signal'} {place}".rstrip()
+
+    @property
+    def failed(self) -> "ThreadGroup | None":
+        """The threads with the stack of the one that failed, see ``failed_group``."""
+        return failed_group(self.groups, self.answer.why)
+
+    @property
     def program_counter(self) -> int | None:
         """That of the thread that crashed."""
         return self.groups[0].frames[0].frame.pc if self.groups and self.groups[0].frames else None
@@ -127,7 +144,10 @@ class Report(NamedTuple):
         return {
             "version": 1,
             "subject": {"name": self.name, "identity": self.identity},
-            "signature": self.signature,
+            "fault": self.fault,
+            "family": self.known.family,
+            "signature": self.known.text,
+            "signature_parts": self.known.to_json(),
             "why": why and {**why._asdict(), "evidence": list(why.evidence)},
             "threads": [group.to_json() for group in self.groups],
             "registers": [{"name": each.name, "value": f"{each.value:#x}"} for each in self.answer.registers],
@@ -142,6 +162,13 @@ class Report(NamedTuple):
             "threads_total": self.threads_total,
             "made_by": {"corebox": __version__, "gdb": self.answer.gdb},
         }
+
+
+def failed_group(groups: Sequence[ThreadGroup], why: Why | None) -> ThreadGroup | None:
+    """The group of the thread that failed: nearly always the one that crashed."""
+    number = why.thread if why else None
+    found = (group for group in groups if any(thread.number == number for thread in group.threads))
+    return next(found, groups[0] if groups else None)
 
 
 def group_threads(stacks: Sequence[Stack], modules: Sequence[ModuleEntry]) -> tuple[ThreadGroup, ...]:

@@ -34,7 +34,7 @@ def plain_name(function: str) -> str:
     text = _RUST_CLOSURE.sub("{closure}", _LAMBDA.sub("{lambda}", text))
     text = text.replace("(anonymous namespace)", "{anonymous}")
     text = _RECEIVER.sub(lambda found: found[0].translate(_HIDE), text)
-    text = _CONVERSION.sub(lambda found: "operator" + " (conversion)".translate(_HIDE) + "()", text)
+    text = _CONVERSION.sub("operator" + " (conversion)".translate(_HIDE) + "()", text)
     text = _OPERATOR.sub(lambda found: "operator" + found[1].translate(_HIDE), text)
     if text.startswith("<"):  # Rust: <T as Trait>::method
         text = text.translate(_HIDE) if " as " not in text else _implementation(text)

@@ -66,9 +66,9 @@ def _own(frames: Sequence[PlacedFrame], start: int, python: Sequence[PlacedPytho
     placed: dict[int | None, list[PlacedPython]] = {}
     for each in python:
         placed.setdefault(each.native, []).append(each)
-    for index, frame in enumerate(frames):
+    for index, frame in enumerate(frames):  # of the thread, as Python's frames count them; frame.level counts all
         yield from (each.label for each in placed.get(index, ()) if not is_library(each.frame.file))
-        if index >= start and frame.kind != "signal-handler" and _is_known(frame) and not is_runtime(frame):
+        if frame.level >= start and frame.kind != "signal-handler" and _is_known(frame) and not is_runtime(frame):
             yield _label(frame)
     yield from (each.label for each in placed.get(None, ()) if not is_library(each.frame.file))
 

@@ -40,6 +40,7 @@ def _summary(report: Report) -> Iterator[str]:
     place = words.culprit(report)
     if place:
         yield f"where:     {frame_line(place)}"
+    yield "family:    " + report.known.family
     yield "signature: " + report.signature
     yield "memory:    " + words.VERDICTS[report.memory.verdict]
 

@@ -30,8 +30,8 @@ def headline(report: Report) -> str:
 
 def culprit(report: Report) -> PlacedFrame | None:
     """The innermost frame that is the program's own."""
-    frames = report.groups[0].frames if report.groups else ()
-    return next((frame for frame in frames if frame.kind != "signal-handler" and not is_runtime(frame)), None)
+    frames, start = report.failed.frames if report.failed else (), report.answer.why.frame if report.answer.why else 0
+    return next((each for each in frames[start:] if each.kind != "signal-handler" and not is_runtime(each)), None)
 
 
 def unwind(frame: PlacedFrame) -> str | None:
@@ -79,6 +79,7 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
     yield from runtime_facts(manifest.runtime)
     yield "Bundle", f"{report.identity}, made by {manifest.gatherer}"
     yield "Report", f"corebox {__version__}, gdb {report.answer.gdb or 'unknown'}"
+    yield "Family", report.known.family
     yield "Signature", report.signature
 
 

@@ -61,7 +61,7 @@ def test_the_report_says_why(architecture: Architecture, bundle: Path, lab: Lab)
     report = json.loads(lab.done("report", bundle, "--engine", "bubblewrap", "--format", "json").output)
     assert report["why"]["kind"] == "null-dereference"
     assert any(each["current"] for each in report["disassembly"])
-    assert report["signature"] == "SIGSEGV compare < main", "the same on all machines"
+    assert report["signature"] == "SIGSEGV null-dereference in compare < main", "the same on all machines"
 
 
 def test_the_image_is_for_the_machine_that_its_gdb_runs_on(bundle: Path, lab: Lab) -> None:

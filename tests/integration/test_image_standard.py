@@ -98,7 +98,7 @@ def test_nothing_private_is_in_the_configuration(lab: Lab, image: Any) -> None:
         assert private not in config
 
 
-LABELS = ("bundle", "executable", "program", "signal", "signature", "time", "toolbox", "version")
+LABELS = ("bundle", "executable", "fault", "program", "signal", "time", "toolbox", "version")
 
 
 def test_labels_tell_what_crashed_and_what_is_private_when_asked_alone(
@@ -109,7 +109,7 @@ def test_labels_tell_what_crashed_and_what_is_private_when_asked_alone(
     fresh_lab.done("gather", core, "-o", crash, "--consent-hostname")
     seen = [labels_of(fresh_lab, crash, *more) for more in ((), ("--disclose=arguments", "--disclose=hostname"), ())]
     assert set(seen[0]) == {*(f"io.corebox.{name}" for name in LABELS), "org.opencontainers.image.title"}
-    assert seen[0]["io.corebox.signature"].startswith("SIGSEGV libfail.so+0x")
+    assert seen[0]["io.corebox.fault"].startswith("SIGSEGV libfail.so+0x")
     assert all(seen[0].values())
     private = {"io.corebox.arguments", "io.corebox.hostname"}
     assert {name: seen[1][name] for name in seen[1].keys() - private} == seen[0] == seen[2]

@@ -38,7 +38,7 @@ def test_frames_lie_in_the_modules_that_were_mapped(report: Any) -> None:
 
 def test_the_cause_is_told(report: Any) -> None:
     assert report["why"]["kind"] == "null-dereference"
-    assert report["signature"].startswith("SIGSEGV compare < ")
+    assert report["signature"].startswith("SIGSEGV null-dereference in compare < ")
 
 
 def test_the_instruction_that_died_is_marked(report: Any) -> None:

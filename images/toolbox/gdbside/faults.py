@@ -56,9 +56,9 @@ class Fault:
         names = [plain(frame.name()) for frame in frames]
         self.index, info = 0, _siginfo(self.core)
         for at, found in sigframe.signals(frames, self.core):
-            found = found or _guessed(names[at + 1 : at + 4])
-            if found and found.signal in FATAL and at + 1 < len(frames):
-                self.index, info = at + 1, found
+            reason = found or _guessed(names[at + 1 : at + 4])
+            if reason and reason.signal in FATAL and at + 1 < len(frames):
+                self.index, info = at + 1, reason
         self.signal, self.code, address, self.sender = info
         self.address = None if address is None else address & self.mask
         self.frames, self.names = frames[self.index :], names[self.index :]
@@ -118,7 +118,7 @@ class Fault:
         """What shows that a handler ran after the fault."""
         if not self.index:
             return []
-        named = [name for name in self.handlers if name and not _RAISING.fullmatch(name)]
+        named = [name for name in self.handlers if name and not _RAISING.fullmatch(name) and not name.startswith("__")]
         ended = f", and ended the process from {named[0]}" if named else ""
         return [f"a signal handler ran afterwards{ended}: frames 0 to {self.index - 1} are not the cause"]
 
@@ -171,6 +171,6 @@ def _siginfo(core):
 
 def _guessed(names):
     """The signal of a handler whose frame does not say: an abort, if that is what was interrupted."""
-    if any(name == "abort" or name == "__GI_abort" for name in names):
+    if not {"abort", "__GI_abort"}.isdisjoint(names):
         return sigframe.Signal(SIGABRT, -6, None, gdb.selected_inferior().pid)
     return None

@@ -3,6 +3,7 @@
 From the system call that a thread waits in and glibc's layout of a mutex (nptl/bits/struct_mutex.h), without symbols.
 """
 
+import contextlib
 import struct
 from typing import NamedTuple
 
@@ -45,11 +46,9 @@ def find():
     tids = {thread.ptid[1] for thread in threads}
     found = []
     for thread in sorted(threads, key=lambda each: each.num):
-        try:
+        with contextlib.suppress(gdb.error, gdb.MemoryError, ValueError):
             thread.switch()
             found.append(_wait(thread, tids))
-        except (gdb.error, gdb.MemoryError, ValueError):
-            continue
     selected.switch()
     frame.select()
     return [wait for wait in found if wait]
@@ -69,11 +68,9 @@ def _wait(thread, tids):
 
 def _futex(frame):
     for number, futex, argument in _FUTEX:
-        try:
+        with contextlib.suppress(ValueError, gdb.error):
             if int(frame.read_register(number)) == futex:
                 return int(frame.read_register(argument)) & (1 << 64) - 1
-        except (ValueError, gdb.error):
-            continue
     return None
 
 

@@ -1,7 +1,7 @@
 """Runs inside gdb: the chunk of glibc's malloc that an address is in, without symbols (glibc 2.26 to 2.41).
 
-Layout: malloc/malloc.c (malloc_chunk, tcache_perthread_struct) and arena.c (heap_info). A chunk has its size, with three
-flags, before the memory that malloc returns; a heap is chunk after chunk.
+Layout: malloc/malloc.c (malloc_chunk, tcache_perthread_struct) and arena.c (heap_info). A chunk has its size, with
+three flags, before the memory that malloc returns; a heap is chunk after chunk.
 """
 
 import corefile

@@ -125,7 +125,10 @@ def cause():
         "kind": found["kind"],
         "sentence": text(found["sentence"]),
         "evidence": evidence,
-        "detail": text(found.get("detail")),
+        "detail": text(found["detail"]),
+        "thread": found["thread"],
+        "frame": found["frame"],
+        "signal": found["signal"],
     }
 
 

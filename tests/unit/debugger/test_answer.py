@@ -21,7 +21,15 @@ GOOD: dict[str, Any] = {
     "stacks": {"threads": [THREAD], "total": 1, "gdb": "18.1", "python": False},
     "registers": [{"name": "rip", "value": "0x1149"}],
     "disassembly": [{"address": "0x1149", "text": "ud2"}],
-    "cause": {"kind": "trap", "sentence": "A trap", "evidence": ["ud2"], "detail": None},
+    "cause": {
+        "kind": "trap",
+        "sentence": "A trap",
+        "evidence": ["ud2"],
+        "detail": None,
+        "thread": None,
+        "frame": 0,
+        "signal": 5,
+    },
     "python": None,
     "values": VALUES,
 }

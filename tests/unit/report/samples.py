@@ -24,9 +24,9 @@ def report(text: str = "deep") -> Report:
         *(Stack(each, 40 + each, text, (), text, True) for each in (2, 3)),
     ]
     groups = group_threads(stacks, manifest.modules)
-    why = Why("null-dereference", "A null pointer was used: " + text, (text,))
+    why = Why("null-dereference", "Null pointer dereference: " + text, (text,))
     answer = Answer(tuple(stacks), (Register(text, 1),), (Instruction(frame.pc, text),), why)
-    name = signature(manifest.process.signal_name, groups[0].frames)
+    name = signature(manifest.process.signal_name, groups[0].frames, why)
     memory = judge_memory(manifest)
     symbols = ModuleSymbols(module.path, "none", module.memory, text)
     return Report("x.corebox", "sha256:" + "a" * 64, name, manifest, answer, groups, (symbols,), memory)

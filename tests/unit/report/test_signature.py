@@ -2,9 +2,12 @@
 
 import pytest
 
-from corebox.debugger.answer import Frame, Why
+from corebox.debugger.answer import Frame, PythonFrame, Why
+from corebox.report import notguilty
 from corebox.report.document import PlacedFrame
-from corebox.report.signature import plain_name, signature
+from corebox.report.names import library_name, plain_name
+from corebox.report.python import PlacedPython
+from corebox.report.signature import is_runtime, signature
 
 NAMES = [
     ("main", "main"),
@@ -19,6 +22,19 @@ NAMES = [
     ("Money::operator<<(int)", "Money::operator<<"),
     ("Money::operator()(int) const", "Money::operator()"),
     ("memcpy@@GLIBC_2.14", "memcpy"),
+    ("Maybe<T>::value() const &", "Maybe::value"),
+    ("operator T const &()", "operator (conversion)"),
+    ("Foo::operator std::string const&() const", "Foo::operator (conversion)"),
+    ("operator new[](unsigned long)", "operator new[]"),
+    ("void* operator new(unsigned long)", "operator new"),
+    ("orders::price::h7f63a0b1c2d3e4f5", "orders::price"),
+    ("orders::main::{closure#0}", "orders::main::{closure}"),
+    ("<orders::Book<T> as core::fmt::Display>::fmt", "<orders::Book as core::fmt::Display>::fmt"),
+    ("main::$_52::operator()(int) const", "main::{lambda}::operator()"),
+    ("main::{lambda(int)#1}::operator()(int) const", "main::{lambda}::operator()"),
+    ("total[abi:cxx11](int)", "total"),
+    ("main.(*Order).total", "main.(*Order).total"),
+    ("decltype (a->b) sum<int>(int)", "sum"),
 ]
 
 
@@ -27,35 +43,65 @@ def test_a_function_has_one_name_however_it_was_compiled(function: str, plain: s
     assert plain_name(function) == plain
 
 
+@pytest.mark.parametrize(
+    "copy", ["__memmove_avx_unaligned_erms", "__memmove_evex_unaligned", "memmove", "__GI_memmove"]
+)
+def test_a_function_of_the_library_has_one_name_on_every_processor(copy: str) -> None:
+    assert library_name(copy) == "memmove"
+
+
 def frames(*names: str, module: str = "/opt/app") -> list[PlacedFrame]:
-    """A stack of these functions; a name beginning with ``libc:`` is in libc, ``+`` has none."""
+    """A stack of these functions; a name beginning with ``libc:`` is in libc, ``+`` has none, ``?`` is in no module."""
     found = []
-    for name in names:
-        inside = "/lib/libc.so.6" if name.startswith("libc:") else module
-        function = None if name.endswith("+") else name.removeprefix("libc:")
-        found.append(PlacedFrame(Frame(0x1149, "normal", function, None, None, (), ()), inside, 0x49))
+    for level, name in enumerate(names):
+        inside = "/lib/libc.so.6" if name.startswith("libc:") else None if name == "?" else module
+        function = None if name.endswith(("+", "?")) else name.removeprefix("libc:")
+        kind = "signal-handler" if name == "<signal>" else "normal"
+        frame = Frame(0x1149, kind, function, None, None, (), ())
+        found.append(PlacedFrame(frame, inside, None if inside is None else 0x49, level))
     return found
 
 
+OVERFLOW = Why("stack-overflow", "Stack overflow", ())
+NULL = Why("null-dereference", "Null pointer dereference", ())
 STACKS = [
-    (["copy", "send", "main"], "SIGSEGV copy < send < main"),
-    (["libc:__memmove_avx_unaligned_erms", "copy", "main"], "SIGSEGV libc < copy < main"),
-    (["libc:__strlen_sse2", "copy", "main"], "SIGSEGV libc < copy < main"),
-    (["libc:+", "copy", "main"], "SIGSEGV libc < copy < main"),  # the same without debug files
-    (["free", "copy", "main"], "SIGSEGV copy < main"),  # linked statically
-    (["compare", "libc:msort_with_tmp", "libc:qsort_r", "main"], "SIGSEGV compare < main"),
-    (["a", "b", "c", "d", "e", "f", "main"], "SIGSEGV a < b < c < d < e"),
-    (["deep"] * 40 + ["main"], "SIGSEGV recursion of deep < main"),
-    (["even", "odd"] * 40 + ["main"], "SIGSEGV recursion of even, odd < main"),
-    (["odd", "even"] * 40 + ["main"], "SIGSEGV recursion of even, odd < main"),
-    (["+", "main"], "SIGSEGV app+0x49 < main"),
-    ([], "SIGSEGV nowhere"),
+    (["copy", "send", "main"], NULL, "copy < send < main"),
+    (["libc:__memmove_avx_unaligned_erms", "copy", "main"], NULL, "copy < main"),
+    (["libc:+", "copy", "main"], NULL, "copy < main"),  # the same without debug files
+    (["free", "copy", "main"], NULL, "copy < main"),  # linked statically
+    (["compare", "libc:msort_with_tmp", "libc:qsort_r", "main"], NULL, "compare < main"),
+    (["a", "b", "c", "d", "e", "f", "main"], NULL, "a < b < c < d < e"),
+    (["?", "copy", "main"], NULL, "copy < main"),
+    (["+", "main"], NULL, "app+0x49 < main"),
+    (["libc:__memmove_avx_unaligned_erms", "libc:qsort_r"], NULL, "libc.so.6(memmove)"),
+    (["?", "libc:+"], NULL, "libc.so.6+0x49"),
+    ([], NULL, "(no module)"),
+    # What happened to be on top when the stack was full does not count, nor how deep it was.
+    (["deep"] * 90 + ["main"], OVERFLOW, "recursion of deep < main"),
+    (["render", "deep", *["deep"] * 90, "main"], OVERFLOW, "recursion of deep < main"),
+    (["libc:strlen", "log", "text", *["even", "odd"] * 40, "main"], OVERFLOW, "recursion of even, odd < main"),
+    (["odd", "even"] * 40 + ["main"], OVERFLOW, "recursion of even, odd < main"),
+    # A tree that is walked, and a function that is called at every level, are no endless recursion.
+    (["leaf", *["walk"] * 40, "main"], NULL, "leaf < walk < main"),
+    (
+        ["crash", *["g_closure_invoke", "emit", "handler%d"] * 20, "main"],
+        NULL,
+        "crash < g_closure_invoke < emit < handler%d < main",
+    ),
+    (["deep"] * 120, NULL, "recursion of deep"),
 ]
 
 
-@pytest.mark.parametrize(("stack", "expected"), STACKS)
-def test_the_signature_of_a_stack(stack: list[str], expected: str) -> None:
-    assert signature("SIGSEGV", frames(*stack)) == expected
+@pytest.mark.parametrize(("stack", "why", "expected"), STACKS)
+def test_the_signature_of_a_stack(stack: list[str], why: Why, expected: str) -> None:
+    unlike = [name.replace("%d", str(level)) for level, name in enumerate(stack)] if "%d" in "".join(stack) else stack
+    found = signature("SIGSEGV", frames(*unlike), why)
+    if "%d" in expected:
+        assert found.functions[:3] == ("crash", "g_closure_invoke", "emit")
+        assert found.recursion == 0
+    else:
+        assert found.text == f"SIGSEGV {why.kind} in {expected}"
+        assert found.family == f"{why.kind} in {expected.partition(' < ')[0].partition(',')[0]}"
 
 
 #: From glibc 2.31, 2.36 and 2.41, with and without debug files; and musl's.
@@ -70,5 +116,71 @@ ABORTS = [
 @pytest.mark.parametrize("stack", ABORTS)
 def test_an_abort_is_the_same_in_every_release_of_the_library(stack: list[str]) -> None:
     why = Why("assertion", "Assertion `order' failed", (), "order")
-    assert signature("SIGABRT", frames(*stack, "check", "main"), why) == "SIGABRT assertion(order) < check < main"
-    assert signature("SIGABRT", frames(*stack, "check", "main")) == "SIGABRT abort < check < main"
+    found = signature("SIGABRT", frames(*stack, "check", "main"), why)
+    assert found.text == "SIGABRT assertion(order) in check < main"
+    assert found.family == "assertion in check"
+
+
+def test_what_a_handler_did_afterwards_does_not_count() -> None:
+    why = NULL._replace(frame=5)
+    stack = frames("libc:abort", "flush_logs", "on_failure", "dispatch", "<signal>", "read_order", "main")
+    assert signature("SIGSEGV", stack, why).text == "SIGSEGV null-dereference in read_order < main"
+
+
+RUNTIMES = [
+    "core::panicking::panic_fmt", "__rustc::rust_begin_unwind", "<alloc::vec::Vec as core::ops::Index>::index",
+    "runtime.sigpanic", "runtime.gopanic", "google::LogMessage::Fail", "absl::lts_2023::log_internal::LogMessage::Die",
+    "__asan::ReportGenericError", "__sanitizer::Die", "__interceptor_free", "folly::symbolizer::{anonymous}::handler",
+    "v8::internal::Execution::Call", "node::Abort", "VMError::report_and_die", "_PyEval_EvalFrameDefault",
+    "std::__cxx11::basic_string::_M_assign", "__cxxabiv1::__terminate", "je_free", "_Unwind_Resume", "__assert_fail",
+]  # fmt: skip
+OWN = [
+    "main",
+    "orders::price",
+    "main.total",
+    "copy_order",
+    "google_orders",
+    "node_parse",
+    "frees",
+    "core_dump",
+    "javaScan",
+    "memory_pool",
+    "strategy",
+    "heap_insert",
+    "Thread::run",
+    "string_to_order",
+    "arena_alloc",
+    "os::open",
+]
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_functions_of_runtimes_are_not_guilty(name: str) -> None:
+    assert is_runtime(frames(name)[0])
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_functions_of_a_program_may_be_guilty(name: str) -> None:
+    assert not is_runtime(frames(name)[0])
+
+
+def test_a_line_of_a_list_that_means_nothing_is_an_error() -> None:
+    with pytest.raises(ValueError, match="modul libc"):
+        list(notguilty.lines("# a comment\n\nfunction abort\nmodul libc\n"))
+
+
+def python(function: str, native: int | None, file: str = "/srv/orders.py") -> PlacedPython:
+    return PlacedPython(PythonFrame(function, file, 7, True), native)
+
+
+def test_pythons_functions_count_where_they_are_called() -> None:
+    evaluator = "_PyEval_EvalFrameDefault"
+    stack = frames("libc:strlen", "ffi_call", evaluator, "native_job", evaluator)
+    library = "/usr/lib/python3.11/ctypes/__init__.py"
+    placed = [python("string_at", 2, library), python("parse", 2), python("main", 4)]
+    assert signature("SIGSEGV", stack, NULL, placed).text.endswith("orders.py:parse < native_job < orders.py:main")
+    unplaced = [each._replace(native=None) for each in placed]
+    assert signature("SIGSEGV", frames("libc:strlen"), NULL, unplaced).functions == (
+        "orders.py:parse",
+        "orders.py:main",
+    )

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from corebox.actions.signature import crash_signature
+from corebox.actions.fault import fault_place
 from corebox.coredump.core import open_core
 from tests.support.realcores import unpack_core
 
@@ -13,13 +13,13 @@ def test_signal_module_and_offset(tmp_path: Path) -> None:
     with open_core(str(core)) as opened:
         counter = opened.process.threads[0].program_counter
         module = next(each for each in opened.modules if each.start <= (counter or 0) < each.end)
-    assert crash_signature(core) == f"SIGSEGV {Path(module.path).name}+{(counter or 0) - module.start:#x}"
+    assert fault_place(core) == f"SIGSEGV {Path(module.path).name}+{(counter or 0) - module.start:#x}"
 
 
 def test_no_address_is_in_it(tmp_path: Path) -> None:
     """The same program under different address-space layouts: the cores lie elsewhere, the fault is one."""
     for name in ("dynamic", "nopie", "static", "staticpie"):
-        signature = crash_signature(unpack_core(name, tmp_path))
+        signature = fault_place(unpack_core(name, tmp_path))
         offset = re.fullmatch(r"SIG[A-Z]+ \S+\+0x([0-9a-f]+)", signature)
         assert offset, signature
         assert int(offset[1], 16) < 1 << 24

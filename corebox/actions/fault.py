@@ -1,4 +1,4 @@
-"""A short name for a fault that is the same in every crash of the same build at the same place."""
+"""Where a fault was, told without gdb: the same in every crash of the same build at the same place."""
 
 from pathlib import Path
 from posixpath import basename
@@ -6,11 +6,11 @@ from posixpath import basename
 from corebox.coredump.core import open_core
 
 
-def crash_signature(core: Path) -> str:
+def fault_place(core: Path) -> str:
     """Signal, module and offset of the instruction that died: ``SIGSEGV sorter.so+0x1155``.
 
     It depends on no address: where a module was loaded is taken off. Of a jump to where nothing is mapped only the
-    signal and ``nowhere`` remain.
+    signal and ``(no module)`` remain. The report of the crash says the same.
 
     Raises:
         InputError: ``not-a-core``, ``cannot-read``.
@@ -24,4 +24,4 @@ def crash_signature(core: Path) -> str:
         for module in opened.modules:
             if module.start <= counter < module.end:
                 return f"{signal} {basename(module.path)}+{counter - module.start:#x}"
-        return f"{signal} nowhere"
+        return f"{signal} (no module)"
