@@ -18,7 +18,7 @@ class Entry(NamedTuple):
 
     Attributes:
         kind: ``frame``; ``recursion``, further calls of the functions shown before; ``omitted``, frames that were not
-            read; ``library``, calls within the C or C++ library.
+            read; ``library``, calls within runtime libraries.
         frames: those that it stands for, as far as they were read; of ``frame`` one.
         first: number of the innermost of them in the whole stack.
         last: number of the outermost.

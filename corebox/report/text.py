@@ -88,7 +88,7 @@ def _folded(entry: Entry) -> str:
     if entry.kind == "recursion":
         return f"{numbers}: recursion, {entry.calls:,} more calls of {names}"
     if entry.kind == "library":
-        return f"{numbers}: in the C or C++ library: {names}"
+        return f"{numbers}: in runtime libraries: {names}"
     return f"{numbers}: {entry.calls:,} frames not shown, most of them {names}"
 
 
