@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from corebox.actions.source import plain_bundle
 from corebox.actions.subject import BareCore, BundleFile, Subject
+from corebox.bundle.disk import DiskRoot
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.read import read_manifest
 from corebox.coredump.core import open_core
@@ -57,8 +58,8 @@ def info(store: Store, subject: Subject, root: str = "/") -> Info:
             manifest = read_manifest(plain_bundle(subject.path, subject.identity, None, work))
         return Info("bundle", str(subject.path), None, None, manifest, module_symbols(CrashFiles(manifest)))
     if isinstance(subject, BareCore):
-        with open_core(str(subject.path)) as core:
-            manifest = collect(core, Wishes(root=root)).manifest
+        with open_core(str(subject.path)) as core, DiskRoot(root) as disk:
+            manifest = collect(core, disk, Wishes()).manifest
         return Info("core", str(subject.path), None, root, manifest, module_symbols(CrashFiles(manifest)))
     opened = open_image(store, subject.image)
     symbols = module_symbols(CrashFiles(opened.manifest, opened.root, opened.debug))

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from corebox.bundle.corecontent import CompactCore
+from corebox.bundle.disk import DiskRoot
 from corebox.bundle.envelope import decrypt, is_encrypted
 from corebox.bundle.read import is_bundle
 from corebox.bundle.unpack import require_space
@@ -64,7 +65,8 @@ def _gather(core: Path, libraries: Path, work: Path) -> Path:
         unpacked_archive(str(libraries), str(work)) as root,
         decompressed_core(str(core), str(work)) as path,
         open_core(path) as opened,
+        DiskRoot(root) as disk,
     ):
-        manifest, sources = collect(opened, Wishes(root=root))
+        manifest, sources = collect(opened, disk, Wishes())
         write_bundle(str(bundle), manifest, sources, CompactCore(opened), jobs=os.cpu_count() or 1)
     return bundle

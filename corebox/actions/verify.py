@@ -4,11 +4,14 @@ from typing import Any
 
 from corebox.actions.source import plain_bundle
 from corebox.actions.subject import BareCore, BundleFile, Subject
-from corebox.bundle.prove import ModuleProof, prove
+from corebox.bundle.disk import DiskRoot
+from corebox.bundle.prove import ModuleProof
 from corebox.bundle.verdict import VERIFIED
-from corebox.bundle.verify import Verification, verify_bundle
+from corebox.bundle.verify import Verification, prove_core, verify_bundle
 from corebox.coredump.core import open_core
 from corebox.errors import InputError
+from corebox.gather.also import FolderIndex
+from corebox.gather.find import Places, find_module
 from corebox.image.opened import open_image
 from corebox.store.store import Store
 
@@ -24,13 +27,16 @@ def verify(store: Store, subject: Subject, root: str = "/") -> Verification:
             plain = plain_bundle(subject.path, subject.identity, None, scratch)
             return verify_bundle(plain, str(scratch))._replace(subject=str(subject.path))
     if isinstance(subject, BareCore):
-        with open_core(str(subject.path)) as core:
-            return _verification(None, str(subject.path), prove(core, root))
+        with open_core(str(subject.path)) as core, DiskRoot(root) as disk:
+            places = Places(disk, None, {}, FolderIndex())
+            proofs = tuple(find_module(core, module, places).proof for module in core.modules)
+            return _verification(None, str(subject.path), proofs)
     opened = open_image(store, subject.image)
     if opened.core is None:
         raise InputError("no-core", f"{subject.name} has no core", "verify the bundle: corebox verify x.corebox")
     with open_core(str(opened.core)) as core:
-        return _verification(opened.identity, subject.name, prove(core, str(opened.root)))
+        proofs = prove_core(core, str(opened.root), opened.manifest)
+        return _verification(opened.identity, subject.name, proofs)
 
 
 def _verification(identity: str | None, name: str, proofs: tuple[ModuleProof, ...]) -> Verification:

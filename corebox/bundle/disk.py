@@ -1,83 +1,290 @@
-"""Finds files under a root on disk (``/``, a mounted system, a container's tree, an unpacked bundle), never outside."""
+"""Finds files beneath a root on disk (``/``, a mounted system, a container's tree, an unpacked bundle), never outside.
 
+Each file is looked up and opened once. Who has found it holds it open, so that nothing put in its place afterwards is
+taken for it.
+"""
+
+import contextlib
+import errno
 import os
+import resource
 import stat
-from typing import Dict, NamedTuple, Optional, Tuple
+import tempfile
+from collections import deque
+from typing import Deque, Dict, Iterable, List, NamedTuple, Optional, Tuple, Union
 
+from corebox.bundle import layout
+from corebox.bundle.aside import StalledError, run_aside
+from corebox.bundle.faults import changed
+from corebox.bundle.mounts import Mounts
+from corebox.bundle.openfile import OpenFile, Status
+from corebox.bundle.reader import Reader, reading_as
 from corebox.bundle.rootfs import resolve
+from corebox.errors import InputError
+
+#: No linker leaves more than this of a file unwritten.
+_LARGEST_HOLE = 1 << 30
+_PATIENCE = 5.0  # seconds
+_MOST_STALLED = 2
+#: What other descriptors this process may need.
+_SPARE = 64
+_MOST_OPEN = 8192
+_CHUNK = 1 << 20
+_WORDS = {errno.ENOENT: "no such file", errno.ENOTDIR: "no such file", errno.EACCES: "not readable for this user"}
 
 
-class DiskFile(NamedTuple):
-    """A regular file: where to open it on this machine, size in bytes, permission bits, whole seconds."""
-
-    disk_path: str
-    size: int
-    mode: int
-    mtime: int
-    inode: Tuple[int, int]
+#: The symbolic links on a way: canonical path and target of each.
+Links = Tuple[Tuple[str, str], ...]
 
 
-class Lookup(NamedTuple):
-    """What a name leads to: canonical path, links (path, target) on the way, and the file or why there is none."""
+class Found(NamedTuple):
+    """What a name leads to: canonical path, links on the way, and the file or why there is none."""
 
     path: str
-    links: Tuple[Tuple[str, str], ...]
-    file: Optional[DiskFile]
+    links: Links
+    file: Optional[OpenFile]
     why: Optional[str]
 
 
+class _NotHereError(Exception):
+    """Nothing is to be looked up where a name leads."""
+
+
+class _SlowError(Exception):
+    """A name leads into a file system that may never answer."""
+
+
 class DiskRoot:
-    """A directory seen as the root of a file system; symbolic links are read as a process inside would read them."""
+    """A directory seen as the root of a file system; symbolic links are read as a process inside would read them.
 
-    def __init__(self, directory: str) -> None:
-        self._directory = os.path.abspath(directory).rstrip("/")
-        self._links: Dict[str, Optional[str]] = {}
+    To be used with ``with``; the files that were found are closed at the end.
 
-    def disk_path(self, path: str) -> str:
-        """Where the canonical ``path`` lies on this machine."""
-        return self._directory + path
+    Args:
+        directory: the root on this machine.
+        reader: who must be able to read what is found, if not we alone.
+        mounts: what lies beneath it.
+
+    Raises:
+        InputError: ``no-such-root``.
+    """
+
+    def __init__(self, directory: str, reader: Optional[Reader] = None, mounts: Optional[Mounts] = None) -> None:
+        self.directory = os.path.abspath(directory).rstrip("/")
+        self.reader = reader
+        self._mounts = mounts or Mounts()
+        try:
+            self._top = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise InputError(
+                "no-such-root", "{} is not a directory".format(directory), "give --root a directory"
+            ) from error
+        self._links: Dict[str, Union[str, int, None]] = {}
+        self._found: Dict[str, Found] = {}
+        self._open: Deque[OpenFile] = deque()
+        self._most_open = max(_SPARE, _raise_limit() - _SPARE)
+        self._adopted: List[OpenFile] = []
+        self._stalled: List[str] = []
+
+    def __enter__(self) -> "DiskRoot":
+        """Return self."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close all files."""
+        for file in (*self._open, *self._adopted):
+            file.close()
+        os.close(self._top)
 
     def read_link(self, path: str) -> Optional[str]:
         """The target of the symbolic link at canonical ``path``, or None if there is none."""
-        if path not in self._links:
-            try:
-                self._links[path] = os.readlink(self.disk_path(path)) or None
-            except OSError:
-                self._links[path] = None
-        return self._links[path]
-
-    def find(self, name: str) -> Lookup:
-        """Look up the absolute ``name``; it is a finding, not an error, when nothing is there."""
-        resolution = resolve(name, self.read_link)
-        if resolution is None:
-            return Lookup(name, (), None, "too many symbolic links")
-        path, disk_path = resolution.path, self.disk_path(resolution.path)
         try:
-            status = os.lstat(disk_path)
+            with reading_as(self.reader):
+                return self._follow(path)
+        except (OSError, _NotHereError, _SlowError):
+            return None
+
+    def find(self, name: str) -> Found:
+        """Look up the absolute ``name``; it is a finding, not an error, when nothing is there."""
+        if name not in self._found:
+            self._found[name] = self._find(name)
+        return self._found[name]
+
+    def names_in(self, directory: str) -> List[str]:
+        """The names in a directory, sorted; none if it is not there or may not be read."""
+        try:
+            with reading_as(self.reader):
+                path, _, missing = self._resolve(directory)
+                if missing:
+                    return []
+                descriptor = self._open_beneath(path, os.O_RDONLY | os.O_DIRECTORY)
+        except (OSError, _NotHereError, _SlowError):
+            return []
+        try:
+            return sorted(os.listdir(descriptor), key=os.fsencode)
+        finally:
+            os.close(descriptor)
+
+    def open_all(self, paths: Iterable[str]) -> Dict[str, OpenFile]:
+        """The files at these canonical paths.
+
+        Raises:
+            InputError: ``file-changed`` if one is not there.
+        """
+        found = {path: self.find(path).file for path in paths}
+        for path, file in found.items():
+            if file is None:
+                raise changed(self.directory + path)
+        return {path: file for path, file in found.items() if file}
+
+    def may_hold(self, path: str) -> bool:
+        """Whether canonical ``path`` can be that of a file on disk."""
+        return self._mounts.virtual_at(path) is None
+
+    def adopt(self, file: OpenFile) -> OpenFile:
+        """Close the file, which comes from elsewhere, at the end too."""
+        self._adopted.append(file)
+        return file
+
+    def _find(self, name: str) -> Found:
+        path, links = name, ()  # type: str, Links
+        try:
+            with reading_as(self.reader):
+                path, links, missing = self._resolve(name)
+                if missing:
+                    raise missing
+                known = self._found.get(path)
+                return known._replace(links=links) if known else self._look(path, links)
+        except _NotHereError as reason:
+            return Found(path, links, None, str(reason))
         except OSError as error:
-            return Lookup(path, resolution.links, None, _reason(error))
+            return Found(path, links, None, self._reason(error))
+        except _SlowError as slow:
+            return self._find_aside(name, str(slow))
+
+    def _resolve(self, name: str) -> Tuple[str, Links, Optional[OSError]]:
+        """Where the name leads, whether something is there or not, and what the system said where nothing is."""
+        missing = None
+
+        def follow(path: str) -> Optional[str]:
+            nonlocal missing
+            if missing is None:
+                try:
+                    return self._follow(path)
+                except OSError as error:
+                    missing = error
+            return None
+
+        if len(os.fsencode(name)) > layout.MAX_PATH or name.count("/") > layout.MAX_DEPTH:
+            raise _NotHereError("its name is too long or too deep")
+        resolution = resolve(name, follow)
+        if resolution is None:
+            raise _NotHereError("too many symbolic links")
+        return resolution.path, resolution.links, missing
+
+    def _follow(self, path: str) -> Optional[str]:
+        """As ``read_link``; raises OSError where nothing is, for then nothing is beneath it either."""
+        if path not in self._links:
+            self._check(path)
+            try:
+                self._links[path] = os.readlink(path[1:], dir_fd=self._top) or None
+            except OSError as error:
+                self._links[path] = error.errno if error.errno != errno.EINVAL else None  # not a link
+        found = self._links[path]
+        if isinstance(found, int):
+            raise OSError(found, os.strerror(found))
+        return found
+
+    def _check(self, path: str) -> None:
+        """Refuse to look up names that are none on disk."""
+        virtual = self._mounts.virtual_at(path)
+        if virtual:
+            raise _NotHereError("a name in {}, not of a file on disk".format(virtual))
+        slow = self._mounts.slow_at(path)
+        if slow:
+            raise _SlowError(slow)
+
+    def _look(self, path: str, links: Links) -> Found:
+        """The file at canonical ``path``."""
+        file = OpenFile(self.directory + path, self._open_regular(path), reopen=lambda file: self._reopen(file, path))
+        self._hold(file)
+        return Found(path, links, file, None)
+
+    def _hold(self, file: OpenFile) -> None:
+        if len(self._open) >= self._most_open:
+            self._open.popleft().close()  # it will be opened again, and must then be the same
+        self._open.append(file)
+
+    def _reopen(self, file: OpenFile, path: str) -> int:
+        with reading_as(self.reader):
+            descriptor = self._open_regular(path)
+        self._hold(file)
+        return descriptor
+
+    def _open_regular(self, path: str) -> int:
+        descriptor = self._open_beneath(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        status = os.fstat(descriptor)
+        hole = status.st_size - 512 * status.st_blocks
+        if stat.S_ISREG(status.st_mode) and hole <= _LARGEST_HOLE:
+            return descriptor
+        os.close(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            return Lookup(path, resolution.links, None, "not a regular file")
-        if not os.access(disk_path, os.R_OK):
-            return Lookup(path, resolution.links, None, "not readable for this user")
-        return Lookup(path, resolution.links, _file(disk_path, status), None)
+            raise _NotHereError("not a regular file")
+        raise _NotHereError("a sparse file: {} of its {} bytes are not stored".format(hole, status.st_size))
+
+    def _open_beneath(self, path: str, flags: int) -> int:
+        """A descriptor of what is at canonical ``path``: no link is followed, wherever one has been put meanwhile."""
+        *parents, last = path[1:].split("/")
+        held = os.dup(self._top)
+        try:
+            for part in parents:
+                below = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=held)
+                os.close(held)
+                held = below
+            if not flags & os.O_DIRECTORY and not stat.S_ISREG(
+                os.stat(last, dir_fd=held, follow_symlinks=False).st_mode
+            ):
+                raise _NotHereError("not a regular file")  # opening a device may do something
+            return os.open(last or ".", flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=held)
+        finally:
+            os.close(held)
+
+    def _find_aside(self, name: str, mount: str) -> Found:
+        """As ``find``, of a file behind a mount that may never answer: what is handed on is a copy of it."""
+        silent = Found(name, (), None, "{} does not answer".format(mount))
+        if mount in self._stalled or len(self._stalled) >= _MOST_STALLED:
+            return silent
+        with contextlib.ExitStack() as stack:
+            copy = stack.enter_context(tempfile.TemporaryFile())
+            try:
+                path, links, status, why = run_aside(lambda: self._copy(name, copy.fileno()), _PATIENCE)
+            except StalledError:
+                self._stalled.append(mount)
+                return silent
+            if status is None:
+                return Found(path, links, None, why)
+            file = OpenFile(self.directory + path, os.dup(copy.fileno()), Status(*status))
+            return Found(path, links, self.adopt(file), None)
+
+    def _copy(self, name: str, into: int) -> Tuple[str, Links, Optional[Status], Optional[str]]:
+        """In a process of its own: what ``find`` would tell of the name, after its content has been copied."""
+        self._mounts = self._mounts._replace(slow=())
+        found = self._find(name)
+        if found.file:
+            for offset in range(0, found.file.status.size, _CHUNK):
+                os.write(into, os.pread(found.file.fileno(), _CHUNK, offset))
+            found.file.check_unchanged()
+        return found.path, found.links, found.file.status if found.file else None, found.why
+
+    def _reason(self, error: OSError) -> str:
+        if self.reader and error.errno in (errno.EACCES, errno.EPERM):
+            return "user {}, whose crash it is, may not read it".format(self.reader.uid)
+        return _WORDS.get(error.errno or 0) or (error.strerror or str(error)).lower()
 
 
-def _file(disk_path: str, status: os.stat_result) -> DiskFile:
-    time = max(0, int(status.st_mtime))
-    return DiskFile(disk_path, status.st_size, status.st_mode & 0o777, time, (status.st_dev, status.st_ino))
-
-
-def stat_file(disk_path: str) -> Optional[DiskFile]:
-    """The regular file that opening ``disk_path`` gives (a link of /proc is followed), or None."""
-    try:
-        status = os.stat(disk_path)
-    except OSError:
-        return None
-    return _file(disk_path, status) if stat.S_ISREG(status.st_mode) and os.access(disk_path, os.R_OK) else None
-
-
-def _reason(error: OSError) -> str:
-    return {"FileNotFoundError": "no such file", "NotADirectoryError": "no such file"}.get(
-        type(error).__name__, (error.strerror or str(error)).lower()
-    )
+def _raise_limit() -> int:
+    """As many open files as this process may have (getrlimit(2), RLIMIT_NOFILE)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        return min(hard, _MOST_OPEN) if hard != resource.RLIM_INFINITY else _MOST_OPEN
+    return soft

@@ -1,62 +1,75 @@
 """Proves that a file is the one that was mapped: its build ID against the one in the memory of the crashed process."""
 
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional
 
-from corebox.bundle.disk import DiskRoot, Lookup
-from corebox.bundle.verdict import CANNOT_VERIFY, MISMATCH, MISSING, compare_build_ids
+from corebox.bundle.disk import Found
+from corebox.bundle.openfile import OpenFile
+from corebox.bundle.verdict import CANNOT_VERIFY, MISMATCH, MISSING, VERIFIED, compare_build_ids
 from corebox.coredump.compare import compare_with_file
 from corebox.coredump.core import CoreFile
-from corebox.coredump.elffile import read_elf
-from corebox.coredump.values import Module
+from corebox.coredump.values import Module, PageComparison
 from corebox.errors import CoreboxError
 
 
 class ModuleProof(NamedTuple):
-    """The verdict on one module; ``memory`` and ``file`` are build IDs in lower-case hex, None if there is none."""
+    """The verdict on one module; ``memory`` and ``file`` are build IDs in lower-case hex, None if there is none.
+
+    ``proven`` says that the build IDs are one, or that the core has pages of the file and all of them are equal.
+    """
 
     path: str
     memory: Optional[str]
     file: Optional[str]
     verdict: str
     detail: Optional[str]
+    proven: bool = False
 
 
-def prove(core: CoreFile, root: str) -> Tuple[ModuleProof, ...]:
-    """The verdict on each module of the core, with the files of the system at directory ``root``."""
-    disk = DiskRoot(root)
-    return tuple(prove_module(core, module, disk.find(module.path)) for module in core.modules)
+def fits(core: CoreFile, file: OpenFile) -> bool:
+    """Whether the file is for the processor of the core; what is not an ELF file is for none."""
+    elf = file.elf
+    return elf is not None and (elf.machine, elf.bits, elf.byte_order) == (core.machine, core.bits, core.byte_order)
 
 
-def prove_module(core: CoreFile, module: Module, found: Lookup) -> ModuleProof:
+def prove_module(core: CoreFile, module: Module, found: Found) -> ModuleProof:
     """The verdict on one module, for which ``found`` is what its path leads to."""
-    if found.file is None:
-        return ModuleProof(module.path, module.build_id, None, MISSING, _what_is_left(core, module, found))
-    disk_path = found.file.disk_path
-    try:
-        build_id = read_elf(disk_path).build_id
-    except CoreboxError as error:
-        return ModuleProof(
-            module.path, module.build_id, None, MISMATCH, "not the file that was mapped: " + error.message
-        )
-    verdict, detail = compare_build_ids(module.build_id, build_id)
+    file = found.file
+    if file is None:
+        return ModuleProof(module.path, module.build_id, None, MISSING, _what_is_left(core, module, found.why))
+    if file.elf is None:
+        why = "not the file that was mapped: " + file.why_not_elf
+        return ModuleProof(module.path, module.build_id, None, MISMATCH, why)
+    if not fits(core, file):
+        why = "the file of this name is for {}, the core is of {}".format(file.elf.machine, core.machine)
+        return ModuleProof(module.path, module.build_id, None, MISSING, _what_is_left(core, module, why))
+    verdict, detail = compare_build_ids(module.build_id, file.elf.build_id)
+    proven = verdict == VERIFIED
     if verdict == CANNOT_VERIFY:
-        detail = "{}; {}".format(detail, _compare_pages(core, module, disk_path))
+        pages = compare_pages(core, module, file)
+        proven = pages is not None and pages.equal_bytes > 0 and not pages.different_bytes
+        detail = "{}; {}".format(detail, _pages_in_words(pages))
     elif verdict == MISMATCH and module.deleted:
         detail = "the file was deleted while the process ran, and another is in its place"
-    return ModuleProof(module.path, module.build_id, build_id, verdict, detail)
+    return ModuleProof(module.path, module.build_id, file.elf.build_id, verdict, detail, proven)
 
 
-def _what_is_left(core: CoreFile, module: Module, found: Lookup) -> str:
+def compare_pages(core: CoreFile, module: Module, file: OpenFile) -> Optional[PageComparison]:
+    """What the core has of the module against the file; None if the file cannot be read."""
+    try:
+        return compare_with_file(core, module, file.fileno())
+    except (CoreboxError, OSError):
+        return None
+
+
+def _what_is_left(core: CoreFile, module: Module, why: Optional[str]) -> str:
     """Why the file is missing, and how much of it the core itself holds (its data, as a rule)."""
     held = core.memory.size_between(module.start, module.end)
-    return "{}; {} of the {} bytes it had in memory are in the core".format(found.why, held, module.end - module.start)
+    return "{}; {} of the {} bytes it had in memory are in the core".format(why, held, module.end - module.start)
 
 
-def _compare_pages(core: CoreFile, module: Module, disk_path: str) -> str:
-    try:
-        pages = compare_with_file(core, module, disk_path)
-    except CoreboxError as error:
-        return "its pages cannot be compared: " + error.message
+def _pages_in_words(pages: Optional[PageComparison]) -> str:
+    if pages is None:
+        return "its pages cannot be compared, for it cannot be read"
     if pages.different_bytes:
         return "{} of {} dumped bytes differ from the file".format(
             pages.different_bytes, pages.different_bytes + pages.equal_bytes

@@ -3,15 +3,13 @@
 import tempfile
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
-from corebox.bundle.disk import DiskRoot
+from corebox.bundle.disk import DiskRoot, Found
 from corebox.bundle.manifest import Manifest, ModuleEntry
 from corebox.bundle.prove import ModuleProof, prove_module
 from corebox.bundle.read import AnyPath, BundleReader, Unpacked
 from corebox.bundle.temporary import temporary_directory
 from corebox.bundle.verdict import MISSING, VERIFIED, compare_build_ids
 from corebox.coredump.core import CoreFile, open_core
-from corebox.coredump.elffile import read_elf
-from corebox.errors import InputError
 
 
 class Verification(NamedTuple):
@@ -43,8 +41,7 @@ def verify_unpacked(manifest: Manifest, unpacked: Unpacked, subject: str) -> Ver
     else:
         with open_core(str(unpacked.core)) as core:
             problems += _disagreements(manifest, core)
-            root = DiskRoot(str(unpacked.root))
-            proofs = tuple(prove_module(core, module, root.find(module.path)) for module in core.modules)
+            proofs = prove_core(core, str(unpacked.root), manifest)
     left_out = {remark.path: remark.why for remark in manifest.not_taken}
     proofs = tuple(
         proof._replace(detail=left_out[proof.path]) if proof.verdict == MISSING and proof.path in left_out else proof
@@ -74,18 +71,24 @@ def _disagreements(manifest: Manifest, core: CoreFile) -> List[str]:
     ]
 
 
+def prove_core(core: CoreFile, root: str, manifest: Manifest) -> Tuple[ModuleProof, ...]:
+    """The verdict on each module of the core, with the file that the manifest says is its own beneath ``root``."""
+    paths = {(module.start, module.memory): module.path for module in manifest.modules}
+    with DiskRoot(root) as disk:
+        named = (
+            module._replace(path=paths.get((module.start, module.build_id), module.path)) for module in core.modules
+        )
+        return tuple(prove_module(core, module, disk.find(module.path)) for module in named)
+
+
 def _prove_without_core(manifest: Manifest, root: str) -> Tuple[ModuleProof, ...]:
-    disk = DiskRoot(root)
-    return tuple(_prove_entry(module, disk) for module in manifest.modules)
+    with DiskRoot(root) as disk:
+        return tuple(_prove_entry(module, disk.find(module.path)) for module in manifest.modules)
 
 
-def _prove_entry(module: ModuleEntry, disk: DiskRoot) -> ModuleProof:
-    found = disk.find(module.path)
+def _prove_entry(module: ModuleEntry, found: Found) -> ModuleProof:
     if found.file is None:
         return ModuleProof(module.path, module.memory, None, MISSING, found.why)
-    try:
-        build_id = read_elf(found.file.disk_path).build_id
-    except InputError:
-        build_id = None
+    build_id = found.file.elf.build_id if found.file.elf else None
     verdict, detail = compare_build_ids(module.memory, build_id)
     return ModuleProof(module.path, module.memory, build_id, verdict, detail)

@@ -3,7 +3,6 @@
 import errno
 import io
 import os
-import stat
 from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from corebox.bundle import compression, layout
@@ -13,6 +12,7 @@ from corebox.bundle.digests import format_sums, identity_of
 from corebox.bundle.faults import changed, reading
 from corebox.bundle.manifest import FileEntry, Manifest
 from corebox.bundle.members import core_member, file_members, plain, symlink_members
+from corebox.bundle.openfile import OpenFile
 from corebox.bundle.runscript import run_script
 from corebox.bundle.sha256 import sha256
 from corebox.bundle.stage import Stage
@@ -42,7 +42,7 @@ class WrittenBundle(NamedTuple):
 def write_bundle(
     out: str,
     manifest: Manifest,
-    sources: Mapping[str, str],
+    sources: Mapping[str, OpenFile],
     core: Optional[CoreContent],
     *,
     jobs: int = 1,
@@ -53,8 +53,8 @@ def write_bundle(
 
     Args:
         out: where the bundle will stand; its directory exists.
-        manifest: what to write; ``sources`` names the file on disk for each of ``manifest.files``.
-        sources: canonical path at the site to path on this machine.
+        manifest: what to write.
+        sources: the file for each of ``manifest.files``, by its canonical path.
         core: the core, if ``manifest.core.included``.
         jobs: threads that compress.
         progress: told of the bytes read.
@@ -92,7 +92,7 @@ def _cannot_write(out: str, error: OSError) -> HostError:
 
 class _Content(NamedTuple):
     manifest: Manifest
-    sources: Mapping[str, str]
+    sources: Mapping[str, OpenFile]
     core: Optional[CoreContent]
     progress: Optional[Progress]
 
@@ -203,25 +203,18 @@ class _ArchiveWriter:
         self._plain(layout.CORE_LAYOUT, core.layout())
 
 
-def _read_file(path: str, entry: FileEntry, buffers: Buffers) -> Iterator[memoryview]:
-    """The content of the file, which must be as the manifest has it before and afterwards."""
-    with reading(path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO put there meanwhile must not make us wait
-    with io.FileIO(descriptor) as file:
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode) or (before.st_size, max(0, int(before.st_mtime))) != (
-            entry.size,
-            entry.mtime,
-        ):
-            raise changed(path)
+def _read_file(file: OpenFile, entry: FileEntry, buffers: Buffers) -> Iterator[memoryview]:
+    """The content of the file, which must be as it was found before and afterwards."""
+    if (file.status.size, file.status.mtime) != (entry.size, entry.mtime):
+        raise changed(file.name)
+    file.check_unchanged()
+    with io.FileIO(file.fileno(), closefd=False) as source:
         position = 0
         while position < entry.size:
-            with reading(path):
-                piece = buffers.read(file, position, entry.size - position)
+            with reading(file.name):
+                piece = buffers.read(source, position, entry.size - position)
             if not piece:
-                raise changed(path)
+                raise changed(file.name)
             position += len(piece)
             yield piece
-        after = os.fstat(descriptor)
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise changed(path)
+    file.check_unchanged()

@@ -131,7 +131,8 @@ def read_facts(descriptor: int, path: str) -> ElfFile:
             raise faults.not_elf(path, "it does not begin as one")
         size = os.fstat(descriptor).st_size
         segments = read_segments(descriptor, header)
-        if _KINDS.get(header.kind) in _MAPPED and not any(s.kind == PT_LOAD for s in segments):
+        mapped = _KINDS.get(header.kind) in _MAPPED and (header.entries or header.sections)
+        if mapped and not any(segment.kind == PT_LOAD for segment in segments):
             raise faults.not_elf(path, "its headers are damaged")
         return _facts(_Open(descriptor, size, header, segments, read_sections(descriptor, header, size)))
     except OSError as error:

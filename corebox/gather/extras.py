@@ -4,11 +4,16 @@ import os
 import re
 from typing import Iterable, Iterator, List, Optional, Tuple
 
-from corebox.bundle.disk import Lookup
-from corebox.coredump.elffile import debug_path, file_checksum, read_elf
+from corebox.bundle.disk import Found
+from corebox.bundle.openfile import OpenFile
+from corebox.bundle.prove import fits
+from corebox.bundle.rootfs import is_canonical
+from corebox.coredump.core import CoreFile
+from corebox.coredump.disk import read_at
+from corebox.coredump.elffile import checksum_of, debug_path
 from corebox.coredump.values import ElfFile, Module
-from corebox.errors import CoreboxError
 from corebox.gather.files import FileSet
+from corebox.gather.find import ModuleFile
 
 _LIBC = re.compile(r"(libc\.so\.6|libc-2\.\d+\.so|libpthread\.so\.0|libpthread-2\.\d+\.so)\Z")
 _AUTO_LOAD = "/usr/share/gdb/auto-load"
@@ -16,6 +21,7 @@ _QUOTED_PATH = re.compile(r"""["'](/[^"'\n\0]{1,1000})["']""")
 #: A printers package is a few hundred kB; anything larger is not one.
 _MAX_SCRIPT = 4 << 20
 _MAX_SCRIPTS = 500
+_MAX_FOLDERS = 500
 #: What a debugger needs of a runtime: file name of the mapped library, files beside it.
 _COMPANIONS = {"libcoreclr.so": ("libmscordaccore.so", "libmscordbi.so")}
 
@@ -27,21 +33,30 @@ def names_of(module: Module) -> List[str]:
     return list(dict.fromkeys(names + twins))
 
 
-def take_thread_library(files: FileSet, modules: Iterable[Module]) -> None:
+def take_thread_library(core: CoreFile, files: FileSet, modules: Iterable[Module]) -> None:
     """``libthread_db.so.1`` of the same glibc, without which gdb knows no threads: it lies beside libc."""
     for module in modules:
         if _LIBC.search(os.path.basename(module.path)):
             names = [os.path.dirname(name) + "/libthread_db.so.1" for name in names_of(module)]
-            wanted = [files.want(name, "libthread_db") for name in names]
+            wanted = [_want_code(core, files, name, "libthread_db") for name in names]
             if not any(wanted):
                 files.miss(names[0], "not installed: gdb may not know the threads' names and variables")
 
 
-def take_companions(files: FileSet, modules: Iterable[Module]) -> None:
+def take_companions(core: CoreFile, files: FileSet, modules: Iterable[Module]) -> None:
     """Debugging libraries of runtimes, beside the runtime."""
     for module in modules:
         for companion in _COMPANIONS.get(os.path.basename(module.path), ()):
-            files.want(os.path.dirname(module.path) + "/" + companion, "extra")
+            _want_code(core, files, os.path.dirname(module.path) + "/" + companion, "extra")
+
+
+def _want_code(core: CoreFile, files: FileSet, name: str, role: str) -> bool:
+    """Take the ELF file of this name, if there is one for the processor of the core, and say whether there was."""
+    found = files.root.find(name)
+    there = found.file is not None and fits(core, found.file)
+    if there:
+        files.take(found, role)
+    return there
 
 
 def take_scripts(files: FileSet, modules: Iterable[Module]) -> None:
@@ -50,89 +65,96 @@ def take_scripts(files: FileSet, modules: Iterable[Module]) -> None:
     gdb's manual, "objfile-gdbdotext file": OBJFILE-gdb.py beside the file or beneath the auto-load directory.
     """
     for module in modules:
-        for name in names_of(module):
+        names = names_of(module)
+        own = tuple(folder for name in names for folder in _data_folders(name))
+        for place in (place for name in names for place in (_AUTO_LOAD + name, name)):
             for suffix in ("-gdb.py", "-gdb.gdb"):
-                for place in (_AUTO_LOAD + name + suffix, name + suffix):
-                    found = files.root.find(place)
-                    if found.file and found.file.size <= _MAX_SCRIPT:
-                        files.take(found, "auto-load")
-                        _take_imports(files, found)
+                found = files.root.find(place + suffix)
+                if found.file and found.file.status.size <= _MAX_SCRIPT:
+                    files.take(found, "auto-load")
+                    _take_imports(files, found.file, own)
 
 
-def _take_imports(files: FileSet, script: Lookup) -> None:
-    """Python below each directory that the script names (libstdc++'s names ``/usr/share/gcc/python``)."""
-    assert script.file
-    with open(script.file.disk_path, encoding="utf-8", errors="replace") as file:
-        text = file.read(_MAX_SCRIPT)
-    for name in sorted(set(_QUOTED_PATH.findall(text))):
-        if "/share/" in name or os.path.basename(name) == "python":
-            directory = files.root.find(name)
-            for path in list(_python_below(files, directory.path))[:_MAX_SCRIPTS]:
-                found = files.root.find(path)
-                files.take(found._replace(links=directory.links + found.links), "auto-load")
+def _take_imports(files: FileSet, script: OpenFile, own: Tuple[str, ...]) -> None:
+    """Python below each directory that the script names, of those beneath ``own``, the library's data.
+
+    libstdc++'s names ``/usr/share/gcc/python``. Beyond its own data a script has nothing to import, and a stranger's
+    could name anything.
+    """
+    text = read_at(script.fileno(), 0, _MAX_SCRIPT).decode("utf-8", "replace")
+    taken = 0
+    for folder in sorted(set(_QUOTED_PATH.findall(text))):
+        if is_canonical(folder) and (folder + "/").startswith(own):
+            at = files.root.find(folder)
+            for found in _python_below(files, at.path) if (at.path + "/").startswith(own) else ():
+                taken += 1
+                if taken > _MAX_SCRIPTS:
+                    return
+                files.take(found._replace(links=at.links + found.links), "auto-load")
 
 
-def _python_below(files: FileSet, directory: str) -> Iterator[str]:
-    top = files.root.disk_path(directory)
-    for folder, folders, names in os.walk(top):
-        folders.sort()
-        for name in sorted(names):
-            if name.endswith(".py"):
-                yield directory + os.path.join(folder, name)[len(top) :]
+def _data_folders(name: str) -> Tuple[str, ...]:
+    """``share/`` and ``python`` beside the library and above it: ``/usr/lib/x.so`` has ``/usr/share/``."""
+    parts = name.split("/")
+    above = ["/".join(parts[:count]) for count in range(2, len(parts))]
+    return tuple(folder + beneath for folder in above for beneath in ("/share/", "/python/"))
 
 
-def take_debug_files(files: FileSet, proven: Iterable[Tuple[Module, Lookup]]) -> List[Optional[ElfFile]]:
+def _python_below(files: FileSet, folder: str) -> Iterator[Found]:
+    waiting, seen = [folder], 0
+    while waiting and seen < _MAX_FOLDERS:
+        folder = waiting.pop()
+        seen += 1
+        names = files.root.names_in(folder)
+        waiting += ["{}/{}".format(folder, name) for name in names[::-1] if "." not in name and name != "__pycache__"]
+        for name in names:
+            found = files.root.find("{}/{}".format(folder, name)) if name.endswith(".py") else None
+            if found and found.file:
+                yield found
+
+
+def take_debug_files(files: FileSet, modules: Iterable[ModuleFile]) -> List[Optional[ElfFile]]:
     """Separate debug files on the site, by build ID, else by debuglink and its checksum; then what they share (dwz).
 
     Returns the facts of each module's, None for a module without one.
     """
     taken = []
-    for module, found in proven:
-        debug = _by_build_id(files, module.build_id) or (_by_debuglink(files, found) if found.file else None)
+    for each in modules:
+        debug = _by_build_id(files, each.module.build_id) or _by_debuglink(files, each.found)
         if debug:
             files.take(debug, "debug")
-        for holder in (found, debug):
+        for holder in (each.found, debug):
             if holder and holder.file:
-                _take_shared(files, holder)
-        taken.append(facts_of(debug) if debug else None)
+                _take_shared(files, holder, holder.file)
+        taken.append(debug.file.elf if debug and debug.file else None)
     return taken
 
 
-def _by_build_id(files: FileSet, build_id: Optional[str]) -> Optional[Lookup]:
+def _by_build_id(files: FileSet, build_id: Optional[str]) -> Optional[Found]:
     if build_id is None or len(build_id) < 3:
         return None
     found = files.root.find("/usr/lib/debug/" + debug_path(build_id))
-    return found if found.file else None
+    return found if found.file and found.file.elf and found.file.elf.build_id == build_id else None
 
 
-def _by_debuglink(files: FileSet, found: Lookup) -> Optional[Lookup]:
+def _by_debuglink(files: FileSet, found: Found) -> Optional[Found]:
     """The search order of gdb's manual, "Separate Debug Files"."""
-    facts = facts_of(found)
-    if facts is None or facts.debuglink is None or "/" in facts.debuglink[0]:
+    link = found.file.elf.debuglink if found.file and found.file.elf else None
+    if link is None or "/" in link[0]:
         return None
-    name, checksum = facts.debuglink
+    name, checksum = link
     directory = os.path.dirname(found.path)
     for place in (directory, directory + "/.debug", "/usr/lib/debug" + directory):
         debug = files.root.find(place + "/" + name)
-        if debug.file and debug.path != found.path and file_checksum(debug.file.disk_path) == checksum:
+        if debug.file and debug.path != found.path and checksum_of(debug.file.fileno()) == checksum:
             return debug
     return None
 
 
-def _take_shared(files: FileSet, holder: Lookup) -> None:
-    facts = facts_of(holder)
-    if facts is None or facts.debugaltlink is None:
+def _take_shared(files: FileSet, holder: Found, file: OpenFile) -> None:
+    if file.elf is None or file.elf.debugaltlink is None:
         return
-    name, build_id = facts.debugaltlink
+    name, build_id = file.elf.debugaltlink
     shared = files.root.find(os.path.join(os.path.dirname(holder.path), name))
-    there = facts_of(shared)
-    if there and there.build_id == build_id:
+    if shared.file and shared.file.elf and shared.file.elf.build_id == build_id:
         files.take(shared, "debug")
-
-
-def facts_of(found: Lookup) -> Optional[ElfFile]:
-    """The facts of a file that was found; None if there is none, or it is damaged."""
-    try:
-        return read_elf(found.file.disk_path) if found.file else None
-    except CoreboxError:
-        return None

@@ -3,10 +3,10 @@
 import os
 from typing import Dict, List, Tuple
 
-from corebox.bundle.disk import DiskFile, DiskRoot, Lookup
+from corebox.bundle.disk import DiskRoot, Found
 from corebox.bundle.manifest import FileEntry, Remark, SymlinkEntry
+from corebox.bundle.openfile import OpenFile
 from corebox.bundle.rootfs import is_canonical, relative_target
-from corebox.coredump.elffile import is_elf
 
 
 class FileSet:
@@ -14,7 +14,7 @@ class FileSet:
 
     def __init__(self, root: DiskRoot) -> None:
         self.root = root
-        self.sources: Dict[str, str] = {}
+        self.sources: Dict[str, OpenFile] = {}
         self._entries: Dict[str, FileEntry] = {}
         self._links: Dict[str, str] = {}
         self._missing: Dict[str, str] = {}
@@ -36,20 +36,20 @@ class FileSet:
         return path in self._entries
 
     def miss(self, name: str, why: str) -> None:
-        """Note that ``name`` was wanted and is not there."""
+        """Note that ``name`` was wanted, and why it is not taken."""
         self._missing[name] = why
 
-    def take(self, found: Lookup, role: str) -> None:
+    def take(self, found: Found, role: str) -> None:
         """Take a file that was found, with the links on the way; the first role of a file counts."""
         self._add_links(found.links)
         if found.file:
             self.put(found.path, found.file, role)
 
-    def put(self, path: str, file: DiskFile, role: str) -> None:
+    def put(self, path: str, file: OpenFile, role: str) -> None:
         """Take the file as the one at canonical ``path``."""
         if path not in self._entries and is_canonical(path):
-            self._entries[path] = FileEntry(path, role, file.size, file.mode, file.mtime)
-            self.sources[path] = file.disk_path
+            self._entries[path] = FileEntry(path, role, *file.status)
+            self.sources[path] = file
 
     def want(self, name: str, role: str) -> bool:
         """Take the file of this name if it is there, and say whether it was."""
@@ -67,11 +67,11 @@ class FileSet:
         if found.path == path:
             self._add_links(found.links)
             return
-        if found.file and is_elf(found.file.disk_path) is False:
+        if found.file and found.file.elf is None:
             return  # AT_EXECFN of a script names the script, not the interpreter that ran
         parent = self.root.find(os.path.dirname(name))
         link = parent.path.rstrip("/") + "/" + os.path.basename(name)
-        if is_canonical(link) and link not in self._entries and link != path:
+        if is_canonical(link) and self.root.may_hold(link) and link not in self._entries and link != path:
             self._add_links(parent.links)
             self._links[link] = os.path.relpath(path, os.path.dirname(link))
 

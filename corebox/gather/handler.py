@@ -12,6 +12,7 @@ import time
 from typing import BinaryIO, Dict, Iterator, List, NamedTuple, Tuple
 
 from corebox.bundle.corecontent import CompactCore
+from corebox.bundle.disk import DiskRoot
 from corebox.bundle.layout import SUFFIX
 from corebox.bundle.write import write_bundle
 from corebox.coredump.core import open_core
@@ -108,7 +109,8 @@ def handle_crash(directory: str, core: BinaryIO, crash: Tuple[str, str, str], li
         with open(descriptor, "wb") as file:
             write_sparse(iter(lambda: core.read(1 << 20), b""), file)
         try:
-            _bundle(raw, os.path.join(directory, base + SUFFIX), Wishes(root=root, live=live), jobs)
+            with DiskRoot(root) as disk:
+                _bundle(raw, os.path.join(directory, base + SUFFIX), disk, Wishes(live=live), jobs)
         except (CoreboxError, OSError) as error:
             _log(directory, "{}: kept the raw core: {}".format(raw, error))
             return 1
@@ -119,9 +121,9 @@ def handle_crash(directory: str, core: BinaryIO, crash: Tuple[str, str, str], li
     return 0
 
 
-def _bundle(raw: str, out: str, wishes: Wishes, jobs: int) -> None:
+def _bundle(raw: str, out: str, disk: DiskRoot, wishes: Wishes, jobs: int) -> None:
     with open_core(raw) as core:
-        collection = collect(core, wishes)
+        collection = collect(core, disk, wishes)
         write_bundle(out, collection.manifest, collection.sources, CompactCore(core), jobs=jobs)
 
 

@@ -7,9 +7,11 @@ import re
 from typing import ContextManager, Dict, Iterator, NamedTuple, Optional, Tuple
 
 from corebox.bundle.corecontent import Change, CompactCore
+from corebox.bundle.disk import DiskRoot
 from corebox.bundle.envelope import Envelope, envelope_for
 from corebox.bundle.layout import SUFFIX
 from corebox.bundle.manifest import Manifest
+from corebox.bundle.mounts import read_mounts
 from corebox.bundle.program import program_of
 from corebox.bundle.runtime import RUNNING, Runtime
 from corebox.bundle.write import Progress, WrittenBundle, write_bundle
@@ -19,6 +21,7 @@ from corebox.gather.collect import Collection, Wishes, collect, stored_core
 from corebox.gather.compressed import decompressed_core
 from corebox.gather.container import container_root
 from corebox.gather.live import core_of_process, mapped_files, root_of
+from corebox.gather.owner import reader_for
 from corebox.gather.proc import owner_of, read_runtime
 from corebox.gather.progress import format_size
 from corebox.gather.reduce import blank_manifest, plan_blanks, slim_core
@@ -50,8 +53,9 @@ def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
         path = stack.enter_context(find_core(options, given))
         root = stack.enter_context(find_root(options))
         core = stack.enter_context(open_core(path))
-        wishes = wishes_of(options, root)
-        collection = _with_cutter(collect(core, wishes), given)
+        wishes = wishes_of(options)
+        disk = stack.enter_context(open_root(options, core, root))
+        collection = _with_cutter(collect(core, disk, wishes), given)
         if options.pid:
             collection = with_runtime(collection, read_runtime(options.pid, RUNNING))
         lacking = tuple(each.path for each in collection.manifest.missing if each.path in wishes.extra)
@@ -171,18 +175,24 @@ def find_root(options: argparse.Namespace) -> Iterator[str]:
         yield options.root
 
 
-def wishes_of(options: argparse.Namespace, root: str) -> Wishes:
+def open_root(options: argparse.Namespace, core: CoreFile, root: str) -> DiskRoot:
+    """The root, as the user may see it whose crash it is, unless we have made it, or the crash is to be trusted."""
+    ours = options.container or os.path.isfile(options.root) or options.trust
+    reader = None if ours else reader_for(core, owner_of(options.pid) if options.pid else None)
+    return DiskRoot(root, reader, read_mounts(root))
+
+
+def wishes_of(options: argparse.Namespace) -> Wishes:
     """The customer's wishes from the options."""
     live: Dict[int, str] = mapped_files(options.pid) if options.pid else {}
     return Wishes(
         executable=options.executable,
-        root=root,
         without_executable=options.no_exe,
         without_core=options.no_core,
         consent_hostname=options.consent_hostname,
         extra=tuple(os.path.abspath(name) for name in options.extra),
+        also=tuple(options.also),
         live=live,
-        owner=owner_of(options.pid) if options.pid else None,
     )
 
 

@@ -67,7 +67,19 @@ def _add_source(group: "argparse._ArgumentGroup") -> None:
         metavar="DIR",
         help="take files from below DIR: a mounted system, /proc/PID/root, or a tar archive of one",
     )
-    add("--container", metavar="NAME", help="take files from this Docker or Podman container")  # fmt: skip
+    add("--container", metavar="NAME", help="take files from this Docker or Podman container")
+    add(
+        "--also",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="look in DIR too for files that are not where the core says: found by build ID; may be repeated",
+    )
+    add(
+        "--trust",
+        action="store_true",
+        help="as root: also take files that the user whose crash it is could not read, or that the core does not prove",
+    )
 
 
 def _add_content(group: "argparse._ArgumentGroup") -> None:

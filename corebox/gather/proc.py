@@ -7,8 +7,9 @@ import contextlib
 import os
 import re
 from collections import Counter
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
+from corebox.bundle.reader import Reader
 from corebox.bundle.runtime import OpenFiles, ResourceLimit, Runtime, ThreadName
 from corebox.gather.cgroup import container_of, control_group, unit_of
 
@@ -21,15 +22,7 @@ _MODELS = ("model name", "cpu model", "cpu", "uarch", "isa")
 _SOCKET = "system.sockprotoname"
 
 
-class Owner(NamedTuple):
-    """Who may read what the process could read: user, group and further groups, as this system numbers them."""
-
-    uid: int
-    gid: int
-    groups: Tuple[int, ...]
-
-
-def owner_of(pid: int) -> Optional[Owner]:
+def owner_of(pid: int) -> Optional[Reader]:
     """Whose crash it is; None if the process is gone.
 
     A core has the numbers of the process's own user namespace, in which anybody may be root; ``/proc`` has those of
@@ -42,7 +35,7 @@ def owner_of(pid: int) -> Optional[Owner]:
         groups = tuple(sorted(int(word) for word in status.get("Groups", "").split()))
     except (KeyError, ValueError):
         return None
-    return Owner(effective_user or real_user, effective_group or real_group, groups)
+    return Reader(effective_user or real_user, effective_group or real_group, groups)
 
 
 def read_runtime(pid: int, source: str) -> Optional[Runtime]:

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from corebox.bundle.corecontent import CoreInFile
+from corebox.bundle.disk import DiskRoot
 from corebox.bundle.layout import MAX_CORE_LAYOUT
 from corebox.bundle.write import WrittenBundle, write_bundle
 from corebox.coredump.disk import data_extents
@@ -40,9 +41,10 @@ def export_bundle(opened: OpenedImage, out: Path) -> WrittenBundle:
         InputError: ``image-damaged``, ``layout-damaged``.
         HostError: ``cannot-write``, ``no-space``.
     """
-    sources = {entry.path: f"{opened.root}{entry.path}" for entry in opened.manifest.files}
     jobs = os.cpu_count() or 1
     with new_name(out) as finished, ExitStack() as stack:
+        root = stack.enter_context(DiskRoot(str(opened.root)))
+        sources = root.open_all(entry.path for entry in opened.manifest.files)
         content = None
         if opened.compact is not None:
             file = stack.enter_context(opened.compact.path.open("rb"))

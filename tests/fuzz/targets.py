@@ -79,7 +79,7 @@ def ask_everything(core: CoreFile) -> None:
     plan_slim(core)
     plan_redaction(core, environment=True, patterns=[b"secret"])
     for module in core.modules:
-        compare_with_file(core, module, core.path)
+        compare_with_file(core, module, core.fileno())
 
 
 def _ask_core(data: bytes) -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.prove import prove
+from corebox.bundle.disk import DiskRoot
 from corebox.coredump.compact import plan_compaction
 from corebox.coredump.core import open_core
 from corebox.coredump.slim import plan_slim
 from corebox.errors import CoreboxError
+from corebox.gather.also import FolderIndex
+from corebox.gather.find import Places, find_module
 from tests.fuzz.targets import ask_everything, bounds, in_file
 from tests.support.elfwriter import (
     ET_CORE,
@@ -176,7 +178,8 @@ def test_memory_told_many_times_is_not_planned_many_times(tmp_path: Path) -> Non
 def test_many_modules_that_are_missing_are_proved_in_time(tmp_path: Path) -> None:
     path = tmp_path / "core"
     path.write_bytes(modules_everywhere(count=1))
-    with bounds(), open_core(str(path)) as opened:
-        proofs = prove(opened, str(tmp_path))
+    with bounds(), open_core(str(path)) as opened, DiskRoot(str(tmp_path)) as root:
+        places = Places(root, None, {}, FolderIndex())
+        proofs = [find_module(opened, module, places).proof for module in opened.modules]
     assert {proof.detail for proof in proofs} == {"no such file; 1 of the 1 bytes it had in memory are in the core"}
     assert len(proofs) == MANY

@@ -23,6 +23,7 @@ from corebox.bundle.manifest import (
     SymlinkEntry,
 )
 from corebox.bundle.members import core_member, file_members, plain, symlink_members
+from corebox.bundle.openfile import OpenFile
 from corebox.bundle.runscript import run_script
 from corebox.bundle.runtime import HANDLER, Container, OpenFiles, ResourceLimit, Runtime, ThreadName
 from corebox.bundle.tarformat import Member, format_member, padding
@@ -119,7 +120,7 @@ def write_sample(directory: Path, value: Manifest | None = None, jobs: int = 1, 
         source = directory / f"source-{number}"
         source.write_bytes(data)
         os.utime(source, (mtime, mtime))
-        sources[path] = str(source)
+        sources[path] = OpenFile(str(source), os.open(source, os.O_RDONLY))
     with open_core(str(write_core(directory / "sample-core"))) as core:
         return write_bundle(str(directory / "x.corebox"), value or manifest(), sources, CompactCore(core), jobs=jobs)
 

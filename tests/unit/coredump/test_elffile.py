@@ -71,9 +71,9 @@ def test_compares_dumped_pages_with_a_file(tmp_path: Path, on_disk: bytes, expec
     writer.note(NT_FILE, form.mappings([(BASE, BASE + 2 * PAGE, 0, b"/lib/a.so")]))
     writer.memory(BASE, module(form, None), flags=5)
     (tmp_path / "a.so").write_bytes(module(form, None, code=on_disk))
-    with open_core(str(writer.write(tmp_path / "core"))) as core:
+    with open_core(str(writer.write(tmp_path / "core"))) as core, (tmp_path / "a.so").open("rb") as file:
         assert core.modules[0].build_id is None
-        assert compare_with_file(core, core.modules[0], str(tmp_path / "a.so")) == expected
+        assert compare_with_file(core, core.modules[0], file.fileno()) == expected
 
 
 def test_nothing_is_compared_where_nothing_was_dumped(tmp_path: Path) -> None:
@@ -82,5 +82,5 @@ def test_nothing_is_compared_where_nothing_was_dumped(tmp_path: Path) -> None:
     writer.note(NT_FILE, form.mappings([(BASE, BASE + 2 * PAGE, 0, b"/lib/a.so")]))
     writer.memory(BASE, b"", 2 * PAGE, flags=5)
     (tmp_path / "a.so").write_bytes(module(form, None))
-    with open_core(str(writer.write(tmp_path / "core"))) as core:
-        assert compare_with_file(core, core.modules[0], str(tmp_path / "a.so")) == PageComparison(0, 0, None)
+    with open_core(str(writer.write(tmp_path / "core"))) as core, (tmp_path / "a.so").open("rb") as file:
+        assert compare_with_file(core, core.modules[0], file.fileno()) == PageComparison(0, 0, None)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from corebox.bundle.corecontent import CompactCore
+from corebox.bundle.disk import DiskRoot
 from corebox.bundle.manifest import Manifest, Remark, SymlinkEntry
 from corebox.bundle.verify import verify_bundle
 from corebox.bundle.write import write_bundle
@@ -20,8 +21,8 @@ from tests.unit.gather.sites import BUILD_IDS, EXECUTABLE, LIBC, LINKER, OTHER_I
 
 
 def gather(core: Path, root: Path, wishes: Wishes | None = None) -> Collection:
-    with open_core(str(core)) as opened:
-        return collect(opened, (wishes or Wishes())._replace(root=str(root)))
+    with open_core(str(core)) as opened, DiskRoot(str(root)) as disk:
+        return collect(opened, disk, wishes or Wishes())
 
 
 def manifest_of(core: Path, root: Path, wishes: Wishes | None = None) -> Manifest:
@@ -67,8 +68,8 @@ def test_hostname_needs_consent(core_path: Path, root: Path) -> None:
 
 
 def test_bundle_of_it_is_verified_anew(core_path: Path, root: Path, tmp_path: Path) -> None:
-    with open_core(str(core_path)) as core:
-        collection = collect(core, Wishes(root=str(root)))
+    with open_core(str(core_path)) as core, DiskRoot(str(root)) as disk:
+        collection = collect(core, disk, Wishes())
         written = write_bundle(str(tmp_path / "x.corebox"), collection.manifest, collection.sources, CompactCore(core))
     verification = verify_bundle(written.path)
     assert verification.ok
@@ -105,7 +106,7 @@ def test_executable_replaced_since_is_found_out_and_another_may_be_given(core_pa
     assert verdicts(manifest_of(core_path, root))[EXECUTABLE] == "mismatch"
     collection = gather(core_path, root, Wishes(executable=str(root) + "/backup/dynamic"))
     assert verdicts(collection.manifest)[EXECUTABLE] == "verified"
-    assert collection.sources[EXECUTABLE] == str(root) + "/backup/dynamic"
+    assert collection.sources[EXECUTABLE].name == str(root) + "/backup/dynamic"
 
 
 def test_executable_of_another_machine_is_refused(core_path: Path, root: Path) -> None:
@@ -220,14 +221,14 @@ def test_mapped_file_of_the_living_process_wins_over_the_one_of_its_name(core_pa
     start = manifest_of(core_path, root).modules[1].start
     collection = gather(core_path, root, Wishes(live={start: str(root) + "/held"}))
     assert verdicts(collection.manifest)[LIBC] == "verified"
-    assert collection.sources[LIBC] == str(root) + "/held"
+    assert collection.sources[LIBC].name == str(root) + "/held"
 
 
 def test_odd_names_are_taken_as_they_are(tmp_path: Path, core_path: Path, root: Path) -> None:
     odd = os.fsdecode(b"/var/a b\n\xff'\\.log")
     put(root, odd, b"odd")
-    with open_core(str(core_path)) as core:
-        collection = collect(core, Wishes(root=str(root), extra=(odd,)))
+    with open_core(str(core_path)) as core, DiskRoot(str(root)) as disk:
+        collection = collect(core, disk, Wishes(extra=(odd,)))
         written = write_bundle(str(tmp_path / "x.corebox"), collection.manifest, collection.sources, CompactCore(core))
     assert odd in [entry.path for entry in collection.manifest.files]
     assert verify_bundle(written.path).ok

@@ -9,6 +9,7 @@ import pytest
 
 from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.manifest import Manifest, StoredCore
+from corebox.bundle.openfile import OpenFile
 from corebox.bundle.read import BundleReader, Unpacked
 from corebox.bundle.write import write_bundle
 from corebox.coredump.core import open_core
@@ -58,7 +59,7 @@ def make_bundle(folder: Path, core: str = _CORE) -> Path:
         source = folder / f"source-{number}"
         source.write_bytes(data)
         os.utime(source, (MTIME, MTIME))
-        sources[path] = str(source)
+        sources[path] = OpenFile(str(source), os.open(source, os.O_RDONLY))
     with open_core(str(unpack_core(core, folder))) as opened:
         value = manifest(core=StoredCore(True, opened.size, opened.stored_size, None))
         return Path(write_bundle(str(folder / "x.corebox"), value, sources, CompactCore(opened)).path)

@@ -1,0 +1,99 @@
+"""A file that was found, held open: whoever proves, reads or copies it looks at this very file."""
+
+import os
+from typing import Callable, NamedTuple, Optional, Tuple
+
+from corebox.bundle.faults import changed
+from corebox.coredump.elffile import read_facts
+from corebox.coredump.values import ElfFile
+from corebox.errors import InputError
+
+
+class Status(NamedTuple):
+    """Of a regular file: size in bytes, permission bits, time of the last change in whole seconds, not negative."""
+
+    size: int
+    mode: int
+    mtime: int
+
+
+class OpenFile:
+    """A regular file; ``name`` is what messages call it, ``status`` and ``inode`` are as when it was found.
+
+    Args:
+        name: its path on this machine.
+        descriptor: of it, and now owned by this.
+        status: what is to be told of it, if it is a copy.
+        reopen: gives another descriptor of a file that has been closed meanwhile.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        descriptor: int,
+        status: Optional[Status] = None,
+        reopen: Optional[Callable[["OpenFile"], int]] = None,
+    ) -> None:
+        found = os.fstat(descriptor)
+        self.name = name
+        self.status = status or status_of(found)
+        self.inode = (found.st_dev, found.st_ino)
+        self._stamp = _stamp(found)
+        self._descriptor = descriptor
+        self._reopen = reopen
+        self._facts: Optional[ElfFile] = None
+        self._damage: Optional[str] = None
+
+    def fileno(self) -> int:
+        """The descriptor, whose position means nothing.
+
+        Raises:
+            InputError: ``file-changed`` if the file was closed, and is not there any more as it was.
+        """
+        if self._descriptor < 0 and self._reopen:
+            try:
+                self._descriptor = self._reopen(self)
+            except OSError as error:
+                raise changed(self.name) from error
+            self.check_unchanged()
+        return self._descriptor
+
+    def check_unchanged(self) -> None:
+        """Check that nobody has written to the file since it was found.
+
+        Raises:
+            InputError: ``file-changed``.
+        """
+        if _stamp(os.fstat(self.fileno())) != self._stamp:
+            raise changed(self.name)
+
+    @property
+    def elf(self) -> Optional[ElfFile]:
+        """Its facts, which are read once; None if it is not an ELF file, or a damaged one."""
+        if self._facts is None and self._damage is None:
+            try:
+                self._facts = read_facts(self.fileno(), self.name)
+            except InputError as error:
+                self._damage = error.message
+        return self._facts
+
+    @property
+    def why_not_elf(self) -> str:
+        """What is wrong with it where ``elf`` is None."""
+        return self._damage or ""
+
+    def close(self) -> None:
+        """Close it; one that can be opened again will be when somebody asks for it."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def status_of(found: os.stat_result) -> Status:
+    """What of a file's status a bundle tells."""
+    return Status(found.st_size, found.st_mode & 0o777, max(0, int(found.st_mtime)))
+
+
+def _stamp(found: os.stat_result) -> Tuple[int, ...]:
+    """What no writer can leave as it was: nobody sets the time of the last change of the inode."""
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -1,0 +1,118 @@
+"""Which file of this machine is the one that a module was mapped from: each candidate is opened once, and proved."""
+
+import os
+from typing import Dict, Iterator, NamedTuple, Optional
+
+from corebox.bundle.disk import DiskRoot, Found
+from corebox.bundle.openfile import OpenFile
+from corebox.bundle.prove import ModuleProof, fits, prove_module
+from corebox.bundle.verdict import MISSING
+from corebox.coredump.core import CoreFile
+from corebox.coredump.disk import open_regular
+from corebox.coredump.values import Module
+from corebox.errors import InputError
+from corebox.gather.also import FolderIndex
+
+_MEMFD = "/memfd:"
+
+
+class ModuleFile(NamedTuple):
+    """A module, the file that was found for it, and what was proved of that."""
+
+    module: Module
+    found: Found
+    proof: ModuleProof
+
+
+class Places(NamedTuple):
+    """Where to look: beneath ``root``, then in ``also``; ``live`` has open files by the start of their mapping.
+
+    ``executable`` is the file that the customer named.
+    """
+
+    root: DiskRoot
+    executable: Optional[str]
+    live: Dict[int, str]
+    also: FolderIndex
+
+
+def find_module(core: CoreFile, module: Module, places: Places) -> ModuleFile:
+    """The module with the best of its candidates: one that is proved, else one of the right kind."""
+    if module.is_executable and places.executable:
+        found = _named_executable(module, places.executable, places.root)
+        return ModuleFile(module, found, prove_module(core, module, found))
+    best = None
+    for found in _candidates(core, module, places):
+        each = ModuleFile(module, found, prove_module(core, module, found))
+        if each.proof.proven:
+            return each
+        if best is None or _rank(core, found) > _rank(core, best.found):
+            best = each
+    assert best
+    return _without_what_is_not_proved(best, places.root)
+
+
+def _rank(core: CoreFile, found: Found) -> int:
+    return 0 if found.file is None else 1 + fits(core, found.file)
+
+
+def _candidates(core: CoreFile, module: Module, places: Places) -> Iterator[Found]:
+    """In the order of trust: what the process had open, what is at its names, what other folders have of it.
+
+    On overlayfs some kernels write the path inside a layer into NT_FILE (seen with 6.18): then only the names of the
+    link map lead to the file.
+    """
+    root = places.root
+    own = _own_name(core, module, root)
+    if module.start in places.live:
+        yield own._replace(file=_open_file(places.live[module.start], root))
+    yield own
+    for name in module.opened_as:
+        if name.startswith("/") and name != module.path:
+            yield root.find(name)
+    for path in places.also.candidates(module):
+        file = _open_file(path, root)
+        if file:
+            yield own._replace(file=file, why=None)
+
+
+def _own_name(core: CoreFile, module: Module, root: DiskRoot) -> Found:
+    if module.path.startswith(_MEMFD):
+        return Found(module.path, (), None, "it ran from memory (memfd_create), not from a file")
+    if module.path.startswith("/"):
+        return root.find(module.path)
+    return _beside(core, module, root)
+
+
+def _beside(core: CoreFile, module: Module, root: DiskRoot) -> Found:
+    """A module known by a relative name: it was below the working directory, where kernels put the core (core(5))."""
+    found = root.find(os.path.join(os.path.dirname(os.path.abspath(core.path)), module.path))
+    if found.file and prove_module(core, module, found).proven:
+        return found
+    return Found(module.path, (), None, "the core knows it by a relative name only")
+
+
+def _named_executable(module: Module, path: str, root: DiskRoot) -> Found:
+    """The file that the customer named, at the path at which the process had it."""
+    absolute = os.path.abspath(path)
+    at = root.find(module.path).path if module.path.startswith("/") else absolute
+    return Found(at, (), _open_file(absolute, root), None)
+
+
+def _open_file(path: str, root: DiskRoot) -> Optional[OpenFile]:
+    """The regular file that opening ``path`` gives, a link of /proc followed; None if there is none."""
+    try:
+        return root.adopt(OpenFile(path, open_regular(path)))
+    except InputError:
+        return None
+
+
+def _without_what_is_not_proved(best: ModuleFile, root: DiskRoot) -> ModuleFile:
+    """Root takes nothing of a stranger's crash by its name alone: the stranger has chosen the names."""
+    if root.reader is None or best.found.file is None:
+        return best
+    why = "not taken, for the crash is of user {} and the core does not prove it: {}".format(
+        root.reader.uid, best.proof.detail
+    )
+    proof = best.proof._replace(verdict=MISSING, detail=why, file=None)
+    return best._replace(found=best.found._replace(file=None, why=why), proof=proof)
