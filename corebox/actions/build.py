@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -161,7 +161,7 @@ def _build(
     # Symbols and files that a template copies are no part of the key: that image is built each time, of known layers.
     if not options.symbols.places and all(layer.kind != ADDED for layer in image.layers):
         store.remember("image", _image_key(unpacked.identity, toolbox, options), {"image_id": image.image_id})
-    return Built(image.image_id, image.tags, unpacked.identity, layers, image)
+    return _built(image, tags, unpacked.identity, layers)
 
 
 def _identity(store: Store, bundle: Path, options: BuildOptions) -> str | None:
@@ -179,13 +179,19 @@ def _recall(store: Store, identity: str, toolbox: Toolbox, options: BuildOptions
     made = store.recall("image", _image_key(identity, toolbox, options))
     if made is None:
         return None
-    for image in store.images():
-        if image.image_id == made["image_id"] and all(store.has(layer.digest) for layer in image.layers):
-            for tag in options.tags:
-                store.tag(image, tag)
-            found = store.find(image.image_id)
-            return Built(found.image_id, found.tags, identity, tuple((each, True) for each in found.layers), found)
-    return None
+    image = store.look_up(str(made["image_id"]))
+    if image is None or not all(store.has(layer.digest) for layer in image.layers):
+        return None
+    for tag in options.tags:
+        store.tag(image, tag)
+    found = store.find(image.image_id)
+    return _built(found, options.tags or found.tags, identity, tuple((each, True) for each in found.layers))
+
+
+def _built(image: StoredImage, tags: Sequence[str], identity: str, layers: tuple[tuple[Layer, bool], ...]) -> Built:
+    """The names that were asked for come first: they are what is shown to be typed next."""
+    others = (tag for tag in image.tags if tag not in tags)
+    return Built(image.image_id, (*tags, *others), identity, layers, image)
 
 
 def _stat_key(bundle: Path, options: BuildOptions) -> str:

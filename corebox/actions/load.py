@@ -36,7 +36,8 @@ def load(store: Store, image: StoredImage) -> str | None:
 def archives(engine: "DockerEngine", store: Store, image: StoredImage) -> tuple[TarStream, TarStream]:
     """What ``engine`` takes ``image`` as: without the layers that it has, and whole."""
     if engine.has_containerd_store:
-        known = layers_of(engine.image_ids(), store.images())
+        manifests = engine.image_ids()
+        known = layers_of(manifests, filter(None, map(store.look_up, manifests)))
         return oci_archive(store, image, known), oci_archive(store, image)
     known = known_layers(engine.layer_chains(), image)
     return docker_archive(store, image, known), docker_archive(store, image)

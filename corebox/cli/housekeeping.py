@@ -1,14 +1,21 @@
 """``corebox rm`` and ``corebox prune``."""
 
 import re
+import sys
+from collections.abc import Sequence
 
 import click
 
+from corebox.actions.prune import PruneOptions, sweep
+from corebox.actions.prune import prune as prune_store
 from corebox.cli import output
 from corebox.errors import UsageError
+from corebox.printable import counted
 from corebox.store.store import Store
+from corebox.store.values import StoredImage
 
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_TIMES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_SIZES = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 @click.command("rm", short_help="Remove images from the store.")
@@ -16,7 +23,7 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "k": 10**3
 def remove(references: tuple[str, ...]) -> int:
     """Remove images from the store, with the layers that no other image needs.
 
-    Of an image with several names only the one that is given goes.
+    If an image has several names, only the given one is removed.
     """
     store = Store.default()
     for reference in references:
@@ -26,29 +33,49 @@ def remove(references: tuple[str, ...]) -> int:
         else:
             store.remove(image)
         output.say(f"removed {reference}")
-    output.say(f"freed {output.size(store.prune().freed)}")
+    output.say(f"freed {output.size(sweep(store))}")
     return 0
 
 
-@click.command("prune", short_help="Remove from the store what nobody needs.")
-@click.option("--older-than", metavar="TIME", help="Images not used for so long, e.g. 12h, 30d, 8w.")
-@click.option("--limit", metavar="SIZE", help="The least recently used images, until the rest fits, e.g. 20G.")
-def prune(older_than: str | None, limit: str | None) -> int:
-    """Remove what nobody needs: images without a name, layers without an image, and what the options say.
+@click.command("prune", short_help="Remove unused images and layers from the store.")
+@click.option("--older-than", metavar="TIME", help="Also images not used for TIME: 12h, 30d, 8w.")
+@click.option(
+    "--limit", metavar="SIZE", help="Also the least recently used images, until the rest fits SIZE: 500M, 20G."
+)
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before images are removed.")
+def prune(older_than: str | None, limit: str | None, dry_run: bool, yes: bool) -> int:
+    """Remove what is not needed: images without a name, layers without an image, old toolboxes, leftovers in engines.
 
-    What a running command uses stays.
+    At a terminal it asks before it removes images. What a running command uses stays.
     """
-    seconds = _number("--older-than", older_than, "smhdw") if older_than else None
-    pruned = Store.default().prune(seconds, _number("--limit", limit, "kMGT") if limit else None)
-    for image in pruned.images:
-        output.say(f"removed {', '.join(image.tags) or image.image_id}")
-    output.say(f"freed {output.size(pruned.freed)}")
+    seconds = _number("--older-than", older_than, _TIMES, "30d") if older_than is not None else None
+    size = _number("--limit", limit, _SIZES, "20G") if limit is not None else None
+    asks = sys.stdin.isatty() and not yes
+    removed = prune_store(Store.default(), PruneOptions(seconds, size, dry_run), _confirm if asks else lambda _: True)
+    if removed is None:
+        output.note("nothing was removed")
+        return 0
+    would = "would " if dry_run else ""
+    for name in (*map(_name, removed.images), *removed.in_engines):
+        output.say(f"{would}remove{'' if dry_run else 'd'} {name}")
+    output.say(f"{would}free{'' if dry_run else 'd'} {output.size(removed.freed)}")
     return 0
 
 
-def _number(option: str, text: str, units: str) -> int:
-    match = re.fullmatch(rf"([0-9]{{1,15}})([{units}]?)", text)
+def _confirm(images: Sequence[StoredImage]) -> bool:
+    for image in images:
+        output.note(f"  {_name(image)}  {output.size(image.size)}")
+    return click.confirm(f"Remove {counted(len(images), 'image')}?", err=True)
+
+
+def _name(image: StoredImage) -> str:
+    return ", ".join(image.tags) or image.image_id
+
+
+def _number(option: str, text: str, units: dict[str, int], example: str) -> int:
+    match = re.fullmatch(rf"([0-9]{{1,15}})([{''.join(units)}])", text)
     if match is None:
-        hint = f"give digits and one of {', '.join(units)}: {option} 30{units[-2]}"
+        hint = f"give digits and one of {', '.join(units)}: {option} {example}"
         raise UsageError("bad-number", f"{option} {text} is not a number with a unit", hint)
-    return int(match[1]) * _UNITS[match[2]]
+    return int(match[1]) * units[match[2]]

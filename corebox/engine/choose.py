@@ -43,10 +43,14 @@ def connect(name: str) -> "DockerEngine":
 
 def find_daemon() -> "DockerEngine | None":
     """A local Docker or Podman daemon that answers, None if there is none."""
+    return next(daemons(), None)
+
+
+def daemons() -> "Iterator[DockerEngine]":
+    """The local Docker and Podman daemons that answer."""
     for name in ("docker", "podman"):
         with contextlib.suppress(HostError):
-            return connect(name)
-    return None
+            yield connect(name)
 
 
 def _podman_sockets() -> Iterator[str]:

@@ -35,6 +35,8 @@ from corebox.errors import HostError, system_words
 PING_TIMEOUT = 10  # seconds; a Podman that has just been started looks through its storage first
 REQUEST_TIMEOUT = 600
 _OWNER = "io.corebox.owner"
+#: How the names of the images begin that containers start from.
+_MOUNT_POINTS = "corebox-mount-points-"
 #: setrlimit(2). Podman's own may be more than it is allowed to set, if it runs in a container itself. A user's
 #: processes outside count as well, so that their bound within is another (``pids_limit``).
 _ULIMITS = {"core": 0, "nofile": 1024, "nproc": 16384}
@@ -174,11 +176,18 @@ class DockerEngine:
             # By the API alone: the SDK has no name for it, and Podman another (``_security``).
             host["MaskedPaths"] = masked_in_containers()
             options |= _create_options(sandbox, command, _NO_PROXIES if self._is_podman else {})
-            container = str(api.create_container(self._empty_image(entries), host_config=host, **options)["Id"])
+            container = self._create(entries, {**options, "host_config": host})
             try:
                 yield container
             finally:
                 api.remove_container(container, force=True, v=True)
+
+    def _create(self, entries: RootEntries, options: Mapping[str, Any]) -> str:
+        api: Any = self._client.api
+        try:
+            return str(api.create_container(self._empty_image(entries), **options)["Id"])
+        except docker.errors.ImageNotFound:  # another process has pruned it in between
+            return str(api.create_container(self._empty_image(entries), **options)["Id"])
 
     def _remove_orphans(self, place: Path) -> None:
         """Remove containers whose owners had their folders in ``place``, as we have, and were killed."""
@@ -205,12 +214,32 @@ class DockerEngine:
         """The image with nothing but the root's top-level symbolic links, made when it is not there yet."""
         data = _symlinks_tar(entries)
         # Not as a tag: Podman 4.3 gives what it imports no other tag than latest.
-        name = f"corebox-mount-points-{hashlib.sha256(data).hexdigest()[:12]}"
+        name = f"{_MOUNT_POINTS}{hashlib.sha256(data).hexdigest()[:12]}"
         try:
             self._client.images.get(name)
         except docker.errors.ImageNotFound:
             self._client.api.import_image_from_data(data, repository=name)
         return name
+
+    def remove_leftovers(self, *, dry_run: bool = False) -> list[str]:
+        """Remove the images that containers of sessions start from, unless one does now; return their names.
+
+        Raises:
+            HostError: ``engine-failed``.
+        """
+        api: Any = self._client.api
+        with _translated(self.name):
+            used = {each["ImageID"] for each in api.containers(all=True)}
+            found = {
+                name: each["Id"]
+                for each in api.images()
+                for name in each.get("RepoTags") or ()
+                if _MOUNT_POINTS in name and each["Id"] not in used
+            }
+            for name in () if dry_run else found:
+                with suppress(docker.errors.APIError):  # a session has begun with it, or another process was faster
+                    api.remove_image(name)
+        return sorted(found)
 
 
 def _create_options(sandbox: Sandbox, command: Sequence[str], more: Mapping[str, str]) -> dict[str, Any]:

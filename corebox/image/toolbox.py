@@ -1,5 +1,6 @@
 """The toolbox: the layer with gdb and all that it needs to run in a root where nothing else need be there."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from corebox.coredump.elffile import read_elf
-from corebox.errors import InputError
+from corebox.errors import HostError, InputError
 from corebox.image.findgdb import Debugger, find_debugger, find_gdb
 from corebox.image.parts import TOOLBOX, TOOLBOX_HOME, VERSIONS
 from corebox.image.tar import complete, write_tar
@@ -68,6 +69,20 @@ def list_toolboxes(store: Store) -> list[Toolbox]:
     """All toolboxes in the store."""
     found = {toolbox.layer.digest: toolbox for note in store.notes(_RECORD) if (toolbox := _toolbox(store, note))}
     return list(found.values())
+
+
+def kept_toolboxes(store: Store) -> list[str]:
+    """The layers that are to be kept although no image may need them: making the toolbox in use again takes a while."""
+    with contextlib.suppress(HostError):  # without a gdb, there is no toolbox of this machine's own
+        chosen = store.recall(_CHOICE, "") or store.recall(_RECORD, _key(find_debugger()))
+        used = _toolbox(store, chosen)
+        return [used.layer.digest] if used else []
+    return []
+
+
+def forget_toolboxes(store: Store) -> None:
+    """Drop what was noted of toolboxes that are not in the store any more."""
+    store.forget(_RECORD, lambda note: _toolbox(store, note) is None)
 
 
 def export_toolbox(store: Store, toolbox: Toolbox, out: Path) -> None:

@@ -82,6 +82,8 @@ class _Pull:
         stored: Json = {
             "schemaVersion": 2,
             "mediaType": MANIFEST_TYPE,
+            # As a build writes it: one image, one manifest, whatever the registry says beside.
+            "annotations": _labels(config),
             "layers": layers,
             "config": Descriptor(CONFIG_TYPE, described.digest, described.size).to_json(),
         }
@@ -146,14 +148,21 @@ def _list(value: object, what: str) -> list[object]:
 
 
 def _kinds(blobs: Sequence[Descriptor], config: Json) -> list[str]:
-    """What each layer is: by its annotation, else by the history, which survives a way through an engine."""
+    """What each layer is: by the history, which belongs to the image and survives an engine, else by its annotation."""
     history = config.get("history")
     steps = [step for step in history if isinstance(step, dict)] if isinstance(history, list) else []
     files = [_LAYER_FILE.fullmatch(str(step.get("created_by"))) for step in steps if not step.get("empty_layer")]
-    named = [match[1] if match else "other" for match in files]
+    named = [match[1] if match else None for match in files]
     if len(named) != len(blobs):
-        named = ["other"] * len(blobs)
-    return [blob.annotations.get(LAYER_KIND, name) for blob, name in zip(blobs, named, strict=True)]
+        named = [None] * len(blobs)
+    return [name or blob.annotations.get(LAYER_KIND, "other") for blob, name in zip(blobs, named, strict=True)]
+
+
+def _labels(config: Json) -> dict[str, str]:
+    match config:
+        case {"config": {"Labels": dict(labels)}}:
+            return {str(key): str(value) for key, value in labels.items()}
+    return {}
 
 
 def _choose(index: Json) -> str:

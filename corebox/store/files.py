@@ -54,14 +54,18 @@ def new_name(out: Path) -> Iterator[Path]:
         ) from error
 
 
-def remove_stale(folder: Path, age: float) -> int:
-    """Remove the files beneath ``folder`` that were not touched for ``age`` seconds; return the bytes freed."""
+def remove_stale(folder: Path, age: float, *, dry: bool = False) -> int:
+    """Remove the files beneath ``folder`` that were not touched for ``age`` seconds; return the bytes freed.
+
+    With ``dry`` nothing is removed.
+    """
     freed = 0
     for path in folder.rglob("*"):
         status = path.lstat()
         if not path.is_dir() and time.time() - status.st_mtime > age:
             freed += status.st_size
-            path.unlink(missing_ok=True)
+            if not dry:
+                path.unlink(missing_ok=True)
     return freed
 
 

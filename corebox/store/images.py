@@ -1,8 +1,9 @@
 """Reads images: manifest and config, checked for what the store needs of them."""
 
 import hashlib
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from corebox.errors import InputError
@@ -18,8 +19,8 @@ from corebox.store.values import (
     without_password,
 )
 
-#: The shortest beginning of an ID that `find` takes, as Docker's.
-_SHORTEST = 4
+#: Names that are looked through for what a slip may have meant.
+_MOST_COMPARED = 2000
 
 
 def read_image(oci: Path, manifest: Descriptor, tags: tuple[str, ...]) -> StoredImage:
@@ -89,31 +90,12 @@ def _read_json(oci: Path, digest: str) -> Json:
     return value
 
 
-def find_image(images: Sequence[StoredImage], reference: str) -> StoredImage:
-    """The image that ``reference`` names.
+def no_such_image(reference: str, tags: Iterable[str]) -> InputError:
+    """The error for a name that no image has; ``tags`` are all that there are."""
+    import difflib  # noqa: PLC0415  # only for a slip
 
-    Raises:
-        InputError: ``no-such-image`` or ``ambiguous-image``.
-    """
-    named = [image for image in images if {reference, reference + ":latest"} & set(image.tags)]
-    found = named or [image for image in images if _begins(image, reference)]
-    if len(found) > 1:
-        raise InputError("ambiguous-image", f"{reference} names {len(found)} images", "give more digits of the ID")
-    if not found:
-        import difflib  # noqa: PLC0415  # only for a slip
-
-        close = difflib.get_close_matches(reference, [tag for image in images for tag in image.tags])
-        hint = f"did you mean {' or '.join(close)}? " if close else ""
-        raise InputError(
-            "no-such-image",
-            f"no image {without_password(reference)} in the store",
-            hint + "`corebox images` lists what is there",
-        )
-    return found[0]
-
-
-def _begins(image: StoredImage, reference: str) -> bool:
-    digits = reference.removeprefix("sha256:")
-    return len(digits) >= _SHORTEST and any(
-        digest[7:].startswith(digits) for digest in (image.image_id, image.manifest_digest)
-    )
+    # Comparing takes 20 microseconds for each.
+    close = difflib.get_close_matches(reference, itertools.islice(tags, _MOST_COMPARED))
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    message = f"no image {without_password(reference)} in the store"
+    return InputError("no-such-image", message, hint + "`corebox images` lists what is there")

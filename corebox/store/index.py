@@ -1,18 +1,44 @@
-"""index.json of the image layout: which images there are and how they are called (OCI spec, ``image-layout.md``)."""
+"""index.json of the image layout: which images there are and what their names are (OCI spec, ``image-layout.md``).
+
+One image is listed once, however many manifests and registries it came by: the ID of an image is the digest of its
+configuration, and what stands in a manifest beside that is how somebody stored it.
+"""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from corebox.store.files import write_atomically
-from corebox.store.values import REF_NAME, Descriptor, image_damaged
+from corebox.store.values import MANIFEST_TYPE, REF_NAME, Descriptor, image_damaged, is_digest
 
 #: The text of the file oci-layout.
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+#: Annotations of an entry: what would else have to be read from the image's manifest and configuration.
+_IMAGE_ID, _IDENTITY = "io.corebox.image", "io.corebox.bundle"
 
 
-def read_index(path: Path) -> list[Descriptor]:
-    """The manifests that index.json lists, one entry for each name.
+class Facts(NamedTuple):
+    """What the index says of an image besides its names: its ID, and the identity of its bundle, which may be empty."""
+
+    image_id: str
+    identity: str = ""
+
+
+class Listed(NamedTuple):
+    """An image in the index."""
+
+    manifest: Descriptor
+    facts: Facts
+    tags: tuple[str, ...] = ()
+
+
+#: Reads the facts of an image whose manifest this is.
+Describe = Callable[[Descriptor], Facts]
+
+
+def read_index(path: Path, describe: Describe) -> list[Listed]:
+    """The images that index.json lists; ``describe`` is asked where an entry does not say it itself.
 
     Raises:
         InputError: ``image-damaged``.
@@ -25,47 +51,65 @@ def read_index(path: Path) -> list[Descriptor]:
         raise image_damaged(f"{path} is not JSON") from error
     match value:
         case {"manifests": list(manifests)}:
-            return [Descriptor.from_json(item) for item in manifests]
+            return _merged([Descriptor.from_json(item) for item in manifests], describe)
     raise image_damaged(f"{path} lists no manifests")
 
 
-def write_index(path: Path, entries: Iterable[Descriptor], scratch: Path) -> None:
+def _merged(entries: Iterable[Descriptor], describe: Describe) -> list[Listed]:
+    """One for each image: of several manifests the first one stays, which is not the last that came."""
+    found: dict[str, Listed] = {}
+    for entry in entries:
+        facts = _facts(entry) or describe(entry)
+        known = found.get(facts.image_id) or Listed(entry._replace(annotations={}), facts)
+        tag = entry.annotations.get(REF_NAME)
+        found[facts.image_id] = known._replace(tags=(*known.tags, tag) if tag else known.tags)
+    return list(found.values())
+
+
+def _facts(entry: Descriptor) -> Facts | None:
+    image_id = entry.annotations.get(_IMAGE_ID, "")
+    return Facts(image_id, entry.annotations.get(_IDENTITY, "")) if is_digest(image_id) else None
+
+
+def write_index(path: Path, images: Iterable[Listed], scratch: Path) -> None:
     """Replace index.json; ``scratch`` is a directory on the same disk."""
+    entries = []
+    for manifest, facts, tags in images:
+        known = {_IMAGE_ID: facts.image_id, **({_IDENTITY: facts.identity} if facts.identity else {})}
+        # What could not be read is read again next time: it may have been made good by then.
+        kept = manifest._replace(annotations=known if facts.image_id != manifest.digest else {})
+        entries += [_named(kept, tag) for tag in tags] or [kept]
     write_atomically(path, index_text(entries), scratch)
 
 
 def index_text(entries: Iterable[Descriptor]) -> bytes:
     """The text of an index.json with these entries."""
-    manifests = [entry.to_json() for entry in sorted(entries, key=lambda entry: (tag_of(entry) or "", entry.digest))]
+    in_order = sorted(entries, key=lambda entry: (entry.annotations.get(REF_NAME, ""), entry.digest))
+    manifests = [entry.to_json() for entry in in_order]
     value = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": manifests}
     return json.dumps(value, sort_keys=True, indent=1).encode()
 
 
-def tag_of(entry: Descriptor) -> str | None:
-    """The name that the entry gives its image."""
-    return entry.annotations.get(REF_NAME)
+def _named(entry: Descriptor, tag: str) -> Descriptor:
+    return entry._replace(annotations={**entry.annotations, REF_NAME: tag})
 
 
-def with_image(entries: Sequence[Descriptor], manifest: Descriptor, tags: Iterable[str]) -> list[Descriptor]:
-    """The entries with ``manifest`` under ``tags``, which other images lose, and never without any entry."""
-    wanted = {*tags, *(tag for entry in entries if entry.digest == manifest.digest and (tag := tag_of(entry)))}
+def with_image(images: Sequence[Listed], new: Listed, is_readable: Callable[[Descriptor], bool]) -> list[Listed]:
+    """The images with ``new``, whose names the others lose; the manifest that it has already stays if it can be."""
+    same = [
+        each
+        for each in images
+        if new.facts.image_id == each.facts.image_id or new.manifest.digest == each.manifest.digest
+    ]
+    others = [each for each in images if each not in same]
+    kept = next((each.manifest for each in same if is_readable(each.manifest)), new.manifest)
+    tags = {*new.tags, *(tag for each in same for tag in each.tags)}
     return [
-        *(_untagged(entries, wanted, manifest.digest)),
-        *(manifest._replace(annotations={REF_NAME: tag}) for tag in sorted(wanted)),
-        *([manifest._replace(annotations={})] if not wanted else []),
+        *(each._replace(tags=tuple(tag for tag in each.tags if tag not in tags)) for each in others),
+        Listed(kept._replace(media_type=MANIFEST_TYPE), new.facts, tuple(sorted(tags))),
     ]
 
 
-def without_tag(entries: Sequence[Descriptor], tag: str) -> list[Descriptor]:
-    """The entries without the name; the image stays, nameless if that was its last name."""
-    return _untagged(entries, {tag}, None)
-
-
-def _untagged(entries: Sequence[Descriptor], tags: Iterable[str], left_out: str | None) -> list[Descriptor]:
-    """The entries without these names and without the manifest ``left_out``."""
-    taken = set(tags)
-    others = [entry for entry in entries if entry.digest != left_out]
-    kept = [entry for entry in others if tag_of(entry) not in taken]
-    known = {entry.digest for entry in kept}
-    nameless = {entry.digest: entry._replace(annotations={}) for entry in others if entry.digest not in known}
-    return [*kept, *nameless.values()]
+def without_tag(images: Iterable[Listed], tag: str) -> list[Listed]:
+    """The images without the name; the one that had it stays, nameless if that was its last name."""
+    return [each._replace(tags=tuple(name for name in each.tags if name != tag)) for each in images]

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from corebox.store.files import write_atomically
@@ -30,6 +30,14 @@ def keep_only(directory: Path, kind: str, keys: Iterable[str]) -> None:
     kept = {_path_of(directory, kind, key) for key in keys}
     for path in (directory / kind).glob("*.json"):
         if path not in kept:
+            path.unlink(missing_ok=True)
+
+
+def forget(directory: Path, kind: str, is_stale: Callable[[Json], bool]) -> None:
+    """Remove the notes of a kind that are stale, and those that cannot be read."""
+    for path in (directory / kind).glob("*.json"):
+        note = _read(path)
+        if note is None or is_stale(note):
             path.unlink(missing_ok=True)
 
 

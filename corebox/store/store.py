@@ -4,34 +4,51 @@ import contextlib
 import hashlib
 import json
 import os
-import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import platformdirs
 
-from corebox.bundle.temporary import remove_abandoned, temporary_directory
+from corebox.bundle.temporary import temporary_directory
 from corebox.errors import InputError
-from corebox.store import index, records
+from corebox.store import index, keep, records
 from corebox.store.blobs import BlobWriter
-from corebox.store.files import explained, locked, remove_stale, stat_of, write_atomically
-from corebox.store.images import find_image, is_readable, read_image
+from corebox.store.files import explained, remove_stale, stat_of, write_atomically
+from corebox.store.images import is_readable, no_such_image, read_image
+from corebox.store.locks import Locks, this_process
+from corebox.store.lookup import Lookup, lookup_text, open_lookup, write_lookup
 from corebox.store.roots import Roots
-from corebox.store.values import CONFIG_TYPE, MANIFEST_TYPE, Descriptor, Json, Layer, Pruned, StoredImage, is_digest
+from corebox.store.values import (
+    CONFIG_TYPE,
+    IDENTITY,
+    MANIFEST_TYPE,
+    Descriptor,
+    Json,
+    Layer,
+    Pruned,
+    StoredImage,
+    is_digest,
+)
+from corebox.store.version import FORMAT, read_format, scratch_of, write_format
 
 _KEPT = 7 * 86400.0  # seconds that a cached file is kept after its last use
-#: Notes under the identity of a bundle, which go with its last image; each image has the identity as this label.
-_OF_CRASHES, _IDENTITY = "history", "io.corebox.bundle"
+#: Notes under the identity of a bundle, which go with its last image.
+_OF_CRASHES = "history"
 #: Notes under the digest of a blob, which go with it: how its file was when its bytes were right; where it came from.
 _WHOLE, ORIGIN = "whole", "origin"
+#: The names of locks.
+_INDEX, _BLOBS = "index", "blobs"
+#: The shortest beginning of an ID that `find` takes, as Docker's; and how many images that may begin so are counted.
+_SHORTEST, _MOST_NAMED = 4, 10
+_AGAIN = "build or pull it again"
 
 
 class Store:
     """The store in the directory ``home``, which is made if need be.
 
     Raises:
-        HostError: ``store-unusable`` or ``no-space``, from every method.
+        HostError: ``store-unusable``, ``store-in-use``, ``store-too-new`` or ``no-space``, from every method.
     """
 
     def __init__(self, home: Path) -> None:
@@ -39,12 +56,9 @@ class Store:
         self.oci = self.home / "oci"
         self._blobs = self.oci / "blobs" / "sha256"
         self._index = self.oci / "index.json"
-        self._index_lock = self.home / "index.lock"
-        self._blobs_lock = self.home / "blobs.lock"
+        self._lookup_file = self.home / "lookup"
         self._records = self.home / "records"
-        self._scratch = self.home / "tmp"
         self._cache = self.home / "cache"
-        self._roots = Roots(self.home / "roots", self._scratch)
         with explained(self.home):
             self._prepare()
 
@@ -57,24 +71,26 @@ class Store:
     def _prepare(self) -> None:
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.home.chmod(0o700)
-        private = (
-            self.oci,
-            self._blobs.parent,
-            self._blobs,
-            self._records,
-            self.home / "roots",
-            self._scratch,
-            self._cache,
-        )
-        for directory in private:
+        known = read_format(self.home)
+        roots = self.home / "roots"
+        for directory in (self.oci, self._blobs.parent, self._blobs, self._records, roots, self._cache):
             directory.mkdir(mode=0o700, exist_ok=True)
-        if not (self.oci / "oci-layout").exists():
-            write_atomically(self.oci / "oci-layout", index.LAYOUT, self._scratch)
-        if not self._index.exists():
-            with locked(self._index_lock):
-                if not self._index.exists():
-                    self._write_index([])
-        remove_abandoned(str(self._scratch))
+        us = this_process(self.home)
+        self._scratch = scratch_of(self.home / "tmp", us)
+        self._locks = Locks(self.home, us, self._scratch)
+        self._roots = Roots(roots, self._scratch, self._locks)
+        if known != FORMAT:
+            with self._locks.exclusive(_INDEX):
+                self._upgrade()
+
+    def _upgrade(self) -> None:
+        """Make the store one of this version: a new one, or that of an older corebox."""
+        if read_format(self.home) == FORMAT:
+            return  # another process was faster
+        write_atomically(self.oci / "oci-layout", index.LAYOUT, self._scratch)
+        # Version 1 listed an image once for each manifest that led to it.
+        self._write_index(self._listed())
+        write_format(self.home, self._scratch)
 
     # Blobs
 
@@ -93,17 +109,16 @@ class Store:
             InputError: ``missing-blob``, ``image-damaged``.
         """
         path, found = self.blob_path(digest), hashlib.sha256()
-        hint = "build or pull it again"
         with explained(self.home):
             if not path.exists():
-                raise InputError("missing-blob", f"the store lacks the layer {digest}", hint)
+                raise InputError("missing-blob", f"the store lacks the layer {digest}", _AGAIN)
             with path.open("rb") as blob:
                 while block := blob.read(1 << 20):
                     found.update(block)
             if found.hexdigest() != digest[7:]:
                 path.unlink()
                 message = f"the store's copy of {digest} was damaged and has been removed"
-                raise InputError("image-damaged", message, hint)
+                raise InputError("image-damaged", message, _AGAIN)
 
     @contextlib.contextmanager
     def writer(self) -> Iterator[BlobWriter]:
@@ -140,7 +155,7 @@ class Store:
     @contextlib.contextmanager
     def adding(self) -> Iterator[None]:
         """Keep ``prune`` of other processes from removing blobs that no image refers to yet."""
-        with locked(self._blobs_lock, shared=True):
+        with explained(self.home), self._locks.shared(_BLOBS):
             yield
 
     @contextlib.contextmanager
@@ -160,13 +175,18 @@ class Store:
         return self.put_manifest(stored, tags)
 
     def put_manifest(self, manifest: Descriptor, tags: Iterable[str] = ()) -> StoredImage:
-        """List an image whose manifest, config and layers are in the store already, e.g. as pulled."""
+        """List an image whose manifest, config and layers are in the store already, e.g. as pulled.
+
+        An image that is there keeps the manifest that it has.
+        """
         image = read_image(self.oci, manifest, ())
-        with explained(self.home), locked(self._index_lock):
-            entries = index.with_image(index.read_index(self._index), manifest, tags)
-            self._write_index(entries)
-        self._touch(image.manifest_digest)
-        return next(found for found in self.images() if found.manifest_digest == manifest.digest)
+        new = index.Listed(manifest._replace(annotations={}), _facts(image), tuple(tags))
+        self._change(lambda listed: index.with_image(listed, new, partial(is_readable, self.oci)))
+        found = self.find(image.image_id)
+        for layer in found.layers:
+            if not self.has(layer.digest):  # another machine has pruned it, whose locks we do not see
+                raise InputError("missing-blob", f"the store lacks the layer {layer.digest}", _AGAIN)
+        return found
 
     def images(self) -> list[StoredImage]:
         """All images, by name.
@@ -174,43 +194,112 @@ class Store:
         Raises:
             InputError: ``image-damaged``.
         """
-        tags: dict[str, list[str]] = {}
-        entries: dict[str, Descriptor] = {}
-        for entry in index.read_index(self._index):
-            entries.setdefault(entry.digest, entry)
-            tag = index.tag_of(entry)
-            tags.setdefault(entry.digest, []).extend([tag] if tag else [])
-        return [read_image(self.oci, entry, tuple(tags[digest])) for digest, entry in entries.items()]
+        listed = sorted(self._listed(), key=lambda each: (each.tags[:1] or ("",), each.manifest.digest))
+        return [read_image(self.oci, each.manifest, each.tags) for each in listed]
 
-    def find(self, reference: str) -> StoredImage:
-        """The image that is called so: a name (``:latest`` may be left out), an ID or digest, or the beginning of one.
+    def look_up(self, reference: str) -> StoredImage | None:
+        """The image that is called so, see ``find``; None if there is none.
 
         Raises:
-            InputError: ``no-such-image`` or ``ambiguous-image``.
+            InputError: ``ambiguous-image``, ``image-damaged``.
         """
-        image = find_image(self.images(), reference)
-        self._touch(image.manifest_digest)
+        try:
+            return self._look_up(reference, self._lookup())
+        except ValueError:  # the lookup's lines are damaged, or say what is not so
+            self._lookup_file.unlink(missing_ok=True)
+            return self._look_up(reference, self._lookup())
+
+    def _look_up(self, reference: str, lookup: Lookup) -> StoredImage | None:
+        named = lookup.tagged(reference) or lookup.tagged(f"{reference}:latest")
+        digits = reference.removeprefix("sha256:")
+        search = not named and len(digits) >= _SHORTEST and not set(digits) - set("0123456789abcdef")
+        found = [named] if named else lookup.beginning(digits, _MOST_NAMED) if search else []
+        if len(found) > 1:
+            many = f"at least {_MOST_NAMED}" if len(found) == _MOST_NAMED else str(len(found))
+            raise InputError("ambiguous-image", f"{reference} names {many} images", "give more digits of the ID")
+        if not found:
+            return None
+        image = read_image(self.oci, found[0].manifest, found[0].tags)
+        if image.image_id != found[0].facts.image_id:
+            raise ValueError(f"{image.manifest_digest} is another image than the lookup says")
+        return image
+
+    def find(self, reference: str) -> StoredImage:
+        """The image that is called so.
+
+        ``reference`` is a name (``:latest`` may be left out), an ID or digest, or the beginning of one; also the
+        identity of a bundle, if there is one image of it.
+
+        Raises:
+            InputError: ``no-such-image``, ``ambiguous-image``, ``image-damaged``.
+        """
+        image = self.look_up(reference)
+        if image is None:
+            raise no_such_image(reference, (tag for each in self._listed() for tag in each.tags))
+        with explained(self.home):
+            self._touch(image.manifest_digest)
         return image
 
     def tag(self, image: StoredImage, tag: str) -> None:
         """Give the image one more name, which another image loses."""
-        with locked(self._index_lock):
-            entries = index.read_index(self._index)
-            manifest = next((entry for entry in entries if entry.digest == image.manifest_digest), None)
-            if manifest is not None:
-                self._write_index(index.with_image(entries, manifest, [tag]))
+        readable = partial(is_readable, self.oci)
+
+        def tagged(listed: list[index.Listed]) -> list[index.Listed]:
+            same = next((each for each in listed if each.facts.image_id == image.image_id), None)
+            return index.with_image(listed, same._replace(tags=(tag,)), readable) if same else listed
+
+        self._change(tagged)
 
     def untag(self, tag: str) -> None:
         """Take a name away; the image stays until it is pruned."""
-        with locked(self._index_lock):
-            self._write_index(index.without_tag(index.read_index(self._index), tag))
+        self._change(lambda listed: index.without_tag(listed, tag))
 
     def remove(self, *images: StoredImage) -> None:
         """Take the images with all their names out of the index; their blobs go with the next ``prune``."""
-        gone = {image.manifest_digest for image in images}
-        with locked(self._index_lock):
-            entries = [entry for entry in index.read_index(self._index) if entry.digest not in gone]
-            self._write_index(entries)
+        gone = {image.image_id for image in images}
+        self._change(lambda listed: [each for each in listed if each.facts.image_id not in gone])
+
+    # The index
+
+    def _listed(self) -> list[index.Listed]:
+        return index.read_index(self._index, self._describe)
+
+    def _describe(self, manifest: Descriptor) -> index.Facts:
+        """What the index should say of an image; one that cannot be read is on its own."""
+        try:
+            return _facts(read_image(self.oci, manifest, ()))
+        except InputError:
+            return index.Facts(manifest.digest)
+
+    def _change(self, change: Callable[[list[index.Listed]], list[index.Listed]]) -> None:
+        with explained(self.home), self._locks.exclusive(_INDEX):
+            before = self._listed()
+            after = change(before)
+            if after != before:
+                self._write_index(after)
+
+    def _write_index(self, images: list[index.Listed]) -> None:
+        index.write_index(self._index, images, self._scratch)
+        write_lookup(self._lookup_file, lookup_text(images, self._stamp()), self._scratch)
+
+    def _stamp(self) -> str:
+        """Which index.json it is."""
+        try:
+            status = self._index.stat()
+        except FileNotFoundError:
+            return "none"
+        return f"{status.st_ino} {status.st_size} {status.st_mtime_ns}"
+
+    def _lookup(self) -> Lookup:
+        """The lookup of the index as it is now, made again if need be."""
+        with explained(self.home):
+            found = open_lookup(self._lookup_file, self._stamp())
+            if found is not None:
+                return found
+            with self._locks.exclusive(_INDEX):
+                text = lookup_text(self._listed(), self._stamp())
+                write_lookup(self._lookup_file, text, self._scratch)
+        return Lookup(text)
 
     # Roots
 
@@ -240,6 +329,11 @@ class Store:
         """All that was noted under ``kind``."""
         return records.all_notes(self._records, kind)
 
+    def forget(self, kind: str, is_stale: Callable[[Json], bool]) -> None:
+        """Drop the notes of ``kind`` that are stale."""
+        with explained(self.home):
+            records.forget(self._records, kind, is_stale)
+
     # Files that can be made again
 
     def cached(self, name: str) -> Path:
@@ -259,74 +353,61 @@ class Store:
 
     # Keeping house
 
-    def prune(self, older_than: float | None = None, size_limit: int | None = None) -> Pruned:
+    def plan_prune(
+        self, older_than: float | None = None, size_limit: int | None = None, pinned: Iterable[str] = ()
+    ) -> Pruned:
+        """What ``prune`` would remove now."""
+        with explained(self.home):
+            images = [
+                read_image(self.oci, each.manifest, each.tags)
+                for each in self._listed()
+                if is_readable(self.oci, each.manifest)
+            ]
+            gone = keep.to_remove(images, self._used, older_than, size_limit)
+            return Pruned(tuple(gone), self._sweep([image for image in images if image not in gone], pinned, dry=True))
+
+    def prune(
+        self, older_than: float | None = None, size_limit: int | None = None, pinned: Iterable[str] = ()
+    ) -> Pruned:
         """Remove nameless images, those not used for ``older_than`` seconds, and the least recently used for the limit.
 
-        ``size_limit`` is in bytes of all layers. Waits for builds of other processes to end. Blobs that no image
-        refers to, roots that no process uses and the histories of crashes without an image go too.
+        ``size_limit`` is in bytes of all layers; ``pinned`` are layers that stay although no image needs them. Waits
+        for builds of other processes to end. What ``sweep`` removes goes too.
         """
-        with explained(self.home), locked(self._blobs_lock):
+        with explained(self.home), self._locks.exclusive(_BLOBS):
             self._drop_damaged()
-            images = self.images()
-            stale = {image.manifest_digest for image in images if self._is_stale(image, older_than)}
-            gone = [image for image in images if image.manifest_digest in stale]
-            kept = [image for image in images if image.manifest_digest not in stale]
-            if size_limit is not None:
-                gone += self._beyond(kept, size_limit)
+            gone = keep.to_remove(self.images(), self._used, older_than, size_limit)
             self.remove(*gone)
-            return Pruned(tuple(gone), self._sweep())
+            return Pruned(tuple(gone), self._sweep(self.images(), pinned))
+
+    def sweep(self, pinned: Iterable[str] = ()) -> int:
+        """Remove blobs that no image refers to, roots that no process uses, and notes and files of what is gone.
+
+        Returns the bytes freed; ``pinned`` are layers that stay all the same.
+        """
+        with explained(self.home), self._locks.exclusive(_BLOBS):
+            self._drop_damaged()
+            return self._sweep(self.images(), pinned)
 
     def _drop_damaged(self) -> None:
         """Take images out of the index that cannot be read, so that they do not stand in the way of the others."""
-        with locked(self._index_lock):
-            entries = index.read_index(self._index)
-            readable = [entry for entry in entries if is_readable(self.oci, entry)]
-            if len(readable) < len(entries):
-                self._write_index(readable)
+        self._change(lambda listed: [each for each in listed if is_readable(self.oci, each.manifest)])
 
-    def _is_stale(self, image: StoredImage, older_than: float | None) -> bool:
-        old = older_than is not None and time.time() - self._used(image) > older_than
-        return old or not image.tags
-
-    def _beyond(self, images: Sequence[StoredImage], limit: int) -> list[StoredImage]:
-        """The least recently used images that must go for the others' blobs to fit into ``limit`` bytes."""
-        users = Counter(digest for image in images for digest in _sizes(image))
-        left = sum({digest: size for image in images for digest, size in _sizes(image).items()}.values())
-        gone: list[StoredImage] = []
-        for image in sorted(images, key=self._used):
-            if left <= limit:
-                break
-            gone.append(image)
-            for digest, size in _sizes(image).items():
-                users[digest] -= 1
-                left -= 0 if users[digest] else size
-        return gone
-
-    def _sweep(self) -> int:
+    def _sweep(self, images: Sequence[StoredImage], pinned: Iterable[str], *, dry: bool = False) -> int:
         """Remove the blobs, roots and notes that no image needs; return the bytes freed of the former."""
-        images = self.images()
-        needed = {image.manifest_digest[7:] for image in images} | {image.image_id[7:] for image in images}
-        needed |= {layer.digest[7:] for image in images for layer in image.layers}
-        needed |= {digest[7:] for digest in self._pinned()}
-        records.keep_only(self._records, _OF_CRASHES, (image.labels.get(_IDENTITY, "") for image in images))
-        for kind in (_WHOLE, ORIGIN):
-            records.keep_only(self._records, kind, (f"sha256:{digest}" for digest in needed))
+        needed = {digest[7:] for image in images for digest in keep.blobs_of(image)} | {each[7:] for each in pinned}
+        if not dry:
+            identities = (image.labels.get(IDENTITY, "") for image in images)
+            records.keep_only(self._records, _OF_CRASHES, identities)
+            for kind in (_WHOLE, ORIGIN):
+                records.keep_only(self._records, kind, (f"sha256:{digest}" for digest in needed))
         freed = 0
         for blob in self._blobs.iterdir():
             if blob.name not in needed:
                 freed += blob.stat().st_size
-                blob.unlink()
-        return freed + self._roots.prune(needed) + remove_stale(self._cache, _KEPT)
-
-    def _pinned(self) -> Iterator[str]:
-        """Layers that are kept although no image may need them: the toolbox costs time to make again."""
-        for note in self.notes("toolbox"):
-            digest = note.get("digest")
-            if isinstance(digest, str) and is_digest(digest):
-                yield digest
-
-    def _write_index(self, entries: Iterable[Descriptor]) -> None:
-        index.write_index(self._index, entries, self._scratch)
+                if not dry:
+                    blob.unlink()
+        return freed + self._roots.prune(needed, dry=dry) + remove_stale(self._cache, _KEPT, dry=dry)
 
     def _touch(self, digest: str) -> None:
         os.utime(self.blob_path(digest))
@@ -336,6 +417,6 @@ class Store:
         return self.blob_path(image.manifest_digest).stat().st_mtime
 
 
-def _sizes(image: StoredImage) -> dict[str, int]:
-    """The image's layers by digest: one may be there twice."""
-    return {layer.digest: layer.size for layer in image.layers}
+def _facts(image: StoredImage) -> index.Facts:
+    identity = image.labels.get(IDENTITY, "")
+    return index.Facts(image.image_id, identity if is_digest(identity) else "")

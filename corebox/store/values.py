@@ -16,6 +16,9 @@ LAYER_KIND = "io.corebox.layer"
 #: Annotation of a manifest in index.json: the image's name (OCI image spec, "annotations").
 REF_NAME = "org.opencontainers.image.ref.name"
 
+#: Label of an image: the identity of the bundle that it was made from.
+IDENTITY = "io.corebox.bundle"
+
 #: Bytes of a manifest, an index or a configuration. The values of a JSON text take thirty times its length.
 MOST_JSON = 1 << 20
 

@@ -47,4 +47,9 @@ class Typist:
 def sit_down(lab: Lab, *arguments: object) -> Typist:
     """Somebody who has typed ``corebox shell`` with these arguments."""
     command = [sys.executable, "-m", "corebox", "shell", *map(str, arguments)]
-    return Typist(command, {**os.environ, "COREBOX_HOME": str(lab.home), "TERM": "dumb"})
+    return Typist(command, environment_of(lab))
+
+
+def environment_of(lab: Lab) -> dict[str, str]:
+    """What a program at the lab's desk has, on a terminal that can do nothing."""
+    return {**os.environ, "COREBOX_HOME": str(lab.home), "TERM": "dumb"}

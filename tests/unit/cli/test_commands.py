@@ -137,7 +137,9 @@ def test_an_editor_is_not_told_of_a_file_that_is_not_there(capsys: pytest.Captur
     assert "x.corebox does not exist" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("option", "text"), [("--older-than", "soon"), ("--limit", "much")])
+@pytest.mark.parametrize(
+    ("option", "text"), [("--older-than", "soon"), ("--older-than", "30"), ("--limit", "much"), ("--limit", "20")]
+)
 def test_a_number_that_is_none_is_named_with_its_option(
     option: str, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

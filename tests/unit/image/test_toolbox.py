@@ -16,12 +16,15 @@ from corebox.image.toolbox import (
     Toolbox,
     ensure_toolbox,
     export_toolbox,
+    forget_toolboxes,
     import_toolbox,
+    kept_toolboxes,
     lend_toolbox,
     list_toolboxes,
     make_toolbox,
 )
 from corebox.store.store import Store
+from corebox.store.values import LAYER_TYPE, Descriptor
 
 VERSIONS = {"corebox": "0.1.0", "gdb": "18.1", "python": "3.11.2"}
 
@@ -85,12 +88,19 @@ def test_an_imported_toolbox_is_the_one_in_use(store: Store, exported: Path) -> 
     assert list_toolboxes(store) == [toolbox]
 
 
-def test_the_last_import_wins_and_prune_keeps_both(store: Store, exported: Path, tmp_path: Path) -> None:
-    import_toolbox(store, exported)
+def test_the_last_import_wins_and_prune_removes_the_others(store: Store, exported: Path, tmp_path: Path) -> None:
+    older = import_toolbox(store, exported)
     newer = import_toolbox(store, write_layer(Store(tmp_path / "newer"), *a_toolbox("19.1")))
-    store.prune()
+    store.put_image({"layers": [Descriptor(LAYER_TYPE, older.layer.digest, older.layer.size).to_json()]},
+                    {"rootfs": {"diff_ids": [older.layer.digest]}}, ["app:1"])  # fmt: skip
+    store.prune(pinned=kept_toolboxes(store))
+    assert len(list_toolboxes(store)) == 2, "an image has the older one"
+    store.remove(store.find("app:1"))
+    store.prune(pinned=kept_toolboxes(store))
+    forget_toolboxes(store)
     assert ensure_toolbox(store) == newer
-    assert len(list_toolboxes(store)) == 2
+    assert list_toolboxes(store) == [newer]
+    assert len(store.notes("toolbox")) == 1
 
 
 def test_what_was_exported_is_what_was_imported(store: Store, exported: Path, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from corebox.errors import HostError, InputError
-from corebox.store.images import find_image
 from corebox.store.store import Store
 from corebox.store.values import LAYER_KIND, MANIFEST_TYPE, Descriptor, Layer, StoredImage
 from tests.support.images import put_random_image
@@ -57,7 +56,7 @@ def test_a_blob_that_is_not_committed_leaves_nothing(store: Store) -> None:
     with store.writer() as writer:
         writer.write(b"half")
     assert list((store.oci / "blobs" / "sha256").iterdir()) == []
-    assert list((store.home / "tmp").iterdir()) == []
+    assert list(store.home.glob("tmp/*/*")) == []
 
 
 def test_what_is_no_digest_is_no_path(store: Store) -> None:
@@ -107,10 +106,14 @@ def test_an_unknown_and_an_ambiguous_name_are_told_apart(store: Store) -> None:
     with pytest.raises(InputError) as unknown:
         store.find("app:1")
     assert unknown.value.code == "no-such-image"
-    images = [StoredImage(f"sha256:abcd{number:060}", f"sha256:{number:064}", (), (), {}) for number in range(2)]
+    images = [put_image(store, bytes([number])) for number in range(3)]
+    lines = store._lookup_file.read_bytes().decode().splitlines()  # as if all IDs began alike
+    for image in images:
+        lines = [line.replace(image.image_id[7:], "abcd" + image.image_id[11:]) for line in lines]
+    store._lookup_file.write_text("".join(f"{line}\n" for line in (lines[0], *sorted(lines[1:]))))
     with pytest.raises(InputError) as ambiguous:
-        find_image(images, "abcd")
-    assert ambiguous.value.code == "ambiguous-image"
+        store.find("abcd")
+    assert (ambiguous.value.code, ambiguous.value.message) == ("ambiguous-image", "abcd names 3 images")
 
 
 @pytest.mark.parametrize(
@@ -212,11 +215,22 @@ def test_the_size_limit_takes_the_least_recently_used_first(store: Store) -> Non
     assert [image.tags for image in pruned.images] == [("app:0",), ("app:1",)]
 
 
-def test_prune_keeps_the_toolbox(store: Store) -> None:
-    toolbox = put_layer(store, b"toolbox")
-    store.remember("toolbox", "any", {"digest": toolbox.digest})
-    store.prune()
-    assert store.has(toolbox.digest)
+def test_prune_keeps_what_is_pinned(store: Store) -> None:
+    toolbox, older = put_layer(store, b"toolbox"), put_layer(store, b"older")
+    assert store.plan_prune(pinned=[toolbox.digest]) == ((), len(b"older"))
+    assert store.has(older.digest)
+    assert store.prune(pinned=[toolbox.digest]) == ((), len(b"older"))
+    assert [store.has(each.digest) for each in (toolbox, older)] == [True, False]
+
+
+def test_what_prune_would_remove_is_what_it_removes(store: Store) -> None:
+    for number in range(4):
+        image = put_image(store, b"s" * 100, bytes([number]) * 100, tags=(f"app:{number}",) if number else ())
+        os.utime(store.blob_path(image.manifest_digest), (number, number))
+    plan = store.plan_prune(size_limit=250)
+    assert [image.tags for image in plan.images] == [(), ("app:1",), ("app:2",)]
+    assert len(store.images()) == 4
+    assert store.prune(size_limit=250) == plan
 
 
 def test_a_missing_layer_is_named(store: Store) -> None:

@@ -97,7 +97,7 @@ def test_a_hostile_layer_is_refused_and_leaves_nothing(
     with pytest.raises(InputError) as caught:
         store.unpacked([layer])
     assert caught.value.code == "image-damaged"
-    assert list((store.home / "tmp").iterdir()) == []
+    assert list(store.home.glob("tmp/*/*")) == []
     assert not list(tmp_path.rglob("evil"))
     assert not list((store.home / "roots").rglob("tree"))
 
