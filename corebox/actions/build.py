@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from corebox.image.parts import ADDED, OURS
 from corebox.image.tar import Entry
 from corebox.image.template import default_template
 from corebox.image.toolbox import Toolbox, ensure_toolbox, lend_toolbox
-from corebox.registry.reference import check_name
+from corebox.registry.reference import check_name, repository_name
 from corebox.store.files import stat_of
 from corebox.store.origin import note_origin
 from corebox.store.store import Store
@@ -227,6 +226,4 @@ def _describe(manifest: Manifest, unpacked: Unpacked, toolbox: Toolbox, options:
 
 def default_tag(manifest: Manifest, identity: str) -> str:
     """A name from the program and the identity: ``app:3f2a1b4c5d6e``."""
-    name = program_of(manifest).called or "crash"
-    safe = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "crash"
-    return f"{safe}:{identity.removeprefix('sha256:')[:12]}"
+    return f"{repository_name(program_of(manifest).called or '')}:{identity.removeprefix('sha256:')[:12]}"

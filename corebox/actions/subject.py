@@ -34,11 +34,16 @@ Subject = BundleFile | BareCore | Image
 
 
 class Pulling(NamedTuple):
-    """How an image is fetched that the store lacks: who is told the bytes, and the registry's ``Access``."""
+    """How an image is fetched that the store lacks.
+
+    ``fetching`` is told the bytes; ``ca_file`` and ``plain_http`` are the registry's ``Access``; ``registry`` is where
+    images are whose names have no registry in them.
+    """
 
     fetching: Callable[[int], None] = lambda _: None
     ca_file: Path | None = None
     plain_http: bool = False
+    registry: str | None = None
 
 
 #: Nobody is told, and nothing but TLS will do.
@@ -64,7 +69,7 @@ def resolve(store: Store, text: str, pulling: Pulling = QUIETLY, identity: Path 
     except InputError as error:
         if error.code != "no-such-image":
             raise
-        pulled = _pull(store, text, pulling) if "/" in text else None
+        pulled = _pull(store, text, pulling) if "/" in text or pulling.registry else None
         if pulled is None:
             raise InputError("no-such-image", f"{error.message}, nor a file of that name", error.hint) from None
         return Image(text, pulled)
@@ -98,8 +103,9 @@ def _pull(store: Store, text: str, pulling: Pulling) -> StoredImage | None:
     # Half of the start-up time is what the registry's side imports, and most commands never need it.
     from corebox.registry.access import Access  # noqa: PLC0415
     from corebox.registry.pull import pull_image  # noqa: PLC0415
-    from corebox.registry.reference import is_reference, parse_reference  # noqa: PLC0415
+    from corebox.registry.reference import is_reference, parse_reference, within  # noqa: PLC0415
 
+    text = within(pulling.registry, text)
     if not is_reference(text):
         return None
     access = Access(pulling.ca_file, pulling.plain_http)

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 import corebox
+from corebox.cli.config import defaults_of
 from corebox.cli.failure import explain
 from corebox.errors import UsageError
 
@@ -56,6 +57,7 @@ COMMANDS = {
     "rm": "housekeeping:remove",
     "prune": "housekeeping:prune",
     "toolbox": "toolbox:command",
+    "config": "config:command",
     "doctor": "doctor:command",
 }
 
@@ -78,7 +80,10 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name in COMMANDS or name.startswith("-"):
-            return super().resolve_command(ctx, args)
+            resolved = super().resolve_command(ctx, args)
+            if resolved[1] is not None and not {"-h", "--help"} & set(args):
+                ctx.default_map = {name: defaults_of(resolved[1])}
+            return resolved
         import difflib  # noqa: PLC0415  # only for a slip
 
         close = [f"corebox {each}" for each in difflib.get_close_matches(name, COMMANDS, cutoff=0.7)]

@@ -45,7 +45,7 @@ def identity(function: Function) -> Function:
 
 
 def registry(function: Function) -> Function:
-    """--ca-file and --plain-http."""
+    """--ca-file, --plain-http and --registry."""
     ca_file = click.option(
         "--ca-file",
         type=FILE,
@@ -53,7 +53,10 @@ def registry(function: Function) -> Function:
         help="One more CA to trust, in PEM form; the system's and /etc/docker/certs.d/HOST/*.crt are.",
     )
     help_text = "Allow http without TLS; it is always allowed for this machine."
-    return ca_file(click.option("--plain-http", is_flag=True, help=help_text)(function))
+    place = click.option(
+        "--registry", metavar="HOST[/REPOSITORY]", help="Where images are whose names have no registry in them."
+    )
+    return ca_file(click.option("--plain-http", is_flag=True, help=help_text)(place(function)))
 
 
 def symbols(function: Function) -> Function:

@@ -15,7 +15,7 @@ from corebox.store.store import Store
 
 @click.command("push", short_help="Send a crash to a registry.")
 @options.subject
-@click.argument("target", metavar="HOST/REPOSITORY[:TAG]")
+@click.argument("target", required=False, metavar="[HOST/]REPOSITORY[:TAG]")
 @click.option(
     "--compression",
     type=click.Choice(sorted(COMPRESSIONS)),
@@ -26,14 +26,20 @@ from corebox.store.store import Store
 @options.registry
 @options.identity
 def command(
-    subject: str, target: str, compression: str, ca_file: Path | None, plain_http: bool, identity: Path | None
+    subject: str,
+    target: str | None,
+    compression: str,
+    ca_file: Path | None,
+    plain_http: bool,
+    registry: str | None,
+    identity: Path | None,
 ) -> int:
     """Send a crash to a registry, where colleagues open it with corebox shell, or with docker run -it.
 
     Only what the registry lacks is sent. Credentials are those of docker login or podman login.
     """
     store = Store.default()
-    chosen = PushOptions(target, Access(ca_file, plain_http), compression)
+    chosen = PushOptions(target, Access(ca_file, plain_http), compression, registry)
     pushed = push(store, resolve(store, subject, identity=identity), chosen, output.progress(), meter("pushing"))
     output.table((layer.kind, output.size(layer.size), layer.how, layer.digest[:19]) for layer in pushed.layers)
     output.say(f"sent       {output.size(pushed.sent)}")

@@ -46,11 +46,13 @@ def session(function: Callable[..., int]) -> Callable[..., int]:
         engine: str,
         ca_file: Path | None,
         plain_http: bool,
+        registry: str | None,
         no_customer_code: bool,
         **others: Any,
     ) -> int:
         wanted = SymbolOptions(symbols, environment=not no_debuginfod, force=force)
         chosen = ShellOptions(engine=engine, customer_code=not no_customer_code, symbols=wanted, sources=sources)
-        return function(session=Session(chosen, Pulling(meter("pulling"), ca_file, plain_http), identity), **others)
+        pulling = Pulling(meter("pulling"), ca_file, plain_http, registry)
+        return function(session=Session(chosen, pulling, identity), **others)
 
     return command

@@ -47,6 +47,16 @@ def is_reference(text: str) -> bool:
     return len(text) <= _LONGEST and _REFERENCE.fullmatch(text) is not None
 
 
+def within(registry: str | None, text: str) -> str:
+    """The name ``text``, beneath ``registry`` (``HOST[/REPOSITORY]``) if it has no registry in it."""
+    return text if registry is None or is_reference(text) else f"{registry.rstrip('/')}/{text}"
+
+
+def repository_name(path: str) -> str:
+    """A part of a repository's name for the program at ``path``."""
+    return re.sub(r"[^a-z0-9]+", "-", path.rpartition("/")[2].lower()).strip("-") or "crash"
+
+
 def check_name(text: str) -> None:
     """Whether an image may be called ``text`` here: as an engine would call it, with or without a host.
 
@@ -66,7 +76,10 @@ def parse_reference(text: str) -> Reference:
     """
     match = _REFERENCE.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
-        hint = "write the host too: registry.example.com/team/crash:1 (Docker Hub is docker.io/NAME/crash)"
+        hint = (
+            "write the host too: registry.example.com/team/crash:1 (Docker Hub is docker.io/NAME/crash); "
+            "or set one: --registry, or registry in the file that `corebox config` shows"
+        )
         shown = without_password(text)
         raise UsageError("bad-reference", f"{shown:.200} does not name an image in a registry", hint)
     return Reference(match["host"], match["repository"], match["tag"], match["digest"])

@@ -21,7 +21,7 @@ DIGEST = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Pin:
-    """One requirement of a lock file, how many digests it has, and whether corebox itself asks for it."""
+    """One requirement of a lock file, how many digests it has, and whether nobody but corebox asks for it."""
 
     requirement: Requirement
     digests: int
@@ -37,7 +37,8 @@ def read_lock(text: str) -> Iterator[Pin]:
         for digest in digests:
             assert DIGEST.fullmatch(digest.strip()), digest
         # What comes from the build system is not from a file, so that uv has no origin for it.
-        yield Pin(Requirement(first.strip()), len(digests), not origin or "corebox (pyproject.toml)" in origin)
+        origins = {each.strip(" #") for each in origin.splitlines()} - {"", "-c requirements/dev.txt"}
+        yield Pin(Requirement(first.strip()), len(digests), origins <= {"corebox (pyproject.toml)"})
 
 
 def holds(requirement: Requirement, python: str, extras: tuple[str, ...]) -> bool:
