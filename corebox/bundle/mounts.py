@@ -1,8 +1,9 @@
 """The mount table, for what lies beneath a root: which names are no files on disk, and which may never answer."""
 
+import contextlib
 import os
 import re
-from typing import Iterable, Iterator, NamedTuple, Optional, Tuple
+from typing import Iterable, Iterator, NamedTuple, Optional, Set, Tuple
 
 #: Looked up here, these lead to the process that looks, not to the one that crashed (proc(5)).
 _ALWAYS_VIRTUAL = ("/proc", "/sys", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr")
@@ -47,6 +48,22 @@ def parse_mounts(lines: Iterable[str], root: str = "") -> Mounts:
     virtual = [path for path, kind in found if kind in _VIRTUAL]
     slow = [path for path, kind in found if kind.split(".")[0] in _SLOW]
     return Mounts(tuple(dict.fromkeys((*_ALWAYS_VIRTUAL, *virtual))), tuple(slow))
+
+
+def answering_devices(pid: int) -> Set[Tuple[int, int]]:
+    """Major and minor number of each file system, mounted for the process or for us, that answers by itself.
+
+    A mapped file of another one must not be opened: a FUSE server may be gone, or never answer on purpose.
+    """
+    found = set()
+    for table in ("/proc/{}/mountinfo".format(pid), "/proc/self/mountinfo"):
+        with contextlib.suppress(OSError), open(table, "rb") as file:
+            for line in file:
+                fields = os.fsdecode(line).split()
+                if "-" in fields[6:-1] and fields[fields.index("-", 6) + 1].split(".")[0] not in _SLOW:
+                    major, minor = fields[2].split(":")
+                    found.add((int(major), int(minor)))
+    return found
 
 
 def _parse(lines: Iterable[str]) -> Iterator[Tuple[str, str]]:

@@ -8,14 +8,28 @@ import time
 from typing import Optional, Sequence, TextIO
 
 from corebox.errors import as_ours, came_of_interruption
-from corebox.gather import handler
+from corebox.gather.handler import handle_crash, parse_crash, running_program
+from corebox.gather.install import install_handler
 from corebox.gather.job import Gathered, gather, input_size
-from corebox.gather.options import make_parser
+from corebox.gather.output import require_harmless
+from corebox.gather.preset import Preset, load_preset, make_preset, parse_arguments, preset_arguments
 from corebox.gather.progress import ProgressLine, format_size
-from corebox.gather.summary import is_exact, list_lines, memory_warning, summary_json, summary_lines
-from corebox.gather.zipapp import make_zipapp
+from corebox.gather.summary import (
+    is_exact,
+    list_lines,
+    memory_warning,
+    next_lines,
+    summary_json,
+    summary_lines,
+)
+from corebox.gather.zipapp import is_zipapp, make_zipapp
 from corebox.printable import printable
 
+_INSTALLED = """\
+installed; now tell the kernel, as root:
+  echo '{}' > /proc/sys/kernel/core_pattern
+  echo 0 > /proc/sys/kernel/core_pipe_limit
+The second line lets the handler see every crash, also of many at once; it has limits of its own."""
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -24,10 +38,13 @@ def main(arguments: Optional[Sequence[str]] = None, program: str = "corebox-gath
 
     ``program`` is what the user calls it.
     """
-    as_json = "--json" in (sys.argv if arguments is None else arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in words
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
     try:
-        return run(make_parser(program).parse_args(arguments))
+        preset = load_preset()
+        with preset_arguments(preset, words) as all_words:
+            return run(parse_arguments(program, all_words, preset), preset)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the one place for what nobody else caught
         return _explain(error, as_json)
     finally:
@@ -42,6 +59,8 @@ def _explain(error: BaseException, as_json: bool) -> int:
         return 130
     ours = as_ours(error)
     _complain("error: " + printable(ours.message))
+    for line in ours.context.get("advice", ()):  # type: ignore[attr-defined]
+        _complain("  " + printable(line))
     _complain("hint: " + printable(ours.hint))
     if as_json:
         _say(json.dumps(ours.to_json(), sort_keys=True, indent=1))
@@ -53,19 +72,15 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, preset: Preset) -> int:
     """Do what the options say."""
-    limits = handler.Limits(options.max_bundles, options.max_bytes)
     if options.make_zipapp:
-        size = make_zipapp(options.make_zipapp)
-        _say("wrote {}, {}".format(printable(options.make_zipapp), format_size(size)))
-        return 0
+        return _make_zipapp(options)
     if options.install_handler:
-        line = handler.install_handler(options.install_handler, handler.running_program(), limits)
-        _say("installed; now tell the kernel, as root:\n  echo '{}' > /proc/sys/kernel/core_pattern".format(line))
+        _say(_INSTALLED.format(install_handler(options, running_program())))
         return 0
     if options.handle:
-        return handler.handle_crash(options.handle, sys.stdin.buffer, tuple(options.crash), limits, options.jobs)
+        return handle_crash(options.handle, sys.stdin.buffer, parse_crash(options.crash), options)
     began = time.monotonic()
     progress = ProgressLine(sys.stderr)
     try:
@@ -74,9 +89,20 @@ def run(options: argparse.Namespace) -> int:
         progress.clear()
     warning = memory_warning(gathered.manifest, bool(options.encrypt_to))
     _say(_text(options, gathered, time.monotonic() - began, warning))
+    if gathered.written and not options.json:
+        for line in next_lines(gathered.written.path, preset.message):
+            _say(line)
     if warning:
         _complain("warning: " + warning)
     return 0 if is_exact(gathered.manifest) and not gathered.lacking else 1
+
+
+def _make_zipapp(options: argparse.Namespace) -> int:
+    out = options.make_zipapp
+    require_harmless(out, [], options.force, is_zipapp, "a program of corebox")
+    size = make_zipapp(out, make_preset(options.preset, options.message))
+    _say("wrote {}, {}".format(printable(out), format_size(size)))
+    return 0
 
 
 def _text(options: argparse.Namespace, gathered: Gathered, seconds: float, warning: Optional[str]) -> str:

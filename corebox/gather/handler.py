@@ -4,172 +4,190 @@ core(5): with ``|program`` in ``/proc/sys/kernel/core_pattern`` the kernel write
 program and keeps ``/proc/PID`` until all of it has been read.
 """
 
+import argparse
 import contextlib
+import fcntl
 import os
-import stat
+import re
 import sys
-import time
-from typing import BinaryIO, Dict, Iterator, List, NamedTuple, Tuple
+from typing import BinaryIO, Iterator, NamedTuple, Optional
 
-from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.disk import DiskRoot
+from corebox.bundle.envelope import envelope_for
 from corebox.bundle.layout import SUFFIX
-from corebox.bundle.write import write_bundle
+from corebox.bundle.reader import Reader
+from corebox.bundle.runtime import HANDLER, Runtime
 from corebox.coredump.core import open_core
-from corebox.errors import CoreboxError, UsageError
-from corebox.gather.collect import Wishes, collect
+from corebox.errors import HostError, UsageError, as_ours
+from corebox.gather.collect import collect
 from corebox.gather.compressed import write_sparse
-from corebox.gather.live import mapped_files
-from corebox.gather.request import quote
-from corebox.gather.zipapp import make_zipapp
-from corebox.printable import printable
+from corebox.gather.job import Output, pack, wishes_of, with_runtime
+from corebox.gather.live import HeldProcess, held_process
+from corebox.gather.owner import reader_for
+from corebox.gather.proc import read_runtime
+from corebox.gather.progress import format_size
+from corebox.gather.retention import RAW, Limits, close_hours, enforce, make_room, write_log
+from corebox.gather.summary import is_exact
 
-PROGRAM = "corebox-gather.pyz"
-SCRIPT = "corebox-handler"
-LOG = "handler.log"
-_LONGEST_PATTERN = 127  # CORENAME_MAX_SIZE of the kernel, without the NUL
-
-_SCRIPT = """\
-#!/bin/sh
-# Called by the kernel for each crash: the core on standard input, process ID, time and name as arguments.
-# Turn it on:  echo '@PATTERN@' > /proc/sys/kernel/core_pattern
-# Turn it off: echo core > /proc/sys/kernel/core_pattern
-umask 077
-pid=$1
-time=$2
-shift 2 # what is left is the name; older kernels split it at its spaces
-python3=$(command -v python3) || exec cat > @DIR@/"core.$pid"
-"$python3" -S @DIR@/corebox-gather.pyz --handle @DIR@ --max-bundles @COUNT@ --max-bytes @BYTES@ \\
-    --crash "$pid" "$time" "$*"
-status=$?
-# If the program did not even start, which its status does not tell, keep the core that it has not read.
-cat > @DIR@/"core.$pid"
-[ -s @DIR@/"core.$pid" ] || rm -f @DIR@/"core.$pid"
-exit "$status"
-"""
+_NOBODY = 65534
+_PIECE = 1 << 20
+#: So many bytes are written between two looks at the free space.
+_STEP = 16 << 20
+_ODD = re.compile(rb"[^A-Za-z0-9._+-]")
 
 
-class Limits(NamedTuple):
-    """How many bundles the directory may hold, and how many bytes they may have together."""
+class Crash(NamedTuple):
+    """What the kernel says of a crash: process ID, time in seconds since 1970, user ID, path of the program."""
 
-    bundles: int
-    size: int
+    pid: int
+    time: int
+    user: int
+    program: str
+
+    @property
+    def name(self) -> str:
+        """The program's name, as a part of names of files; the handler's script makes the same of it."""
+        path = self.program[: -len(" (deleted)")] if self.program.endswith(" (deleted)") else self.program
+        name = _ODD.sub(b"_", os.fsencode(path.split("!")[-1])).decode("ascii")
+        return "_" + name if not name or name[0] in ".-" else name
+
+    @property
+    def base(self) -> str:
+        """What the names of its files begin with."""
+        return "{}-{}-{}".format(self.name, self.pid, self.time)
 
 
-def install_handler(directory: str, program: str, limits: Limits) -> str:
-    """Put the program and its script into ``directory`` and return the line for core_pattern.
+class _Outcome(NamedTuple):
+    """What the log says, and the exit status."""
 
-    ``program`` is the one-file program that runs now, or "" to make one of the installed corebox.
+    text: str
+    status: int
+
+
+def parse_crash(text: str) -> Crash:
+    """The crash of the handler's option ``--crash=PID,TIME,USER,PROGRAM``.
 
     Raises:
-        UsageError: ``bad-handler-directory`` for a path that the kernel would not take, or where others may write.
-        HostError: ``cannot-write``.
+        UsageError: ``wrong-usage``.
     """
-    directory = os.path.abspath(directory)
-    pattern = "|{} %P %t %e".format(os.path.join(directory, SCRIPT))
-    if len(os.fsencode(pattern)) > _LONGEST_PATTERN or any(char.isspace() or char in "%'\\" for char in directory):
-        raise UsageError(
-            "bad-handler-directory",
-            "the kernel would not call a handler in {}".format(directory),
-            "choose a short path without spaces: --install-handler /var/crash/corebox",
-        )
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    if os.stat(directory).st_mode & 0o022:
-        raise UsageError(
-            "bad-handler-directory",
-            "others may write into {}, and so have the kernel run their program as root".format(directory),
-            "choose a directory that only root may write to: --install-handler /var/crash/corebox",
-        )
-    target = os.path.join(directory, PROGRAM)
-    if program:
-        with open(program, "rb") as source, open(target, "wb") as copy:
-            copy.write(source.read())
-    else:
-        make_zipapp(target)
-    script = os.path.join(directory, SCRIPT)
-    text = _SCRIPT.replace("@COUNT@", str(limits.bundles)).replace("@BYTES@", str(limits.size))
-    with open(script, "w") as file:
-        file.write(text.replace("@DIR@", quote(directory)).replace("@PATTERN@", pattern))
-    os.chmod(script, 0o700)
-    return pattern
+    match = re.match(r"([0-9]{1,9}),([0-9]{1,12}),([0-9]{1,10}),(.*)\Z", text, re.DOTALL)
+    if match is None:
+        raise UsageError("wrong-usage", "not a crash: {}".format(text), "the kernel calls this, by corebox-handler")
+    return Crash(int(match.group(1)), int(match.group(2)), int(match.group(3)), match.group(4))
 
 
-def handle_crash(directory: str, core: BinaryIO, crash: Tuple[str, str, str], limits: Limits, jobs: int) -> int:
+def handle_crash(directory: str, core: BinaryIO, crash: Crash, options: argparse.Namespace) -> int:
     """Make a bundle of the crash whose core is being written to us; keep the raw core when that fails.
 
-    ``crash`` is process ID, time (seconds) and name as the kernel gives them. Returns an exit status.
+    Returns an exit status. Whatever happens is in the log.
     """
-    pid, when, name = crash
-    base = "{}-{}-{}".format(
-        "".join(c if c.isalnum() or c in "._+-" else "_" for c in name).lstrip(".") or "crash", pid, when
-    )
-    raw = os.path.join(directory, base + ".core")
-    with _held_process(int(pid)) as (root, live):
-        descriptor = os.open(raw, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with open(descriptor, "wb") as file:
-            write_sparse(iter(lambda: core.read(1 << 20), b""), file)
+    limits = Limits(options.max_bundles, options.max_bytes, options.keep_free)
+    try:
+        with held_process(crash.pid) as held:
+            outcome = _handle(directory, core, crash, options, held)
+        enforce(directory, limits, _newest(directory, crash))
+        close_hours(directory, crash.time)
+    except KeyboardInterrupt:
+        outcome = _Outcome("interrupted; what it has read of the core is kept", 1)
+    except Exception as error:  # noqa: BLE001  # nobody sees a traceback of what the kernel has called
+        outcome = _Outcome("failed: {}".format(as_ours(error)), 1)
+    write_log(directory, "{} (process {}, user {}): {}".format(crash.name, crash.pid, crash.user, outcome.text))
+    return outcome.status
+
+
+def _newest(directory: str, crash: Crash) -> str:
+    """The file that this crash has left, which stays whatever the limits are."""
+    names = [name for name in os.listdir(directory) if name.startswith(crash.base + ".")]
+    return os.path.join(directory, min(names)) if names else ""
+
+
+def _handle(directory: str, core: BinaryIO, crash: Crash, options: argparse.Namespace, held: HeldProcess) -> _Outcome:
+    runtime = read_runtime(crash.pid, HANDLER)
+    room = _Room(directory, options, os.path.join(directory, crash.base + RAW))
+    with _locked(room.raw) as file:
         try:
-            with DiskRoot(root) as disk:
-                _bundle(raw, os.path.join(directory, base + SUFFIX), disk, Wishes(live=live), jobs)
-        except (CoreboxError, OSError) as error:
-            _log(directory, "{}: kept the raw core: {}".format(raw, error))
-            return 1
-    os.unlink(raw)
-    for old in surplus(read_bundles(directory), limits):
-        os.unlink(old)
-        _log(directory, "removed {}: over the limit".format(old))
-    return 0
+            write_sparse(room.bounded(core), file)
+            reason = room.reason
+        except HostError as error:
+            reason = error.message
+        os.utime(file.fileno(), (crash.time, crash.time))  # the manifest takes the time of the crash from there
+        if not os.path.getsize(room.raw):
+            os.unlink(room.raw)
+            return _Outcome("nothing kept: {}".format(reason or "the kernel sent no core"), 1)
+        cut = "the core is cut: {}; ".format(reason) if reason else ""
+        try:
+            done = _bundle(room, crash, options, held, runtime)
+        except Exception as error:  # noqa: BLE001  # a core that we do not understand is kept for who does
+            return _Outcome("{}kept the raw core {}: {}".format(cut, os.path.basename(room.raw), as_ours(error)), 1)
+        os.unlink(room.raw)
+    return _Outcome(cut + done, 0)
 
 
-def _bundle(raw: str, out: str, disk: DiskRoot, wishes: Wishes, jobs: int) -> None:
-    with open_core(raw) as core:
-        collection = collect(core, disk, wishes)
-        write_bundle(out, collection.manifest, collection.sources, CompactCore(core), jobs=jobs)
+class _Room:
+    """Looks after the free space while the raw core and the bundle are written."""
+
+    def __init__(self, directory: str, options: argparse.Namespace, raw: str) -> None:
+        self.directory = directory
+        self.raw = raw
+        self.reason: Optional[str] = None
+        self._limits = Limits(options.max_bundles, options.max_bytes, options.keep_free)
+        self._looked = -_STEP
+
+    def is_there(self, done: int) -> bool:
+        """Whether one more step can be written after ``done`` bytes; older bundles and raw cores go for that."""
+        if done - self._looked < _STEP:
+            return True
+        self._looked = done
+        if make_room(self.directory, self._limits, self.raw, _STEP):
+            return True
+        free = format_size(self._limits.keep_free)
+        self.reason = "less than {} of the disk would stay free".format(free)
+        return False
+
+    def bounded(self, core: BinaryIO) -> Iterator[bytes]:
+        """The core in pieces, as far as there is room."""
+        done = 0
+        while self.is_there(done):
+            piece = core.read(_PIECE)
+            if not piece:
+                return
+            done += len(piece)
+            yield piece
+
+    def watch(self, done: int, _total: int) -> None:
+        """Progress of the bundle.
+
+        Raises:
+            HostError: ``no-space``.
+        """
+        self._looked = min(self._looked, done)  # the counting has begun anew
+        if not self.is_there(done):
+            raise HostError("no-space", "no room for a bundle: {}".format(self.reason), "lower --keep-free")
 
 
 @contextlib.contextmanager
-def _held_process(pid: int) -> Iterator[Tuple[str, Dict[int, str]]]:
-    """Root and mapped files of the process, held open so that they outlive it."""
-    with contextlib.ExitStack() as stack:
-
-        def hold(path: str, flags: int) -> str:
-            descriptor = os.open(path, flags)
-            stack.callback(os.close, descriptor)
-            return "/proc/self/fd/{}".format(descriptor)
-
-        try:
-            root = hold("/proc/{}/root".format(pid), os.O_PATH | os.O_DIRECTORY)
-        except OSError:
-            root = "/"
-        live = {}
-        for start, path in mapped_files(pid).items():
-            with contextlib.suppress(OSError):  # not ours to open, or gone already: the root has a file of that name
-                if stat.S_ISREG(os.stat(path).st_mode):
-                    live[start] = hold(path, os.O_RDONLY)
-        yield root, live
+def _locked(path: str) -> Iterator[BinaryIO]:
+    """A new file that other handlers do not remove while we have it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with open(descriptor, "wb", buffering=0) as file:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield file
 
 
-def read_bundles(directory: str) -> List[Tuple[float, int, str]]:
-    """Time, size and path of each bundle in the directory, the newest first."""
-    paths = [os.path.join(directory, name) for name in os.listdir(directory) if name.endswith(SUFFIX)]
-    return sorted(((os.path.getmtime(path), os.path.getsize(path), path) for path in paths), reverse=True)
-
-
-def surplus(bundles: List[Tuple[float, int, str]], limits: Limits) -> List[str]:
-    """The bundles, oldest last, that are over the limits; the newest one always stays."""
-    total = 0
-    over = []
-    for number, (_, size, path) in enumerate(bundles):
-        total += size
-        if number and (number >= limits.bundles or total > limits.size):
-            over.append(path)
-    return over
-
-
-def _log(directory: str, text: str) -> None:
-    line = "{} {}\n".format(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), printable(text))
-    with open(os.path.join(directory, LOG), "a") as file:
-        file.write(line)
+def _bundle(
+    room: _Room, crash: Crash, options: argparse.Namespace, held: HeldProcess, runtime: Optional[Runtime]
+) -> str:
+    """Write the bundle beside the raw core, and say what it is."""
+    envelope = envelope_for(options.encrypt_to) if options.encrypt_to else None
+    out = os.path.join(room.directory, crash.base + SUFFIX + (envelope.suffix if envelope else ""))
+    wishes = wishes_of(options)._replace(live=held.files)
+    with open_core(room.raw) as core:
+        reader = reader_for(core, held.owner or Reader(crash.user, _NOBODY))
+        with DiskRoot(held.root, reader, held.mounts) as root:
+            collection = with_runtime(collect(core, root, wishes), runtime)
+            manifest = pack(options, collection, core, Output(out, envelope, room.watch)).manifest
+    proof = "exact" if is_exact(manifest) else "not exact, see corebox info"
+    return "{}: {}".format(os.path.basename(out), proof)
 
 
 def running_program() -> str:

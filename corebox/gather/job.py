@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import os
 import re
-from typing import ContextManager, Dict, Iterator, NamedTuple, Optional, Tuple
+from typing import ContextManager, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from corebox.bundle.corecontent import Change, CompactCore
 from corebox.bundle.disk import DiskRoot
@@ -13,6 +13,7 @@ from corebox.bundle.layout import SUFFIX
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.mounts import read_mounts
 from corebox.bundle.program import program_of
+from corebox.bundle.reader import Reader
 from corebox.bundle.runtime import RUNNING, Runtime
 from corebox.bundle.write import Progress, WrittenBundle, write_bundle
 from corebox.coredump.core import CoreFile, open_core
@@ -21,20 +22,29 @@ from corebox.gather.collect import Collection, Wishes, collect, stored_core
 from corebox.gather.compressed import decompressed_core
 from corebox.gather.container import container_root
 from corebox.gather.live import core_of_process, mapped_files, root_of
+from corebox.gather.output import give_to_caller, require_harmless
 from corebox.gather.owner import reader_for
 from corebox.gather.proc import owner_of, read_runtime
 from corebox.gather.progress import format_size
 from corebox.gather.reduce import blank_manifest, plan_blanks, slim_core
 from corebox.gather.systemd import find_crash, was_cut
 from corebox.gather.tree import unpacked_archive
+from corebox.gather.whereabouts import where_cores_go
 
 
-class Way(NamedTuple):
-    """What happens to the bytes on their way into the bundle: encrypted, counted, blanked."""
+class Output(NamedTuple):
+    """Where the bundle goes, how it is encrypted, and who is told of the bytes read."""
 
+    path: str
     envelope: Optional[Envelope]
     progress: Progress
-    change: Optional[Change]
+
+
+class GivenCore(NamedTuple):
+    """The file of the core, compressed or not, None if it is to be made of a running process; whose crash it is."""
+
+    path: Optional[str]
+    owner: Optional[Reader]
 
 
 class Gathered(NamedTuple):
@@ -50,27 +60,55 @@ def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
     envelope = envelope_for(options.encrypt_to) if options.encrypt_to else None
     with contextlib.ExitStack() as stack:
         given = given_core(options)
-        path = stack.enter_context(find_core(options, given))
+        if options.output and not _is_look(options):
+            require_harmless(options.output, _inputs(options, given), options.force)  # before anything takes long
+        path = stack.enter_context(find_core(options, given.path))
         root = stack.enter_context(find_root(options))
         core = stack.enter_context(open_core(path))
         wishes = wishes_of(options)
-        disk = stack.enter_context(open_root(options, core, root))
-        collection = _with_cutter(collect(core, disk, wishes), given)
+        disk = stack.enter_context(open_root(options, core, root, given.owner))
+        collection = _with_cutter(collect(core, disk, wishes), given.path)
         if options.pid:
             collection = with_runtime(collection, read_runtime(options.pid, RUNNING))
         lacking = tuple(each.path for each in collection.manifest.missing if each.path in wishes.extra)
-        if options.list or options.dry_run:
+        if _is_look(options):
             return Gathered(collection.manifest, None, lacking)
+        out = output_of(options, collection.manifest, envelope)
+        require_harmless(out, _inputs(options, given), options.force)
+        done = pack(options, collection, core, Output(out, envelope, progress))
+        give_to_caller(out)
+        return done._replace(lacking=lacking)
+
+
+def _is_look(options: argparse.Namespace) -> bool:
+    return bool(options.list or options.dry_run)
+
+
+def _inputs(options: argparse.Namespace, given: GivenCore) -> List[str]:
+    """All files that the user named, none of which may be lost."""
+    named = [given.path, options.executable, options.encrypt_to, *options.extra]
+    return [path for path in named if path] + ([options.root] if os.path.isfile(options.root) else [])
+
+
+def pack(options: argparse.Namespace, collection: Collection, core: CoreFile, output: Output) -> Gathered:
+    """Write a bundle with what the options leave of the core.
+
+    Raises:
+        HostError: ``no-space``, ``cannot-write``.
+        InputError: ``file-changed``.
+    """
+    change = None
+    with contextlib.ExitStack() as stack:
         if options.slim and not options.no_core:
             core = stack.enter_context(slim_core(core, scratch_directory(options)))
             collection = _with_slim(collection, core)
-        change = None
         if options.redact and not options.no_core:
             plan = plan_blanks(core, options.redact)
             collection = collection._replace(manifest=blank_manifest(collection.manifest, plan, options.redact))
             change = plan.apply
-        written = _write(options, collection, core, Way(envelope, progress, change))
-        return Gathered(collection.manifest, written, lacking)
+        if not options.no_nice:
+            os.nice(19)  # the site's own work comes first
+        return Gathered(collection.manifest, _write(collection, core, output, change, options.jobs), ())
 
 
 def _with_cutter(collection: Collection, given: Optional[str]) -> Collection:
@@ -97,40 +135,31 @@ def _with_slim(collection: Collection, slim: CoreFile) -> Collection:
 
 
 def _write(
-    options: argparse.Namespace,
-    collection: Collection,
-    core: CoreFile,
-    way: Way,
+    collection: Collection, core: CoreFile, output: Output, change: Optional[Change], jobs: int
 ) -> WrittenBundle:
-    name = default_name(collection.manifest) + (way.envelope.suffix if way.envelope else "")
-    out = options.output or name
-    if os.path.isdir(out):
-        out = os.path.join(out, name)
-    require_space(out, collection.manifest)
-    if not options.no_nice:
-        os.nice(19)  # the site's own work comes first
+    require_space(output.path, collection.manifest)
     # The core is read twice, and on a slow disk the first time takes as long as the second.
     looked, ahead = 0, collection.manifest.core.stored + input_size(collection.manifest)
 
     def look(count: int) -> None:
         nonlocal looked
         looked += count
-        way.progress(looked, ahead)
+        output.progress(looked, ahead)
 
-    source = CompactCore(core, way.change, look) if collection.manifest.core.included else None
+    source = CompactCore(core, change, look) if collection.manifest.core.included else None
     return write_bundle(
-        out,
+        output.path,
         collection.manifest,
         collection.sources,
         source,
-        jobs=options.jobs,
-        progress=lambda done, total: way.progress(looked + done, looked + total),
-        envelope=way.envelope,
+        jobs=jobs,
+        progress=lambda done, total: output.progress(looked + done, looked + total),
+        envelope=output.envelope,
     )
 
 
-def given_core(options: argparse.Namespace) -> Optional[str]:
-    """The file of the core, compressed or not, None if it is to be made of a living process.
+def given_core(options: argparse.Namespace) -> GivenCore:
+    """Where the core is, and whose crash it is, as far as that is known without it.
 
     Raises:
         UsageError: ``no-core-given``, ``two-cores-given``.
@@ -138,15 +167,17 @@ def given_core(options: argparse.Namespace) -> Optional[str]:
     """
     given = [item for item in (options.core, options.coredumpctl, options.pid) if item is not None]
     if not given:
-        raise UsageError("no-core-given", "which core?", "give the core file, --coredumpctl or --pid; see --help")
+        raise UsageError(
+            "no-core-given", "no core given", "give the core file, --coredumpctl or --pid", advice=where_cores_go()
+        )
     if len(given) > 1:
         raise UsageError("two-cores-given", "more than one core is given", "give one of CORE, --coredumpctl and --pid")
     if options.pid:
-        return None
+        return GivenCore(None, owner_of(options.pid))
     if options.core is None:
-        return find_crash(options.coredump_dir, options.coredumpctl).path
-    path: str = options.core
-    return path
+        crash = find_crash(options.coredump_dir, options.coredumpctl)
+        return GivenCore(crash.path, Reader(crash.uid, crash.gid))
+    return GivenCore(options.core, None)
 
 
 def find_core(options: argparse.Namespace, given: Optional[str]) -> ContextManager[str]:
@@ -157,7 +188,9 @@ def find_core(options: argparse.Namespace, given: Optional[str]) -> ContextManag
 
 def scratch_directory(options: argparse.Namespace) -> str:
     """Where temporary files of the size of a core go: TMPDIR if set, else beside the bundle."""
-    return os.environ.get("TMPDIR") or os.path.dirname(os.path.abspath(options.output or "."))
+    out = options.output or "."
+    place = out if os.path.isdir(out) else os.path.dirname(out)
+    return os.environ.get("TMPDIR") or os.path.abspath(place)
 
 
 @contextlib.contextmanager
@@ -175,10 +208,10 @@ def find_root(options: argparse.Namespace) -> Iterator[str]:
         yield options.root
 
 
-def open_root(options: argparse.Namespace, core: CoreFile, root: str) -> DiskRoot:
+def open_root(options: argparse.Namespace, core: CoreFile, root: str, owner: Optional[Reader]) -> DiskRoot:
     """The root, as the user may see it whose crash it is, unless we have made it, or the crash is to be trusted."""
     ours = options.container or os.path.isfile(options.root) or options.trust
-    reader = None if ours else reader_for(core, owner_of(options.pid) if options.pid else None)
+    reader = None if ours else reader_for(core, owner)
     return DiskRoot(root, reader, read_mounts(root))
 
 
@@ -194,6 +227,13 @@ def wishes_of(options: argparse.Namespace) -> Wishes:
         also=tuple(options.also),
         live=live,
     )
+
+
+def output_of(options: argparse.Namespace, manifest: Manifest, envelope: Optional[Envelope]) -> str:
+    """Where the bundle is to be written."""
+    name = default_name(manifest) + (envelope.suffix if envelope else "")
+    out: str = options.output or name
+    return os.path.join(out, name) if os.path.isdir(out) else out
 
 
 def default_name(manifest: Manifest) -> str:

@@ -5,22 +5,103 @@
 
 import contextlib
 import os
+import resource
 import shutil
 import subprocess
-from typing import Dict, Iterator
+from typing import Dict, Iterator, NamedTuple, Optional, Tuple
 
+from corebox.bundle.mounts import Mounts, answering_devices, read_mounts
+from corebox.bundle.reader import Reader
 from corebox.bundle.temporary import temporary_directory
 from corebox.errors import HostError, InputError
+from corebox.gather.proc import owner_of
+
+#: A process can map 65,530 files (vm.max_map_count). Of so many files the names must do for the others.
+_MOST_HELD = 20000
+_SPARE = 4096
+
+
+class HeldProcess(NamedTuple):
+    """Root and mapped files of a process, by start address: paths that stay good when the process is gone.
+
+    ``mounts`` is what lies beneath its root, ``owner`` whose process it is, None if it was gone before.
+    """
+
+    root: str
+    files: Dict[int, str]
+    mounts: Mounts
+    owner: Optional[Reader]
+
+
+@contextlib.contextmanager
+def held_process(pid: int) -> Iterator[HeldProcess]:
+    """Hold the root and each mapped file of the process once, however often it is mapped.
+
+    O_PATH asks no file system, and files of those that may never answer are left to their names.
+    """
+    most = _raise_limit()
+    held: Dict[Tuple[str, ...], str] = {}
+    files = {}
+    with contextlib.ExitStack() as stack:
+
+        def hold(path: str) -> str:
+            descriptor = os.open(path, os.O_PATH)
+            stack.callback(os.close, descriptor)
+            return "/proc/self/fd/{}".format(descriptor)
+
+        try:
+            root = hold("/proc/{}/root".format(pid))
+        except OSError:
+            root = "/"
+        for start, (path, identity) in _file_mappings(pid).items():
+            with contextlib.suppress(OSError):  # not ours to open, or gone already: the root has a file of that name
+                if identity not in held and len(held) < most:
+                    held[identity] = hold(path)
+                if identity in held:
+                    files[start] = held[identity]
+        yield HeldProcess(root, files, read_mounts("/proc/{}/root".format(pid)), owner_of(pid))
+
+
+def _raise_limit() -> int:
+    """Permit ourselves the descriptors that we may have, and say how many files can be held with some to spare.
+
+    A handler has 1,024 from the kernel, and may have more as it is root.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_HELD + _SPARE
+    for limits in ((max(soft, wanted), max(hard, wanted)), (hard, hard)):
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            break
+    return min(_MOST_HELD, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+
+
+def _file_mappings(pid: int) -> Dict[int, Tuple[str, Tuple[str, ...]]]:
+    """Start address of each file mapping to its path in map_files, and what tells files apart: device, inode, name."""
+    found: Dict[int, Tuple[str, Tuple[str, ...]]] = {}
+    answering = answering_devices(pid)
+    try:
+        with open("/proc/{}/maps".format(pid), "rb") as file:
+            for line in file:
+                words = os.fsdecode(line).split(None, 5)
+                if len(words) == 6 and words[4] != "0" and _device(words[3]) in answering:
+                    start, end = (int(word, 16) for word in words[0].split("-"))
+                    path = "/proc/{}/map_files/{:x}-{:x}".format(pid, start, end)
+                    found[start] = (path, (words[3], words[4], words[5]))
+    except OSError:
+        return {}
+    return found
+
+
+def _device(text: str) -> Tuple[int, int]:
+    major, minor = text.split(":")
+    return int(major, 16), int(minor, 16)
 
 
 def mapped_files(pid: int) -> Dict[int, str]:
     """Start address of each file mapping of the process to a path that opens the mapped file; empty if not allowed."""
-    directory = "/proc/{}/map_files".format(pid)
-    try:
-        names = os.listdir(directory)
-    except OSError:
-        return {}
-    return {int(name.split("-")[0], 16): os.path.join(directory, name) for name in names}
+    found = {start: path for start, (path, _) in _file_mappings(pid).items()}
+    return found if found and os.access("/proc/{}/map_files".format(pid), os.X_OK) else {}
 
 
 def root_of(pid: int) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from typing import NoReturn
 
 from corebox import __version__
@@ -31,13 +32,13 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError("wrong-usage", message, hint)
 
 
-def make_parser(program: str = "corebox-gather.pyz") -> argparse.ArgumentParser:
-    """The parser of the arguments of the gatherer, which is called as ``program``."""
+def make_parser(program: str = "corebox-gather.pyz", fixed: str = "") -> argparse.ArgumentParser:
+    """The parser of the arguments of the gatherer, which is called as ``program``; ``fixed`` is for the help."""
     parser = _Parser(
         prog=program,
         usage="%(prog)s CORE [-o FILE] [OPTIONS]\nall options: %(prog)s --help",
         description=_DESCRIPTION,
-        epilog=_EPILOG,
+        epilog=_EPILOG + ("\n\nfixed by whoever gave you this program: " + fixed.replace("%", "%%") if fixed else ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -123,6 +124,7 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
         metavar="KEY",
         help="encrypt: age1... or ssh key, file of age keys (needs age), PEM certificate or public key (needs openssl)",
     )
+    add("--force", action="store_true", help="replace the output even if it is not a bundle")
     add("--list", action="store_true", help="show what would be taken, write nothing")
     add("--dry-run", action="store_true", help="show the summary and the sizes, write nothing")
     add("--json", action="store_true", help="print the summary as JSON on standard output")
@@ -134,18 +136,44 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
 def _add_program(group: "argparse._ArgumentGroup") -> None:
     add = group.add_argument
     add("--make-zipapp", metavar="FILE", help="write this program as one file for the customer, and stop")
+    add("--preset", metavar="OPTIONS", help="with --make-zipapp: options that the file always has, as one word")
+    add("--message", metavar="TEXT", help="with --make-zipapp: what the file says when a bundle is made")
     add(
         "--install-handler",
         metavar="DIR",
-        help="write a handler for the kernel that bundles each crash into DIR, and stop",
+        help="write a handler for the kernel that bundles each crash into DIR, and stop; the options for what is taken"
+        " and --encrypt-to hold for each crash",
     )
-    add("--max-bundles", type=_positive, default=20, metavar="N", help="the handler keeps the N newest (%(default)s)")
-    add("--max-bytes", type=_positive, default=20 << 30, metavar="N", help="and at most N bytes (%(default)s)")
+    add(
+        "--max-bundles",
+        type=_positive,
+        default=20,
+        metavar="N",
+        help="the handler keeps the N newest bundles and raw cores (%(default)s)",
+    )
+    add("--max-bytes", type=_size, default=20 << 30, metavar="N", help="and at most N bytes of them (%(default)s)")
+    add("--keep-free", type=_size, default=1 << 30, metavar="N", help="and N bytes of the disk free (%(default)s)")
+    add(
+        "--per-hour",
+        type=_positive,
+        default=5,
+        metavar="N",
+        help="of a program, N an hour; more are counted (%(default)s)",
+    )
+    add("--at-once", type=_positive, default=2, metavar="N", help="N at the same time, others wait (%(default)s)")
     add("--handle", metavar="DIR", help=argparse.SUPPRESS)
-    add("--crash", nargs=3, help=argparse.SUPPRESS)
+    add("--crash", help=argparse.SUPPRESS)
 
 
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError("{} is no number above 0".format(text))
+        raise argparse.ArgumentTypeError("{} is not a positive integer".format(text))
     return int(text)
+
+
+def _size(text: str) -> int:
+    """Bytes, also as 500M or 20G (powers of 1,024)."""
+    match = re.match(r"([0-9]{1,15})([KMGT]?)\Z", text, re.ASCII)
+    if match is None:
+        raise argparse.ArgumentTypeError("{} is not a size, like 20000000000 or 20G".format(text))
+    return int(match.group(1)) << (10 * " KMGT".index(match.group(2) or " "))

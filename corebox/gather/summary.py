@@ -62,8 +62,17 @@ def summary_lines(
         yield "bundle:    {}, {}, {:.1f} s".format(printable(written.path), format_size(written.size), seconds)
         yield "identity:  " + written.identity
     yield "result:    " + _result(manifest, lacking)
-    if written:
-        yield "next:      send the bundle; to open it: corebox shell " + printable(os.path.basename(written.path))
+
+
+def next_lines(path: str, message: Optional[str]) -> Iterator[str]:
+    """What to do with the bundle: for the customer, or in the vendor's own words, and for who receives it."""
+    if message:
+        first, *others = message.split("\n")
+        yield "next:      " + printable(first)
+        yield from ("           " + printable(line) for line in others)
+        return
+    yield "next:      send {} to whoever asked for it".format(printable(path))
+    yield "           whoever receives it opens it with: corebox shell " + printable(os.path.basename(path))
 
 
 def memory_warning(manifest: Manifest, encrypted: bool) -> Optional[str]:

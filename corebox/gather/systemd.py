@@ -14,6 +14,7 @@ from corebox.errors import InputError
 
 DIRECTORY = "/var/lib/systemd/coredump"
 _JOURNAL_PATIENCE = 20  # seconds
+_NOBODY = 65534
 
 _NAME = re.compile(
     r"core\.(?P<comm>.*)\.(?P<uid>\d+)\.[0-9a-f]{32}\.(?P<pid>\d+)\.(?P<usec>\d+)(\.(zst|lz4|xz))?\Z", re.DOTALL
@@ -22,7 +23,10 @@ _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 
 
 class StoredCrash(NamedTuple):
-    """One core of the store; ``time`` in microseconds since 1970, ``executable`` None where the attribute is lost."""
+    """One core of the store; ``time`` in microseconds since 1970.
+
+    Where the attributes are lost, ``executable`` is None and ``gid`` that of nobody.
+    """
 
     path: str
     name: str
@@ -30,6 +34,7 @@ class StoredCrash(NamedTuple):
     pid: int
     time: int
     executable: Optional[str]
+    gid: int = _NOBODY
 
 
 def parse_name(path: str) -> Optional[StoredCrash]:
@@ -56,7 +61,7 @@ def read_store(directory: str) -> List[StoredCrash]:
             "is systemd-coredump installed? Else give the core file itself: corebox-gather.pyz CORE",
         ) from error
     crashes = [parse_name(os.path.join(directory, name)) for name in names]
-    known = [crash._replace(executable=_attribute(crash.path, "exe")) for crash in crashes if crash]
+    known = [_with_attributes(crash) for crash in crashes if crash]
     return sorted(known, key=lambda crash: -crash.time)
 
 
@@ -105,6 +110,12 @@ def was_cut(path: str) -> bool:
     except (OSError, ValueError, subprocess.TimeoutExpired):  # no journal, a name with a NUL, a journal of many GB
         return False
     return answer.returncode == 0 and bool(answer.stdout)
+
+
+def _with_attributes(crash: StoredCrash) -> StoredCrash:
+    group = _attribute(crash.path, "gid") or ""
+    known = crash._replace(executable=_attribute(crash.path, "exe"))
+    return known._replace(gid=int(group)) if group.isdigit() else known
 
 
 def _attribute(path: str, name: str) -> Optional[str]:

@@ -7,21 +7,37 @@ from typing import Iterator, Tuple
 
 import corebox
 from corebox.errors import HostError, UsageError
+from corebox.gather.preset import MEMBER, Preset
 
 _SHEBANG = b"#!/usr/bin/env python3\n"
-_MAIN = b"import sys\nfrom corebox.gather.cli import main\nsys.exit(main())\n"
+#: Any Python can read this, also those that cannot read the rest.
+_MAIN = b"""\
+import sys
+if sys.version_info < (3, 6):
+    sys.stderr.write(
+        "error: this program needs Python 3.6 or later, and this is Python %d.%d\\n"
+        "hint: run it with a newer one: python3 %s; where there is none, whoever asked for the bundle can send a shell"
+        " script instead (corebox request)\\n" % (sys.version_info[0], sys.version_info[1], sys.argv[0])
+    )
+    sys.exit(4)
+from corebox.gather.cli import main
+sys.exit(main())
+"""
 _PACKAGES = ("coredump", "bundle", "gather")
+_NO_PRESET = Preset()
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date that a zip archive can hold
 
 
-def make_zipapp(out: str) -> int:
-    """Write the program to ``out``, executable, and return its size in bytes.
+def make_zipapp(out: str, preset: Preset = _NO_PRESET) -> int:
+    """Write the program to ``out``, executable, with what the vendor fixes, and return its size in bytes.
 
     Raises:
         HostError: ``cannot-write``.
         UsageError: ``not-installed`` inside the program itself, which does not make copies of itself.
     """
     members = sorted(_members())
+    if preset != _NO_PRESET:
+        members.append(("corebox/gather/" + MEMBER, preset.to_bytes()))
     try:
         with open(out, "wb") as file:
             file.write(_SHEBANG)
@@ -34,6 +50,15 @@ def make_zipapp(out: str) -> int:
             "cannot-write", "cannot write {}: {}".format(out, error.strerror), "choose another place"
         ) from error
     return os.path.getsize(out)
+
+
+def is_zipapp(path: str) -> bool:
+    """Whether the file is such a program."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "corebox/gather/zipapp.py" in archive.namelist()
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

@@ -154,8 +154,8 @@ def test_who_gives_gdbs_options_to_corebox_is_told_where_they_belong(
         (["info", ""], "no-such-file", "an empty name is none"),
         (["gather", ""], "no-such-file", " does not exist"),
         (["gather", "core", "more"], "wrong-usage", "unrecognized arguments: more"),
-        (["gather", "--pid", "-1"], "wrong-usage", "argument --pid: -1 is no number above 0"),
-        (["gather"], "no-core-given", "which core?"),
+        (["gather", "--pid", "-1"], "wrong-usage", "argument --pid: -1 is not a positive integer"),
+        (["gather"], "no-core-given", "no core given"),
         (["shel", "x"], "no-such-command", "there is no command shel"),
         (["info", "/nonexistent/x"], "no-such-file", "/nonexistent/x does not exist"),
     ],
@@ -166,7 +166,7 @@ def test_an_error_looks_the_same_wherever_it_is_found_and_machines_get_its_code(
 ) -> None:
     status = main([*words, "--json"])
     printed = capsys.readouterr()
-    first, second = printed.err.splitlines()
+    first, *_, second = printed.err.splitlines()
     assert first == f"error: {message}"
     document = json.loads(printed.out)
     validate(document, "error")

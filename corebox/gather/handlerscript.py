@@ -1,0 +1,99 @@
+"""The shell script that the kernel calls for each crash: it decides in milliseconds, before any Python starts."""
+
+TEXT = """\
+#!/bin/sh
+# Called by the kernel for each crash, see core(5): the core on standard input, and as arguments process ID, time,
+# user ID and the path of the program with "!" for "/".
+# Turn it on:  echo '@PATTERN@' > /proc/sys/kernel/core_pattern
+# Turn it off: echo core > /proc/sys/kernel/core_pattern
+umask 077
+LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL PATH
+cd @DIR@ || exit 1
+pid=$1 time=$2 user=0
+shift 2
+case $1 in
+'' | *[!0-9]*) ;; # a pattern of an earlier version, without the user
+*) user=$1 && shift ;;
+esac
+program=$* # older kernels split it at its spaces
+case $pid$time in '' | *[!0-9]*) echo "usage: corebox-handler PID TIME USER PROGRAM <CORE" >&2 && exit 2 ;; esac
+name=${program% (deleted)}
+name=${name##*!}
+case $name in *[!A-Za-z0-9._+-]*) name=$(printf %s "$name" | tr -c 'A-Za-z0-9._+-' _) ;; esac
+case $name in '' | [.-]*) name=_$name ;; esac
+[ -d hours ] && [ -d queue ] || mkdir -p hours queue
+
+# Every outcome is a line of the log. The program writes its own; here are those that it does not come to.
+log() {
+    printf '%s %s (process %s, user %s): %s\\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$name" "$pid" "$user" "$1" \\
+        >>handler.log
+}
+
+# only_count WHY: no bundle of this crash, but a number.
+only_count() {
+    printf '%s (user %s)\\n' "$name" "$user" >>"$crashes.count"
+    number=$(($(wc -l <"$crashes.count")))
+    log "only counted, number $number of this program in this hour: $1"
+    if [ $((number % 4096)) -eq 0 ]; then
+        mv -f handler.log handler.log.1
+    fi
+    exit 0
+}
+
+# The first crashes of each program of each user in an hour become bundles. noclobber: only one gets each number.
+set -- $(printf %s "$program" | cksum)
+crashes=hours/$((time / 3600)).$user.$1-$2
+number=1
+while ! (set -C && : >"$crashes.$number") 2>/dev/null; do
+    number=$((number + 1))
+    if [ "$number" -gt @PER_HOUR@ ]; then
+        only_count "the limit for a program and hour is @PER_HOUR@"
+    fi
+done
+
+# Some are made at once, some wait, and with each that waits its process, which keeps its memory.
+place=1
+while exec 9>"queue/$place" && ! flock -n 9; do
+    place=$((place + 1))
+    if [ "$place" -gt @QUEUE@ ]; then
+        rm -f "$crashes.$number" # so that the next one can have it
+        only_count "too many crashes at once"
+    fi
+done
+exec 8>"queue/running.$((place % @AT_ONCE@))"
+flock 8
+
+@PYTHON@ -S @DIR@/corebox-gather.pyz --handle=@DIR@ @OPTIONS@ "--crash=$pid,$time,$user,$program"
+status=$?
+if [ "$status" -le 1 ]; then
+    exit "$status" # it has said in the log what became of it
+fi
+
+# The program did not start, or was killed. What it has not begun to read is kept, as far as there is room.
+for core in *"-$pid-$time.core"; do
+    if [ -e "$core" ]; then
+        log "the gatherer ended with status $status; $core is what it has read"
+        exit "$status"
+    fi
+done
+set -- $(du -sk .)
+room=$((@MAX_BYTES@ / 1024 - $1))
+set -- $(df -Pk .)
+shift 7 # the line of titles
+free=$(($4 - @KEEP_FREE@ / 1024))
+if [ "$free" -lt "$room" ]; then
+    room=$free
+fi
+if [ "$room" -lt 64 ]; then
+    log "the gatherer ended with status $status; there is no room for the raw core"
+    exit "$status"
+fi
+core=$name-$pid-$time.core
+if (ulimit -f $((room * 2)) && exec cat >"$core"); then
+    log "the gatherer ended with status $status; kept the raw core $core"
+else
+    log "the gatherer ended with status $status; kept the raw core $core, cut where the room ended"
+fi
+exit "$status"
+"""

@@ -1,0 +1,141 @@
+"""Puts the crash handler into its folder, which must be one that only root can change: the kernel runs it as root."""
+
+import argparse
+import os
+import shutil
+import stat
+import sys
+from typing import Iterator, List
+
+from corebox.errors import HostError, UsageError
+from corebox.gather.handlerscript import TEXT
+from corebox.gather.request import quote
+from corebox.gather.retention import HOURS
+from corebox.gather.zipapp import make_zipapp
+
+PROGRAM = "corebox-gather.pyz"
+SCRIPT = "corebox-handler"
+QUEUE = "queue"
+#: %P process ID, %t time, %u user ID, %E path of the program, which may have blanks and so comes last (core(5)).
+_PATTERN = "|{} %P %t %u %E"
+_LONGEST_PATTERN = 127  # CORENAME_MAX_SIZE of the kernel, without the NUL
+_MOST_WAITING = 16
+_RECIPIENT = "recipient"
+_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def install_handler(options: argparse.Namespace, program: str) -> str:
+    """Put the program and its script into the directory and return the line for core_pattern.
+
+    ``program`` is the one-file program that runs now, or "" to make one of the installed corebox.
+
+    Raises:
+        UsageError: ``bad-handler-directory`` for a path that the kernel would not take, or that others could change.
+        HostError: ``cannot-write``, ``no-flock``.
+    """
+    directory = os.path.realpath(options.install_handler)
+    pattern = _PATTERN.format(os.path.join(directory, SCRIPT))
+    if len(os.fsencode(pattern)) > _LONGEST_PATTERN or any(char.isspace() or char in "%'\\" for char in directory):
+        raise _bad_directory("the kernel would not call a handler in {}".format(directory), "a short path, no spaces")
+    if shutil.which("flock") is None:
+        raise HostError("no-flock", "there is no program flock on this machine", "install util-linux")
+    _require_private(directory)
+    for name in ("", HOURS, QUEUE):
+        os.makedirs(os.path.join(directory, name), mode=0o700, exist_ok=True)
+    _require_private(directory)
+    _put_program(os.path.join(directory, PROGRAM), program)
+    script = os.path.join(directory, SCRIPT)
+    with open(script, "w") as file:
+        file.write(_script(directory, pattern, options))
+    os.chmod(script, 0o700)
+    return pattern
+
+
+def _bad_directory(message: str, hint: str) -> UsageError:
+    return UsageError("bad-handler-directory", message, "choose {}: --install-handler /var/crash/corebox".format(hint))
+
+
+def _require_private(directory: str) -> None:
+    """Refuse a directory that another user could change or replace, at whatever place above it."""
+    for path in _with_parents(directory):
+        try:
+            status = os.lstat(path)
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISDIR(status.st_mode):
+            raise _bad_directory("{} is not a directory".format(path), "another place")
+        if status.st_uid not in (0, os.geteuid()):
+            who = "user {}, who owns {},".format(status.st_uid, path)
+            raise _bad_directory("{} could replace what the kernel runs as root".format(who), "a directory of root's")
+        # In a directory with the sticky bit, like /tmp, others cannot rename or remove what is not theirs.
+        if status.st_mode & _OTHERS and (path == directory or not status.st_mode & stat.S_ISVTX):
+            raise _bad_directory(
+                "others may write into {}, and could replace what the kernel runs as root".format(path),
+                "a directory that only root may write to, also above",
+            )
+
+
+def _with_parents(path: str) -> Iterator[str]:
+    """The path and all above it, the root first."""
+    if path != "/":
+        yield from _with_parents(os.path.dirname(path))
+    yield path
+
+
+def _put_program(target: str, program: str) -> None:
+    if not program:
+        make_zipapp(target)
+    elif not os.path.exists(target) or not os.path.samefile(program, target):
+        shutil.copyfile(program, target + ".new")
+        os.replace(target + ".new", target)
+
+
+def _script(directory: str, pattern: str, options: argparse.Namespace) -> str:
+    limits = ["--max-bundles", str(options.max_bundles), "--max-bytes", str(options.max_bytes)]
+    limits += ["--keep-free", str(options.keep_free), "--jobs", str(options.jobs)]
+    values = {
+        "DIR": quote(directory),
+        "PATTERN": pattern,
+        "PYTHON": quote(_python()),
+        "PER_HOUR": str(options.per_hour),
+        "AT_ONCE": str(options.at_once),
+        "QUEUE": str(options.at_once + _MOST_WAITING),
+        "MAX_BYTES": str(options.max_bytes),
+        "KEEP_FREE": str(options.keep_free),
+        "OPTIONS": " ".join(quote(word) for word in limits + _content(directory, options)),
+    }
+    text = TEXT
+    for name, value in values.items():
+        text = text.replace("@{}@".format(name), value)
+    return text
+
+
+def _python() -> str:
+    """The Python that runs this, if nobody else can replace it; else the system's own."""
+    try:
+        _require_private(os.path.dirname(os.path.realpath(sys.executable)))
+        _require_private(os.path.dirname(os.path.abspath(sys.executable)))
+    except UsageError:
+        return "python3"
+    return os.path.abspath(sys.executable)
+
+
+def _content(directory: str, options: argparse.Namespace) -> List[str]:
+    """The options that say what is taken, which hold for each crash."""
+    flags = {
+        "--slim": options.slim,
+        "--no-core": options.no_core,
+        "--no-exe": options.no_exe,
+        "--consent-hostname": options.consent_hostname,
+        "--no-nice": options.no_nice,
+    }
+    words = [name for name, given in flags.items() if given]
+    words += ["--redact={}".format(what) for what in options.redact]
+    words += ["--with={}".format(os.path.abspath(name)) for name in options.extra]
+    if options.encrypt_to:
+        recipient = options.encrypt_to
+        if os.path.isfile(recipient):
+            recipient = os.path.join(directory, _RECIPIENT)
+            shutil.copyfile(options.encrypt_to, recipient)
+        words.append("--encrypt-to={}".format(recipient))
+    return words

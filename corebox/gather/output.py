@@ -1,0 +1,78 @@
+"""The file that is written: nobody loses another one by a slip, and it belongs to who asked for it."""
+
+import contextlib
+import os
+import stat
+from typing import Callable, Sequence
+
+from corebox.bundle import zstd
+from corebox.bundle.compression import GZIP_MAGIC
+from corebox.bundle.envelope import AGE_MAGIC, OPENSSL_MAGIC
+from corebox.bundle.layout import SUFFIX
+from corebox.bundle.read import BundleReader
+from corebox.errors import CoreboxError, UsageError
+
+
+def is_bundle(path: str) -> bool:
+    """Whether it is a bundle; of an encrypted one only that it is encrypted can be seen, and its name."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(32)
+    except OSError:
+        return False
+    if start.startswith((AGE_MAGIC, OPENSSL_MAGIC)):
+        return SUFFIX + "." in os.path.basename(path)
+    if not start.startswith((zstd.MAGIC, GZIP_MAGIC)):
+        return False
+    try:
+        with BundleReader(path):
+            return True
+    except CoreboxError:
+        return False
+
+
+def require_harmless(
+    out: str,
+    inputs: Sequence[str],
+    force: bool,
+    may_go: Callable[[str], bool] = is_bundle,
+    kind: str = "a bundle",
+) -> None:
+    """Refuse an output that would take the place of a file which is wanted still.
+
+    Nothing is lost by an empty file, another one of its ``kind``, or what the user gives up by ``force``.
+
+    Raises:
+        UsageError: ``output-is-input``, ``output-exists``.
+    """
+    if not os.path.isfile(out):
+        return
+    for path in inputs:
+        if os.path.exists(path) and os.path.samefile(out, path):
+            raise UsageError(
+                "output-is-input",
+                "{} is read and cannot be written as well".format(out),
+                "choose another name for the output",
+            )
+    if not (force or os.path.getsize(out) == 0 or may_go(out)):
+        raise UsageError(
+            "output-exists",
+            "{} exists and is not {}".format(out, kind),
+            "choose another name, or replace it with --force",
+        )
+
+
+def give_to_caller(path: str) -> None:
+    """Let a file that root has made under sudo belong to the user who called sudo, who else could not send it."""
+    user, group = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if os.geteuid() != 0 or not (user.isdigit() and group.isdigit()):
+        return
+    with contextlib.suppress(OSError):  # a file system without owners
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            status = os.fstat(descriptor)
+            # Ours, and under no other name: whoever may write to the directory could have put another file there.
+            if stat.S_ISREG(status.st_mode) and status.st_uid == 0 and status.st_nlink == 1:
+                os.fchown(descriptor, int(user), int(group))
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,137 @@
+"""What the crash handler leaves on the disk: never more than was permitted, and a line in its log for each outcome."""
+
+import contextlib
+import fcntl
+import os
+import re
+import time
+from typing import Iterator, List, NamedTuple
+
+from corebox.bundle.layout import SUFFIX
+from corebox.gather.progress import format_size
+from corebox.printable import printable
+
+LOG = "handler.log"
+HOURS = "hours"
+RAW = ".core"
+#: Bundles, encrypted or not, and raw cores: also those of the script alone, and of earlier versions (core.PID).
+_KEPT = re.compile(r".+{}(\.age|\.enc)?\Z|.+\.core\Z|core\.[0-9]+\Z".format(re.escape(SUFFIX)))
+_LONGEST_LOG = 1 << 20
+_HOUR = 3600
+
+
+class Limits(NamedTuple):
+    """Most bundles and raw cores, most bytes of them, and the bytes of the disk that stay free for others."""
+
+    bundles: int
+    size: int
+    keep_free: int = 0
+
+
+class Kept(NamedTuple):
+    """A bundle or a raw core; ``size`` is what it takes on the disk, ``time`` in seconds since 1970."""
+
+    time: float
+    size: int
+    path: str
+
+
+def kept_files(directory: str) -> List[Kept]:
+    """Everything that the handler has left there, the newest first."""
+    found = []
+    for name in os.listdir(directory):
+        path = os.path.join(directory, name)
+        with contextlib.suppress(FileNotFoundError):  # another handler was faster
+            if _KEPT.match(name):
+                status = os.lstat(path)
+                found.append(Kept(status.st_mtime, status.st_blocks * 512, path))
+    return sorted(found, reverse=True)
+
+
+def surplus(kept: List[Kept], limits: Limits) -> List[str]:
+    """What is over the limits, the oldest last; the newest always stays."""
+    total = 0
+    over = []
+    for number, (_, size, path) in enumerate(kept):
+        total += size
+        if number and (number >= limits.bundles or total > limits.size):
+            over.append(path)
+    return over
+
+
+def enforce(directory: str, limits: Limits, newest: str) -> None:
+    """Remove what is over the limits, and then the oldest until enough of the disk is free; never ``newest``."""
+    for path in surplus(kept_files(directory), limits):
+        if path != newest:
+            _remove(directory, path, "over the limit")
+    make_room(directory, limits, newest)
+
+
+def make_room(directory: str, limits: Limits, newest: str, wanted: int = 0) -> bool:
+    """Remove the oldest until ``wanted`` bytes can be written and enough is free still; False if that cannot be."""
+    for kept in reversed(kept_files(directory)):
+        if _has_room(directory, limits, wanted):
+            return True
+        if kept.path != newest:
+            _remove(directory, kept.path, "less than {} of the disk are free".format(format_size(limits.keep_free)))
+    return _has_room(directory, limits, wanted)
+
+
+def _has_room(directory: str, limits: Limits, wanted: int) -> bool:
+    status = os.statvfs(directory)
+    return status.f_bavail * status.f_frsize >= limits.keep_free + wanted
+
+
+def _remove(directory: str, path: str, why: str) -> None:
+    """Remove a file, unless another handler is writing it."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(path)
+        finally:
+            os.close(descriptor)
+        write_log(directory, "removed {}: {}".format(os.path.basename(path), why))
+
+
+def write_log(directory: str, text: str) -> None:
+    """One line, whatever is in the text. A log that has grown becomes handler.log.1, in place of the one before."""
+    line = "{} {}\n".format(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), printable(text))
+    path = os.path.join(directory, LOG)
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.getsize(path) > _LONGEST_LOG:
+            os.replace(path, path + ".1")
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    with open(descriptor, "wb", buffering=0) as file:
+        file.write(line.encode("utf-8", "backslashreplace"))  # one write: lines of several handlers do not mix
+
+
+def close_hours(directory: str, now: float) -> None:
+    """Log the number of crashes that were only counted in hours that are over, and remove what counted them.
+
+    The handler's script makes a file ``HOUR.USER.PROGRAM.NUMBER`` for each crash that becomes a bundle, and writes a
+    line with the program's name to ``HOUR.USER.PROGRAM.count`` for each that does not.
+    """
+    for name, hour in _past_hours(os.path.join(directory, HOURS), int(now) // _HOUR):
+        path = os.path.join(directory, HOURS, name)
+        with contextlib.suppress(OSError):  # another handler was faster
+            done = path + ".done"
+            os.rename(path, done)
+            if name.endswith(".count"):
+                _log_count(directory, done, hour)
+            os.unlink(done)
+
+
+def _past_hours(place: str, current: int) -> Iterator["tuple[str, int]"]:
+    with contextlib.suppress(OSError):
+        for name in sorted(os.listdir(place)):
+            hour = name.split(".")[0]
+            if hour.isdigit() and int(hour) < current:
+                yield name, int(hour)
+
+
+def _log_count(directory: str, path: str, hour: int) -> None:
+    with open(path, "rb") as file:
+        first, number = os.fsdecode(file.readline()).strip(), 1 + sum(1 for _ in file)
+    began = time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime(hour * _HOUR))
+    write_log(directory, "{}: {} crashes in the hour from {} were only counted".format(first, number, began))
