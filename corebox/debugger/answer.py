@@ -48,7 +48,7 @@ class Frame(NamedTuple):
         source: the lines around ``line``, if the file is at hand.
         unwind: how it was found: by ``registers`` (the innermost), ``cfi``, ``frame-pointer``, ``prologue``, or
             ``signal``, which is the frame that a signal interrupted.
-        no_values: why there are no values; None if they were read, or not asked for.
+        no_values: why there are no values; None if they were read.
         omitted: how many more variables it has.
     """
 
@@ -322,6 +322,7 @@ def _frame(data: Any) -> Frame:
         (),
         (),
         unwind=_text(data["unwind"]),
+        no_values="only the thread that crashed is shown with values",
     )
 
 

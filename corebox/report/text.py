@@ -6,6 +6,7 @@ First what happened, then where in the program's own code, then what is missing,
 from collections.abc import Iterator, Sequence
 
 from corebox.gather.summary import describe_crash
+from corebox.printable import counted
 from corebox.report import words
 from corebox.report.document import PlacedFrame, Report, ThreadGroup
 from corebox.report.gaps import gaps
@@ -98,7 +99,7 @@ def _inside(frame: PlacedFrame) -> Iterator[str]:
     for each in frame.frame.locals:
         yield f"         {each.name} = {each.value}"
     if frame.frame.omitted:
-        yield f"         … {frame.frame.omitted} more variables not shown"
+        yield f"         … {counted(frame.frame.omitted, 'more variable')} not shown"
 
 
 def _python(frames: Sequence[PlacedPython]) -> Iterator[str]:
@@ -111,7 +112,9 @@ def frame_line(frame: PlacedFrame) -> str:
         return "<signal handler called>"
     inside = frame.frame
     arguments = ", ".join(f"{each.name}={each.value}" for each in inside.arguments)
-    function = f"{inside.function} ({arguments})" if inside.function else f"{inside.pc:#x}"
+    function = inside.function or f"{inside.pc:#x}"
+    if inside.function and inside.no_values is None:
+        function += f" ({arguments})"
     source = f" at {inside.file}{f':{inside.line}' if inside.line else ''}" if inside.file else ""
     marks = [mark for mark in ("inlined" if frame.kind == "inline" else None, words.unwind(frame)) if mark]
     return f"{function}{source} in {frame.place}" + (f" [{', '.join(marks)}]" if marks else "")

@@ -18,13 +18,14 @@ import callers
 import gdb
 import machine
 import pystacks
+import recursion
 import variables
 import why
 from bounded import hexadecimal, one_line, text
 
 BEGIN, END = "\x1ecorebox-answer ", "\x1e\n"
 MOST_THREADS, INNERMOST, OUTERMOST = 1024, 96, 32
-MOST_WALKED, LONGEST_WALK = 1 << 18, 60  # frames, seconds
+MOST_WALKED, LONGEST_WALK = 1 << 18, 40  # frames, seconds
 MOST_REPEATED = 8
 FRAMES_WITH_VALUES = 24
 #: Set before this file is read: the step to begin with.
@@ -54,29 +55,44 @@ class Walk:
     """The stack of the selected thread: its innermost and outermost frames, and what is between them in numbers."""
 
     def __init__(self):
-        self.innermost, self.outermost = [], collections.deque(maxlen=OUTERMOST)
+        self.innermost, self.top, self.outermost = [], [], collections.deque(maxlen=OUTERMOST)
         self.total, self.end, self.complete, self.names = 0, None, False, {}
         self.between = collections.Counter()
 
     def run(self):
-        """Walk to the end."""
-        frames, latest = callers.Callers(), time.monotonic() + LONGEST_WALK
+        """Walk to the end, over an endless recursion in one step; the facts."""
+        latest = time.monotonic() + LONGEST_WALK
+        self.walk(latest, INNERMOST)
+        over = recursion.find(self.top) if len(self.innermost) == INNERMOST else None
+        with over or contextlib.nullcontext():
+            if over:
+                self.total += over.skipped
+                for name in over.names:
+                    self.between[text(name)] += over.skipped // len(over.names)
+            if len(self.innermost) == INNERMOST:
+                self.walk(latest, MOST_WALKED)
+            return self.facts()
+
+    def walk(self, latest, most):
+        """Take the frames that were not taken yet."""
+        frames, taken = callers.Callers(), len(self.innermost)
         try:
-            for frame, unwind in frames:
-                if self.total >= MOST_WALKED or time.monotonic() > latest:
-                    self.end = f"not read beyond {self.total} frames"
-                    return self
-                self.take(frame, unwind)
+            for index, (frame, unwind) in enumerate(frames):
+                if index >= most or time.monotonic() > latest:
+                    self.end = f"not read beyond {self.total:,} frames"
+                    return
+                if index >= taken:
+                    self.take(frame, unwind)
             self.end, self.complete = frames.end, frames.complete
         except (gdb.error, RuntimeError) as error:
             self.end = str(error)
-        return self
 
     def take(self, frame, unwind):
         """Keep a frame, in place of the one that is not among the outermost any more."""
         self.total += 1
         if len(self.innermost) < INNERMOST:
             self.innermost.append(frame_facts(frame, unwind))
+            self.top.append(frame)
             return
         if len(self.outermost) == OUTERMOST:
             self.between[self.name(self.outermost[0][0])] += 1
@@ -109,7 +125,7 @@ def stacks():
     for thread in sorted(every, key=lambda each: (each.num != crashed.num, each.num))[:MOST_THREADS]:
         thread.switch()
         facts = {"number": thread.num, "tid": thread.ptid[1], "name": text(thread.name, 64)}
-        found.append({**facts, **Walk().run().facts()})
+        found.append({**facts, **Walk().run()})
     if crashed is not None:
         crashed.switch()
     return {"threads": found, "total": len(every), "python": pystacks.is_python(), "gdb": gdb.VERSION}
