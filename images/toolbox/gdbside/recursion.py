@@ -5,6 +5,7 @@ stack's memory tells how often they do: the same addresses stand there, one cycl
 unwinder for that one frame, that its caller is the one so many cycles further out, and unwinds the rest as ever.
 """
 
+import corefile
 import gdb
 import gdb.unwinder
 
@@ -97,13 +98,9 @@ def _times(seen, stack, counters, cycle, size):
 
 def _memory_from(memory, start):
     """The memory from an address on, as far as the core has it."""
-    data, piece = bytearray(), 1 << 20
-    while piece >= 4096 and len(data) < MOST_MEMORY:
-        try:
-            data += memory.read_memory(start + len(data), piece).tobytes()
-        except gdb.MemoryError:
-            piece //= 2
-    return bytes(data)
+    mapping = corefile.CoreFile().at(start)
+    size = min(mapping.end - start, MOST_MEMORY) if mapping else 0
+    return memory.read_memory(start, size).tobytes() if size else b""
 
 
 def _registers(before, last, size, times):
