@@ -126,7 +126,7 @@ class CoreFile:
 
     def _find_modules(self) -> _Modules:
         if self._modules is None:
-            name = self.process.executable
+            process = self.process
             ordered = sorted((s for s in self.segments if s.memory_size), key=lambda s: s.address)
             facts = Facts(
                 self.memory,
@@ -138,7 +138,8 @@ class CoreFile:
                 self.mappings,
                 self.link_map,
                 sorted((entry.dynamic, index) for index, entry in enumerate(self.link_map)),
-                name,
+                process.executable,
+                process.name,
             )
             self._modules = find_modules(facts)
         return self._modules

@@ -5,10 +5,21 @@ AT_PHDR → PT_DYNAMIC → DT_DEBUG → ``struct r_debug`` → ``struct link_map
 
 import os
 import struct
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Tuple
 
 from corebox.coredump import faults
-from corebox.coredump.header import PT_DYNAMIC, PT_PHDR, Header, entry_struct, parse_segments
+from corebox.coredump.header import (
+    HEADER_SIZE,
+    MAGIC,
+    PT_DYNAMIC,
+    PT_INTERP,
+    PT_PHDR,
+    Header,
+    entry_struct,
+    parse_header,
+    parse_segments,
+)
+from corebox.coredump.identity import load_bias
 from corebox.coredump.memory import Memory
 from corebox.coredump.values import LinkMapEntry, Segment
 
@@ -84,12 +95,34 @@ def walk_link_map(memory: Memory, header: Header, auxv: Dict[int, int]) -> Tuple
 def _first_entry(memory: Memory, header: Header, auxv: Dict[int, int]) -> int:
     table = auxv.get(AT_PHDR, 0)
     segments = program_headers(memory, header, table, auxv.get(AT_PHNUM, 0))
-    if not segments:
-        return _search_first_entry(memory, header, table)
+    found = _entry_of(memory, header, segments, executable_bias(segments, table))
+    if found or any(segment.kind == PT_INTERP for segment in segments):
+        return found
+    found = 0 if segments or not table else _search_first_entry(memory, header, table)
+    return found or _first_entry_of_any(memory, header)
+
+
+def _first_entry_of_any(memory: Memory, header: Header) -> int:
+    """The list's head out of the program that has it, where the auxiliary vector does not lead to that.
+
+    It leads to ld.so(8) where that was run with the program as its argument, and Valgrind's cores have none.
+    """
+    for start in memory.starts_with(MAGIC):
+        image = parse_header(memory.read_available(start, HEADER_SIZE))
+        if image and image.bits == header.bits and image.order == header.order:
+            segments = program_headers(memory, image, start + image.table_offset, image.entries)
+            found = _entry_of(memory, header, segments, load_bias(segments, start))
+            if found:
+                return found
+    return 0
+
+
+def _entry_of(memory: Memory, header: Header, segments: Iterable[Segment], bias: int) -> int:
+    """The list's head as the dynamic section of an image tells it, 0 if it does not."""
     dynamic = next((s for s in segments if s.kind == PT_DYNAMIC), None)
     if dynamic is None:
         return 0
-    address = executable_bias(segments, table) + dynamic.address
+    address = bias + dynamic.address
     pair = struct.Struct(header.order + 2 * header.word)
     data = memory.read_available(address, min(dynamic.memory_size, 1 << 16))
     for key, value in pair.iter_unpack(data[: len(data) // pair.size * pair.size]):

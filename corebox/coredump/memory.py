@@ -65,6 +65,12 @@ class Memory:
             return None
         return self._segments[index]
 
+    def starts_with(self, magic: bytes) -> Iterator[int]:
+        """The addresses of the segments that begin with these bytes."""
+        for segment in self._segments:
+            if read_at(self._descriptor, segment.offset, len(magic)) == magic:
+                yield segment.address
+
     def size_between(self, start: int, end: int) -> int:
         """How many bytes of the memory from ``start`` to ``end`` the core has."""
         return max(0, self._size_up_to(end) - self._size_up_to(start))

@@ -8,9 +8,11 @@ import bisect
 from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from corebox.coredump.header import (
+    ET_EXEC,
     HEADER_SIZE,
     MAGIC,
     PT_DYNAMIC,
+    PT_INTERP,
     PT_LOAD,
     PT_PHDR,
     Header,
@@ -25,19 +27,19 @@ from corebox.coredump.values import FileMapping, LinkMapEntry, Module, Segment
 AT_ENTRY, AT_SYSINFO_EHDR = 9, 33
 FURTHEST_HEADER = 64
 LONGEST_IMAGE = 1 << 30
+MOST_IMAGES = 4096
 _NEVER_MODULES = ("/dev/", "/memfd:", "/SYSV")
 
 
 class Group(NamedTuple):
-    """The consecutive mappings of one file; ``elf`` is None where its first page is not in the core."""
+    """The consecutive mappings of one file; ``elf`` is None where its first page is not in the core.
+
+    ``start`` is the address of its first byte, whether that is still mapped from the file or not.
+    """
 
     mappings: Tuple[FileMapping, ...]
     elf: Optional[bool]
-
-    @property
-    def start(self) -> int:
-        """Address of the first byte."""
-        return self.mappings[0].start
+    start: int
 
     @property
     def end(self) -> int:
@@ -48,7 +50,8 @@ class Group(NamedTuple):
 class Facts(NamedTuple):
     """What the search for modules goes by: segments' ``starts`` and ``ends`` by address, those with ``code``.
 
-    ``dynamics`` is (address of the dynamic section, index) of each entry of the link map, by address.
+    ``executable`` is AT_EXECFN, ``name`` that of the thread, ``main`` an address in the program. ``dynamics`` is
+    (address of the dynamic section, index) of each entry of the link map, by address.
     """
 
     memory: Memory
@@ -61,6 +64,8 @@ class Facts(NamedTuple):
     link_map: Tuple[LinkMapEntry, ...]
     dynamics: Sequence[Tuple[int, int]]
     executable: Optional[str]
+    name: Optional[str]
+    main: int = 0
 
 
 def find_modules(facts: Facts) -> Tuple[Tuple[Module, ...], Tuple[FileMapping, ...]]:
@@ -68,6 +73,7 @@ def find_modules(facts: Facts) -> Tuple[Tuple[Module, ...], Tuple[FileMapping, .
     groups = group_mappings(facts.memory, facts.mappings)
     whole = {group.mappings[0].path for group in groups if group.elf}
     groups = [group for group in groups if group.elf is not None or group.mappings[0].path not in whole]
+    facts = facts._replace(main=_address_in_main(groups, facts))
     known = [group for group in groups if _is_module(group, facts)]
     taken = {id(group) for group in known}
     others = tuple(group.mappings[0] for group in groups if id(group) not in taken)
@@ -75,6 +81,8 @@ def find_modules(facts: Facts) -> Tuple[Tuple[Module, ...], Tuple[FileMapping, .
     found += _modules_of_link_map(found, facts)
     if not any(module.is_executable for module in found):
         found += _executable_without_mapping(facts)
+    if not facts.mappings and not facts.link_map:
+        found += _images_without_name(found, facts)
     return _without_repeats(sorted(found, key=lambda m: (not m.is_executable, m.start))), others
 
 
@@ -96,12 +104,20 @@ def group_mappings(memory: Memory, mappings: Iterable[FileMapping]) -> List[Grou
         else:
             runs.append([mapping])
             limit = image_end(memory, mapping.start) or mapping.end + LONGEST_IMAGE
-    return [Group(tuple(run), _begins_as_elf(memory, run[0])) for run in runs]
+    return [_group(memory, run, before) for run, before in zip(runs, [[], *runs])]
 
 
-def _begins_as_elf(memory: Memory, mapping: FileMapping) -> Optional[bool]:
-    first = memory.read_available(mapping.start, len(MAGIC)) if mapping.file_offset == 0 else b""
-    return first == MAGIC if len(first) == len(MAGIC) else None
+def _group(memory: Memory, run: List[FileMapping], before: List[FileMapping]) -> Group:
+    """The run, of a file that begins where its ELF header is: in its first mapping, or in memory that has replaced it.
+
+    Programs copy their code into anonymous memory of huge pages, in the place of the file (node's --use-largepages).
+    """
+    first = run[0]
+    base = first.start - first.file_offset
+    if first.file_offset and not (before and base < before[-1].end) and (image_end(memory, base) or 0) > first.start:
+        return Group(tuple(run), True, base)
+    begin = memory.read_available(first.start, len(MAGIC)) if first.file_offset == 0 else b""
+    return Group(tuple(run), begin == MAGIC if len(begin) == len(MAGIC) else None, first.start)
 
 
 def read_build_id(memory: Memory, base: int) -> Optional[str]:
@@ -138,18 +154,31 @@ def _is_module(group: Group, facts: Facts) -> bool:
     )
 
 
-def _is_executable(group: Group, facts: Facts) -> bool:
+def _is_started(group: Group, facts: Facts) -> bool:
+    """Whether the kernel has started this file: the executable, or the dynamic linker that was told to run it."""
     entry = facts.auxv.get(AT_ENTRY) or facts.auxv.get(AT_PHDR) or 0
-    return any(mapping.start <= entry < mapping.end for mapping in group.mappings)
+    return group.start <= entry < group.end
+
+
+def _is_executable(group: Group, facts: Facts) -> bool:
+    return group.start <= facts.main < group.end
+
+
+def _address_in_main(groups: Iterable[Group], facts: Facts) -> int:
+    """An address in the program: ld.so(8) may be run with the program as its argument, and lists that first."""
+    main = facts.link_map[0].dynamic if facts.link_map else 0
+    if any(group.start <= main < group.end for group in groups):
+        return main
+    return facts.auxv.get(AT_ENTRY) or facts.auxv.get(AT_PHDR) or 0
 
 
 def _module_of_group(group: Group, facts: Facts) -> Module:
-    executable = _is_executable(group, facts)
+    executable, started = _is_executable(group, facts), _is_started(group, facts)
     names = [entry.name for entry in _entries_within(facts, group.start, group.end) if entry.name]
-    if executable and facts.executable:
+    if facts.executable and started:
         names.append(facts.executable)
     first = group.mappings[0]
-    build_id = _executable_build_id(facts, group.start) if executable else read_build_id(facts.memory, group.start)
+    build_id = _executable_build_id(facts, group.start) if started else read_build_id(facts.memory, group.start)
     return Module(first.path, tuple(_unique(names)), group.start, group.end, build_id, executable, first.deleted)
 
 
@@ -162,7 +191,7 @@ def _entries_within(facts: Facts, start: int, end: int) -> List[LinkMapEntry]:
 def _modules_of_link_map(known: Sequence[Module], facts: Facts) -> List[Module]:
     found: List[Module] = []
     taken = {id(entry) for module in known for entry in _entries_within(facts, module.start, module.end)}
-    for entry in facts.link_map:
+    for entry in facts.link_map[1:]:  # the first is the program
         if not entry.name or id(entry) in taken:
             continue
         start = _start_of(facts, entry.dynamic, PT_DYNAMIC)
@@ -175,16 +204,45 @@ def _modules_of_link_map(known: Sequence[Module], facts: Facts) -> List[Module]:
 
 
 def _executable_without_mapping(facts: Facts) -> List[Module]:
-    if not facts.executable or AT_PHDR not in facts.auxv:
+    """The program where NT_FILE does not have it, under the name that it was called by, else its thread's."""
+    listed = facts.link_map[0].name if facts.link_map else ""
+    name = facts.executable or listed or facts.name
+    table = facts.auxv.get(AT_PHDR, 0)
+    start = _start_of(facts, table, PT_PHDR) if table else _program_in_memory(facts)
+    if not name or (start is None and not table):
         return []
-    table = facts.auxv[AT_PHDR]
-    start = _start_of(facts, table, PT_PHDR)
     if start is None:
         start = table & ~0xFFF
     dynamic = facts.link_map[0].dynamic if facts.link_map else table
-    name = facts.executable
     end = _end_of(facts, start, dynamic)
-    return [Module(name, (name,), start, end, _executable_build_id(facts, start), True, False)]
+    names = tuple(_unique(filter(None, (name, listed))))
+    return [Module(name, names, start, end, _executable_build_id(facts, start), True, False)]
+
+
+def _program_in_memory(facts: Facts) -> Optional[int]:
+    """Where a program begins in a core without auxiliary vector, as Valgrind writes it."""
+    if facts.link_map:
+        return _start_of(facts, facts.link_map[0].dynamic, PT_DYNAMIC)
+    for start in facts.memory.starts_with(MAGIC):
+        header = parse_header(facts.memory.read_available(start, HEADER_SIZE))
+        if header and (header.kind == ET_EXEC or any(s.kind == PT_INTERP for s in read_headers(facts.memory, start))):
+            return start
+    return None
+
+
+def _images_without_name(known: Sequence[Module], facts: Facts) -> List[Module]:
+    """What lies in memory and nothing names, so that nobody takes the core for one of a program without libraries."""
+    vdso = facts.auxv.get(AT_SYSINFO_EHDR)
+    starts = [start for start in facts.memory.starts_with(MAGIC) if start != vdso]
+    found = []  # type: List[Module]
+    for start in starts[:MOST_IMAGES]:
+        if any(module.start <= start < module.end for module in (*known, *found[-1:])):
+            continue
+        end = image_end(facts.memory, start) or start
+        found.append(
+            Module("[image at {:#x}]".format(start), (), start, end, read_build_id(facts.memory, start), False, False)
+        )
+    return found
 
 
 def _start_of(facts: Facts, address: int, kind: int) -> Optional[int]:

@@ -49,11 +49,15 @@ def find_module(core: CoreFile, module: Module, places: Places) -> ModuleFile:
         if best is None or _rank(core, found) > _rank(core, best.found):
             best = each
     assert best
-    return _without_what_is_not_proved(best, places.root)
+    return (
+        _as_missing(best, best.proof.detail) if best.proof.verdict == MISSING else _unless_stranger(best, places.root)
+    )
 
 
 def _rank(core: CoreFile, found: Found) -> int:
-    return 0 if found.file is None else 1 + fits(core, found.file)
+    if found.file is None or (found.file.elf and not fits(core, found.file)):
+        return 0
+    return 1 + fits(core, found.file)
 
 
 def _candidates(core: CoreFile, module: Module, places: Places) -> Iterator[Found]:
@@ -107,12 +111,19 @@ def _open_file(path: str, root: DiskRoot) -> Optional[OpenFile]:
         return None
 
 
-def _without_what_is_not_proved(best: ModuleFile, root: DiskRoot) -> ModuleFile:
+def _unless_stranger(best: ModuleFile, root: DiskRoot) -> ModuleFile:
     """Root takes nothing of a stranger's crash by its name alone: the stranger has chosen the names."""
-    if root.reader is None or best.found.file is None:
+    if root.reader is None:
         return best
     why = "not taken, for the crash is of user {} and the core does not prove it: {}".format(
         root.reader.uid, best.proof.detail
     )
-    proof = best.proof._replace(verdict=MISSING, detail=why, file=None)
-    return best._replace(found=best.found._replace(file=None, why=why), proof=proof)
+    return _as_missing(best, why)
+
+
+def _as_missing(each: ModuleFile, why: Optional[str]) -> ModuleFile:
+    """The module without the file that was found, which is not to be taken."""
+    if each.found.file is None:
+        return each
+    proof = each.proof._replace(verdict=MISSING, detail=why, file=None)
+    return each._replace(found=each.found._replace(file=None, why=why), proof=proof)
