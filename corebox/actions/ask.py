@@ -1,8 +1,8 @@
 """Ask gdb about a crash in the sandbox, again from the next step on when it has not survived one."""
 
 import re
+import signal
 import time
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from corebox.actions.shell import Session
@@ -13,18 +13,32 @@ from corebox.errors import HostError
 
 #: gdb is not started more often for one report: whoever makes it die each time has died often enough.
 MOST_STARTS = 6
+#: A gdb that has died so often without a word dies of the core itself, not of a step.
+_HOPELESS = 2
 _LAST_LINES = 3
 _LONGEST_WORDS = 600
 #: What gdb says when it crashes (gdb/event-top.c), finds a bug of its own (gdb/utils.c), or our watchdog ends it.
 _FATAL = re.compile(r"(?m)^Fatal signal: .*$|internal-error: .*$|^std::bad_alloc.*$|^virtual memory exhausted.*$")
+#: The function that found the bug, in gdb's backtrace of itself: its message went where our Python had it go.
+_INTERNAL = re.compile(r"internal_error_loc\S*\n\S*\((\w{1,200})")
+_NOISE = re.compile(
+    r"-+( Backtrace -+)?$|Backtrace might be incomplete|Python Exception <class |/\S+(\(.*\))?\[0x[0-9a-f]+\]$"
+)
 _HUNG = re.compile(r"(?m)^Timeout \(([0-9:.]+)\)!$")
 
 
 class Asked(NamedTuple):
-    """What gdb wrote in all its runs; ``deaths`` are the steps that it did not survive, each with how it ended."""
+    """What gdb wrote in all its runs.
+
+    Attributes:
+        records: what it found.
+        deaths: the steps that it did not survive, each with how it ended.
+        said: its last words, which tell why it found nothing where it found nothing.
+    """
 
     records: tuple[Record, ...]
     deaths: tuple[tuple[int, str], ...]
+    said: str
 
 
 def ask_gdb(session: Session, time_limit: float) -> Asked:
@@ -35,7 +49,7 @@ def ask_gdb(session: Session, time_limit: float) -> Asked:
     """
     records: list[Record] = []
     deaths: list[tuple[int, str]] = []
-    latest, first = time.monotonic() + time_limit, 0
+    latest, first, said = time.monotonic() + time_limit, 0, ""
     for _ in range(MOST_STARTS):
         try:
             left = latest - time.monotonic()
@@ -45,6 +59,7 @@ def ask_gdb(session: Session, time_limit: float) -> Asked:
                 raise
             deaths.append((first, f"the time limit of {time_limit:g} s was reached"))
             break
+        said = said or last_words(done)
         found = [each for each in read_records(done.output) if each.number >= first]
         records += found
         if any(each.part == LAST for each in found):
@@ -52,7 +67,9 @@ def ask_gdb(session: Session, time_limit: float) -> Asked:
         killer = max((each.number for each in found), default=first - 1) + 1
         deaths.append((killer, how_it_ended(done)))
         first = killer + 1
-    return Asked(tuple(records), tuple(deaths))
+        if not records and len(deaths) == _HOPELESS:
+            break
+    return Asked(tuple(records), tuple(deaths), said)
 
 
 def how_it_ended(done: Finished) -> str:
@@ -64,11 +81,24 @@ def how_it_ended(done: Finished) -> str:
     fatal = _FATAL.search(said)
     if fatal:
         return f"gdb crashed: {fatal[0].strip()[:_LONGEST_WORDS]}"
-    how = f"signal {done.status - 128}" if done.status > 128 else f"exit status {done.status}"
-    last = " / ".join(_last_lines(said))[-_LONGEST_WORDS:]
+    internal = _INTERNAL.search(said)
+    if internal:
+        return f"gdb stopped with an internal error (in {internal[1]})"
+    how = _signal(done.status - 128) if done.status > 128 else f"exit status {done.status}"
+    last = last_words(done)
     return f"gdb ended ({how})" + (f": {last}" if last else "")
 
 
-def _last_lines(said: str) -> Iterator[str]:
-    lines = [line.strip() for line in said.splitlines()]
-    yield from [line for line in lines if line][-_LAST_LINES:]
+def _signal(number: int) -> str:
+    """Its name; a hostile gdb ends as it likes."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def last_words(done: Finished) -> str:
+    """The last lines that it wrote as errors, without gdb's backtrace of itself."""
+    lines = (line.strip() for line in done.errors.decode("utf-8", "replace").splitlines())
+    kept = [line for line in lines if line and not _NOISE.match(line)]
+    return " / ".join(kept[-_LAST_LINES:])[-_LONGEST_WORDS:]

@@ -10,7 +10,7 @@ from corebox.bundle.manifest import Manifest
 from corebox.bundle.runtime import Runtime
 from corebox.coredump.core import open_core
 from corebox.coredump.signals import signal_name
-from corebox.debugger.answer import Stack, Why, no_answer, parse_answer
+from corebox.debugger.answer import Answer, Missing, Stack, Why, no_answer, parse_answer
 from corebox.image.opened import open_image
 from corebox.report.document import Report, failed_group, group_threads
 from corebox.report.memory import judge_memory
@@ -39,7 +39,7 @@ def report(
     opened = open_image(store, image)
     with prepare_session(store, Image(name, image), options, progress) as session:
         asked = ask_gdb(session, time_limit)
-    answer = parse_answer(asked.records, asked.deaths)
+    answer = _with_reason(parse_answer(asked.records, asked.deaths), asked.said)
     manifest = opened.manifest
     groups = group_threads(with_names(answer.threads, manifest.runtime), manifest.modules)
     failed = failed_group(groups, answer.why)
@@ -55,6 +55,15 @@ def report(
         symbols=session.symbols,
         memory=judge_memory(manifest, answer.why.kind if answer.why else None),
     )
+
+
+def _with_reason(answer: Answer, said: str) -> Answer:
+    """The same with the reason why there is not a single frame, if that is so."""
+    if any(stack.frames for stack in answer.threads) or any(each.part == "stacks" for each in answer.missing):
+        return answer
+    ends = [stack.end for stack in answer.threads[:1]]
+    reason = "; ".join([*(ends or ["gdb found no thread in the core"]), *([f"it said: {said}"] if said else [])])
+    return answer._replace(missing=(Missing("stacks", reason), *answer.missing))
 
 
 def _signal(manifest: Manifest, why: Why | None) -> str | None:
@@ -73,7 +82,7 @@ def require_stack(made: Report) -> None:
     """
     if made.program_counter is None:
         reasons = [each.reason for each in made.answer.missing if each.part == "stacks"]
-        raise no_answer(*(reasons or ["it found no thread in the core"]))
+        raise no_answer(*(reasons or ["it found no frame of the thread that crashed"]))
 
 
 def with_names(threads: Sequence[Stack], runtime: Runtime | None) -> Sequence[Stack]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from corebox.actions.similar import LEVELS, Group, similar
+from corebox.actions.similar import LEVELS, Failure, Group, similar
 from corebox.cli import options, output
 from corebox.cli.session import Session, session
 from corebox.store.store import Store
@@ -40,14 +40,21 @@ def command(
     find = functools.partial(session.find, store)
     groups, failed = similar(store, subjects, find, time_limit, session.options, max(jobs, 1), by, tell)
     for failure in failed:
-        output.note(f"{failure.name}: could not be looked at")
+        output.note(f"{failure.name}: could not be read")
         output.complain(failure.error)
     if as_json:
         documents = {"groups": [each.to_json() for each in groups], "failed": [each.to_json() for each in failed]}
         output.say_json({"version": 1, "by": by, **documents})
-        return 1 if failed else 0
+        return _status(groups, failed)
     for line in (line for group in groups for line in _lines(group, by)):
         output.say(line)
+    return _status(groups, failed)
+
+
+def _status(groups: list[Group], failed: list[Failure]) -> int:
+    """An empty answer is an error: bad input if none of the crashes could be read."""
+    if failed and not groups:
+        return 3
     return 1 if failed else 0
 
 

@@ -22,8 +22,9 @@ _MOST_MODULES = 10
 
 def gaps(report: Report) -> Iterator[str]:
     """Each gap in a sentence without its full stop, the gravest first."""
-    for missing in report.answer.missing:
-        yield f"{_PARTS[missing.part]} could not be read: {missing.reason}"
+    for reason, missing in groupby(report.answer.missing, lambda each: each.reason):
+        parts = [_PARTS[each.part] for each in missing]
+        yield f"{', '.join(parts)} could not be read: {reason}"
     truncated = report.manifest.core.truncated
     if truncated:
         yield f"the core is truncated: {format_size(truncated.missing_bytes)} missing ({', '.join(truncated.lost)})"
