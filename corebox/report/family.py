@@ -17,6 +17,7 @@ class Signature(NamedTuple):
         functions: the program's own, from the fault outwards; of an endless recursion the ones that recur come first,
             sorted. If there are none, the module and the nearest function of it.
         recursion: how many of ``functions`` recur.
+        own: whether ``functions`` are the program's own.
     """
 
     signal: str | None
@@ -24,12 +25,13 @@ class Signature(NamedTuple):
     detail: str | None
     functions: tuple[str, ...]
     recursion: int = 0
+    own: bool = True
 
     @property
     def family(self) -> str:
         """``null-dereference in copy_order``."""
         kind = _ALIKE.get(self.kind, self.kind)
-        if self.detail and self.kind == "sanitizer":
+        if self.detail and (self.kind == "sanitizer" or not self.own):
             kind = f"{kind}({self.detail[:_LONGEST_DETAIL]})"
         what = "recursion of " if self.recursion else ""
         return f"{kind} in {what}{self.functions[0]}"

@@ -51,7 +51,7 @@ def signature(
     else:
         functions = list(dict.fromkeys(own))[:DEPTH]
     detail = why.detail if why else None
-    return Signature(signal, kind, detail, tuple(functions or [_nearest(frames)]), len(endless))
+    return Signature(signal, kind, detail, tuple(functions or [_nearest(frames)]), len(endless), bool(own))
 
 
 def is_runtime(frame: PlacedFrame) -> bool:

@@ -122,6 +122,10 @@ class Fault:
         ended = f", and ended the process from {named[0]}" if named else ""
         return [f"a signal handler ran afterwards{ended}: frames 0 to {self.index - 1} are not the cause"]
 
+    def runs_after(self, prefix):
+        """Whether a function that begins so is on the stack, a handler's included."""
+        return any(name.startswith(prefix) for name in self.handlers + self.names)
+
 
 def signal_name(number):
     """``SIGSEGV``, as Linux numbers them on most machines."""

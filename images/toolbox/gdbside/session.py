@@ -15,6 +15,7 @@ import cxxprinters
 import history
 import opened
 import pystacks
+import trampoline
 import why
 
 MANIFEST = pathlib.Path("/.corebox/manifest.json")
@@ -203,5 +204,6 @@ Lines("py-bt", pystacks.lines, "The Python stack of the selected thread: the sam
 gdb.execute("set print symbol-loading off")  # two lines for each module, above the banner; on again after it
 cxxprinters.register()
 history.begin()
+trampoline.register()
 opened.prepare(shown)
 gdb.events.before_prompt.connect(greet)

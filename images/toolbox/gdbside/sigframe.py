@@ -6,6 +6,7 @@ Layouts: Linux, arch/x86/include/asm/sigframe.h and uapi/asm/sigcontext.h; arch/
 from typing import NamedTuple
 
 import gdb
+import trampoline
 
 # In rt_sigframe of x86-64, from the stack pointer within the trampoline: siginfo, and of the context err, trapno, cr2.
 _SIGINFO, _TRAPNO, _CR2 = 304, 200, 216
@@ -27,7 +28,7 @@ class Signal(NamedTuple):
 def signals(frames, core):
     """Index of each signal frame, the innermost first, with its signal, None if that cannot be told."""
     for index, frame in enumerate(frames):
-        if frame.type() == gdb.SIGTRAMP_FRAME:
+        if frame.type() == gdb.SIGTRAMP_FRAME or trampoline.is_trampoline(frame):
             try:
                 yield index, _signal(frame, core)
             except (gdb.error, gdb.MemoryError, ValueError):

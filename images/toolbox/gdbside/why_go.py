@@ -25,7 +25,7 @@ def elsewhere(fault):
     """The fault of the thread that failed: ``fault`` itself unless Go's runtime handed the crash on."""
     if not fault.runs_like(_HANDLER) and not any(re.match(_HANDLER, name) for name in fault.handlers):
         return fault
-    if fault.index or fault.runs_like(_FAILS):
+    if fault.signal != faults.SIGABRT or fault.runs_like(_FAILS):
         return fault
     for thread in sorted(gdb.selected_inferior().threads(), key=lambda each: each.num)[:_MOST_THREADS]:
         thread.switch()
@@ -40,10 +40,12 @@ def go_failure(fault):
     """A panic, or an error that the runtime calls fatal."""
     called = fault.runs_like(_FAILS)
     if not called:
-        return None
+        said = _backlog() if fault.runs_after("runtime.") else None
+        shown = ["runtime.printBacklog, which Go's runtime printed last"]
+        return Cause("go-fatal-error", f"Go fatal error: {said}", shown, _plain(said)) if said else None
     lines = [f"{called} is on the stack"]
     thrown = _argument(fault, ("runtime.throw", "runtime.fatalthrow", "runtime.fatal"), "s")
-    if thrown is not None or called.endswith(("throw", "fatal")):
+    if thrown is not None or "throw" in called or called.endswith("fatal"):
         said = _string(thrown) or _backlog()
         return Cause("go-fatal-error", "Go fatal error" + (f": {said}" if said else ""), lines, said and _plain(said))
     said = _panic_value(_argument(fault, ("runtime.gopanic",), "e"))
@@ -89,7 +91,9 @@ def _panic_value(value):
     text = _first_string(data)
     if text is None:
         return f"({name})"
-    return f"runtime error: {text}" if name.startswith("runtime.") else text if name == "string" else f"{name}: {text}"
+    if name.startswith("runtime."):
+        return text if name == "runtime.plainError" else f"runtime error: {text}"
+    return text if name == "string" else f"{name}: {text}"
 
 
 def _type_name(kind):
