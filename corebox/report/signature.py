@@ -83,9 +83,11 @@ def _label(frame: PlacedFrame) -> str:
 
 
 def _nearest(frames: Sequence[PlacedFrame]) -> str:
-    """Where there is no function of the program's own: the innermost module and the function there."""
+    """Where no function is the program's own: module and function, of its own modules rather than of a library."""
     known = [frame for frame in frames if frame.kind != "signal-handler" and frame.module]
-    for frame in known:
+    outside = [frame for frame in known if not notguilty.is_module(frame.module or "")]
+    named = [frame for frame in known if frame.function]
+    for frame in (*outside, *named, *known):
         module = basename(frame.module or "")
         return f"{module}({library_name(frame.function)})" if frame.function else frame.place
     return "(no module)"

@@ -170,7 +170,8 @@ def _siginfo(core):
         return sigframe.Signal(core.signal, None, None, None)
     fields = info["_sifields"]
     sender = int(fields["_kill"]["si_pid"]) if code <= 0 else None
-    return sigframe.Signal(signal, code, int(fields["_sigfault"]["si_addr"]) if code > 0 else None, sender)
+    address = int(fields["_sigfault"]["si_addr"]) if code > 0 and code != SI_KERNEL else None
+    return sigframe.Signal(signal, code, address, sender)
 
 
 def _guessed(names):

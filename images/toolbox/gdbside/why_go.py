@@ -8,11 +8,12 @@ import re
 
 import faults
 import gdb
+import why_memory
 from faults import Cause
 
 _HANDLER = r"runtime\.(sighandler|dieFromSignal|crash|sigtrampgo)"
 _FAILS = r"runtime\.(gopanic|sigpanic|throw|fatalthrow|fatalpanic|fatal|panicwrap)"
-_MOST_THREADS = 256
+_MOST_THREADS, _MOST_ROUTINES = 256, 4096
 _LONGEST = 512
 _FIRST_STAR = 2  # tflagExtraStar (Go, internal/abi/type.go)
 _NUMBERS = re.compile(r"\b(0x[0-9a-f]+|\d+)\b")
@@ -43,15 +44,53 @@ def go_failure(fault):
         said = _backlog() if fault.runs_after("runtime.") else None
         shown = ["runtime.printBacklog, which Go's runtime printed last"]
         return Cause("go-fatal-error", f"Go fatal error: {said}", shown, _plain(said)) if said else None
+    signalled = _signal(fault)
     lines = [f"{called} is on the stack"]
+    if signalled:
+        lines.append(f"{faults.signal_name(signalled[0])} at address {faults.hexadecimal(signalled[1])}")
     thrown = _argument(fault, ("runtime.throw", "runtime.fatalthrow", "runtime.fatal"), "s")
     if thrown is not None or "throw" in called or called.endswith("fatal"):
         said = _string(thrown) or _backlog()
+        if signalled and said and said.startswith("unexpected signal"):
+            return _in_native_code(*signalled, lines)
         return Cause("go-fatal-error", "Go fatal error" + (f": {said}" if said else ""), lines, said and _plain(said))
     said = _panic_value(_argument(fault, ("runtime.gopanic",), "e"))
     if said is None and fault.runs("runtime.sigpanic"):
         said = "invalid memory address or nil pointer dereference"
     return Cause("go-panic", "Go panic" + (f": {said}" if said else ""), lines, said and _plain(said))
+
+
+def _signal(fault):
+    """The signal that became a panic or, in C code, a fatal error: its goroutine keeps it (runtime2.go, type g)."""
+    if not fault.runs("runtime.sigpanic"):
+        return None
+    try:
+        routine = next(each for each in _routines() if int(each["sig"]))
+        return int(routine["sig"]), int(routine["sigcode1"]) & fault.mask
+    except (StopIteration, TypeError, gdb.error, gdb.MemoryError):
+        return None
+
+
+def _in_native_code(number, address, lines):
+    """Go turns a signal in its own code into a panic; in C code, or in its runtime, it gives up."""
+    if number == faults.SIGSEGV and address < faults.NULL_REGION:
+        return Cause("null-dereference", why_memory.null(address) + " in C code or in Go's runtime", lines)
+    if number == faults.SIGSEGV:
+        sentence = f"Access through an invalid pointer: {faults.hexadecimal(address)}, in C code or in Go's runtime"
+        return Cause("bad-pointer", sentence, lines)
+    return Cause("go-fatal-error", f"Go fatal error: {faults.signal_name(number)} in C code or in Go's runtime", lines)
+
+
+def _routines():
+    """The goroutines, then those that threads run C code and the scheduler on (g0)."""
+    routines = gdb.parse_and_eval("'runtime.allgs'")
+    yield from (routines["array"][at] for at in range(min(int(routines["len"]), _MOST_ROUTINES)))
+    machine = gdb.parse_and_eval("'runtime.allm'")
+    for _ in range(_MOST_THREADS):
+        if not int(machine):
+            return
+        yield machine["g0"]
+        machine = machine["alllink"]
 
 
 def _plain(said):

@@ -10,6 +10,8 @@ from faults import NULL_REGION, SEGV_ACCERR, SEGV_MAPERR, SI_KERNEL, SIGBUS, SIG
 _BUS_ADRERR = 2
 # gcc probes a large frame page by page; without probes a frame may reach this far below the stack.
 STACK_REACH = 1 << 20
+# A frame of a signal handler, with the widest registers of x86 (8 KiB of AMX tiles).
+_SIGNAL_FRAME = 16 << 10
 # What assemblers put about the registers that an address is made of: 8(%rdi), [x0, #8], 0(r10).
 _ADDRESS = re.compile(r"[\[(]([^\])]*)[\])]")
 _RETURN = re.compile(r"(repz?|bnd)?\s*(ret|retq|bx\s+lr|jr\s+ra)\b")
@@ -31,6 +33,8 @@ def stack_overflow(fault):
     """The fault is at the stack pointer, just below a stack: in its guard page or where it could not grow."""
     if fault.signal not in (SIGBUS, SIGSEGV) or fault.stack is None:
         return None
+    if fault.code == SI_KERNEL:
+        return _no_room_for_handler(fault)
     address = fault.stack if fault.address is None else fault.address
     here = fault.core.at(address)
     if abs(address - fault.stack) > STACK_REACH or (here and here.flags & corefile.PF_W):
@@ -42,11 +46,27 @@ def stack_overflow(fault):
         return None
     lines = [] if fault.address is None else [f"fault address {hexadecimal(fault.address)}"]
     lines.append(f"stack pointer {hexadecimal(fault.stack)}")
-    lines.append(f"the stack ends at {hexadecimal(stack.start)} and is {stack.end - stack.start >> 10} KiB large")
+    return Cause("stack-overflow", "Stack overflow", lines + _full(fault, stack))
+
+
+def _full(fault, stack):
+    lines = [f"the stack ends at {hexadecimal(stack.start)} and is {stack.end - stack.start >> 10} KiB large"]
     often = max(set(fault.names), key=fault.names.count)
     if fault.names.count(often) > faults.MOST_FRAMES // 4 and often:
         lines.append(f"{often} is {fault.names.count(often)} of the innermost {len(fault.names)} frames")
-    return Cause("stack-overflow", "Stack overflow", lines)
+    return lines
+
+
+def _no_room_for_handler(fault):
+    """The kernel could not put a frame for the signal handler on the full stack, and ended the process without it."""
+    stack = fault.core.at(fault.stack)
+    if stack is None or stack.path or not stack.flags & corefile.PF_W or fault.stack - stack.start > _SIGNAL_FRAME:
+        return None
+    below = fault.core.at(stack.start - 1)
+    if below is not None and below.flags & corefile.PF_W:
+        return None
+    lines = [f"stack pointer {hexadecimal(fault.stack)}: no room for the frame of a signal handler"]
+    return Cause("stack-overflow", "Stack overflow", lines + _full(fault, stack))
 
 
 def smashed_return(fault):
@@ -102,10 +122,11 @@ def null_dereference(fault):
     """The lowest pages are never mapped."""
     if fault.signal != SIGSEGV or fault.code != SEGV_MAPERR or fault.address is None or fault.address >= NULL_REGION:
         return None
-    return Cause("null-dereference", _null(fault.address), evidence(fault))
+    return Cause("null-dereference", null(fault.address), evidence(fault))
 
 
-def _null(offset):
+def null(offset):
+    """The sentence."""
     return f"Null pointer dereference (offset {offset})" if offset else "Null pointer dereference"
 
 

@@ -4,10 +4,12 @@ Neither needs debug information: the place is a core::panic::Location in the pro
 stack has a pointer; the message is in the buffer that the panic was printed from, or in the payload's String.
 """
 
+import itertools
 import re
 import struct
 
 import corefile
+import faults
 import memtext
 from faults import Cause
 
@@ -18,21 +20,37 @@ _TEXT = re.compile(
 )
 _LONGEST, _SCANNED = 2048, 32 << 10
 _OF_THE_COMPILER = ("/rustc/", "/usr/src/rustc", "library/", "/build/rustc")
+# The functions of the C library between a program and the signal, and how many of its own frames have no names.
+_OF_LIBC = re.compile(r"(__)?(GI_)?(pthread_kill|raise|abort|gsignal|start_thread|clone|_?_?libc_start|_start|main$)")
+_MOST_UNNAMED = 24
 _NUMBERS = re.compile(r"\d+")
 
 
 def rust_panic(fault):
     """A Rust panic that aborts passes through one of these, if the program has names."""
     panic = fault.runs_like(_PANICS)
-    if not panic or not panic.strip("_"):
-        return None
+    if not panic:
+        return _without_names(fault)
     lines = [f"{panic} is on the stack"]
     outside = next((name for name in _after(fault.names, panic) if name and not name.startswith(_RUNTIME)), None)
     if outside:
         lines.append(f"panicked in {outside}")
     place, message = _printed(fault)
     place = place or _location(fault)
-    message = message or _payload(fault)
+    message = message or _payload(fault) or _literal(fault)
+    return _cause(place, message, lines)
+
+
+def _without_names(fault):
+    """A stripped program that aborts from its own code, with the place of a panic on the stack."""
+    if fault.signal != faults.SIGABRT or any(name and not _OF_LIBC.match(name) for name in fault.names[:_MOST_UNNAMED]):
+        return None
+    place, message = _printed(fault)
+    place = place or _location(fault)
+    return _cause(place, message or _payload(fault), ["the place of a panic is on the stack"]) if place else None
+
+
+def _cause(place, message, lines):
     if place:
         lines.append(f"at {place}")
     sentence = "Rust panic" + (f" at {place}" if place else "") + (f": {message}" if message else "")
@@ -98,6 +116,45 @@ def _payload(fault):
         if text:
             return text
     return None
+
+
+def _literal(fault):
+    """A message without arguments: fmt::Arguments with a single piece, between the handler and what panicked.
+
+    Up to rustc 1.88 it holds (pieces, 1), the piece being a &str; later the text itself and its length, doubled.
+    """
+    outer = [at for at, name in enumerate(fault.names) if name and not name.startswith(_RUNTIME)]
+    start = next((at for at, name in enumerate(fault.names) if re.search(r"begin_unwind|panic_handler$", name)), None)
+    end = next((at for at in outer if start is not None and at > start), None)
+    if end is None:
+        return None
+    low, high = (int(fault.frames[at].read_register("sp")) & fault.mask for at in (start, end))
+    data = fault.read(low, min(high - low, _SCANNED) & ~7) if high > low else None
+    slots = [each for (each,) in struct.iter_unpack("<Q", data)] if data else []
+    pairs = [pair for pair in itertools.pairwise(slots) if _is_constant(fault, pair[0])]
+    return next(filter(None, (read(fault, *pair) for read in (_pieces, _template) for pair in pairs)), None)
+
+
+def _is_constant(fault, pointer):
+    mapping = fault.core.at(pointer)
+    return mapping is not None and bool(mapping.path) and not mapping.flags & corefile.PF_W
+
+
+def _pieces(fault, pointer, count):
+    """(pieces, 1)."""
+    piece = fault.read(pointer, 16) if count == 1 and pointer % 8 == 0 else None
+    text, size = struct.unpack("<QQ", piece) if piece else (0, 0)
+    return _message(fault, text, size) if _is_constant(fault, text) else None
+
+
+def _template(fault, text, size):
+    """(text, twice its length and one)."""
+    return _message(fault, text, size >> 1) if size % 2 else None
+
+
+def _message(fault, text, size):
+    found = _text(fault, text, size) if 4 < size < _LONGEST else None
+    return found if found and " " in found and not found.endswith(".rs") else None
 
 
 def _as_string(fault, words):
