@@ -18,6 +18,7 @@ FATAL = (SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS)
 # mmap_min_addr keeps this much free at the bottom, and a member of a null structure is hardly farther away.
 NULL_REGION = 0x10000
 MOST_FRAMES = 128
+_SYSTEM_CALLS = {"x86-64": b"\x0f\x05", "aarch64": b"\x01\x00\x00\xd4", "i386": b"\xcd\x80"}
 _REGISTER = re.compile(r"[%$]?\b([a-z][a-z0-9]{1,4})\b")
 _RUST_HASH = re.compile(r"::h[0-9a-f]{16}$")
 _RAISING = re.compile(r"(__)?(GI_)?(raise|abort|gsignal|pthread_kill|pthread_kill_implementation|tgkill|kill)(@.*)?")
@@ -66,6 +67,9 @@ class Fault:
         self.frame = self.frames[0]
         self.counter = int(self.frame.pc()) & self.mask
         self.stack = self.register("sp")
+        self.again = not self.index and self._sent_again()
+        if self.again:
+            self.code = self.address = None
 
     def register(self, name):
         """Its value, or None if the machine has no such register or the frame has not kept it."""
@@ -73,6 +77,18 @@ class Fault:
             return int(self.frame.read_register(name)) & self.mask
         except (ValueError, gdb.error):
             return None
+
+    def _sent_again(self):
+        """Whether a handler sent the signal of a fault to its own process again: it comes when the handler is done.
+
+        The fault is then what would happen at the instruction; a program that sends itself one is in a system call.
+        """
+        if self.code is None or self.code > 0 or self.signal not in (SIGILL, SIGBUS, SIGFPE, SIGSEGV):
+            return False
+        own = gdb.selected_inferior().pid == self.sender or self.sender == self.thread.ptid[1]
+        machine = self.frame.architecture().name()
+        call = _SYSTEM_CALLS.get(next((each for each in _SYSTEM_CALLS if each in machine), None))
+        return bool(own and call and self.read(self.counter - len(call), len(call)) not in (call, None))
 
     def runs(self, *names):
         """The innermost of these functions on the stack, or None."""
@@ -116,6 +132,8 @@ class Fault:
     @property
     def handled(self):
         """What shows that a handler ran after the fault."""
+        if self.again:
+            return [f"{signal_name(self.signal)} was sent again by a signal handler of the process, after the fault"]
         if not self.index:
             return []
         named = [name for name in self.handlers if name and not _RAISING.fullmatch(name) and not name.startswith("__")]

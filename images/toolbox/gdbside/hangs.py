@@ -4,6 +4,7 @@ From the system call that a thread waits in and glibc's layout of a mutex (nptl/
 """
 
 import contextlib
+import re
 import struct
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ import gdb
 # System call number of futex(2) and the registers of it and of its first argument.
 _FUTEX = (("orig_rax", 202, "rdi"), ("x8", 98, "x0"), ("orig_eax", 240, "ebx"), ("a7", 98, "a0"))
 _MOST_THREADS, _MOST_NAMES, _MOST_LINES = 4096, 12, 24
+_RUNTIME = re.compile(r"/lib(c|pthread|stdc\+\+|c\+\+)[-.][^/]*$")
 _TID = 0x3FFFFFFF
 
 
@@ -27,16 +29,20 @@ class Wait(NamedTuple):
 
 
 def explain(cause):
-    """The cause again, or the deadlock that explains why somebody ended or copied the process; and who waits."""
+    """The cause again, or the deadlock that explains why somebody ended or copied the process; and who waits.
+
+    With it, of a deadlock, gdb's number of a thread of it, which stands for all; else None.
+    """
     waits = find()
     by_tid = {wait.tid: wait for wait in waits}
     circle = next(filter(None, (_circle(wait, by_tid) for wait in waits)), None)
     numbers = {thread.ptid[1]: thread.num for thread in gdb.selected_inferior().threads()}
-    lines = [_line(wait, numbers) for wait in (circle or waits)[:_MOST_LINES]]
+    lines = [_line(wait, numbers) for wait in sorted(circle or waits)[:_MOST_LINES]]
     if circle:
-        names = " < ".join(sorted({wait.function for wait in circle if wait.function}))
-        return faults.Cause("deadlock", _sentence(circle), [*lines, *cause.evidence], names or None)
-    return cause._replace(evidence=[*cause.evidence, *lines])
+        names = ", ".join(sorted({wait.function for wait in circle if wait.function}))
+        first = min(circle, key=lambda wait: (wait.function, wait.number))
+        return faults.Cause("deadlock", _sentence(circle), [*lines, *cause.evidence], names or None), first.number
+    return cause._replace(evidence=[*cause.evidence, *lines]), None
 
 
 def find():
@@ -78,6 +84,8 @@ def _own_function(frame):
     """The function that locks: the first that is not of the C or C++ library."""
     for _ in range(_MOST_NAMES):
         name = faults.plain(frame.name())
+        if not name and not _RUNTIME.search(gdb.current_progspace().solib_name(int(frame.pc())) or ""):
+            break
         if name and not name.startswith(("_", "pthread_", "futex", "lll_", "std::", "mtx_")):
             return name
         frame = frame.older()

@@ -39,7 +39,9 @@ def _explain():
     crashed = gdb.selected_thread()
     try:
         fault = why_go.elsewhere(faults.Fault())
-        return _answer(_cause(fault), fault)
+        cause, thread = _cause(fault)
+        found = _answer(cause, fault)
+        return found if thread is None else {**found, "thread": thread, "frame": 0}
     finally:
         crashed.switch()
 
@@ -47,9 +49,10 @@ def _explain():
 def _cause(fault):
     found = next(filter(None, (look(fault) for look in KINDS)), None)
     found = found or faults.Cause("other", faults.signal_name(fault.signal), why_memory.evidence(fault))
+    thread = None
     if found.kind in ("snapshot", "sent-signal"):
-        found = hangs.explain(found)
-    return found._replace(evidence=[*found.evidence, *fault.handled])
+        found, thread = hangs.explain(found)
+    return found._replace(evidence=[*found.evidence, *fault.handled]), thread
 
 
 def _answer(cause, fault=None):

@@ -10,7 +10,7 @@ from faults import Cause
 _CHECKS = (
     r"google::(LogMessage|LogMessageFatal|DieBecauseNull)|absl::.*log_internal::(LogMessage|DieBecauseNull|.*Fatal)"
 )
-_CHECK_TEXT = re.compile(rb"(?:F\d{4,8} [^\n\0]{0,200}?([\w.+-]+:\d+)\] )?((?:Check failed: |FATAL:)[^\n\0]{1,400})")
+_CHECK_TEXT = re.compile(rb"()((?:Check failed: )[^\n\0]{1,400})")
 _FATAL_TEXT = re.compile(rb"F\d{4,8} [^\n\0]{0,200}?([\w.+-]+:\d+)\] ([^\n\0]{1,400})")
 _VALUES = re.compile(r"\s*\([^()]* vs\.? [^()]*\).*$", re.DOTALL)
 
@@ -21,7 +21,8 @@ def check_failed(fault):
     if not called:
         return None
     shown = [f"{called} is on the stack"]
-    found = memtext.search(fault, b"Check failed: ", _CHECK_TEXT) or memtext.search(fault, b"] ", _FATAL_TEXT)
+    found = memtext.search(fault, b"] Check failed: ", _FATAL_TEXT) or memtext.search(fault, b"] ", _FATAL_TEXT)
+    found = found or memtext.search(fault, b"Check failed: ", _CHECK_TEXT)
     if not found:
         return Cause("check-failed", "A CHECK failed or LOG(FATAL) was called", shown)
     place, message = (memtext.decoded(part) for part in found.groups())

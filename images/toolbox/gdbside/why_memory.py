@@ -12,8 +12,11 @@ _BUS_ADRERR = 2
 STACK_REACH = 1 << 20
 # A frame of a signal handler, with the widest registers of x86 (8 KiB of AMX tiles).
 _SIGNAL_FRAME = 16 << 10
-# What assemblers put about the registers that an address is made of: 8(%rdi), [x0, #8], 0(r10).
-_ADDRESS = re.compile(r"[\[(]([^\])]*)[\])]")
+# An operand in memory, as assemblers write it: 8(%rdi,%rax,4), 0(r10), [x0, #8].
+_OPERAND = re.compile(
+    r"(?P<offset>-?(?:0x[0-9a-f]+|\d+))?\((?P<base>%?\w+)(?:,(?P<index>%?\w+)(?:,(?P<scale>[1248]))?)?\)"
+)
+_BRACKETS = re.compile(r"\[(?P<base>\w+)(?:, ?#?(?P<offset>-?(?:0x[0-9a-f]+|\d+)))?")
 _RETURN = re.compile(r"(repz?|bnd)?\s*(ret|retq|bx\s+lr|jr\s+ra)\b")
 _LONGEST_CALL = 7  # bytes of a call instruction on x86
 
@@ -167,17 +170,31 @@ def bad_pointer(fault):
 
 
 def untold(fault):
-    """qemu-user writes no siginfo into a core, and so no address: the registers that the instruction uses tell."""
+    """Without an address (qemu-user writes none, and a handler may send the signal again) the instruction tells it."""
     if fault.signal != SIGSEGV or fault.code is not None:
         return None
-    for part in _ADDRESS.findall(fault.instruction()):
-        for name, value in fault.registers(part):
-            if value < NULL_REGION:
-                return Cause("null-dereference", f"Null pointer dereference ({name})", evidence(fault))
-            if fault.core.at(value) is None:
-                sentence = f"Access through an invalid pointer: {name} is {hexadecimal(value)}"
-                return Cause("bad-pointer", sentence, evidence(fault))
+    for address in _addresses(fault):
+        if address < NULL_REGION:
+            return Cause("null-dereference", null(address), evidence(fault))
+        mapping = fault.core.at(address)
+        if mapping is None:
+            sentence = f"Access through an invalid pointer: {hexadecimal(address)}"
+            return Cause("bad-pointer", sentence, evidence(fault))
+        if not mapping.flags & corefile.PF_W:
+            return Cause("read-only", "Write to read-only memory", evidence(fault))
     return None
+
+
+def _addresses(fault):
+    """The addresses that the instruction uses: base, index and displacement as assemblers write them."""
+    asm = fault.instruction()
+    for found in (*_OPERAND.finditer(asm), *_BRACKETS.finditer(asm)):
+        parts = found.groupdict()
+        base = dict(fault.registers(parts["base"]))
+        index = dict(fault.registers(parts.get("index") or ""))
+        if base:
+            offset = int(parts["offset"] or "0", 0) + sum(index.values()) * int(parts.get("scale") or 1)
+            yield (next(iter(base.values())) + offset) & fault.mask
 
 
 def bus_error(fault):

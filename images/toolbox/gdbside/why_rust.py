@@ -131,7 +131,7 @@ def _literal(fault):
     low, high = (int(fault.frames[at].read_register("sp")) & fault.mask for at in (start, end))
     data = fault.read(low, min(high - low, _SCANNED) & ~7) if high > low else None
     slots = [each for (each,) in struct.iter_unpack("<Q", data)] if data else []
-    pairs = [pair for pair in itertools.pairwise(slots) if _is_constant(fault, pair[0])]
+    pairs = list(itertools.pairwise(slots))
     return next(filter(None, (read(fault, *pair) for read in (_pieces, _template) for pair in pairs)), None)
 
 
@@ -142,14 +142,14 @@ def _is_constant(fault, pointer):
 
 def _pieces(fault, pointer, count):
     """(pieces, 1)."""
-    piece = fault.read(pointer, 16) if count == 1 and pointer % 8 == 0 else None
+    piece = fault.read(pointer, 16) if count == 1 and pointer % 8 == 0 and fault.core.at(pointer) else None
     text, size = struct.unpack("<QQ", piece) if piece else (0, 0)
     return _message(fault, text, size) if _is_constant(fault, text) else None
 
 
 def _template(fault, text, size):
     """(text, twice its length and one)."""
-    return _message(fault, text, size >> 1) if size % 2 else None
+    return _message(fault, text, size >> 1) if size % 2 and _is_constant(fault, text) else None
 
 
 def _message(fault, text, size):

@@ -54,7 +54,7 @@ def arithmetic(fault):
     """x86 tells a division by zero and an overflowing quotient apart by nothing; the divisor does."""
     if fault.signal != faults.SIGFPE:
         return None
-    if fault.code in (_FPE_INTDIV, _FPE_INTOVF):
+    if fault.code in (_FPE_INTDIV, _FPE_INTOVF) or (fault.code is None and "idiv" in fault.instruction()):
         sentence = "Integer division by zero, or the quotient overflowed"
         return Cause("division-by-zero", sentence, evidence(fault, address=False))
     what = _FLOATING.get(fault.code, "unknown operation")
