@@ -43,7 +43,8 @@ def _explain():
         found = _answer(cause, fault)
         return found if thread is None else {**found, "thread": thread, "frame": 0}
     finally:
-        crashed.switch()
+        if crashed is not None:
+            crashed.switch()
 
 
 def _cause(fault):

@@ -63,6 +63,8 @@ def _full(fault, stack):
 def _no_room_for_handler(fault):
     """The kernel could not put a frame for the signal handler on the full stack, and ended the process without it."""
     stack = fault.core.at(fault.stack)
+    if stack is None or not stack.flags & corefile.PF_W:
+        stack = fault.core.next_to(fault.stack, STACK_REACH)
     if stack is None or stack.path or not stack.flags & corefile.PF_W or fault.stack - stack.start > _SIGNAL_FRAME:
         return None
     below = fault.core.at(stack.start - 1)

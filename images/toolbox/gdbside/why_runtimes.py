@@ -43,8 +43,9 @@ def java(fault):
     called = fault.signal == faults.SIGABRT and fault.runs_like(_JVM)
     if not called:
         return None
-    if "out_of_memory" in called:
-        return Cause("java-out-of-memory", "Java ran out of memory", _shown(called))
+    memory = fault.runs("report_java_out_of_memory", "report_vm_out_of_memory")
+    if memory:
+        return Cause("java-out-of-memory", "Java ran out of memory", _shown(memory))
     found = memtext.search(fault, b"Internal Error (", _JVM_TEXT)
     said = found and memtext.decoded(found[1])
     return Cause("java-fatal-error", "Java fatal error" + (f": {said}" if said else ""), _shown(called))
