@@ -19,6 +19,9 @@ APT_TEST := $(APT_DEMO) bubblewrap busybox docker.io docker-registry g++ gdb mmd
 # Symbols: a debuginfod server and its client, packages of both kinds, and what they are read with.
 APT_TEST += debuginfod dwz libarchive13 rpm
 
+# For the benchmarks: programs that crash at work.
+APT_BENCH := libreoffice-core-nogui libreoffice-writer-nogui python3-numpy
+
 .PHONY: help demo test unit fuzz-short fuzz integration faults lint audit format docs bench lock upgrade setup \
 	setup-demo clean
 
@@ -67,6 +70,7 @@ docs: setup  ## write the generated part of docs/reference
 	$(BIN)/python docs/generate.py
 
 bench: setup  ## compare speed with what a user would do instead
+	@tools/install-packages $(APT_BENCH)
 	$(SUDO) $(BIN)/python -m benchmarks
 
 lock: setup  ## make the lock files in requirements/ agree with pyproject.toml again

@@ -1,6 +1,7 @@
 """Run the parts of the benchmark that are named on the command line, or all."""
 
 import compileall
+import contextlib
 import platform
 import resource
 import sys
@@ -12,12 +13,16 @@ from benchmarks import floors, gather, images
 from benchmarks.measure import HEADER, Row
 from tests.support.docker import running_engine
 
-PARTS: dict[str, Callable[[Path], Iterator[Row | floors.Floor]]] = {
-    "gather": gather.rows,
+PARTS: dict[str, Callable[[Path], Iterator[Row | floors.Floor | gather.Gathering]]] = {
+    "crashes": gather.crash_rows,
+    "sizes": gather.size_rows,
+    "other": gather.other_rows,
     **images.PARTS,
     "floors": floors.rows,
 }
-GROUPS = {"images": (*images.PARTS, "floors")}
+#: Those whose tables are not like the others.
+HEADERS = {"crashes": gather.HEADER, "sizes": gather.HEADER}
+GROUPS = {"gather": ("crashes", "sizes", "other"), "images": (*images.PARTS, "floors")}
 
 
 def main(names: list[str]) -> None:
@@ -29,14 +34,19 @@ def main(names: list[str]) -> None:
     # As every installer does: else, where PYTHONDONTWRITEBYTECODE is set, each start compiles what was edited.
     compileall.compile_dir("corebox", quiet=1)
     print(f"`python -m benchmarks {' '.join(names)}`, {platform.platform()}, Python {platform.python_version()}\n")
-    print(HEADER, flush=True)
-    with tempfile.TemporaryDirectory() as folder, running_engine():
+    with_engine = bool(set(parts) & set(GROUPS["images"]))
+    with tempfile.TemporaryDirectory() as folder, running_engine() if with_engine else contextlib.nullcontext():
         work = Path(folder) / "work"
         work.mkdir()
+        header = ""
         for part in parts:
+            if HEADERS.get(part, HEADER) != header:
+                header = HEADERS.get(part, HEADER)
+                print(f"\n{header}", flush=True)
             for row in PARTS[part](work):
                 print(row.markdown(), flush=True)
-    images.clean()
+        if with_engine:
+            images.clean()
 
 
 main(sys.argv[1:] or list(PARTS))

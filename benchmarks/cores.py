@@ -72,6 +72,7 @@ class Shape:
 
 
 MIX = Shape("1 GiB, 40 % holes", 1024 * MiB, 10 * MiB, 6 * MiB)
+DENSE = Shape("1 GiB, no holes", 1024 * MiB, 6 * MiB, 6 * MiB)
 HUGE = Shape("16 GiB, 400 MiB of data", 16384 * MiB, 64 * MiB, 25 * MiB // 16)
 SMALL = Shape("16 MiB", 16 * MiB, 2 * MiB, MiB)
 HALF = Shape("8 GiB, 200 MiB of data", 8192 * MiB, 64 * MiB, 25 * MiB // 16)

@@ -16,11 +16,15 @@ _SAMPLED = 0.05  # seconds between two looks at the disk
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds; peak resident MB of the command and its largest child; peak growth of the watched disk in GB."""
+    """Seconds; peak resident MB of the command and its largest child; peak growth of the watched disk in GB.
+
+    ``processor`` is user and system time together, which another's work on the same machine changes little.
+    """
 
     seconds: float
     memory: float
     disk: float = 0.0
+    processor: float = 0.0
 
 
 def run(
@@ -49,7 +53,7 @@ def run(
             process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.monotonic() - began
     assert process.returncode in statuses, f"{command}: {errors.decode(errors='replace')}"
-    return Measured(seconds, usage.ru_maxrss / 1000, max(growth) / 1e9)
+    return Measured(seconds, usage.ru_maxrss / 1000, max(growth) / 1e9, usage.ru_utime + usage.ru_stime)
 
 
 @contextmanager
@@ -83,6 +87,16 @@ def median(repeat: int, action: Callable[[], Measured], before: Callable[[], obj
         before()
         results.append(action())
     return middle(results)
+
+
+def interleaved(repeat: int, actions: Sequence[Callable[[], Measured]], out: Path) -> list[Measured]:
+    """The middle of each action's runs, which take turns, so that all see the same hours; ``out`` goes before each."""
+    results: list[list[Measured]] = [[] for _ in actions]
+    for _ in range(repeat):
+        for each, action in zip(results, actions, strict=True):
+            out.unlink(missing_ok=True)
+            each.append(action())
+    return [middle(each) for each in results]
 
 
 def middle(results: Sequence[Measured]) -> Measured:
