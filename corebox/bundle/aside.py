@@ -5,7 +5,6 @@ No signal gets a thread out of a request that a FUSE server has taken and keeps;
 """
 
 import os
-import pickle
 import select
 import signal
 import time
@@ -22,6 +21,8 @@ def run_aside(act: Callable[[], Any], seconds: float) -> Any:
     Raises:
         StalledError: after ``seconds``.
     """
+    import pickle  # noqa: PLC0415  # for few mounts
+
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

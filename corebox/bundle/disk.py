@@ -9,7 +9,6 @@ import errno
 import os
 import resource
 import stat
-import tempfile
 from collections import deque
 from typing import Deque, Dict, Iterable, List, NamedTuple, Optional, Tuple, Union
 
@@ -254,6 +253,8 @@ class DiskRoot:
         if mount in self._stalled or len(self._stalled) >= _MOST_STALLED:
             return silent
         with contextlib.ExitStack() as stack:
+            import tempfile  # noqa: PLC0415  # it brings random and shutil with it
+
             copy = stack.enter_context(tempfile.TemporaryFile())
             try:
                 path, links, status, why = run_aside(lambda: self._copy(name, copy.fileno()), _PATIENCE)

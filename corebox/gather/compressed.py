@@ -8,7 +8,6 @@ from typing import BinaryIO, Callable, Dict, Iterator, Optional
 from corebox.bundle import zstd
 from corebox.bundle.compression import GZIP_MAGIC
 from corebox.bundle.temporary import temporary_directory
-from corebox.bundle.unpack import write_all
 from corebox.coredump.faults import not_a_core
 from corebox.coredump.header import MAGIC
 from corebox.errors import HostError, InputError
@@ -96,6 +95,8 @@ def write_sparse(pieces: Iterator[bytes], file: BinaryIO) -> None:
 
 def _write_pages(descriptor: int, data: bytes, offset: int) -> None:
     """Write runs of pages that are not zero."""
+    from corebox.bundle.unpack import write_all  # noqa: PLC0415  # few cores are compressed
+
     begin: Optional[int] = None
     for at in range(0, len(data) + 1, _PAGE):
         page = data[at : at + _PAGE]

@@ -4,11 +4,10 @@ import argparse
 import contextlib
 import os
 import re
-from typing import ContextManager, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, ContextManager, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from corebox.bundle.corecontent import Change, CompactCore
 from corebox.bundle.disk import DiskRoot
-from corebox.bundle.envelope import Envelope, envelope_for
 from corebox.bundle.layout import SUFFIX
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.mounts import read_mounts
@@ -20,23 +19,21 @@ from corebox.coredump.core import CoreFile, open_core
 from corebox.errors import HostError, UsageError
 from corebox.gather.collect import Collection, Wishes, collect, stored_core
 from corebox.gather.compressed import decompressed_core
-from corebox.gather.container import container_root
-from corebox.gather.live import core_of_process, mapped_files, root_of
 from corebox.gather.output import give_to_caller, require_harmless
 from corebox.gather.owner import reader_for
-from corebox.gather.proc import owner_of, read_runtime
 from corebox.gather.progress import format_size
-from corebox.gather.reduce import blank_manifest, plan_blanks, slim_core
-from corebox.gather.systemd import find_crash, was_cut
-from corebox.gather.tree import unpacked_archive
-from corebox.gather.whereabouts import where_cores_go
+
+if TYPE_CHECKING:
+    from corebox.bundle.envelope import Envelope
+
+# What few gatherings need is imported where it is needed: the one-file program compiles all that it imports, each time.
 
 
 class Output(NamedTuple):
     """Where the bundle goes, how it is encrypted, and who is told of the bytes read."""
 
     path: str
-    envelope: Optional[Envelope]
+    envelope: "Optional[Envelope]"
     progress: Progress
 
 
@@ -57,7 +54,7 @@ class Gathered(NamedTuple):
 
 def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
     """Do what the options say: collect, and write unless only a look is wanted."""
-    envelope = envelope_for(options.encrypt_to) if options.encrypt_to else None
+    envelope = _envelope(options.encrypt_to) if options.encrypt_to else None
     with contextlib.ExitStack() as stack:
         given = given_core(options)
         if options.output and not _is_look(options):
@@ -69,6 +66,8 @@ def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
         disk = stack.enter_context(open_root(options, core, root, given.owner))
         collection = _with_cutter(collect(core, disk, wishes), given.path)
         if options.pid:
+            from corebox.gather.proc import read_runtime  # noqa: PLC0415
+
             collection = with_runtime(collection, read_runtime(options.pid, RUNNING))
         lacking = tuple(each.path for each in collection.manifest.missing if each.path in wishes.extra)
         if _is_look(options):
@@ -78,6 +77,12 @@ def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
         done = pack(options, collection, core, Output(out, envelope, progress))
         give_to_caller(out)
         return done._replace(lacking=lacking)
+
+
+def _envelope(recipient: str) -> "Envelope":
+    from corebox.bundle.envelope import envelope_for  # noqa: PLC0415
+
+    return envelope_for(recipient)
 
 
 def _is_look(options: argparse.Namespace) -> bool:
@@ -100,9 +105,13 @@ def pack(options: argparse.Namespace, collection: Collection, core: CoreFile, ou
     change = None
     with contextlib.ExitStack() as stack:
         if options.slim and not options.no_core:
+            from corebox.gather.reduce import slim_core  # noqa: PLC0415
+
             core = stack.enter_context(slim_core(core, scratch_directory(options)))
             collection = _with_slim(collection, core)
         if options.redact and not options.no_core:
+            from corebox.gather.reduce import blank_manifest, plan_blanks  # noqa: PLC0415
+
             plan = plan_blanks(core, options.redact)
             collection = collection._replace(manifest=blank_manifest(collection.manifest, plan, options.redact))
             change = plan.apply
@@ -114,7 +123,11 @@ def pack(options: argparse.Namespace, collection: Collection, core: CoreFile, ou
 def _with_cutter(collection: Collection, given: Optional[str]) -> Collection:
     """Say who cut the core, if it is cut and somebody noted that."""
     core = collection.manifest.core
-    if core.truncated is None or given is None or not was_cut(given):
+    if core.truncated is None or given is None:
+        return collection
+    from corebox.gather.systemd import was_cut  # noqa: PLC0415
+
+    if not was_cut(given):
         return collection
     core = core._replace(truncated=core.truncated._replace(cut_by="systemd-coredump"))
     return collection._replace(manifest=collection.manifest._replace(core=core))
@@ -167,14 +180,20 @@ def given_core(options: argparse.Namespace) -> GivenCore:
     """
     given = [item for item in (options.core, options.coredumpctl, options.pid) if item is not None]
     if not given:
+        from corebox.gather.whereabouts import where_cores_go  # noqa: PLC0415
+
         raise UsageError(
             "no-core-given", "no core given", "give the core file, --coredumpctl or --pid", advice=where_cores_go()
         )
     if len(given) > 1:
         raise UsageError("two-cores-given", "more than one core is given", "give one of CORE, --coredumpctl and --pid")
     if options.pid:
+        from corebox.gather.proc import owner_of  # noqa: PLC0415
+
         return GivenCore(None, owner_of(options.pid))
     if options.core is None:
+        from corebox.gather.systemd import find_crash  # noqa: PLC0415
+
         crash = find_crash(options.coredump_dir, options.coredumpctl)
         return GivenCore(crash.path, Reader(crash.uid, crash.gid))
     return GivenCore(options.core, None)
@@ -183,7 +202,11 @@ def given_core(options: argparse.Namespace) -> GivenCore:
 def find_core(options: argparse.Namespace, given: Optional[str]) -> ContextManager[str]:
     """The core, readable as a file for as long as the context lasts."""
     place = scratch_directory(options)
-    return core_of_process(options.pid, place) if given is None else decompressed_core(given, place)
+    if given is not None:
+        return decompressed_core(given, place)
+    from corebox.gather.live import core_of_process  # noqa: PLC0415
+
+    return core_of_process(options.pid, place)
 
 
 def scratch_directory(options: argparse.Namespace) -> str:
@@ -197,12 +220,18 @@ def scratch_directory(options: argparse.Namespace) -> str:
 def find_root(options: argparse.Namespace) -> Iterator[str]:
     """The directory that is the root of the crashed process's file system, for as long as the context lasts."""
     if options.container:
+        from corebox.gather.container import container_root  # noqa: PLC0415
+
         with container_root(options.container, scratch_directory(options)) as root:
             yield root
     elif os.path.isfile(options.root):
+        from corebox.gather.tree import unpacked_archive  # noqa: PLC0415
+
         with unpacked_archive(options.root, scratch_directory(options)) as root:
             yield root
     elif options.pid and options.root == "/":
+        from corebox.gather.live import root_of  # noqa: PLC0415
+
         yield root_of(options.pid)
     else:
         yield options.root
@@ -217,7 +246,11 @@ def open_root(options: argparse.Namespace, core: CoreFile, root: str, owner: Opt
 
 def wishes_of(options: argparse.Namespace) -> Wishes:
     """The customer's wishes from the options."""
-    live: Dict[int, str] = mapped_files(options.pid) if options.pid else {}
+    live: Dict[int, str] = {}
+    if options.pid:
+        from corebox.gather.live import mapped_files  # noqa: PLC0415
+
+        live = mapped_files(options.pid)
     return Wishes(
         executable=options.executable,
         without_executable=options.no_exe,
@@ -229,7 +262,7 @@ def wishes_of(options: argparse.Namespace) -> Wishes:
     )
 
 
-def output_of(options: argparse.Namespace, manifest: Manifest, envelope: Optional[Envelope]) -> str:
+def output_of(options: argparse.Namespace, manifest: Manifest, envelope: "Optional[Envelope]") -> str:
     """Where the bundle is to be written."""
     name = default_name(manifest) + (envelope.suffix if envelope else "")
     out: str = options.output or name

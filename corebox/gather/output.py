@@ -5,16 +5,16 @@ import os
 import stat
 from typing import Callable, Sequence
 
-from corebox.bundle import zstd
-from corebox.bundle.compression import GZIP_MAGIC
-from corebox.bundle.envelope import AGE_MAGIC, OPENSSL_MAGIC
 from corebox.bundle.layout import SUFFIX
-from corebox.bundle.read import BundleReader
 from corebox.errors import CoreboxError, UsageError
 
 
 def is_bundle(path: str) -> bool:
     """Whether it is a bundle; of an encrypted one only that it is encrypted can be seen, and its name."""
+    from corebox.bundle.compression import is_compressed  # noqa: PLC0415  # most outputs are new files
+    from corebox.bundle.envelope import AGE_MAGIC, OPENSSL_MAGIC  # noqa: PLC0415
+    from corebox.bundle.read import BundleReader  # noqa: PLC0415
+
     try:
         with open(path, "rb") as file:
             start = file.read(32)
@@ -22,7 +22,7 @@ def is_bundle(path: str) -> bool:
         return False
     if start.startswith((AGE_MAGIC, OPENSSL_MAGIC)):
         return SUFFIX + "." in os.path.basename(path)
-    if not start.startswith((zstd.MAGIC, GZIP_MAGIC)):
+    if not is_compressed(start[:4]):
         return False
     try:
         with BundleReader(path):

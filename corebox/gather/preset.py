@@ -5,10 +5,7 @@ It is the member ``preset.json`` beside this module in the program; an installed
 
 import argparse
 import contextlib
-import json
 import os
-import shlex
-import tempfile
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from corebox.errors import UsageError
@@ -30,6 +27,8 @@ class Preset(NamedTuple):
 
     def to_bytes(self) -> bytes:
         """The member of the program."""
+        import json  # noqa: PLC0415  # few programs have a preset, and each starts by looking for one
+
         return json.dumps(self._asdict(), sort_keys=True).encode("ascii")
 
 
@@ -39,6 +38,8 @@ def make_preset(options: Optional[str], message: Optional[str]) -> Preset:
     Raises:
         UsageError: ``bad-preset``, ``wrong-usage``.
     """
+    import shlex  # noqa: PLC0415
+
     try:
         words = shlex.split(options or "")
     except ValueError as error:
@@ -81,6 +82,8 @@ def load_preset() -> Preset:
         data = __loader__.get_data(os.path.join(os.path.dirname(__file__), MEMBER))  # type: ignore[name-defined]
     except OSError:
         return Preset()
+    import json  # noqa: PLC0415
+
     value = json.loads(data.decode("ascii"))
     return Preset(tuple(value["options"]), value["message"], value["recipient"])
 
@@ -91,6 +94,8 @@ def preset_arguments(preset: Preset, arguments: Sequence[str]) -> Iterator[List[
     with contextlib.ExitStack() as stack:
         fixed = list(preset.options)
         if preset.recipient is not None:
+            import tempfile  # noqa: PLC0415
+
             file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="corebox-recipient-"))
             file.write(preset.recipient.encode("utf-8", "surrogateescape"))
             file.flush()

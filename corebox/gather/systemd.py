@@ -7,7 +7,6 @@ disk too; the journal only for what no file says: whether systemd cut the core.
 
 import os
 import re
-import subprocess
 from typing import List, NamedTuple, Optional
 
 from corebox.errors import InputError
@@ -98,6 +97,8 @@ def was_cut(path: str) -> bool:
         return False
     stored = os.path.join(DIRECTORY, os.path.basename(path))
     query = ["COREDUMP_FILENAME=" + stored, "COREDUMP_TRUNCATED=1"]
+    import subprocess  # noqa: PLC0415  # the help needs a constant of this module only
+
     try:
         answer = subprocess.run(
             ["journalctl", "--quiet", "--no-pager", "--lines=1", "--output=cat", *query],
