@@ -6,6 +6,7 @@ root and core were kept by tests/cores/make-riscv64, which boots a kernel.
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,15 +39,19 @@ class Architecture:
         """Whether a kernel wrote the core."""
         return self.native or not self.compiler
 
-    def crash(self, folder: Path) -> tuple[Path, Path]:
-        """The root and the core of a crash in it."""
+    def crash(self, folder: Path, build: Callable[[str, Path], None] | None = None) -> tuple[Path, Path]:
+        """The root and the core of a crash in it.
+
+        Args:
+            folder: for both.
+            build: makes another program, given its compiler and the path.
+        """
         if not self.compiler:
             subprocess.run(["tar", "xf", CORES / f"{self.name}.tar.xz"], check=True, cwd=folder)
             return folder / "root", folder / "core"
         root, program = folder / "root", folder / "root" / PROGRAM.lstrip("/")
         program.parent.mkdir(parents=True)
-        compile_program = [f"{self.compiler}-gcc", "-g", "-O1", "-pthread", "-o", str(program), "orders.c"]
-        subprocess.run(compile_program, check=True, cwd=FOLDER / "orders")
+        (build or _build_orders)(f"{self.compiler}-gcc", program)
         (root / "lib").mkdir()
         for name in (Path(self.loader).name, "libc.so.6", "libthread_db.so.1"):
             shutil.copy(f"/usr/{self.compiler}/lib/{name}", root / "lib" / name)
@@ -59,6 +64,11 @@ class Architecture:
         subprocess.run(words, cwd=folder, check=False, capture_output=True)
         (core,) = root.glob("core*") if self.native else folder.glob("qemu_*.core")
         return root, core
+
+
+def _build_orders(compiler: str, program: Path) -> None:
+    words = [compiler, "-g", "-O1", "-pthread", "-o", str(program), "orders.c"]
+    subprocess.run(words, check=True, cwd=FOLDER / "orders")
 
 
 ARCHITECTURES = (

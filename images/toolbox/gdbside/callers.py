@@ -6,6 +6,8 @@ the kernel saved when it called a signal handler ("signal"). The innermost is wh
 """
 
 import gdb
+import trampoline
+import unwinder
 
 # gdb ends a stack without a reason at main and at the program's entry (backtrace past-main, past-entry).
 _WHOLE = (gdb.FRAME_UNWIND_OUTERMOST, gdb.FRAME_UNWIND_NO_REASON)
@@ -26,14 +28,28 @@ class Callers:
         try:
             frame, unwind, reason = gdb.newest_frame(), "registers", None
             while frame is not None:
+                if frame.level() and not _is_code(frame.pc()):
+                    self.end = unwinder.NO_CODE.format(frame.pc())
+                    return
                 yield frame, unwind
                 reason = frame.unwind_stop_reason()
                 frame, unwind = frame.older(), _how_caller_is_found(frame, unwind)
         except (gdb.error, RuntimeError) as error:
             self.end = str(error)
             return
-        self.complete = reason in _WHOLE
-        self.end = "this is the thread's first function" if self.complete else gdb.frame_stop_reason_string(reason)
+        ours = unwinder.evidence.ends.get(unwinder.thread_number())
+        if ours and reason == gdb.FRAME_UNWIND_SAME_ID:
+            self.end, self.complete = ours
+        elif reason in _WHOLE:
+            self.end, self.complete = "this is the thread's first function", True
+        else:
+            self.end = gdb.frame_stop_reason_string(reason)
+
+
+def _is_code(address):
+    """Whether an address is in executable memory, as far as the core tells."""
+    known = unwinder.evidence.open()
+    return known is None or known.executable(address)
 
 
 def _how_caller_is_found(frame, unwind):
@@ -41,4 +57,11 @@ def _how_caller_is_found(frame, unwind):
     kind = frame.type()
     if kind == gdb.INLINE_FRAME:  # one frame of the machine, several of the source
         return unwind
-    return "signal" if kind == gdb.SIGTRAMP_FRAME else "cfi"
+    if kind == gdb.SIGTRAMP_FRAME or trampoline.is_trampoline(frame):
+        return "signal"
+    known = unwinder.evidence.open()
+    found = unwinder.evidence.found.get((unwinder.thread_number(), frame.level()))
+    if found or known is None or kind == gdb.TAILCALL_FRAME:
+        return found or "cfi"
+    pc = frame.pc()
+    return "cfi" if known.entry(pc) or known.entry(pc - 1) else "prologue"

@@ -16,6 +16,7 @@ import history
 import opened
 import pystacks
 import trampoline
+import unwinder
 import why
 
 MANIFEST = pathlib.Path("/.corebox/manifest.json")
@@ -203,6 +204,7 @@ Lines("corebox python", pystacks.lines, "The Python stack of the selected thread
 Lines("py-bt", pystacks.lines, "The Python stack of the selected thread: the same as corebox python.")
 gdb.execute("set print symbol-loading off")  # two lines for each module, above the banner; on again after it
 cxxprinters.register()
+unwinder.register()
 history.begin()
 trampoline.register()
 opened.prepare(shown)

@@ -1,0 +1,148 @@
+"""A stack has the frames that were there, no other and none twice, where unwinding is hard; each says why it ends."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.architectures import ARCHITECTURES
+from tests.support.lab import Lab
+from tests.support.programs import HOST_GDB
+from tests.support.stacks import CUT, SOURCES, TRUTH, UNNAMED, Crash, compile_library, compile_stacks, crash
+
+ABORT = "function outer() { inner(); }\nfunction inner() { process.abort(); }\nsetTimeout(outer, 1);\n"
+# What LuaJIT has compiled reads memory by its frame pointer register, which then leads nowhere.
+TRACE = """
+local ffi = require "ffi"
+local function read(address) return ffi.cast("int *", address)[0] end
+local numbers, total = ffi.new("int[4]"), 0
+local good = tonumber(ffi.cast("intptr_t", numbers))
+for i = 1, 100000 do total = total + read(good - good * math.floor(i / 90000)) end
+"""
+
+
+def crashed_thread(lab: Lab, made: Crash, *options: object) -> Any:
+    """The thread that crashed, of the report that corebox makes of what was gathered."""
+    bundle = made.core.with_suffix(".corebox")
+    assert lab.corebox("gather", made.core, "-o", bundle).status in (0, 1)
+    report = lab.done("report", bundle, "--engine", "bubblewrap", "--format", "json", *options).json
+    thread: Any = report["threads"][0]
+    _must_be_sound(thread["frames"], report["manifest"])
+    assert thread["end"]
+    return thread
+
+
+def _must_be_sound(frames: list[Any], manifest: Any) -> None:
+    """No frame but the innermost, where the thread was, is outside of code."""
+    assert frames[0]["unwind"] == "registers"
+    assert all(frame["function"] or frame["module"] or frame["unwind"] for frame in frames)
+    assert {frame["unwind"] for frame in frames} <= {"registers", "cfi", "frame-pointer", "prologue", "signal"}
+    assert manifest["modules"]
+
+
+def functions(thread: Any) -> list[str | None]:
+    """The functions of a thread's frames that are frames of the machine."""
+    names = []
+    for frame in thread["frames"]:
+        if frame["kind"] != "inline":
+            names.append("<signal>" if frame["kind"] == "signal-handler" else frame["function"])
+    return names
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program that crashes in many ways."""
+    return compile_stacks(tmp_path_factory.mktemp("stacks") / "stacks")
+
+
+@pytest.mark.parametrize("kind", TRUTH)
+def test_the_frames_are_the_true_ones(kind: str, program: Path, tmp_path: Path, lab: Lab) -> None:
+    made = crash(tmp_path, program, kind)
+    thread = crashed_thread(lab, made)
+    truth = list(TRUTH[kind])
+    shown = functions(thread)
+    if kind.startswith("overflow"):
+        assert shown[: len(truth)] == truth
+        assert shown[-1] == "main"
+    else:
+        assert shown == truth
+    assert thread["complete"] == (kind not in CUT)
+    assert ("not in executable memory" in thread["end"]) == (kind in CUT)
+    plain = made.plain_gdb(HOST_GDB)
+    common = sum(1 for one, other in zip(plain, truth, strict=False) if one == other)
+    assert len(shown) >= common, "gdb alone shows more"
+
+
+def test_how_a_frame_was_found_is_said(program: Path, tmp_path: Path, lab: Lab) -> None:
+    made = crash(tmp_path, program, "framed")
+    ways = [frame["unwind"] for frame in crashed_thread(lab, made)["frames"]]
+    assert ways == ["registers", "cfi", "frame-pointer", "cfi"]
+    bundle = made.core.with_suffix(".corebox")
+    shown = lab.gdb(bundle, "bubblewrap", "echo answer:\\n", "bt").output.partition("answer:")[2]
+    assert [line.split()[0] for line in shown.splitlines() if line.startswith("#")] == ["#0", "#1", "#2", "#3"]
+
+
+@pytest.mark.parametrize("flags", [("-static",), ("-static", "-s"), ("-s",)], ids=" ".join)
+def test_a_program_without_symbols_has_the_same_frames(
+    flags: tuple[str, ...], program: Path, tmp_path: Path, lab: Lab
+) -> None:
+    made = crash(tmp_path / "work", compile_stacks(tmp_path / "stacks", *flags), "frameless")
+    frames = crashed_thread(lab, made)["frames"]
+    assert [frame["unwind"] for frame in frames[:4]] == ["registers", "cfi", "frame-pointer", "cfi"]
+    assert [Path(frame["module"]).name if frame["module"] else None for frame in frames[:4]] == [
+        "stacks", None, "stacks", "stacks",
+    ]  # fmt: skip
+
+
+def test_code_of_a_missing_module_is_passed(program: Path, tmp_path: Path, lab: Lab) -> None:
+    library = compile_library(tmp_path / "library.so", "-fno-omit-frame-pointer")
+    made = crash(tmp_path / "work", program, "library", library)
+    library.unlink()
+    thread = crashed_thread(lab, made)
+    assert functions(thread) == ["crash", UNNAMED, "call", "main"]
+    assert thread["frames"][2]["unwind"] == "frame-pointer"
+    assert thread["frames"][1]["module"] == str(library)
+
+
+def test_v8_is_unwound_to_where_the_program_began(tmp_path: Path, lab: Lab) -> None:
+    script = tmp_path / "abort.js"
+    script.write_text(ABORT)
+    made = crash(tmp_path / "work", shutil.which("node") or "node", script)
+    thread = crashed_thread(lab, made)
+    names = [(name or "").partition("(")[0] for name in functions(thread)]
+    wanted = ["node::Abort", "v8::internal::Execution::Call", "v8::Function::Call", "node::Environment::RunTimers"]
+    places = [names.index(name) for name in [*wanted, "uv_run", "node::Start"]]
+    assert places == sorted(places)
+    assert names[-1] in ("main", "_start")
+    assert {frame["unwind"] for frame in thread["frames"]} == {"registers", "cfi", "frame-pointer"}
+    assert thread["complete"]
+
+
+def test_where_a_jit_uses_the_frame_pointer_otherwise_the_stack_ends(tmp_path: Path, lab: Lab) -> None:
+    script = tmp_path / "trace.lua"
+    script.write_text(TRACE)
+    thread = crashed_thread(lab, crash(tmp_path / "work", shutil.which("luajit") or "luajit", script))
+    assert functions(thread) == [UNNAMED]
+    assert "no unwind information, and no sound frame pointer" in thread["end"]
+    assert not thread["complete"]
+
+
+@pytest.mark.parametrize("architecture", [each for each in ARCHITECTURES if each.compiler], ids=lambda each: each.name)
+def test_a_function_looked_up_lazily_has_one_caller(architecture: Any, tmp_path: Path, lab: Lab) -> None:
+    root, core = architecture.crash(tmp_path, _lazy)
+    bundle = tmp_path / "lazy.corebox"
+    assert lab.corebox("gather", core, "--root", root, "-o", bundle).status in (0, 1)
+    report = json.loads(lab.done("report", bundle, "--engine", "bubblewrap", "--format", "json").output)
+    thread = report["threads"][0]
+    named = [name for name in functions(thread) if name and not name.startswith("_dl")]
+    assert named == ["choose", "caller", "main"]
+    assert thread["complete"]
+
+
+def _lazy(compiler: str, program: Path) -> None:
+    library = compile_library(program.parent / "library.so", "-O1", compiler=compiler)
+    words = [compiler, "-g", "-O1", "-Wl,-z,lazy", "-Wl,-rpath,/opt/acme/bin", "-o"]
+    subprocess.run([*words, str(program), str(SOURCES / "lazy.c"), str(library)], check=True)
