@@ -125,7 +125,7 @@ def image_of(store: Store, subject: Subject, progress: Callable[[str], None] = l
             pass  # another file is told what it is
         hint = (
             f"where it crashed, run: corebox gather {subject.path} -o crash.corebox; "
-            f"without Python there: corebox request {subject.path}"
+            f"without Python there: corebox request {subject.path}; of this machine's own: corebox report CORE -e EXE"
         )
         raise InputError("bare-core", f"{subject.path} is a core without the files it was mapped from", hint)
     if isinstance(subject, BundleFile):

@@ -46,6 +46,7 @@ COMMANDS = {
     "shell": "shell:command",
     "run": "run:command",
     "report": "report:command",
+    "diff": "diff:command",
     "similar": "similar:command",
     "dap": "dap:command",
     "ide": "ide:command",

@@ -91,6 +91,18 @@ def sources(function: Function) -> Function:
     return option(function)
 
 
+def time_limit(function: Function) -> Function:
+    """--time-limit."""
+    option = click.option(
+        "--time-limit",
+        default=300.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Time limit for gdb.",
+    )
+    return option(function)
+
+
 def no_customer_code(function: Function) -> Function:
     """--no-customer-code."""
     help_text = "Load none of the customer's gdb scripts, nor libthread_db."

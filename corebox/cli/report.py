@@ -6,26 +6,34 @@ from pathlib import Path
 import click
 
 from corebox.actions.report import memory_regions, report, require_stack, write_report
-from corebox.actions.subject import image_of
+from corebox.actions.subject import BareCore, image_of
 from corebox.cli import options, output
 from corebox.cli.session import Session, session
 from corebox.errors import InputError
 from corebox.printable import printable
+from corebox.report.markdown import markdown_lines
 from corebox.report.page import html_page
 from corebox.report.text import text_lines
 from corebox.store.store import Store
 
 
-@click.command("report", short_help="Tell all about a crash: cause, stacks, registers, modules.")
+@click.command("report", short_help="Show everything known about a crash.")
 @options.subject
+@click.option(
+    "-e",
+    "--executable",
+    type=options.PATH,
+    metavar="EXE",
+    help="Another executable, e.g. unstripped; with it SUBJECT may be a bare core.",
+)
 @session
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "json", "html"]),
+    type=click.Choice(["text", "json", "html", "markdown"]),
     default="text",
     show_default=True,
-    help="For people, machines, or a page for both.",
+    help="text for a terminal, json for machines, html for a page, markdown for an issue tracker.",
 )
 @click.option(
     "-o",
@@ -33,28 +41,37 @@ from corebox.store.store import Store
     "out",
     type=options.PATH,
     metavar="FILE",
-    help="Write there instead.",
+    help="Write to FILE instead of standard output.",
 )
-@click.option("--time-limit", default=300.0, show_default=True, metavar="SECONDS", help="Stop gdb after so long.")
+@options.time_limit
 def command(
     *,
     session: Session,
     subject: str,
+    executable: Path | None,
     form: str,
     out: Path | None,
     time_limit: float,
 ) -> int:
-    """Tell all about a crash: its cause, stacks with arguments, registers, instructions and modules.
+    """Show everything known about a crash: cause, stacks with arguments, registers, instructions, modules.
 
-    gdb is asked in the sandbox; a bundle is built first if need be.
+    gdb runs in the sandbox; the image of a bundle is built first if necessary.
     """
     store = Store.default()
     found = session.find(store, subject)
-    made = report(store, found, subject, time_limit, session.options, output.progress())
+    chosen = session.options._replace(executable=executable)
+    if isinstance(found, BareCore) and executable:
+        # Imported here: few reports are of a bare core.
+        from corebox.actions.barecore import opened_core  # noqa: PLC0415
+
+        found, chosen = opened_core(store, found, executable, output.progress()), session.options
+    made = report(store, found, subject, time_limit, chosen, output.progress())
     if form == "html":
         text = html_page(made, memory_regions(store, image_of(store, found)))
     elif form == "json":
         text = json.dumps(made.to_json(), sort_keys=True, indent=1) + "\n"
+    elif form == "markdown":
+        text = "".join(line + "\n" for line in markdown_lines(made))
     else:
         text = "".join(printable(line) + "\n" for line in text_lines(made))
     if out:

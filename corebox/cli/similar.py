@@ -16,8 +16,10 @@ from corebox.store.store import Store
 @click.command("similar", short_help="Group many crashes by what went wrong.")
 @click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...")
 @session
-@click.option("--jobs", default=os.cpu_count() or 1, show_default="processors", metavar="N", help="So many at a time.")
-@click.option("--time-limit", default=300.0, show_default=True, metavar="SECONDS", help="Stop gdb after so long.")
+@click.option(
+    "--jobs", default=os.cpu_count() or 1, show_default="processors", metavar="N", help="How many crashes in parallel."
+)
+@options.time_limit
 @click.option(
     "--by",
     type=click.Choice(LEVELS),

@@ -1,5 +1,6 @@
 """``corebox report`` and ``corebox similar`` on real crashes."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +81,22 @@ def test_crashes_of_one_cause_are_similar(tmp_path: Path, lab: Lab) -> None:
     document = lab.done("similar", "--engine", "bubblewrap", "--json", *every).json
     validate(document, "similar")
     assert {frozenset(group["names"]) for group in document["groups"]} == set(map(frozenset, names.values()))
+
+
+def test_two_crashes_of_one_release_are_compared(bundle: Path, second_bundle: Path, lab: Lab) -> None:
+    document = lab.done("diff", bundle, second_bundle, "--engine", "bubblewrap", "--json").json
+    validate(document, "diff")
+    assert document["same_family"]
+    assert document["modules"] == []
+    assert document["stack"][0] == {"first": "compare", "second": "compare", "same": True}
+
+
+def test_a_core_of_this_machine_needs_no_bundle(tmp_path: Path, lab: Lab) -> None:
+    """And what its report is for an issue tracker has its stack in a block of code."""
+    program = compile_cxx(SOURCE, tmp_path / "faults", "-O0", "-g")
+    core = die(program, "null-read")
+    command = ("report", core, "--engine", "bubblewrap")
+    assert lab.corebox(*command).status == 3
+    lines = lab.done(*command, "-e", program, "--format", "markdown").output.splitlines()
+    assert lines[lines.index("### Crashed thread") + 2] == "```text"
+    assert any(re.search(r"#0 .*null_read \(order=0x0\)", line) for line in lines)
