@@ -20,7 +20,19 @@ if sys.version_info < (3, 6):
         " script instead (corebox request)\\n" % (sys.version_info[0], sys.version_info[1], sys.argv[0])
     )
     sys.exit(4)
+import zipimport
+
+
+class Importer(zipimport.zipimporter):
+    def get_filename(self, name):  # the original compiles the module for that, which would be the first of two times
+        path = "/".join((self.archive, self.prefix + name.rpartition(".")[2]))
+        return path + ("/__init__.py" if self.is_package(name) else ".py")
+
+
+sys.path_hooks.insert(0, Importer)
+sys.path_importer_cache.clear()
 from corebox.gather.cli import main
+
 sys.exit(main())
 """
 _PACKAGES = ("coredump", "bundle", "gather")

@@ -1,0 +1,54 @@
+"""The one-file program starts quickly: it reads each module once, and none that it is not called for."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from corebox.gather.zipapp import make_zipapp
+
+# Python has no bytecode of what is in an archive; zipimport's own importer compiles each module twice.
+_WATCH = """
+import builtins, runpy, sys
+compiled, real = [], builtins.compile
+def watch(source, name, *rest, **named):
+    compiled.append(str(name))
+    return real(source, name, *rest, **named)
+builtins.compile = watch
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+except SystemExit:
+    for name in compiled:
+        if ".pyz/corebox/" in name:
+            print("compiled", name)
+    print("loaded", *sys.modules)
+"""
+_PROGRAMS_AND_ARCHIVES = {"subprocess", "tarfile", "zipfile", "tempfile", "logging", "concurrent.futures"}
+
+
+def start(folder: Path, *arguments: str) -> tuple[list[str], set[str]]:
+    """Which files of the program were compiled, and all modules that are loaded in the end."""
+    program = folder / "gather.pyz"
+    make_zipapp(str(program))
+    script = f"import sys; sys.argv = {[str(program), *arguments]!r}{_WATCH}"
+    done = subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, text=True, check=True)
+    words = [line.split() for line in done.stdout.splitlines()]
+    (loaded,) = [line[1:] for line in words if line[:1] == ["loaded"]]
+    return [line[1] for line in words if line[:1] == ["compiled"]], set(loaded)
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_the_version_and_the_help_do_without_what_gathers(option: str, tmp_path: Path) -> None:
+    compiled, loaded = start(tmp_path, option)
+    assert len(set(compiled)) == len(compiled) < 12
+    assert loaded & ({"json", "ctypes", "corebox.gather.job", "corebox.bundle"} | _PROGRAMS_AND_ARCHIVES) == set()
+
+
+def test_a_gathering_reads_what_it_needs_once(core_path: Path, root: Path, tmp_path: Path) -> None:
+    arguments = [str(core_path), "--root", str(root), "--no-nice", "-o", str(tmp_path / "x.corebox")]
+    compiled, loaded = start(tmp_path, *arguments)
+    assert (tmp_path / "x.corebox").exists()
+    assert len(set(compiled)) == len(compiled)
+    seldom = {f"corebox.gather.{name}" for name in ("container", "handler", "live", "reduce", "tree", "zipapp")}
+    assert loaded & (_PROGRAMS_AND_ARCHIVES | seldom | {"elftools", "corebox.bundle.envelope"}) == set()
