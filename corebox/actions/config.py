@@ -77,14 +77,14 @@ def _checked(path: Path, name: str, value: object) -> str | tuple[str, ...]:
     setting = SETTINGS.get(name)
     if setting is None:
         close = difflib.get_close_matches(name, SETTINGS, 1, 0.0)
-        raise UsageError("unknown-setting", f"{path}: there is no setting {name:.100}", f"did you mean {close[0]}?")
+        raise UsageError("unknown-setting", f"{path}: unknown setting {name:.100}", f"did you mean {close[0]}?")
     values = value if isinstance(value, list) and setting.many else [value]
     if not all(isinstance(each, str) and each and "\0" not in each for each in values):
         kind = f'a text or a list of texts: {name} = ["...", "..."]' if setting.many else f'a text: {name} = "..."'
-        raise UsageError("bad-setting", f"{path}: {name} has a wrong value: {value!r:.100}", f"give {kind}")
+        raise UsageError("bad-setting", f"{path}: {name} has an invalid value: {value!r:.100}", f"give {kind}")
     if setting.choices and value not in setting.choices:
         hint = f"give one of {', '.join(setting.choices)}"
-        raise UsageError("bad-setting", f"{path}: {name} has a wrong value: {value!r:.100}", hint)
+        raise UsageError("bad-setting", f"{path}: {name} has an invalid value: {value!r:.100}", hint)
     texts = tuple(_expanded(path, str(each), is_path=setting.is_path) for each in values)
     return texts if setting.many else texts[0]
 

@@ -65,10 +65,10 @@ def parse_address(text: str, anywhere: bool) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
     if not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise UsageError("bad-address", f"{text!r} is no address", "give PORT or HOST:PORT, e.g. 127.0.0.1:4711")
+        raise UsageError("bad-address", f"{text!r} is not an address", "give PORT or HOST:PORT, e.g. 127.0.0.1:4711")
     if host not in _LOOPBACK and not anywhere:
-        hint = "listen on 127.0.0.1 and forward the port (ssh -L); --allow-remote if it must be"
-        raise UsageError("bad-address", f"{host} lets other machines read the crash, without any password", hint)
+        hint = "listen on 127.0.0.1 and forward the port (ssh -L); or permit it: --allow-remote"
+        raise UsageError("bad-address", f"{host} would let other machines read the crash without a password", hint)
     return host, int(port)
 
 

@@ -1,4 +1,4 @@
-"""Send a crash to a registry, building its image first if need be."""
+"""Push a crash to a registry, building its image first if need be."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -47,7 +47,7 @@ def push(
         raise UsageError("no-target", "no target given", hint)
     reference = parse_reference(within(options.registry, options.target)) if options.target else None
     if reference is not None and reference.digest:
-        raise UsageError("bad-reference", "a digest cannot be pushed to", "give a tag: HOST/REPOSITORY:TAG")
+        raise UsageError("bad-reference", "cannot push to a digest", "give a tag: HOST/REPOSITORY:TAG")
     image = image_of(store, subject, progress)
     reference = reference or parse_reference(within(options.registry, _program(image)))
     return push_image(store, image, _tagged(reference, image), options.access, options.compression, sending)

@@ -32,8 +32,8 @@ def run(
         HostError: ``time-limit``, and those of ``prepare_session``.
     """
     if script.suffix not in SUFFIXES:
-        hint = "call it NAME.py for Python, NAME.gdb for gdb commands"
-        raise UsageError("bad-script", f"{script} is neither .py nor .gdb", hint)
+        hint = "name it NAME.py for Python, NAME.gdb for gdb commands"
+        raise UsageError("bad-script", f"{script} is neither a .py nor a .gdb file", hint)
     if not script.is_file():
         raise InputError("no-such-file", f"{script} does not exist", "check the name: ls -l")
     # Told from all that the core makes gdb print: nobody can know it beforehand.

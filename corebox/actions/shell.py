@@ -148,8 +148,8 @@ def prepare_session(
 def _ours(opened: OpenedImage, work: Path) -> Iterator[Mount]:
     """What gdb needs of ours; an InputError ``no-toolbox`` if that is not in the image."""
     if not opened.toolbox.is_dir():
-        message = f"the image {opened.image.image_id} holds no gdb: it was made without the toolbox"
-        hint = "get the bundle out, corebox export SUBJECT --bundle crash.corebox, and open that"
+        message = f"the image {opened.image.image_id} contains no gdb: it was built without the toolbox"
+        hint = "extract the bundle and open that: corebox export SUBJECT --bundle crash.corebox"
         raise InputError("no-toolbox", message, hint)
     yield Mount(opened.toolbox, TOOLBOX)
     yield Mount(_gdbside(work), GDBSIDE)
@@ -214,7 +214,7 @@ def _notices(opened: OpenedImage, core: Path, executable: Path | None, options: 
         builds = f"build ID {in_memory} in the core, {in_file} in the file"
         what = f"{executable.name} is not the executable that crashed ({detail}): {builds}"
         if options.executable and not options.symbols.force:
-            hint = "give the one that crashed, or use this one all the same: --force"
+            hint = "give the one that crashed, or use this one anyway: --force"
             raise InputError("wrong-executable", what, hint)
         yield f"{what}; its frames will be wrong"
 

@@ -40,7 +40,7 @@ def plain_bundle(given: Path, identity: Path | None, libraries: Path | None, wor
     if identity is None:
         raise UsageError("no-identity", f"{given} is encrypted", "give the file with the private key: --identity FILE")
     if not identity.is_file():  # openssl waits for a pipe, and reads a device, without end
-        raise UsageError("no-identity", f"{identity} is no file", "give the file with the private key")
+        raise UsageError("no-identity", f"{identity} is not a file", "give the file with the private key")
     plain = work / "decrypted.corebox"
     with plain.open("xb") as out:
         try:
@@ -50,7 +50,7 @@ def plain_bundle(given: Path, identity: Path | None, libraries: Path | None, wor
             raise
     if not is_bundle(plain):
         hint = "transfer it again, or ask the customer for what `corebox gather --encrypt-to` wrote"
-        raise InputError("not-a-bundle", f"what is encrypted in {given} is no bundle", hint)
+        raise InputError("not-a-bundle", f"the encrypted content of {given} is not a bundle", hint)
     return plain
 
 

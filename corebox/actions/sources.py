@@ -69,7 +69,7 @@ def fetch(
 
     if symbols.servers is None:
         hint = "set DEBUGINFOD_URLS, or give a server: --symbols https://HOST"
-        raise UsageError("no-servers", "no debuginfod server is named that could have the sources", hint)
+        raise UsageError("no-servers", "no debuginfod server is configured", hint)
     names = parse_source_names(engine.run(sandbox, command, _TIME_LIMIT).output)
     folder = work / "sources"
     folder.mkdir(mode=0o755)

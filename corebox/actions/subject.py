@@ -82,7 +82,7 @@ def check_file(text: str) -> None:
         InputError: ``no-such-file``, ``not-a-file``.
     """
     if not text:
-        raise InputError("no-such-file", "an empty name is none", "give a bundle, a core or the name of an image")
+        raise InputError("no-such-file", "the name is empty", "give a bundle, a core or the name of an image")
     path = Path(text)
     if path.exists() and not path.is_file():
         what = "a directory" if path.is_dir() else "not a regular file"

@@ -94,7 +94,7 @@ def _about_servers(places: Places) -> list[str]:
             "debuginfod-unreachable", message, f"check it: curl -I {url.rstrip('/')}/metrics; or leave it out"
         )
     others = sorted(str(urlsplit(url).hostname) for url in places.servers.asked - places.named_servers)
-    hint = "DEBUGINFOD_URLS names it, --no-debuginfod asks nobody"
+    hint = "from DEBUGINFOD_URLS; --no-debuginfod skips it"
     return [f"symbols were looked for at {', '.join(others)}: {hint}"] if others else []
 
 
@@ -125,9 +125,9 @@ def _namesake(path: Path, modules: Sequence[ModuleEntry]) -> ModuleEntry | None:
 def _wrong(file: GivenFile, module: ModuleEntry | None) -> InputError:
     has = f"{file.path} has the build ID {file.facts.build_id or 'none'}"
     if module is None:
-        message = f"{has}, which no module of the crash has, nor is one called {file.path.name}"
-        hint = "see what the crash has: corebox info SUBJECT"
+        message = f"{has}, which no module of the crash has, nor is there one called {file.path.name}"
+        hint = "list the modules: corebox info SUBJECT"
     else:
         message = f"{has}, but {module.path} of the crash has {module.memory or module.file or 'none'}"
-        hint = "give the file of that build, or use this one all the same: --force"
+        hint = "give the file of that build, or use this one anyway: --force"
     return InputError("wrong-symbols", message, hint)

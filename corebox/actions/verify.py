@@ -40,7 +40,7 @@ def verify(store: Store, subject: Subject, root: str = "/") -> Verification:
 
 
 def _verification(identity: str | None, name: str, proofs: tuple[ModuleProof, ...]) -> Verification:
-    problems = () if proofs else ("the core names no modules",)
+    problems = () if proofs else ("no modules are recorded in the core",)
     ok = not problems and all(proof.verdict == VERIFIED for proof in proofs)
     return Verification(identity, name, proofs, problems, ok)
 

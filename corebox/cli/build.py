@@ -21,31 +21,31 @@ def _print_template(context: click.Context, _: click.Parameter, wanted: bool) ->
 @click.command("build")
 @click.argument("bundle", type=options.PATH)
 @click.argument("libraries", required=False, type=options.EXISTING)
-@click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="Name of the image; may be given again.")
+@click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="Name of the image; repeatable.")
 @click.option(
     "--builder",
     type=click.Choice(["native", "docker"]),
     default="native",
     show_default=True,
-    help="native runs nothing and is reproducible; docker is for templates with RUN.",
+    help="native executes nothing and is reproducible; docker supports templates with RUN.",
 )
 @click.option(
     "--load/--no-load",
     default=True,
     show_default=True,
-    help="Hand the image to Docker or Podman if one answers, sending only the layers it lacks.",
+    help="Load the image into Docker or Podman if one is running, sending only the missing layers.",
 )
 @click.option(
     "--context",
     type=click.Path(path_type=Path, readable=False, file_okay=False),
     metavar="DIR",
-    help="Leave a folder that docker build and buildah take.",
+    help="Write a build context for docker build or buildah.",
 )
 @click.option(
     "--template",
     type=options.EXISTING,
     metavar="FILE",
-    help="Your own Dockerfile.template; else that in ~/.config/corebox, else the one that corebox ships.",
+    help="Your own Dockerfile.template; default: the one in ~/.config/corebox, else the shipped one.",
 )
 @click.option(
     "--print-template",
@@ -53,15 +53,15 @@ def _print_template(context: click.Context, _: click.Parameter, wanted: bool) ->
     is_eager=True,
     expose_value=False,
     callback=_print_template,
-    help="Print the template that corebox ships, to begin your own with.",
+    help="Print the shipped template, as a start for your own.",
 )
 @click.option(
     "--disclose",
     type=click.Choice(PRIVATE),
     multiple=True,
-    help="Put this into the labels too, which a registry shows to everybody; may be given again.",
+    help="Also put this into the labels, which a registry shows to everybody; repeatable.",
 )
-@click.option("--check", is_flag=True, help="Build again from nothing and compare the image IDs.")
+@click.option("--check", is_flag=True, help="Build again from scratch and compare the image IDs.")
 @options.symbols
 @options.identity
 @options.as_json

@@ -14,8 +14,8 @@ from corebox.store.store import Store
 @options.subject
 @session
 @click.option("--listen", "address", metavar="[HOST:]PORT", help="Serve clients that connect here.")
-@click.option("--allow-remote", is_flag=True, help="Let --listen take another host than this machine.")
-@click.option("-i", "interpreter", hidden=True, help="gdb's own option, which Zed gives to all that it takes for gdb.")
+@click.option("--allow-remote", is_flag=True, help="Permit --listen on other addresses than this machine's own.")
+@click.option("-i", "interpreter", hidden=True, help="gdb's own option, which Zed passes.")
 def command(
     *,
     session: Session,

@@ -7,7 +7,7 @@ from corebox.cli import output
 from corebox.errors import HostError
 
 
-@click.command("doctor", short_help="Tell what this machine can do, and what mends the rest.")
+@click.command("doctor", short_help="Check what this machine supports, and how to fix the rest.")
 def command() -> int:
     """Tell what this machine can do, and the command that mends what it cannot."""
     diagnosis = doctor()
@@ -17,6 +17,6 @@ def command() -> int:
             output.say(f"{'':15} {finding.remedy}")
     if not diagnosis.ok:
         raise HostError(
-            "cannot-do", "this machine cannot open crashes", "mend what has a no above; of the engines one is enough"
+            "cannot-do", "this machine cannot open crashes", 'fix the lines marked "no"; one working engine is enough'
         )
     return 0

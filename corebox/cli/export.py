@@ -11,14 +11,14 @@ from corebox.errors import UsageError
 from corebox.store.store import Store
 
 
-@click.command("export", short_help="Give back the original core or the bundle.")
+@click.command("export", short_help="Extract the original core or the bundle.")
 @options.subject
-@click.option("--core", type=options.FILE, metavar="FILE", help="Write the original core file, holes included.")
+@click.option("--core", type=options.FILE, metavar="FILE", help="Write the original core file, sparse as it was.")
 @click.option("--bundle", type=options.FILE, metavar="FILE", help="Write the bundle that the image was built from.")
 def command(subject: str, core: Path | None, bundle: Path | None) -> int:
-    """Give back the original core or the bundle, bit for bit, out of an image."""
+    """Extract the original core or the bundle, bit for bit, out of an image."""
     if core is None and bundle is None:
-        raise UsageError("nothing-to-export", "export what?", "give --core FILE, --bundle FILE, or both")
+        raise UsageError("nothing-to-export", "nothing to export", "give --core FILE, --bundle FILE, or both")
     store = Store.default()
     written = export(store, resolve(store, subject), core, bundle)
     if core is not None:

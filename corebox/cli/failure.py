@@ -14,7 +14,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 def explain(error: BaseException, as_json: bool = False) -> int:
     """Say what went wrong, with ``as_json`` also as a document, and return the exit status."""
     if came_of_interruption(error) or isinstance(error, click.Abort):
-        output.note("interrupted; nothing half-made was left")
+        output.note("interrupted; no partial files were left behind")
         return INTERRUPTED
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
@@ -32,14 +32,14 @@ def explain(error: BaseException, as_json: bool = False) -> int:
 
 def _as_ours(error: BaseException) -> CoreboxError:
     if not isinstance(error, click.ClickException):
-        return as_ours(error, "; corebox doctor tells more")
+        return as_ours(error, "; see corebox doctor")
     message = error.format_message().rstrip(".").replace("\n\t", " ")
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is None:
-        return UsageError("wrong-usage", message, "corebox COMMAND --help tells what it takes")
+        return UsageError("wrong-usage", message, "see corebox COMMAND --help")
     path, command = context.command_path, context.command
-    hint = f"{path} {' '.join(command.collect_usage_pieces(context))}; all about it: {path} --help"
+    hint = f"{path} {' '.join(command.collect_usage_pieces(context))}; see {path} --help"
     # Where gdb's own options belong, for who gives them to corebox.
     takes_more = any(each.name == "gdb_arguments" for each in command.params)
-    more = "; what is gdb's stands behind --" if isinstance(error, click.NoSuchOption) and takes_more else ""
+    more = "; put gdb's own options after --" if isinstance(error, click.NoSuchOption) and takes_more else ""
     return UsageError("wrong-usage", message, hint + more)

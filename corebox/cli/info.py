@@ -15,13 +15,13 @@ from corebox.store.store import Store
 from corebox.symbols.status import ModuleSymbols
 
 
-@click.command("info", short_help="Tell what crashed, how, its memory and its modules.")
+@click.command("info", short_help="Show what crashed, how, its memory and its modules.")
 @options.subject
 @options.root
 @options.identity
 @options.as_json
 def command(subject: str, root: str, identity: Path | None, as_json: bool) -> int:
-    """Tell what crashed, how, its memory, and what is known of each module.
+    """Show what crashed, how, its memory, and what is known about each module.
 
     SUBJECT is a bundle, an image in the store, or a bare core.
     """

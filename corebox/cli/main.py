@@ -91,7 +91,7 @@ class _Commands(click.Group):
         if Path(name).is_file():
             close = [f"corebox info {name}", f"corebox shell {name}"]
         hint = f"try {' or '.join(close)}" if close else "corebox --help lists the commands"
-        raise UsageError("no-such-command", f"there is no command {name}", hint)
+        raise UsageError("no-such-command", f"unknown command: {name}", hint)
 
 
 @click.command(cls=_Commands, help=_STORY, context_settings={"help_option_names": ["-h", "--help"]})

@@ -50,12 +50,10 @@ def registry(function: Function) -> Function:
         "--ca-file",
         type=FILE,
         metavar="FILE",
-        help="One more CA to trust, in PEM form; the system's and /etc/docker/certs.d/HOST/*.crt are.",
+        help="Another trusted CA, in PEM format, besides the system's and /etc/docker/certs.d/HOST/*.crt.",
     )
-    help_text = "Allow http without TLS; it is always allowed for this machine."
-    place = click.option(
-        "--registry", metavar="HOST[/REPOSITORY]", help="Where images are whose names have no registry in them."
-    )
+    help_text = "Allow HTTP without TLS; always allowed for this machine."
+    place = click.option("--registry", metavar="HOST[/REPOSITORY]", help="Registry for image names without one.")
     return ca_file(click.option("--plain-http", is_flag=True, help=help_text)(place(function)))
 
 
@@ -65,16 +63,16 @@ def symbols(function: Function) -> Function:
         "--symbols",
         multiple=True,
         metavar="PLACE",
-        help="Where debug files are, taken by build ID: a folder, .deb, .rpm, tar or ELF file, or the URL of a "
-        "debuginfod server. May be given again.",
+        help="Where to look for debug files, by build ID: a folder, .deb, .rpm, tar or ELF file, or the URL of a "
+        "debuginfod server. Repeatable.",
     )
     return option(function)
 
 
 def other_symbols(function: Function) -> Function:
     """--force and --no-debuginfod."""
-    force = click.option("--force", is_flag=True, help="Use a file that you name although its build ID is another.")
-    help_text = "Do not ask the debuginfod servers that DEBUGINFOD_URLS names."
+    force = click.option("--force", is_flag=True, help="Use the named file even if its build ID differs.")
+    help_text = "Do not ask the debuginfod servers in DEBUGINFOD_URLS."
     return force(click.option("--no-debuginfod", is_flag=True, help=help_text)(function))
 
 
@@ -86,7 +84,7 @@ def sources(function: Function) -> Function:
         multiple=True,
         metavar="DIR[=PREFIX]",
         help="Where source files are, and what that folder was called when the program was compiled; or debuginfod, to "
-        "ask its servers. May be given again.",
+        "ask its servers. Repeatable.",
     )
     return option(function)
 
@@ -105,12 +103,12 @@ def time_limit(function: Function) -> Function:
 
 def no_customer_code(function: Function) -> Function:
     """--no-customer-code."""
-    help_text = "Load none of the customer's gdb scripts, nor libthread_db."
+    help_text = "Do not load the customer's gdb scripts or libthread_db."
     return click.option("--no-customer-code", is_flag=True, help=help_text)(function)
 
 
 def engine(function: Function) -> Function:
     """--engine."""
-    help_text = "Where to run gdb; auto takes Docker or Podman if one answers, else bubblewrap."
+    help_text = "Where to run gdb; auto: Docker or Podman if one is running, else bubblewrap."
     option = click.option("--engine", type=click.Choice(NAMES), default="auto", show_default=True, help=help_text)
     return option(function)

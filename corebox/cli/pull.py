@@ -12,11 +12,11 @@ from corebox.registry.reference import parse_reference, within
 from corebox.store.store import Store
 
 
-@click.command("pull", short_help="Fetch an image from a registry into the store.")
+@click.command("pull", short_help="Pull an image from a registry into the store.")
 @click.argument("reference", metavar="[HOST/]REPOSITORY[:TAG]")
 @options.registry
 def command(reference: str, ca_file: Path | None, plain_http: bool, registry: str | None) -> int:
-    """Fetch an image from a registry into the store; only the layers that the store lacks.
+    """Pull an image from a registry into the store; only the layers that the store lacks.
 
     corebox shell HOST/REPOSITORY:TAG pulls by itself what was never pulled; this fetches what is there now.
     """

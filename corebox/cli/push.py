@@ -13,7 +13,7 @@ from corebox.registry.push import COMPRESSIONS
 from corebox.store.store import Store
 
 
-@click.command("push", short_help="Send a crash to a registry.")
+@click.command("push", short_help="Push a crash to a registry.")
 @options.subject
 @click.argument("target", required=False, metavar="[HOST/]REPOSITORY[:TAG]")
 @click.option(
@@ -34,7 +34,7 @@ def command(
     registry: str | None,
     identity: Path | None,
 ) -> int:
-    """Send a crash to a registry, where colleagues open it with corebox shell, or with docker run -it.
+    """Push a crash to a registry, where colleagues open it with corebox shell, or with docker run -it.
 
     Only what the registry lacks is sent. Credentials are those of docker login or podman login.
     """

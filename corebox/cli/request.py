@@ -21,7 +21,7 @@ from corebox.gather.request import request_script
     "out",
     type=options.FILE,
     metavar="FILE",
-    help="Write the script here instead of to the standard output.",
+    help="Write to FILE instead of standard output.",
 )
 def command(core: str, out: Path | None) -> int:
     """Write a shell script that packs the files that CORE needs, for a customer without Python who sent only a core.

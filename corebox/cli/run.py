@@ -15,7 +15,7 @@ from corebox.store.store import Store
 @options.subject
 @click.argument("script", type=options.PATH)
 @session
-@click.option("--time-limit", default=300.0, show_default=True, metavar="SECONDS", help="Stop it after so long.")
+@click.option("--time-limit", default=300.0, show_default=True, metavar="SECONDS", help="Time limit for gdb.")
 def command(
     *,
     session: Session,

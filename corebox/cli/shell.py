@@ -17,8 +17,8 @@ from corebox.store.store import Store
 @options.subject
 @click.option("-c", "--core", type=options.PATH, metavar="CORE", help="Another core of the same program.")
 @click.option("-e", "--executable", type=options.PATH, metavar="EXE", help="Another executable, e.g. unstripped.")
-@click.option("--gdbinit", type=options.PATH, metavar="FILE", help="gdb commands of yours to begin with.")
-@click.option("--python", is_flag=True, help="A Python prompt that has the module gdb, instead of gdb's own.")
+@click.option("--gdbinit", type=options.PATH, metavar="FILE", help="Your own gdb commands, run first.")
+@click.option("--python", is_flag=True, help="Python prompt with the gdb module, instead of gdb's prompt.")
 @session
 @click.argument("gdb_arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
@@ -36,7 +36,7 @@ def command(
     A bundle is built first if need be. What follows -- goes to gdb: corebox shell crash.corebox -- -batch -ex bt
     """
     if executable == Path("x") and not executable.exists():
-        hint = "what is gdb's stands behind --: corebox shell SUBJECT -- -ex COMMAND"
+        hint = "put gdb's own options after --: corebox shell SUBJECT -- -ex COMMAND"
         raise UsageError("wrong-usage", "-ex is an option of gdb", hint)
     store = Store.default()
     tty = sys.stdin.isatty() and sys.stdout.isatty()

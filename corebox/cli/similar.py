@@ -37,7 +37,7 @@ def command(
 
     def tell(name: str) -> None:
         if sys.stderr.isatty():
-            output.note(f"looked at {name}")
+            output.note(f"read {name}")
 
     find = functools.partial(session.find, store)
     groups, failed = similar(store, subjects, find, time_limit, session.options, max(jobs, 1), by, tell)

@@ -15,7 +15,7 @@ def command() -> None:
 
 
 @command.command("build")
-@click.option("--gdb", type=options.PATH, help="Make it from this gdb, which must have Python.")
+@click.option("--gdb", type=options.PATH, help="Build it from this gdb, which needs Python support.")
 def build(gdb: Path | None) -> int:
     """Make the toolbox of this machine, and use it from now on."""
     _say(make_toolbox(Store.default(), gdb))
@@ -43,10 +43,10 @@ def export(file: Path) -> int:
     return 0
 
 
-@command.command("import", short_help="Take a toolbox that another machine exported.")
+@command.command("import", short_help="Import a toolbox that another machine exported.")
 @click.argument("file", type=options.PATH)
 def take(file: Path) -> int:
-    """Take a toolbox that another machine exported, and use it from now on."""
+    """Import a toolbox that another machine exported, and use it from now on."""
     _say(import_toolbox(Store.default(), file))
     return 0
 

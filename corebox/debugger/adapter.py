@@ -80,8 +80,8 @@ def relay(client: Client, gdb: "subprocess.Popen[bytes]", adapter: Adapter) -> N
     if questions.failure:
         raise questions.failure
     if not questions.ended:
-        hint = "look at the crash yourself: corebox shell SUBJECT; it shows what gdb says"
-        raise HostError("session-ended", "gdb ended, and the client did not ask for it", hint)
+        hint = "see what gdb says: corebox shell SUBJECT"
+        raise HostError("session-ended", "gdb ended unexpectedly", hint)
 
 
 class _Questions(threading.Thread):

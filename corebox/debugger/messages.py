@@ -52,7 +52,7 @@ def write_message(stream: IO[bytes], message: Message) -> None:
     try:
         body = json.dumps(message).encode()
     except RecursionError as error:
-        raise _bad_message("it nests too deep") from error
+        raise _bad_message("it is nested too deeply") from error
     stream.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
     stream.flush()
 
@@ -71,7 +71,7 @@ def _read_header(stream: IO[bytes]) -> int | None:
             length = int(found.group(1))
         elif not _TYPE.fullmatch(line):
             break
-    raise _bad_message("its header is another protocol's")
+    raise _bad_message("its header is of another protocol")
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -79,5 +79,5 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _bad_message(why: str) -> InputError:
-    hint = "let an editor speak to it: corebox ide --help"
-    return InputError("bad-message", f"this is no message of the Debug Adapter Protocol: {why}", hint)
+    hint = "connect with an editor: corebox ide --help"
+    return InputError("bad-message", f"not a message of the Debug Adapter Protocol: {why}", hint)

@@ -30,8 +30,8 @@ def parse_source(text: str) -> SourceFolder:
         raise InputError("no-such-file", f"{path} is not a folder", hint)
     prefix = text[end + 1 :] if end < len(text) else None
     if prefix is not None and (not prefix or not prefix.isprintable()):
-        hint = "see what the program has: info source in corebox shell"
-        raise UsageError("bad-source", f"{prefix!r} is no folder of sources", hint)
+        hint = "see the names in the program: info source in corebox shell"
+        raise UsageError("bad-source", f"{prefix!r} is not a source folder of the program", hint)
     return SourceFolder(Path(text[:end]).absolute(), prefix)
 
 

@@ -70,7 +70,7 @@ class DockerEngine:
             answer.raise_for_status()
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
             unit = "podman.socket" if name == "podman" else name
-            hint = f"start it (systemctl start {unit}), or use --engine bubblewrap; corebox doctor tells more"
+            hint = f"start it (systemctl start {unit}), or use --engine bubblewrap; see corebox doctor"
             raise HostError(
                 "no-engine", f"no {name} engine answers: {system_words(error) or _last_words(error)}", hint
             ) from error
@@ -107,7 +107,7 @@ class DockerEngine:
         if program is None:
             raise HostError(
                 "no-engine",
-                f"the {self.name} program is not installed, only its daemon answers",
+                f"the {self.name} program is not installed, only its daemon is running",
                 f"install it, or use --engine bubblewrap: apt-get install {self.name}",
             )
         address = ["--host" if self.name == "docker" else "--url", _socket_of(self._client)]
@@ -302,7 +302,7 @@ def _translated(name: str) -> Iterator[None]:
     try:
         yield
     except docker.errors.BuildError as error:
-        hint = "correct the template; the image has no shell and no program but what is copied into it"
+        hint = "correct the template; the image has no shell, and only the programs copied into it"
         raise HostError("engine-failed", f"the {name} engine refused: {_last_words(error)}", hint) from error
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
         raise _failed(name, _last_words(error)) from error

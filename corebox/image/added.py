@@ -70,7 +70,7 @@ def _entries(step: Step, source: str, folder: Path) -> Iterator[Entry]:
     if not step.target.startswith("/") or ".." in PurePosixPath(step.target).parts:
         raise bad_dockerfile(step.line, f"{step.target} is not an absolute path")
     if len(step.sources) > 1 and not step.target.endswith("/"):
-        raise bad_dockerfile(step.line, "more than one source wants a target that ends with /")
+        raise bad_dockerfile(step.line, "more than one source needs a target that ends with /")
     if step.unpacks and path.is_file() and tarfile.is_tarfile(path):
         raise not_native(Instruction(step.line, "ADD", ""), "unpacks an archive")
     target = PurePosixPath(step.target.lstrip("/"))

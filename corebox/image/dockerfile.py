@@ -104,5 +104,6 @@ def bad_dockerfile(line: int, what: str) -> UsageError:
 
 def not_native(instruction: Instruction, what: str = "must be run") -> UsageError:
     """The error for what only a real builder can do."""
-    message = f"line {instruction.line} of the rendered Dockerfile: {instruction.name} {what}, which native cannot do"
+    where = f"line {instruction.line} of the rendered Dockerfile"
+    message = f"{where}: {instruction.name} {what}, which the native builder does not support"
     return UsageError("not-native", message, "use --builder docker", line=instruction.line)

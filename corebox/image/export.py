@@ -52,7 +52,7 @@ def export_bundle(opened: OpenedImage, out: Path) -> WrittenBundle:
         written = write_bundle(str(finished), opened.manifest, sources, content, jobs=jobs)
         if written.identity != opened.identity:
             hint = "if a newer corebox gathered it, export with that one; else build or pull the image again"
-            raise InputError("image-damaged", "the image does not give its bundle back", hint)
+            raise InputError("image-damaged", "the bundle cannot be reproduced from this image", hint)
         finished.replace(out)
     return written._replace(path=str(out))
 
@@ -60,7 +60,7 @@ def export_bundle(opened: OpenedImage, out: Path) -> WrittenBundle:
 def _layout(opened: OpenedImage) -> bytes:
     path = opened.ours / Path(LAYOUT_FILE).relative_to(OURS)
     if not path.is_file() or path.stat().st_size > MAX_CORE_LAYOUT:
-        raise image_damaged("it does not say how its core was")
+        raise image_damaged("it does not record what its core was like")
     return path.read_bytes()
 
 

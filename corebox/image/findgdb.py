@@ -149,7 +149,7 @@ def _ask(gdb: Path) -> dict[str, str]:
         if line.startswith("corebox:"):
             facts: dict[str, str] = json.loads(line.removeprefix("corebox:"))
             return facts
-    raise unusable(gdb, "it has no Python")
+    raise unusable(gdb, "it was built without Python")
 
 
 def _interpreter(gdb: Path, version: str, prefix: str) -> tuple[str, ...]:

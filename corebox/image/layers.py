@@ -77,7 +77,7 @@ def _require_usable(path: str) -> None:
     # A member .wh.NAME deletes NAME of the layers beneath (OCI image spec, "whiteouts").
     if parts[1] == OURS or any(part.startswith(".wh.") for part in parts):
         hint = "ask the customer to move the file and to gather again"
-        raise InputError("reserved-path", f"an image cannot have the path {path!r:.200}", hint)
+        raise InputError("reserved-path", f"an image cannot contain the path {path!r:.200}", hint)
 
 
 def plan_ours(kind: str, entries: Iterable[Entry]) -> PlannedLayer:

@@ -69,10 +69,10 @@ def open_image(store: Store, image: StoredImage) -> OpenedImage:
     crash = unpacked(CRASH)
     facts, sums = crash / MANIFEST_FILE, crash / BUNDLE / SUMS
     if not (facts.is_file() and sums.is_file()):
-        message, hint = f"the image {image.image_id} holds no crash", "build one: corebox build x.corebox"
+        message, hint = f"the image {image.image_id} contains no crash", "build one: corebox build x.corebox"
         raise InputError("not-a-crash", message, hint)
     if max(facts.stat().st_size, sums.stat().st_size) > MAX_MANIFEST:
-        raise image_damaged(f"what it says of the crash is longer than {MAX_MANIFEST} bytes")
+        raise image_damaged(f"its manifest is longer than {MAX_MANIFEST} bytes")
     manifest, identity = parse_manifest(facts.read_bytes()), identity_of(sums.read_bytes())
     return OpenedImage(
         image=image,

@@ -103,7 +103,7 @@ def import_toolbox(store: Store, path: Path) -> Toolbox:
         InputError: ``not-a-toolbox``, ``foreign-toolbox`` or ``cannot-read``.
     """
     if not path.is_file() or not os.access(path, os.R_OK):
-        raise InputError("cannot-read", f"cannot read {path}", "give a file: check its name, kind and permissions")
+        raise InputError("cannot-read", f"cannot read {path}", "check its name, type and permissions")
     with store.adding():
         versions = _read_versions(store, path)
         with store.writer() as writer, path.open("rb") as file:
@@ -141,8 +141,10 @@ def _read_versions(store: Store, path: Path) -> dict[str, str]:
     if versions is None:
         raise wrong
     if machine != platform.machine():
-        what = f"{path} is a toolbox for {machine}, and this machine is {platform.machine()}"
-        raise InputError("foreign-toolbox", what, "export one on a machine like this, or use this machine's own")
+        what = f"{path} is a toolbox for {machine}, this machine is {platform.machine()}"
+        raise InputError(
+            "foreign-toolbox", what, "export one on a machine of this architecture, or use this machine's own"
+        )
     return versions
 
 

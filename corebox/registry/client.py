@@ -73,7 +73,7 @@ class Client:
             self.call("GET", f"https://{api_host(self.host)}/v2/", "open it", expect=(200,))
         except _NoTls:
             if not may_lead(self.host, f"http://{self.host}", self._access):
-                hint = "if that is as it should be, allow it: --plain-http"
+                hint = "if that is intended, allow it: --plain-http"
                 raise HostError("registry-untrusted", f"{self.host} does not speak TLS", hint) from None
         else:
             return "https"
@@ -127,13 +127,13 @@ class Client:
             answer = self._send(method, url, headers, body)
             if answer.status == 401 and not self._is_own(url):  # it would name a server that gets the password
                 answer.close()
-                raise failed(self.host, "lead where we may", 401, f"from {urlsplit(url).netloc}")
+                raise failed(self.host, "redirect to an allowed place", 401, f"from {urlsplit(url).netloc}")
             target = answer.headers.get("Location")
             if method not in ("GET", "HEAD") or answer.status not in _REDIRECTS or not target:
                 return answer
             read_body(answer)
             url = self.absolute(target, url)
-        raise failed(self.host, "say where it is", 0, "too many redirects")
+        raise failed(self.host, "give the location of the blob", 0, "too many redirects")
 
     def _is_own(self, url: str) -> bool:
         return urlsplit(url).netloc == api_host(self.host)
@@ -145,7 +145,7 @@ class Client:
         except ValueError:
             url = ""
         if not may_lead(self.host, url, self._access):
-            raise failed(self.host, "lead to another place with TLS", 0, f"Location: {location:.200}")
+            raise failed(self.host, "redirect to a place with TLS", 0, f"Location: {location:.200}")
         return url
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: Body | None) -> BaseHTTPResponse:
@@ -173,7 +173,7 @@ class Client:
         cause = error.args[0] if error.args else error
         if isinstance(cause, ssl.SSLCertVerificationError):
             hint = f"if its CA is your company's: --ca-file CA.pem, or /etc/docker/certs.d/{self.host}/ca.crt"
-            message = f"{self.host} shows a certificate that is not trusted: {cause.verify_message}"
+            message = f"{self.host} presents an untrusted certificate: {cause.verify_message}"
             return HostError("registry-untrusted", message, hint)
         if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
             return _NoTls()
@@ -228,7 +228,7 @@ class Client:
         if answer.status == 404:
             answer.close()
             message = f"{self.host} has no {self.repository}:{wanted}"
-            raise InputError("not-in-registry", message, "check the name, and that it was pushed there")
+            raise InputError("not-in-registry", message, "check the name and the tag, and that it was pushed")
         data = read_body(answer, MOST_JSON + 1)
         if len(data) > MOST_JSON:
             raise lied("the manifest is too long")

@@ -204,7 +204,7 @@ def _gunzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
             if out:
                 yield out
     if not ended:
-        raise lied("a layer ends early")
+        raise lied("a layer is truncated")
 
 
 class _Reader:

@@ -123,7 +123,7 @@ def _ask_helper(name: str, server: str) -> Credentials | None:
     """Ask ``docker-credential-NAME get``; the server goes to its input, the answer is JSON."""
     program = f"docker-credential-{name}"
     if "/" in name:
-        raise _unreadable(f"{program} is no name of a program")
+        raise _unreadable(f"{program} is not the name of a credential helper")
     try:
         status, answer, complaint = _run(program, server)
         if status:
@@ -138,7 +138,7 @@ def _ask_helper(name: str, server: str) -> Credentials | None:
                 return Credentials(token=secret) if user == _IDENTITY else Credentials(user, secret)
     except (OSError, ValueError, RecursionError, TimeoutExpired) as error:
         raise _unreadable(f"{program}: {type(error).__name__}") from error
-    raise _unreadable(f"{program} gave no credentials")
+    raise _unreadable(f"{program} returned no credentials")
 
 
 def _run(program: str, server: str) -> tuple[int, str, str]:

@@ -23,8 +23,8 @@ def unreachable(host: str, reason: object) -> HostError:
 
 def refused(host: str, what: str, status: int) -> HostError:
     """The error for an answer 401 or 403."""
-    message = f"{host} does not let us {what} (HTTP {status})"
-    return HostError("registry-refused", message, f"log in with an account that may: docker login {host}")
+    message = f"{host} denied permission to {what} (HTTP {status})"
+    return HostError("registry-refused", message, f"log in with an account that has permission: docker login {host}")
 
 
 def failed(host: str, what: str, status: int, detail: str) -> HostError:
@@ -37,4 +37,8 @@ def failed(host: str, what: str, status: int, detail: str) -> HostError:
 
 def lied(what: str) -> InputError:
     """The error for bytes that are not those that their digest stands for."""
-    return InputError("digest-mismatch", f"the registry sent wrong bytes: {what}", "pull again, then push it again")
+    return InputError(
+        "digest-mismatch",
+        f"the registry sent data that does not match its digest: {what}",
+        "pull again, then push it again",
+    )

@@ -173,4 +173,4 @@ def _choose(index: Json) -> str:
             case {"digest": str(digest), "platform": {"architecture": str(architecture), "os": "linux"}}:
                 if architecture == machine and is_digest(digest):
                     return digest
-    raise image_damaged(f"there is none for {machine} in it")
+    raise image_damaged(f"it has no image for {machine}")

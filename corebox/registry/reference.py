@@ -64,8 +64,8 @@ def check_name(text: str) -> None:
         UsageError: ``bad-tag``.
     """
     if len(text) > _LONGEST or _NAME.fullmatch(text) is None:
-        hint = "small letters and digits, with . _ - between them, and a tag: -t app:1234"
-        raise UsageError("bad-tag", f"an image cannot be called {text:.200}", hint)
+        hint = "use lower-case letters and digits, with . _ - in between, and a tag: -t app:1234"
+        raise UsageError("bad-tag", f"{text:.200} is not a valid image name", hint)
 
 
 def parse_reference(text: str) -> Reference:

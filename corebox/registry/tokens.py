@@ -39,12 +39,12 @@ def answer_challenge(
     kind, _, rest = challenge.partition(" ")
     if kind.lower() == "basic":
         if credentials is None or not credentials.user:
-            raise refused(host, "in without a password", 401)
+            raise refused(host, "log in without a password", 401)
         return credentials.basic
     parameters = dict(_PARAMETER.findall(rest))
     realm = parameters.get("realm", "")
     if kind.lower() != "bearer" or not may_lead(host, realm, access):
-        raise failed(host, "say how to log in", 401, f"({challenge:.200})")
+        raise failed(host, "tell how to log in", 401, f"({challenge:.200})")
     return "Bearer " + _fetch(pool, host, realm, parameters.get("service", ""), scopes, credentials)
 
 
@@ -77,9 +77,9 @@ def _fetch(
         raise Cut(f"the token server does not answer ({type(error).__name__})") from error
     data = read_body(answer, _MOST)
     if answer.status == 429 or answer.status >= 500:
-        raise Cut(f"the token server says HTTP {answer.status}")
+        raise Cut(f"the token server answered HTTP {answer.status}")
     if answer.status in (400, 401, 403):
-        raise refused(host, "in", answer.status)
+        raise refused(host, "log in", answer.status)
     match read_json(data) if answer.status == 200 else None:
         case {"token": str(token)} | {"access_token": str(token)} if _TOKEN.fullmatch(token):
             return token

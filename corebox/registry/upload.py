@@ -125,7 +125,7 @@ class Upload:
         answer = self._client.call("PUT", url, "push", expect=(201, 204, *_LOST), headers=headers, body=data)
         if answer.status in _LOST:
             self._location = None
-            raise Cut(f"the registry did not take the blob (HTTP {answer.status})")
+            raise Cut(f"the registry did not accept the blob (HTTP {answer.status})")
         self._count(len(data))
 
     def _count(self, sent: int) -> None:

@@ -40,7 +40,7 @@ def extract_layer(tar: Path, into: Path) -> None:
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
-        raise image_damaged("a name is too long for a file system") from error
+        raise image_damaged("a file name is too long") from error
 
 
 def _extract(member: tarfile.TarInfo, source: int, tree: "_Tree") -> None:
@@ -52,7 +52,7 @@ def _extract(member: tarfile.TarInfo, source: int, tree: "_Tree") -> None:
     if member.isdir():
         tree.require_directory(name, named=True)
     elif os.path.lexists(path):
-        raise image_damaged(f"{name!r:.200} is there twice")
+        raise image_damaged(f"{name!r:.200} occurs twice")
     elif member.issym():
         _make_link(name, member.linkname, tree)
     elif member.isreg() and not member.issparse():
@@ -65,7 +65,7 @@ def _make_link(name: str, target: str, tree: "_Tree") -> None:
     if not target or "\0" in target:
         raise image_damaged(f"the link {name!r:.200} leads nowhere")
     if name == FOLDER or (name.startswith(FOLDER + "/") and ("/" in target or target == "..")):
-        raise image_damaged(f"the link {name!r:.200} leads elsewhere")
+        raise image_damaged(f"the link {name!r:.200} points outside the image")
     (tree.root / name).symlink_to(target)
 
 
@@ -85,7 +85,7 @@ class _Tree:
         self.require_directory(parent)
         path = self.root / name
         if path.is_symlink() or (path.exists() and not path.is_dir()):
-            raise image_damaged(f"{name!r:.200} lies beneath something that is no directory")
+            raise image_damaged(f"{name!r:.200} lies beneath something that is not a directory")
         if not path.exists():
             self._unnamed += not named
             if self._unnamed > _MOST_UNNAMED:

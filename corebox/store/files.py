@@ -21,7 +21,7 @@ def explained(home: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             hint = "free some with `corebox prune`, or set COREBOX_HOME to a directory on another disk"
             raise HostError("no-space", f"not enough space in {home}", hint) from error
-        hint = "check its permissions, or set COREBOX_HOME to a directory of yours"
+        hint = "check its permissions, or set COREBOX_HOME to another directory"
         raise HostError("store-unusable", f"cannot use the store {home}: {error}", hint) from error
 
 
@@ -42,7 +42,7 @@ def new_name(out: Path) -> Iterator[Path]:
         HostError: ``cannot-write``, also for what is there and no file: a device would be replaced by root.
     """
     if out.exists() and not out.is_file():
-        raise HostError("cannot-write", f"{out} is there, and is no file", "give the name of a file")
+        raise HostError("cannot-write", f"{out} exists and is not a regular file", "give the name of a file")
     try:
         with temporary_directory(str(out.parent)) as folder:
             yield Path(folder) / out.name

@@ -79,7 +79,7 @@ def _read_json(oci: Path, digest: str) -> Json:
             raise image_damaged(f"{digest} is too long")
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != digest[7:]:
-            raise image_damaged(f"{digest} has other bytes than those of its digest")
+            raise image_damaged(f"{digest} does not match its digest")
         value = json.loads(data)
     except FileNotFoundError as error:
         raise image_damaged(f"{digest} is not in the store") from error
@@ -98,4 +98,4 @@ def no_such_image(reference: str, tags: Iterable[str]) -> InputError:
     close = difflib.get_close_matches(reference, itertools.islice(tags, _MOST_COMPARED))
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     message = f"no image {without_password(reference)} in the store"
-    return InputError("no-such-image", message, hint + "`corebox images` lists what is there")
+    return InputError("no-such-image", message, hint + "`corebox images` lists the images")

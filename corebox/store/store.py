@@ -111,7 +111,7 @@ class Store:
         path, found = self.blob_path(digest), hashlib.sha256()
         with explained(self.home):
             if not path.exists():
-                raise InputError("missing-blob", f"the store lacks the layer {digest}", _AGAIN)
+                raise InputError("missing-blob", f"the store does not have the layer {digest}", _AGAIN)
             with path.open("rb") as blob:
                 while block := blob.read(1 << 20):
                     found.update(block)
@@ -185,7 +185,7 @@ class Store:
         found = self.find(image.image_id)
         for layer in found.layers:
             if not self.has(layer.digest):  # another machine has pruned it, whose locks we do not see
-                raise InputError("missing-blob", f"the store lacks the layer {layer.digest}", _AGAIN)
+                raise InputError("missing-blob", f"the store does not have the layer {layer.digest}", _AGAIN)
         return found
 
     def images(self) -> list[StoredImage]:

@@ -97,7 +97,7 @@ def _entries(path: Path, kind: str) -> Iterator[tuple[str, Iterator[bytes]]]:
         for number, entry in zip(count(), archive, strict=False):
             left -= entry.size or 0
             if number > _MOST_MEMBERS or left < 0 or (entry.size or 0) > _LARGEST_MEMBER:
-                raise _bad(path, "it unpacks to more than any package does")
+                raise _bad(path, "it is larger than any package when unpacked")
             if entry.isreg:
                 # A name in an encoding that libarchive does not know is None.
                 yield entry.pathname or "", entry.get_blocks(_BLOCK)
@@ -124,7 +124,7 @@ def _reading(path: Path, kind: str) -> Iterator[Any]:
 
 def _bad(path: Path, why: str) -> InputError:
     hint = "give a folder, an ELF file, a .deb, an .rpm, a tar file, or the URL of a debuginfod server"
-    return InputError("bad-symbols", f"cannot take symbols from {path}: {why}", hint)
+    return InputError("bad-symbols", f"cannot read symbols from {path}: {why}", hint)
 
 
 def _written(blocks: Iterator[bytes], path: Path) -> Path | None:

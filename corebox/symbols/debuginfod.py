@@ -62,13 +62,13 @@ def read_settings(urls: Sequence[str], environment: Mapping[str, str]) -> Settin
     """
     for url in urls:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise _bad(f"{url} is no URL of a server")
+            raise _bad(f"{url} is not the URL of a server")
     try:
         timeout, max_time, max_size = (
             int(environment.get(f"DEBUGINFOD_{name}") or 0) for name in ("TIMEOUT", "MAXTIME", "MAXSIZE")
         )
     except ValueError as error:
-        raise _bad(f"a setting is no number: {error}") from error
+        raise _bad(f"a setting is not a number: {error}") from error
     return Settings(
         tuple(urls),
         cache_folder(environment),
@@ -166,7 +166,7 @@ class Debuginfod:
 
     def _fetch(self, url: str, build_id: str, kind: str, path: str, name: str) -> bool:
         if url in self.silent:
-            raise _LeaveError("it did not answer before")
+            raise _LeaveError("it did not answer earlier")
         self.asked.add(url)
         base = url.rstrip("/")
         place = f"{base if base.endswith('/buildid') else base + '/buildid'}/{build_id}/{kind}{quote(path)}"
@@ -194,7 +194,7 @@ class Debuginfod:
                 return False
             if answer.status != 200:
                 raise _LeaveError(f"HTTP {answer.status}")
-            size = answer.headers.get("Content-Length") or "an unknown number of"
+            size = answer.headers.get("Content-Length") or "unknown size,"
             self._progress(f"fetching {kind} of {build_id}, {size} bytes, from {urlsplit(url).hostname}")
             with self._cache.place(build_id, name) as new:
                 self._write(answer, new, self._settings.max_size if kind == DEBUGINFO else _LARGEST_SOURCE)
@@ -212,11 +212,11 @@ class Debuginfod:
                 if size > most:
                     raise _LeaveError(f"the file is larger than {most} bytes")
                 if self._settings.max_time and time.monotonic() - begun > self._settings.max_time:
-                    raise _LeaveError("it takes too long")
+                    raise _LeaveError("it took too long")
                 out.write(block)
         length = answer.headers.get("Content-Length")
         if length and length != str(size):
-            raise _LeaveError("the connection was cut")
+            raise _LeaveError("the connection was lost")
 
     def _is_right(self, path: Path, build_id: str, kind: str) -> bool:
         if kind != DEBUGINFO:

@@ -90,7 +90,7 @@ def _local(place: str, store: Store, index: Index) -> Source:
     path = Path(place)
     if not place or not path.exists():
         hint = "give a folder, a package, an ELF file or a URL: --symbols PLACE"
-        raise InputError("no-such-file", f"{place or 'the empty PLACE of --symbols'} does not exist", hint)
+        raise InputError("no-such-file", f"{place or 'the empty argument of --symbols'} does not exist", hint)
     if path.is_dir():
         return Folder(path, index)
     return GivenFile(path) if is_elf(str(path)) else Archive(path, store)

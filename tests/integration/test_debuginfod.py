@@ -73,7 +73,7 @@ def test_the_environment_names_servers_and_an_option_forbids_them(
     assert server.requests() == before
     shown = lab.gdb(bundle, "bubblewrap", "backtrace", env=env)
     backtrace_has_all(shown.output)
-    assert "DEBUGINFOD_URLS names it, --no-debuginfod asks nobody" in shown.errors
+    assert "from DEBUGINFOD_URLS; --no-debuginfod skips it" in shown.errors
 
 
 def test_a_named_server_must_answer(lab: Lab, bundle: Path, cache: Path) -> None:

@@ -258,7 +258,7 @@ def test_an_image_without_gdb_is_told_so_by_us_not_by_the_engine(lab: Lab, bundl
     for command, status in (("shell", 3), ("report", 3), ("similar", 1)):
         told = lab.corebox(command, "nogdb:1")
         assert told.status == status
-        assert "holds no gdb: it was made without the toolbox\nhint: " in told.errors
+        assert "contains no gdb: it was built without the toolbox\nhint: " in told.errors
     lab.done("info", "nogdb:1")
 
 

@@ -19,8 +19,8 @@ def test_without_a_password_nothing_is_told(guarded: Registry, stocked: Lab, tmp
     result = stocked.corebox("push", "random:1", f"{guarded.host}/a/b:1", env=docker_config(tmp_path / "docker", {}))
     assert (result.status, result.output) == (4, "")
     assert result.errors == (
-        f"error: {guarded.host} does not let us in without a password (HTTP 401)\n"
-        f"hint: log in with an account that may: docker login {guarded.host}\n"
+        f"error: {guarded.host} denied permission to log in without a password (HTTP 401)\n"
+        f"hint: log in with an account that has permission: docker login {guarded.host}\n"
     )
 
 
@@ -78,7 +78,7 @@ def test_a_company_ca_is_trusted_when_it_is_given(stocked: Lab, tmp_path: Path) 
         elsewhere = Lab(tmp_path / "elsewhere")
         assert "--ca-file" in elsewhere.corebox("shell", name).errors
         pulled = elsewhere.corebox("shell", name, "--ca-file", ca)
-        assert "holds no crash" in pulled.errors  # it came, and is what was pushed: random bytes
+        assert "contains no crash" in pulled.errors  # it came, and is what was pushed: random bytes
 
 
 def test_plain_http_to_another_machine_needs_permission(stocked: Lab, tmp_path: Path) -> None:

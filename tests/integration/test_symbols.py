@@ -215,4 +215,4 @@ def test_what_is_no_place_for_symbols_is_an_error(lab: Lab, bundle: Path, tmp_pa
     place.write_bytes(content)
     refused = lab.corebox("shell", bundle, "--engine", "bubblewrap", "--symbols", place, "--", "-batch")
     assert refused.status == 3
-    assert "cannot take symbols from" in refused.errors
+    assert "cannot read symbols from" in refused.errors

@@ -61,7 +61,7 @@ def test_a_name_with_a_slip_is_guessed(store: Store) -> None:
     with pytest.raises(CoreboxError) as raised:
         resolve(store, "ramdom:1")
     assert raised.value.message == "no image ramdom:1 in the store, nor a file of that name"
-    assert raised.value.hint == "did you mean random:1? `corebox images` lists what is there"
+    assert raised.value.hint == "did you mean random:1? `corebox images` lists the images"
 
 
 def test_a_file_that_is_no_core_is_not_called_one(store: Store, tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_a_name_that_engines_refuse_is_refused_before_anything_is_built(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert main(["build", str(tmp_path / "x.corebox"), "-t", "Upper:1"]) == 2
-    assert capsys.readouterr().err.startswith("error: an image cannot be called Upper:1\n")
+    assert capsys.readouterr().err.startswith("error: Upper:1 is not a valid image name\n")
 
 
 def test_an_editor_is_not_told_of_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

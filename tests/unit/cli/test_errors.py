@@ -106,7 +106,7 @@ def test_what_is_raised_on_the_way_out_of_ctrl_c_is_ctrl_c(
     monkeypatch.setenv("COREBOX_HOME", str(tmp_path))
     monkeypatch.setattr(Store, "images", interrupted)
     assert main(["images"]) == 130
-    assert capsys.readouterr().err.strip() == "interrupted; nothing half-made was left"
+    assert capsys.readouterr().err.strip() == "interrupted; no partial files were left behind"
 
 
 @pytest.mark.parametrize("words", [["--help"], ["images"], ["gather", "--help"]], ids=" ".join)
@@ -143,7 +143,7 @@ def test_who_gives_gdbs_options_to_corebox_is_told_where_they_belong(
     words: tuple[str, ...], told: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(words) == 2
-    assert ("what is gdb's stands behind --" in capsys.readouterr().err) is told
+    assert ("put gdb's own options after --" in capsys.readouterr().err) is told
 
 
 @pytest.mark.parametrize(
@@ -151,12 +151,12 @@ def test_who_gives_gdbs_options_to_corebox_is_told_where_they_belong(
     [
         (["info", "--jsno", "x"], "wrong-usage", "No such option '--jsno'. Did you mean '--json'?"),
         (["info"], "wrong-usage", "Missing argument 'SUBJECT'"),
-        (["info", ""], "no-such-file", "an empty name is none"),
+        (["info", ""], "no-such-file", "the name is empty"),
         (["gather", ""], "no-such-file", " does not exist"),
         (["gather", "core", "more"], "wrong-usage", "unrecognized arguments: more"),
         (["gather", "--pid", "-1"], "wrong-usage", "argument --pid: -1 is not a positive integer"),
         (["gather"], "no-core-given", "no core given"),
-        (["shel", "x"], "no-such-command", "there is no command shel"),
+        (["shel", "x"], "no-such-command", "unknown command: shel"),
         (["info", "/nonexistent/x"], "no-such-file", "/nonexistent/x does not exist"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

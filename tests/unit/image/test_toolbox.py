@@ -147,7 +147,7 @@ def test_a_toolbox_of_another_processor_is_not_taken(
     store: Store, tmp_path: Path, order: str, number: int, name: str
 ) -> None:
     toolbox = write_layer(Store(tmp_path / "other"), a_toolbox()[0], gdb_for(number, order))
-    with pytest.raises(InputError, match=f"for {name}, and this machine is {platform.machine()}") as caught:
+    with pytest.raises(InputError, match=f"for {name}, this machine is {platform.machine()}") as caught:
         import_toolbox(store, toolbox)
     assert caught.value.code == "foreign-toolbox"
     assert list_toolboxes(store) == []

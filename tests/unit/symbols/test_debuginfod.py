@@ -124,7 +124,7 @@ def test_old_files_go_from_time_to_time(program: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["ftp://host", "http://", "file:///etc"])
 def test_what_is_no_server(url: str) -> None:
-    with pytest.raises(UsageError, match="is no URL of a server"):
+    with pytest.raises(UsageError, match="is not the URL of a server"):
         read_settings([url], {})
 
 
