@@ -116,6 +116,7 @@ def prepare_session(
         readable = _readable(core, engine, work) if options.core else _opened_up(core, engine)
         mounts = [*_ours(opened, work), Mount(readable, CORE)]
         mounts += [Mount(_readable(path, engine, work), target) for path, target in _given(options)]
+        mounts += [Mount(_readable(path, engine, work), target) for path, target in _hidden(opened)]
         crash = CrashFiles(opened.manifest, opened.root, opened.debug, options.executable)
         found = find_symbols(store, crash, options.symbols, progress)
         mounts.append(Mount(_status(opened.manifest, found.modules, work), SYMBOL_STATUS))
@@ -157,6 +158,16 @@ def _ours(opened: OpenedImage, work: Path) -> Iterator[Mount]:
     yield Mount(opened.ours / "manifest.json", "/.corebox/manifest.json")
     if opened.debug is not None:
         yield Mount(opened.debug, "/.corebox/debug")
+
+
+def _hidden(opened: OpenedImage) -> Iterator[tuple[Path, str]]:
+    """The customer's files below /dev, which in a sandbox is its own, and where gdb finds them: /dev/shm is for all."""
+    root = opened.root.resolve()
+    for file in opened.manifest.files:
+        path = (root / file.path.lstrip("/")).resolve()
+        # A link of the customer's may lead anywhere.
+        if file.path.startswith("/dev/") and path == root / file.path.lstrip("/") and path.is_file():
+            yield path, file.path
 
 
 def _given(options: ShellOptions) -> Iterator[tuple[Path, str]]:

@@ -1,6 +1,7 @@
 // Crashes whose true stack is known, where unwinding is hard; the argument says how.
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -50,6 +51,13 @@ static void on_other_stack(void)
     sigaction(SIGSEGV, &action, 0);
 }
 
+// What a debugger finds the list of the modules by; build with -z norelro.
+static void hide_list(void)
+{
+    for (ElfW(Dyn) *each = _DYNAMIC; each->d_tag != DT_NULL; each++)
+        if (each->d_tag == DT_DEBUG) each->d_un.d_ptr = 0;
+}
+
 static void *in_thread(void *kind)
 {
     on_other_stack();
@@ -61,6 +69,7 @@ int main(int count, char **words)
 {
     const char *kind = count > 1 ? words[1] : "";
     pthread_t thread;
+    if (count > 3 && !strcmp(words[3], "unlisted")) hide_list();
     if (!strcmp(kind, "smashed")) smash(0x4141414141414141);
     if (!strcmp(kind, "smashed-low")) smash(0x41414141);
     if (!strcmp(kind, "smashed-heap")) smash((uint64_t)malloc(32));
