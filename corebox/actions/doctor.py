@@ -2,11 +2,13 @@
 
 import ctypes.util
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from corebox.engine.bubblewrap import find_bubblewrap
-from corebox.engine.choose import connect
+from corebox.engine.cgroup import can_bound
+from corebox.engine.choose import DAEMONS, connect, try_daemon
 from corebox.errors import CoreboxError
 from corebox.image.toolbox import ensure_toolbox
 from corebox.store.store import Store
@@ -31,24 +33,48 @@ class Diagnosis(NamedTuple):
 
 
 def doctor() -> Diagnosis:
-    """Look at everything that the main job needs."""
-    engines = [
-        _check("bubblewrap", lambda: find_bubblewrap().name),
-        _check("docker", lambda: connect("docker").name),
-    ]
-    kept = list(_store())
-    enough = any(engine.ok for engine in engines) and all(each.ok for each in kept if each.what != "space")
-    return Diagnosis((*engines, *kept, _zstd()), enough)
-
-
-def _store() -> Iterator[Finding]:
-    """The store, and what can be looked at only if there is one."""
+    """Look at everything that the main job needs; each engine is tried, whatever is remembered of it."""
     found = _check("store", lambda: str(Store.default().home))
-    yield found
-    if found.ok:
-        store = Store.default()
-        yield _check("toolbox", lambda: ensure_toolbox(store).summary)
-        yield _space(store)
+    store = Store.default() if found.ok else None
+    engines = [_check("bubblewrap", _bubblewrap), *(_check(name, partial(_daemon, name, store)) for name in DAEMONS)]
+    chosen = next((name for name in (*DAEMONS, "bubblewrap") if _is_ok(engines, name)), None)
+    auto = [Finding("auto", True, f"--engine auto takes {chosen}")] if chosen else []
+    kept = [found, *(_in_store(store) if store else ())]
+    enough = chosen is not None and all(each.ok for each in kept if each.what != "space")
+    return Diagnosis((*engines, *auto, *kept, _zstd()), enough)
+
+
+def _is_ok(findings: Iterable[Finding], what: str) -> bool:
+    return any(each.what == what and each.ok for each in findings)
+
+
+def _bubblewrap() -> str:
+    """What bubblewrap can do here, in words."""
+    engine = find_bubblewrap()
+    limits = [] if engine.has_proc else ["its /proc is empty, which this container wants"]
+    if can_bound():
+        limits.append("a control group bounds the memory of a session")
+    else:
+        limits.append(
+            "no control group can be made here: the memory of gdb is bounded, what the kernel keeps for it is not"
+        )
+    return f"works; {'; '.join(limits)}"
+
+
+def _daemon(name: str, store: Store | None) -> str:
+    """What the engine can do here, in words, after a tiny run."""
+    engine = try_daemon(name, store) if store else connect(name)
+    traits = engine.traits
+    kinds = {"rootless": traits.rootless, "users remapped": traits.remapped, "SELinux": traits.selinux}
+    kind = "".join(f", {word}" for word, true in kinds.items() if true)
+    memory = "" if traits.bounds_memory else "; it cannot bound the memory of a session (control groups of version 1?)"
+    return f"works{kind}, at {engine.address}{memory}"
+
+
+def _in_store(store: Store) -> Iterator[Finding]:
+    """What can be looked at only if there is a store."""
+    yield _check("toolbox", lambda: ensure_toolbox(store).summary)
+    yield _space(store)
 
 
 def _check(what: str, attempt: Callable[[], str]) -> Finding:

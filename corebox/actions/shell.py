@@ -65,6 +65,7 @@ class ShellOptions(NamedTuple):
         gdbinit: a file of the user's with gdb commands, run before the core is opened.
         typed_at: somebody types commands, which are kept for the next session on the same crash.
         opens: gdb opens the core when it starts.
+        tell: told why an engine that answers is not used.
     """
 
     core: Path | None = None
@@ -78,6 +79,7 @@ class ShellOptions(NamedTuple):
     gdbinit: Path | None = None
     typed_at: bool = False
     opens: bool = True
+    tell: Callable[[str], None] = lambda _: None
 
 
 class Session(NamedTuple):
@@ -103,7 +105,7 @@ def prepare_session(
             building and of finding symbols.
         HostError: ``no-engine``, and those of finding symbols.
     """
-    engine = choose_engine(options.engine)
+    engine = choose_engine(options.engine, store, options.tell)
     opened = open_image(store, image_of(store, subject, progress))
     core = options.core or opened.core
     if core is None:

@@ -109,6 +109,6 @@ def no_customer_code(function: Function) -> Function:
 
 def engine(function: Function) -> Function:
     """--engine."""
-    help_text = "Where to run gdb; auto: Docker or Podman if one is running, else bubblewrap."
+    help_text = "Where to run gdb; auto: Docker or Podman if one works, else bubblewrap."
     option = click.option("--engine", type=click.Choice(NAMES), default="auto", show_default=True, help=help_text)
     return option(function)

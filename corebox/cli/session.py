@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from corebox.actions.shell import ShellOptions
 from corebox.actions.subject import Pulling, Subject, resolve
-from corebox.cli import options
+from corebox.cli import options, output
 from corebox.cli.meter import meter
 from corebox.store.store import Store
 from corebox.symbols.places import SymbolOptions
@@ -23,6 +23,18 @@ class Session(NamedTuple):
     def find(self, store: Store, subject: str) -> Subject:
         """What ``subject`` names; see ``resolve``."""
         return resolve(store, subject, self.pulling, self.identity)
+
+
+def _told_once() -> Callable[[str], None]:
+    """Notes what it is told, but for what it has been told before: many crashes have one engine."""
+    said: set[str] = set()
+
+    def tell(text: str) -> None:
+        if text not in said:
+            said.add(text)
+            output.note(f"note: {text}")
+
+    return tell
 
 
 def session(function: Callable[..., int]) -> Callable[..., int]:
@@ -51,7 +63,9 @@ def session(function: Callable[..., int]) -> Callable[..., int]:
         **others: Any,
     ) -> int:
         wanted = SymbolOptions(symbols, environment=not no_debuginfod, force=force)
-        chosen = ShellOptions(engine=engine, customer_code=not no_customer_code, symbols=wanted, sources=sources)
+        chosen = ShellOptions(
+            engine=engine, customer_code=not no_customer_code, symbols=wanted, sources=sources, tell=_told_once()
+        )
         pulling = Pulling(meter("pulling"), ca_file, plain_http, registry)
         return function(session=Session(chosen, pulling, identity), **others)
 

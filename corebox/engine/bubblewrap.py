@@ -5,8 +5,9 @@ import resource
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, NamedTuple
 
 from corebox.engine.batch import MAX_OUTPUT, run_batch
@@ -16,9 +17,11 @@ from corebox.engine.procfs import masked
 from corebox.engine.sandbox import Finished, Limits, Sandbox, read_root_entries
 from corebox.engine.seccomp import sandbox_filter
 from corebox.engine.terminal import attach
+from corebox.engine.userns import way_to_namespaces
 from corebox.errors import HostError
 
 _DESCRIPTORS, _STACK = 1024, 64 << 20
+_MOST_LINKS = 512
 
 
 class _Line(NamedTuple):
@@ -30,15 +33,23 @@ class _Line(NamedTuple):
 
 
 class Bubblewrap:
-    """Engine on the ``bwrap`` program."""
+    """Engine on the ``bwrap`` program.
+
+    Attributes:
+        has_proc: it may mount a /proc. In a container whose own has parts hidden the kernel refuses that
+            (mount_too_revealing in fs/namespace.c): then it is empty, which gdb can do with.
+    """
 
     name = "bubblewrap"
+
+    def __init__(self, *, has_proc: bool = True) -> None:
+        self.has_proc = has_proc
 
     def attach(self, sandbox: Sandbox, command: Sequence[str], tty: bool) -> int:
         """Run ``command`` on our standard streams."""
         # Without a filter (see ``sandbox_filter``) a session of its own keeps the command from typing for us.
         apart = [] if tty and sandbox_filter() else ["--new-session"]
-        with _line(sandbox, command, apart) as line:
+        with self._line(sandbox, command, apart) as line:
             # On a terminal Ctrl-C reaches bwrap as well, which would die of it and take gdb along.
             return attach(line.words, line.inherited, shielded=tty, prepare=line.bound, environment={})
 
@@ -46,30 +57,64 @@ class Bubblewrap:
         self, sandbox: Sandbox, command: Sequence[str], time_limit: float, max_output: int = MAX_OUTPUT
     ) -> Finished:
         """Run ``command`` without input and return what it wrote."""
-        with _line(sandbox, command, ["--new-session"]) as line:
+        with self._line(sandbox, command, ["--new-session"]) as line:
             return run_batch(line.words, time_limit, line.inherited, line.bound, environment={}, max_output=max_output)
 
     @contextmanager
     def pipe(self, sandbox: Sandbox, command: Sequence[str]) -> Iterator["subprocess.Popen[bytes]"]:
         """Run ``command`` with pipes as its standard input and output."""
         with (
-            _line(sandbox, command) as line,
+            self._line(sandbox, command) as line,
             piped(line.words, line.inherited, line.bound, environment={}) as child,
         ):
             yield child
 
+    @contextmanager
+    def _line(self, sandbox: Sandbox, command: Sequence[str], more: Sequence[str] = ()) -> Iterator[_Line]:
+        """The command that runs ``command``; its environment must be empty.
 
-def plan_options(sandbox: Sandbox) -> list[str]:
-    """Options of bwrap; its root is an empty tmpfs into which everything is bound read-only."""
+        bwrap stays in the sandbox as the first process, and /proc shows how it was started: the environment that it was
+        given, whatever --clearenv does to that of the command, and its arguments. So it has no environment, and reads
+        from a file which parts of this machine it binds.
+        """
+        program = shutil.which("bwrap") or "bwrap"
+        with (
+            tempfile.TemporaryDirectory(dir=sandbox.owner) as skeleton,
+            bounding_group(sandbox.limits) as group,
+            tempfile.TemporaryFile() as filtering,
+            tempfile.TemporaryFile() as reading,
+        ):
+            options = [*more, *plan_options(sandbox, Path(skeleton), self.has_proc)]
+            inherited = [reading.fileno()]
+            bpf = sandbox_filter(processes=sandbox.processes and group is not None)
+            if bpf is not None:
+                _fill(filtering, bpf)
+                inherited.append(filtering.fileno())
+                options += ["--seccomp", str(filtering.fileno())]
+            _fill(reading, b"".join(os.fsencode(word) + b"\0" for word in options))
+            words = [program, "--args", str(reading.fileno()), "--", *command]
+            yield _Line(words, inherited, lambda: _bound(sandbox.limits, group))
+
+
+def plan_options(sandbox: Sandbox, skeleton: Path, has_proc: bool = True) -> list[str]:
+    """Options of bwrap; its root is an empty tmpfs into which everything is bound read-only.
+
+    With very many links, of which bwrap's options hold 9000 words at most (bubblewrap.c, MAX_ARGS), the root is
+    ``skeleton``, an empty folder that they are made in.
+    """
     entries = read_root_entries(sandbox.root)
     uid, gid = sandbox.user
     line = ["--unshare-all", "--unshare-user", "--die-with-parent", "--cap-drop", "ALL", "--clearenv"]
     line += ["--uid", str(uid), "--gid", str(gid), "--hostname", "corebox"]
+    if len(entries.symlinks) > _MOST_LINKS:
+        line += ["--bind", str(skeleton), "/"]
+        _make_links(skeleton, entries.symlinks)
+    else:
+        line += [word for name, target in entries.symlinks for word in ("--symlink", target, "/" + name)]
     for mount in entries.mounts:
         line += ["--ro-bind", str(mount.source), mount.target]
-    for name, target in entries.symlinks:
-        line += ["--symlink", target, "/" + name]
-    line += ["--proc", "/proc", *_mask(), "--dev", "/dev"]
+    line += ["--proc", "/proc", *_mask()] if has_proc else ["--tmpfs", "/proc"]
+    line += ["--dev", "/dev"]
     # A shared mapping of it is memory that no limit of the process counts.
     line += [] if sandbox.processes else ["--dev-bind", "/dev/null", "/dev/zero"]
     for mount in sandbox.mounts:
@@ -87,6 +132,12 @@ def plan_options(sandbox: Sandbox) -> list[str]:
     return line
 
 
+def _make_links(skeleton: Path, links: Iterable[tuple[str, str]]) -> None:
+    for name, target in links:
+        (skeleton / name).parent.mkdir(exist_ok=True)
+        (skeleton / name).symlink_to(target)
+
+
 def _mask() -> Iterator[str]:
     """Hide what tells about the machine: an empty file or folder in its place."""
     for path, is_folder in masked():
@@ -102,39 +153,15 @@ def find_bubblewrap() -> Bubblewrap:
     program = shutil.which("bwrap")
     if program is None:
         raise HostError("no-engine", "bubblewrap is not installed", "install it: apt-get install bubblewrap")
-    line = [program, "--unshare-all", "--unshare-user", "--ro-bind", "/", "/", "true"]
-    trial = subprocess.run(line, capture_output=True, check=False)
-    if trial.returncode:
+    reason = ""
+    for has_proc in (True, False):
+        proc = ("--proc", "/proc") if has_proc else ("--tmpfs", "/proc")
+        line = [program, "--unshare-all", "--unshare-user", "--ro-bind", "/", "/", *proc, "--", "true"]
+        trial = subprocess.run(line, capture_output=True, check=False)
+        if trial.returncode == 0:
+            return Bubblewrap(has_proc=has_proc)
         reason = trial.stderr.decode(errors="replace").strip()
-        hint = "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1), or use --engine docker"
-        raise HostError("no-engine", f"bubblewrap does not work here: {reason}", hint)
-    return Bubblewrap()
-
-
-@contextmanager
-def _line(sandbox: Sandbox, command: Sequence[str], more: Sequence[str] = ()) -> Iterator[_Line]:
-    """The command that runs ``command``; its environment must be empty.
-
-    bwrap stays in the sandbox as the first process, and /proc shows how it was started: the environment that it was
-    given, whatever --clearenv does to that of the command, and its arguments. So it has no environment, and reads from
-    a file which parts of this machine it binds.
-    """
-    program = shutil.which("bwrap") or "bwrap"
-    options = [*more, *plan_options(sandbox)]
-    with (
-        bounding_group(sandbox.limits) as group,
-        tempfile.TemporaryFile() as filtering,
-        tempfile.TemporaryFile() as reading,
-    ):
-        inherited = [reading.fileno()]
-        bpf = sandbox_filter(processes=sandbox.processes and group is not None)
-        if bpf is not None:
-            _fill(filtering, bpf)
-            inherited.append(filtering.fileno())
-            options += ["--seccomp", str(filtering.fileno())]
-        _fill(reading, b"".join(os.fsencode(word) + b"\0" for word in options))
-        words = [program, "--args", str(reading.fileno()), "--", *command]
-        yield _Line(words, inherited, lambda: _bound(sandbox.limits, group))
+    raise HostError("no-engine", f"bubblewrap does not work here: {reason}", way_to_namespaces())
 
 
 def _fill(stream: IO[bytes], content: bytes) -> None:

@@ -4,6 +4,7 @@ A container starts from an image of some hundred bytes that holds only the symbo
 everything else is bind-mounted, so that neither libraries nor the core are ever copied into the engine.
 """
 
+import grp
 import hashlib
 import io
 import json
@@ -14,8 +15,9 @@ import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import docker
 import docker.errors
@@ -39,46 +41,78 @@ _OWNER = "io.corebox.owner"
 _MOUNT_POINTS = "corebox-mount-points-"
 #: setrlimit(2). Podman's own may be more than it is allowed to set, if it runs in a container itself. A user's
 #: processes outside count as well, so that their bound within is another (``pids_limit``).
-_ULIMITS = {"core": 0, "nofile": 1024, "nproc": 16384}
+_ULIMITS = {"core": 0, "nofile": 1024}
+_THREADS = 16384
 #: Podman hands the proxies of its own environment on, which may have passwords in them (containers.conf, http_proxy),
 #: but for those that are given.
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
 _NO_PROXIES = {name: "" for lower in _PROXIES for name in (lower, lower.upper())}
 
 
-class DockerEngine:
-    """Engine on a Docker-compatible daemon that shares our file system."""
+class Traits(NamedTuple):
+    """What matters of how an engine is set up.
 
-    def __init__(self, name: str, client: docker.DockerClient, *, is_podman: bool) -> None:
-        self.name = name
+    Attributes:
+        rootless: it is a user's own, who is root in its containers.
+        remapped: root in its containers is another user outside (Docker's userns-remap).
+        selinux: SELinux decides what its containers may read.
+        bounds_memory: it can bound the memory of a container.
+    """
+
+    rootless: bool
+    remapped: bool
+    selinux: bool
+    bounds_memory: bool
+
+
+class DockerEngine:
+    """Engine on a Docker-compatible daemon that shares our file system.
+
+    Attributes:
+        name: ``docker`` or ``podman``.
+        address: the socket that it listens on.
+    """
+
+    def __init__(self, name: str, address: str, client: docker.DockerClient, *, is_podman: bool) -> None:
+        self.name, self.address = name, address
         self._client = client
         self._is_podman = is_podman  # it may be called docker
 
     @classmethod
-    def connect(cls, name: str, address: str | None) -> "DockerEngine":
-        """Connect to the daemon at ``address``, or where DOCKER_HOST says.
+    def connect(cls, name: str, address: str) -> "DockerEngine":
+        """Connect to the daemon at ``address``.
 
         Raises:
             HostError: ``no-engine`` if none answers, ``remote-engine`` if it runs on another machine.
         """
+        if not address.startswith("unix://"):
+            message = f"the {name} engine at {address} is on another machine and cannot mount local files"
+            raise HostError("remote-engine", message, "unset DOCKER_HOST, or use --engine bubblewrap")
         try:
-            if address:
-                client = docker.DockerClient(base_url=address, timeout=PING_TIMEOUT)
-            else:
-                client = docker.from_env(timeout=PING_TIMEOUT)
+            client = docker.DockerClient(base_url=address, timeout=PING_TIMEOUT)
             answer = client.api.get(f"{client.api.base_url}/_ping")
             answer.raise_for_status()
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
-            unit = "podman.socket" if name == "podman" else name
-            hint = f"start it (systemctl start {unit}), or use --engine bubblewrap; see corebox doctor"
-            raise HostError(
-                "no-engine", f"no {name} engine answers: {system_words(error) or _last_words(error)}", hint
-            ) from error
-        if not client.api.base_url.startswith("http+docker://"):
-            message = f"the {name} engine at {client.api.base_url} is on another machine and cannot mount local files"
-            raise HostError("remote-engine", message, "unset DOCKER_HOST, or use --engine bubblewrap")
+            words = system_words(error) or _last_words(error)
+            hint = f"{_way_to(name, address, words)}, or use --engine bubblewrap; see corebox doctor"
+            raise HostError("no-engine", f"no {name} engine answers at {address}: {words}", hint) from error
         client.api.timeout = REQUEST_TIMEOUT
-        return cls(name, client, is_podman="Libpod-API-Version" in answer.headers)
+        return cls(name, address, client, is_podman="Libpod-API-Version" in answer.headers)
+
+    @cached_property
+    def traits(self) -> Traits:
+        """What the engine says about itself.
+
+        Raises:
+            HostError: ``engine-failed``.
+        """
+        with _translated(self.name):
+            info = self._client.info()
+        options = {str(each).partition(",")[0].removeprefix("name=") for each in info.get("SecurityOptions") or ()}
+        rootless = "rootless" in options or bool(info.get("Rootless"))
+        # With version 1 of control groups Podman says that it can, and then says in its log that it cannot.
+        bounds_memory = bool(info.get("MemoryLimit")) and not (rootless and info.get("CgroupVersion") != "2")
+        return Traits(rootless, "userns" in options, "selinux" in options, bounds_memory)
 
     def attach(self, sandbox: Sandbox, command: Sequence[str], tty: bool) -> int:
         """Run ``command`` on our standard streams; the engine's own program handles the terminal."""
@@ -110,7 +144,7 @@ class DockerEngine:
                 f"the {self.name} program is not installed, only its daemon is running",
                 f"install it, or use --engine bubblewrap: apt-get install {self.name}",
             )
-        address = ["--host" if self.name == "docker" else "--url", _socket_of(self._client)]
+        address = ["--host" if self.name == "docker" else "--url", self.address]
         return [program, *address, "start", "--attach", *options, container]
 
     def build(self, context: Iterable[bytes], tags: Sequence[str]) -> str:
@@ -167,15 +201,19 @@ class DockerEngine:
     @contextmanager
     def _container(self, sandbox: Sandbox, command: Sequence[str], **options: Any) -> Iterator[str]:
         """The ID of a container that is made for ``command``, and removed at the end."""
-        entries = read_root_entries(sandbox.root)
+        entries = read_root_entries(sandbox.root, container=True)
         api: Any = self._client.api
-        with _translated(self.name), self._security(sandbox.processes) as security:
+        traits = self.traits
+        with _translated(self.name), self._security(sandbox.processes and traits.bounds_memory) as security:
             if sandbox.owner:
                 self._remove_orphans(sandbox.owner.parent)
-            host = api.create_host_config(security_opt=security, **_host_options(sandbox, entries))
+            host = api.create_host_config(security_opt=security, **_host_options(sandbox, entries, traits))
             # By the API alone: the SDK has no name for it, and Podman another (``_security``).
             host["MaskedPaths"] = masked_in_containers()
+            host["UsernsMode"] = self._user_namespace()
             options |= _create_options(sandbox, command, _NO_PROXIES if self._is_podman else {})
+            # Who is root in a rootless Docker is we ourselves outside, and without capabilities no more than that.
+            options |= {"user": "0:0"} if traits.rootless and not self._is_podman else {}
             container = self._create(entries, {**options, "host_config": host})
             try:
                 yield container
@@ -189,6 +227,12 @@ class DockerEngine:
         except docker.errors.ImageNotFound:  # another process has pruned it in between
             return str(api.create_container(self._empty_image(entries), **options)["Id"])
 
+    def _user_namespace(self) -> str:
+        """The one in which the sandbox's user is ours outside, who may read our files."""
+        if self._is_podman:
+            return "keep-id" if self.traits.rootless else ""
+        return "host" if self.traits.remapped else ""
+
     def _remove_orphans(self, place: Path) -> None:
         """Remove containers whose owners had their folders in ``place``, as we have, and were killed."""
         api: Any = self._client.api
@@ -201,14 +245,16 @@ class DockerEngine:
     @contextmanager
     def _security(self, processes: bool) -> Iterator[list[str]]:
         text = json.dumps(container_filter(processes))
+        # SELinux lets containers read only what has a label of theirs; to give our files that would change them.
+        always = ["no-new-privileges", *(["label=disable"] if self.traits.selinux else [])]
         if not self._is_podman:
-            yield ["no-new-privileges", f"seccomp={text}"]
+            yield [*always, f"seccomp={text}"]
             return
         # Docker takes the filter itself, Podman a path alone (its issue 27710).
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             file.write(text)
             file.flush()
-            yield ["no-new-privileges", f"seccomp={file.name}", "mask=" + ":".join(masked_in_containers())]
+            yield [*always, f"seccomp={file.name}", "mask=" + ":".join(masked_in_containers())]
 
     def _empty_image(self, entries: RootEntries) -> str:
         """The image with nothing but the root's top-level symbolic links, made when it is not there yet."""
@@ -256,7 +302,9 @@ def _create_options(sandbox: Sandbox, command: Sequence[str], more: Mapping[str,
     }
 
 
-def _host_options(sandbox: Sandbox, entries: RootEntries) -> dict[str, Any]:
+def _host_options(sandbox: Sandbox, entries: RootEntries, traits: Traits) -> dict[str, Any]:
+    # A rootless engine may set no higher limit than its user has.
+    ulimits = {**_ULIMITS, "data": sandbox.limits.memory, **({} if traits.rootless else {"nproc": _THREADS})}
     mounts = [*entries.mounts, *sandbox.mounts]
     writable = [sandbox.scratch]
     if not os.path.lexists(sandbox.root / "tmp"):
@@ -265,9 +313,11 @@ def _host_options(sandbox: Sandbox, entries: RootEntries) -> dict[str, Any]:
         "network_mode": "none",
         "read_only": True,
         "cap_drop": ["ALL"],
-        "mem_limit": sandbox.limits.memory,
+        **(
+            {"mem_limit": sandbox.limits.memory, "memswap_limit": sandbox.limits.memory} if traits.bounds_memory else {}
+        ),
         "pids_limit": sandbox.limits.processes,
-        "ulimits": [Ulimit(name=name, soft=most, hard=most) for name, most in _ULIMITS.items()],
+        "ulimits": [Ulimit(name=name, soft=most, hard=most) for name, most in ulimits.items()],
         "ipc_mode": "private",
         "init": False,
         # A hostile script could fill the engine's disk with what it prints; we read the streams as they come.
@@ -279,9 +329,16 @@ def _host_options(sandbox: Sandbox, entries: RootEntries) -> dict[str, Any]:
 
 def _symlinks_tar(entries: RootEntries) -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+    # GNU's format has names as they are, also those that are not UTF-8.
+    with tarfile.open(
+        fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT, encoding="utf-8", errors="surrogateescape"
+    ) as archive:
         # A tmpfs takes the mode of the folder beneath it, whatever its options say (runc).
-        for name, mode in ((".corebox", 0o755), (".corebox/tmp", 0o1777), ("etc", 0o755), ("tmp", 0o1777)):
+        folders = {".corebox": 0o755, ".corebox/tmp": 0o1777, "etc": 0o755, "tmp": 0o1777}
+        taken = {name for name, _ in entries.symlinks} | {mount.target[1:] for mount in entries.mounts}
+        for name, mode in folders.items():
+            if name in taken:
+                continue
             folder = tarfile.TarInfo(name)
             folder.type, folder.mode = tarfile.DIRTYPE, mode
             archive.addfile(folder)
@@ -292,9 +349,16 @@ def _symlinks_tar(entries: RootEntries) -> bytes:
     return buffer.getvalue()
 
 
-def _socket_of(client: docker.DockerClient) -> str:
-    adapter: Any = client.api.get_adapter("http+docker://localhost")
-    return "unix://" + str(adapter.socket_path)
+def _way_to(name: str, address: str, words: str) -> str:
+    """What makes an engine answer."""
+    if "Permission denied" in words:
+        group = "docker" if name == "docker" else "root"
+        with suppress(OSError, KeyError):
+            group = grp.getgrgid(Path(address.removeprefix("unix://")).stat().st_gid).gr_name
+        return f"you may not use it; become a member of its group and log in anew (sudo usermod -aG {group} $USER)"
+    if name == "podman":
+        return f"start it (systemctl {'' if os.getuid() == 0 else '--user '}start podman.socket)"
+    return f"start it (systemctl start {name})"
 
 
 @contextmanager

@@ -73,23 +73,52 @@ class RootEntries(NamedTuple):
 _OURS = {".corebox", "proc", "sys", "dev", "etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/mtab"}
 # Our own dynamic loader would obey them (ld.so(8)), and gdb would start with the customer's libraries in it.
 _OURS |= {"etc/ld.so.preload", "etc/ld.so.cache"}
+#: Container engines mount files of their own there, which a folder must be for.
+_ENGINES = ("etc", "run")
+#: Every mount slows the making of the next one (bubblewrap reads the list of all), and names are in requests.
+_MOST_MOUNTS = 128
+#: Where the whole root is as well, if single mounts do not do.
+WHOLE_ROOT = "/.corebox/root"
 
 
-def read_root_entries(root: Path) -> RootEntries:
+def read_root_entries(root: Path, container: bool = False) -> RootEntries:
     """List what stands at the top of ``root`` and in its ``etc``, sorted; symbolic links are not followed.
 
-    ``etc`` is taken apart because container engines mount files of their own into it.
+    ``etc`` is taken apart because container engines mount files of their own into it. A root with very many entries is
+    mounted as a whole at ``WHOLE_ROOT``; all but the first then are links to there. So are, for a ``container``, names
+    that are not UTF-8, which its engine's requests cannot hold.
     """
     mounts: list[Mount] = []
     symlinks: list[tuple[str, str]] = []
-    etc = root / "etc"
-    inside_etc = list(etc.iterdir()) if etc.is_dir() and not etc.is_symlink() else []
-    for entry in sorted([*root.iterdir(), *inside_etc]):
+    linked = 0
+    for entry in _entries(root):
         name = str(entry.relative_to(root))
-        if name in _OURS or (inside_etc and entry == etc):
+        if name in _OURS or (container and name in _ENGINES and (entry.is_symlink() or not entry.is_dir())):
             continue
         if entry.is_symlink():
             symlinks.append((name, str(entry.readlink())))
-        else:
+        elif len(mounts) < _MOST_MOUNTS and not (container and _is_bytes(name)):
             mounts.append(Mount(entry, "/" + name))
+        else:
+            symlinks.append((name, f"{WHOLE_ROOT}/{name}"))
+            linked += 1
+    if linked:
+        mounts.append(Mount(root, WHOLE_ROOT))
     return RootEntries(tuple(mounts), tuple(symlinks))
+
+
+def _entries(root: Path) -> list[Path]:
+    """Folders first: libraries are in those, while many files beside each other are seldom opened."""
+    etc = root / "etc"
+    inside_etc = list(etc.iterdir()) if etc.is_dir() and not etc.is_symlink() else []
+    top = [entry for entry in root.iterdir() if not (inside_etc and entry == etc)]
+    return sorted([*top, *inside_etc], key=lambda entry: (not entry.is_dir(), entry))
+
+
+def _is_bytes(name: str) -> bool:
+    """Whether the system's name is no text (surrogateescape)."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

@@ -1,12 +1,14 @@
 """Batch runs in the sandbox: output, status, and an end to all of it."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from corebox.engine.batch import MAX_OUTPUT
 from corebox.engine.choose import choose_engine
-from corebox.engine.sandbox import Limits, Sandbox
+from corebox.engine.sandbox import Limits, Mount, Sandbox
 from corebox.errors import HostError
 
 
@@ -32,6 +34,28 @@ def test_who_fills_the_memory_is_stopped(engine: str, root: Sandbox) -> None:
     narrow = root._replace(limits=Limits(memory=256 << 20))
     assert choose_engine(engine).run(narrow, ["python3", "-c", script], 60).status != 0
     assert choose_engine(engine).run(root, ["python3", "-c", script], 60).status == 0
+
+
+def test_roots_of_every_shape(any_engine: str, tmp_path: Path) -> None:
+    """Thousands of files at the top, names that are not UTF-8, a file at /etc and at /tmp."""
+    strange = os.fsdecode(b"caf\xe9")
+    for name in ("lib", "lib64", "bin"):
+        (tmp_path / name).symlink_to(f"usr/{name}")
+    for number in range(5000):
+        (tmp_path / f"m{number}.so").write_text(f"the file {number}")
+    (tmp_path / strange).mkdir()
+    (tmp_path / strange / "x").write_text("strange")
+    for name in ("etc", "tmp", "run"):
+        (tmp_path / name).write_text("a file")
+    folder = tmp_path
+    while folder.is_relative_to(tempfile.gettempdir()) and folder != Path(tempfile.gettempdir()):
+        folder.chmod(0o755)
+        folder = folder.parent
+    sandbox = Sandbox(tmp_path, (Mount(Path("/usr"), "/usr"),), {"PATH": "/usr/bin"}, processes=True)
+    done = choose_engine(any_engine).run(sandbox, ["sh", "-c", "cat /m0.so /m4999.so /caf*/x /m*.so | wc -c; pwd"], 60)
+    length = sum(len(f"the file {number}") for number in range(5000))
+    expected = length + len("the file 0the file 4999strange")
+    assert (done.status, done.output.split()) == (0, [str(expected).encode(), b"/.corebox/tmp"]), done
 
 
 HOLDING = """

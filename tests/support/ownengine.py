@@ -37,11 +37,13 @@ class OwnEngine:
     Attributes:
         root: of another system, whose dockerd it is; None for this machine's.
         features: what its configuration switches on.
+        options: further words of its command line.
     """
 
     folder: Path
     root: Path | None = None
     features: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -57,7 +59,7 @@ class OwnEngine:
         command += [f"--{name}={self.folder}/{name}" for name in ("data-root", "exec-root", "pidfile")]
         configuration = self.folder / "daemon.json"
         configuration.write_text(json.dumps({"features": dict.fromkeys(self.features, True)}))
-        command.append(f"--config-file={configuration}")
+        command += [f"--config-file={configuration}", *self.options]
         if self.root:
             command = ["unshare", "--mount", "sh", "-c", _ENTER, str(self.root), tempfile.gettempdir(), *command]
         # A file and not a pipe: containers' shims outlive the daemon, and who reads its output would wait for them.
@@ -99,9 +101,11 @@ class OwnEngine:
 
 
 @contextmanager
-def own_engine(folder: Path, root: Path | None = None, features: tuple[str, ...] = ()) -> Iterator[OwnEngine]:
+def own_engine(
+    folder: Path, root: Path | None = None, features: tuple[str, ...] = (), options: tuple[str, ...] = ()
+) -> Iterator[OwnEngine]:
     """An engine for the length of the block."""
-    engine = OwnEngine(folder, root, features)
+    engine = OwnEngine(folder, root, features, options)
     engine.start()
     try:
         yield engine
