@@ -7,7 +7,6 @@ from functools import partial
 from typing import NamedTuple
 
 from corebox.engine.bubblewrap import find_bubblewrap
-from corebox.engine.cgroup import can_bound
 from corebox.engine.choose import DAEMONS, connect, try_daemon
 from corebox.errors import CoreboxError
 from corebox.image.toolbox import ensure_toolbox
@@ -52,7 +51,7 @@ def _bubblewrap() -> str:
     """What bubblewrap can do here, in words."""
     engine = find_bubblewrap()
     limits = [] if engine.has_proc else ["its /proc is empty, which this container wants"]
-    if can_bound():
+    if engine.bounds_memory:
         limits.append("a control group bounds the memory of a session")
     else:
         limits.append(
@@ -67,7 +66,7 @@ def _daemon(name: str, store: Store | None) -> str:
     traits = engine.traits
     kinds = {"rootless": traits.rootless, "users remapped": traits.remapped, "SELinux": traits.selinux}
     kind = "".join(f", {word}" for word, true in kinds.items() if true)
-    memory = "" if traits.bounds_memory else "; it cannot bound the memory of a session (control groups of version 1?)"
+    memory = "" if engine.bounds_memory else "; it cannot bound the memory of a session (control groups of version 1?)"
     return f"works{kind}, at {engine.address}{memory}"
 
 

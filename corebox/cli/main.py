@@ -45,6 +45,7 @@ COMMANDS = {
     "verify": "verify:command",
     "shell": "shell:command",
     "run": "run:command",
+    "rerun": "rerun:command",
     "report": "report:command",
     "diff": "diff:command",
     "similar": "similar:command",

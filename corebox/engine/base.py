@@ -14,6 +14,10 @@ class Engine(Protocol):
 
     name: str
 
+    @property
+    def bounds_memory(self) -> bool:
+        """Whether all that runs in a sandbox is bounded together, so that a program may start others."""
+
     def attach(self, sandbox: Sandbox, command: Sequence[str], tty: bool) -> int:
         """Run ``command`` on our standard streams, with a terminal if ``tty``; return its exit status."""
 

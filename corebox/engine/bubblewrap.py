@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from corebox.engine.batch import MAX_OUTPUT, run_batch
-from corebox.engine.cgroup import Group, bounding_group
+from corebox.engine.cgroup import Group, bounding_group, can_bound
 from corebox.engine.pipe import piped
 from corebox.engine.procfs import masked
 from corebox.engine.sandbox import Finished, Limits, Sandbox, read_root_entries
@@ -45,13 +45,19 @@ class Bubblewrap:
     def __init__(self, *, has_proc: bool = True) -> None:
         self.has_proc = has_proc
 
+    @property
+    def bounds_memory(self) -> bool:
+        """Whether a control group can be made."""
+        return can_bound()
+
     def attach(self, sandbox: Sandbox, command: Sequence[str], tty: bool) -> int:
         """Run ``command`` on our standard streams."""
         # Without a filter (see ``sandbox_filter``) a session of its own keeps the command from typing for us.
         apart = [] if tty and sandbox_filter() else ["--new-session"]
         with self._line(sandbox, command, apart) as line:
-            # On a terminal Ctrl-C reaches bwrap as well, which would die of it and take gdb along.
-            return attach(line.words, line.inherited, shielded=tty, prepare=line.bound, environment={})
+            # On a terminal Ctrl-C reaches bwrap as well, which would die of it and take gdb along; it ends a program.
+            shielded = tty and not sandbox.processes
+            return attach(line.words, line.inherited, shielded=shielded, prepare=line.bound, environment={})
 
     def run(
         self, sandbox: Sandbox, command: Sequence[str], time_limit: float, max_output: int = MAX_OUTPUT

@@ -114,6 +114,11 @@ class DockerEngine:
         bounds_memory = bool(info.get("MemoryLimit")) and not (rootless and info.get("CgroupVersion") != "2")
         return Traits(rootless, "userns" in options, "selinux" in options, bounds_memory)
 
+    @property
+    def bounds_memory(self) -> bool:
+        """Whether the engine bounds a container's memory."""
+        return self.traits.bounds_memory
+
     def attach(self, sandbox: Sandbox, command: Sequence[str], tty: bool) -> int:
         """Run ``command`` on our standard streams; the engine's own program handles the terminal."""
         with self._container(sandbox, command, tty=tty, stdin_open=True) as container:

@@ -14,6 +14,7 @@ sys.path.insert(0, "/.corebox/toolbox/share/corebox")
 import cxxprinters
 import history
 import opened
+import programs
 import pystacks
 import trampoline
 import unwinder
@@ -205,6 +206,7 @@ Lines("py-bt", pystacks.lines, "The Python stack of the selected thread: the sam
 gdb.execute("set print symbol-loading off")  # two lines for each module, above the banner; on again after it
 cxxprinters.register()
 unwinder.register()
+programs.refuse()
 history.begin()
 trampoline.register()
 opened.prepare(shown)

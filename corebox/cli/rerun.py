@@ -1,0 +1,52 @@
+"""``corebox rerun``."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from corebox.actions.rerun import prepare_rerun, signal_of
+from corebox.actions.subject import Pulling, resolve
+from corebox.cli import options, output
+from corebox.cli.meter import meter
+from corebox.store.store import Store
+
+
+@click.command(
+    "rerun",
+    short_help="Start the customer's program again, in a sandbox.",
+    context_settings={"allow_interspersed_args": False},
+)
+@options.identity
+@options.engine
+@options.registry
+@options.subject
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def command(
+    *,
+    subject: str,
+    arguments: tuple[str, ...],
+    identity: Path | None,
+    engine: str,
+    ca_file: Path | None,
+    plain_http: bool,
+    registry: str | None,
+) -> int:
+    """Start the customer's program again, with exactly the files it had.
+
+    For example: corebox rerun crash.corebox --config x
+
+    This runs the customer's code, which no other command does. It runs in the sandbox that gdb runs in: no network,
+    nothing of this machine, no file but those of the bundle, and nothing of what it writes stays. Options of corebox
+    come before SUBJECT; what follows is the program's. Its output and status become ours.
+    """
+    store = Store.default()
+    found = resolve(store, subject, Pulling(meter("pulling"), ca_file, plain_http, registry), identity)
+    tty = sys.stdin.isatty() and sys.stdout.isatty()
+    with prepare_rerun(store, found, arguments, engine, output.progress(), output.note) as ready:
+        for notice in ready.notices:
+            output.note(f"note: {notice}")
+        status = ready.engine.attach(ready.sandbox, ready.command, tty)
+    if name := signal_of(status):
+        output.note(f"note: it died of {name}")
+    return status
