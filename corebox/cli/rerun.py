@@ -34,7 +34,7 @@ def command(
 ) -> int:
     """Start the customer's program again, with exactly the files it had.
 
-    For example: corebox rerun crash.corebox --config x
+    For example: corebox rerun crash.corebox -- --config x
 
     This runs the customer's code, which no other command does. It runs in the sandbox that gdb runs in: no network,
     nothing of this machine, no file but those of the bundle, and nothing of what it writes stays. Options of corebox
@@ -43,7 +43,8 @@ def command(
     store = Store.default()
     found = resolve(store, subject, Pulling(meter("pulling"), ca_file, plain_http, registry), identity)
     tty = sys.stdin.isatty() and sys.stdout.isatty()
-    with prepare_rerun(store, found, arguments, engine, output.progress(), output.note) as ready:
+    words = arguments[1:] if arguments[:1] == ("--",) else arguments
+    with prepare_rerun(store, found, words, engine, output.progress(), output.note) as ready:
         for notice in ready.notices:
             output.note(f"note: {notice}")
         status = ready.engine.attach(ready.sandbox, ready.command, tty)

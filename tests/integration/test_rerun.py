@@ -40,7 +40,7 @@ def rerun(lab: Lab, bundle: Path, engine: str, *words: str, env: dict[str, str] 
 
 
 def test_the_program_runs_again(lab: Lab, again: Path, any_engine: str) -> None:
-    done = rerun(lab, again, any_engine, "exit", "--its-own", "a b")
+    done = rerun(lab, again, any_engine, "--", "exit", "--its-own", "a b")
     assert (done.status, done.output) == (7, "library 42, words [exit] [--its-own] [a b]\n"), done.errors
     assert f"in the sandbox ({any_engine})" in done.errors
     assert "crash" in done.errors, "how it had been called"
