@@ -112,7 +112,7 @@ def _entries(root: Path) -> list[Path]:
     etc = root / "etc"
     inside_etc = list(etc.iterdir()) if etc.is_dir() and not etc.is_symlink() else []
     top = [entry for entry in root.iterdir() if not (inside_etc and entry == etc)]
-    return sorted([*top, *inside_etc], key=lambda entry: (not entry.is_dir(), entry))
+    return sorted([*top, *inside_etc], key=lambda entry: (entry.is_symlink() or not entry.is_dir(), entry))
 
 
 def _is_bytes(name: str) -> bool:
