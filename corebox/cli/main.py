@@ -12,6 +12,7 @@ import click
 
 import corebox
 from corebox.cli.config import defaults_of
+from corebox.cli.commands import COMMANDS
 from corebox.cli.failure import explain
 from corebox.errors import UsageError
 
@@ -35,33 +36,6 @@ verify, a bare core.
 Exit status: 0 done; 1 done, but something is not right; 2 wrong usage; 3 bad input; 4 this machine lacks
 something; 5 a bug in corebox.
 """
-
-
-# Where each command is, in the order in which the help lists them.
-COMMANDS = {
-    "gather": "gather:command",
-    "request": "request:command",
-    "info": "info:command",
-    "verify": "verify:command",
-    "shell": "shell:command",
-    "run": "run:command",
-    "rerun": "rerun:command",
-    "report": "report:command",
-    "diff": "diff:command",
-    "similar": "similar:command",
-    "dap": "dap:command",
-    "ide": "ide:command",
-    "build": "build:command",
-    "export": "export:command",
-    "push": "push:command",
-    "pull": "pull:command",
-    "images": "images:command",
-    "rm": "housekeeping:remove",
-    "prune": "housekeeping:prune",
-    "toolbox": "toolbox:command",
-    "config": "config:command",
-    "doctor": "doctor:command",
-}
 
 
 class _Commands(click.Group):
