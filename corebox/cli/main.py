@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 import corebox
-from corebox.cli.config import defaults_of
 from corebox.cli.commands import COMMANDS
+from corebox.cli.config import defaults_of
 from corebox.cli.failure import explain
 from corebox.errors import UsageError
 

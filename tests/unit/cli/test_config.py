@@ -7,8 +7,9 @@ import click
 import pytest
 
 from corebox.actions.config import SETTINGS, config_file, read_config
+from corebox.cli.commands import COMMANDS
 from corebox.cli.config import defaults_of
-from corebox.cli.main import COMMANDS, _Commands, main
+from corebox.cli.main import _Commands, main
 from corebox.errors import UsageError
 from tests.support.documents import validate
 
