@@ -44,6 +44,8 @@ from corebox.errors import InputError
 from corebox.image.opened import OpenedImage, open_image
 from corebox.resources import shipped
 from corebox.store.store import Store
+from corebox.store.values import host_architecture
+from corebox.store.within import file_within
 from corebox.symbols.places import SymbolOptions
 from corebox.symbols.status import CrashFiles, ModuleSymbols
 
@@ -149,7 +151,14 @@ def prepare_session(
 
 
 def _ours(opened: OpenedImage, work: Path) -> Iterator[Mount]:
-    """What gdb needs of ours; an InputError ``no-toolbox`` if that is not in the image."""
+    """What gdb needs of ours; an InputError if that is not in the image, or is for another processor."""
+    architecture = opened.image.config.get("architecture")
+    if architecture != host_architecture():
+        message = (
+            f"the gdb in the image {opened.image.image_id} is for {architecture}, this machine is {host_architecture()}"
+        )
+        hint = "get the bundle out, corebox export SUBJECT --bundle crash.corebox, and open that"
+        raise InputError("wrong-platform", message, hint)
     if not opened.toolbox.is_dir():
         message = f"the image {opened.image.image_id} contains no gdb: it was built without the toolbox"
         hint = "extract the bundle and open that: corebox export SUBJECT --bundle crash.corebox"
@@ -208,8 +217,8 @@ def _executable(opened: OpenedImage, options: ShellOptions) -> tuple[str | None,
     if options.executable:
         return REPLACED_EXECUTABLE, options.executable
     path = opened.manifest.process.executable
-    file = opened.root / path.lstrip("/") if path else None
-    return (path, file) if file is not None and file.is_file() else (None, None)
+    file = file_within(opened.root, path) if path else None
+    return (path, file) if file is not None else (None, None)
 
 
 def _notices(opened: OpenedImage, core: Path, executable: Path | None, options: ShellOptions) -> Iterator[str]:

@@ -53,23 +53,25 @@ QUIETLY = Pulling()
 def resolve(store: Store, text: str, pulling: Pulling = QUIETLY, identity: Path | None = None) -> Subject:
     """What ``text`` names; a file that is there wins over an image of the same name.
 
-    An image that the store does not have but whose name has a registry in it is pulled.
+    An image that the store does not have is pulled if its name has a registry in it, or is one of skopeo's:
+    ``docker-daemon:``, ``docker-archive:``, ``oci:``, ``oci-archive:``.
     ``identity`` is the file with the private key for an encrypted bundle.
 
     Raises:
-        InputError: ``no-such-file``, ``no-such-image``, ``cannot-read``, and those of ``pull_image``.
-        HostError: those of ``pull_image``.
+        InputError: ``no-such-file``, ``no-such-image``, ``cannot-read``, and those of ``pull``.
+        HostError: those of ``pull``.
     """
     path = Path(text)
     if path.is_file():
         return _file(path, identity)
     check_file(text)
+    name = text.removeprefix("docker://")
     try:
-        return Image(text, store.find(text))
+        return Image(text, store.find(name))
     except InputError as error:
         if error.code != "no-such-image":
             raise
-        pulled = _pull(store, text, pulling) if "/" in text or pulling.registry else None
+        pulled = _pull(store, text, pulling) if set("/:") & set(text) or pulling.registry else None
         if pulled is None:
             raise InputError("no-such-image", f"{error.message}, nor a file of that name", error.hint) from None
         return Image(text, pulled)
@@ -99,17 +101,15 @@ def _file(path: Path, identity: Path | None) -> BundleFile | BareCore:
 
 
 def _pull(store: Store, text: str, pulling: Pulling) -> StoredImage | None:
-    """The image from its registry; None if the name has no registry in it."""
+    """The image from its registry, engine, folder or archive; None if the name says none of these."""
     # Half of the start-up time is what the registry's side imports, and most commands never need it.
-    from corebox.registry.access import Access  # noqa: PLC0415
-    from corebox.registry.pull import pull_image  # noqa: PLC0415
-    from corebox.registry.reference import is_reference, parse_reference, within  # noqa: PLC0415
+    from corebox.actions.pull import pull  # noqa: PLC0415
+    from corebox.registry.places import parse_place  # noqa: PLC0415
+    from corebox.registry.reference import is_reference, within  # noqa: PLC0415
 
-    text = within(pulling.registry, text)
-    if not is_reference(text):
+    if parse_place(text) is None and not is_reference(within(pulling.registry, text)):
         return None
-    access = Access(pulling.ca_file, pulling.plain_http)
-    return pull_image(store, parse_reference(text), access, pulling.fetching).image
+    return pull(store, text, pulling).image
 
 
 def image_of(store: Store, subject: Subject, progress: Callable[[str], None] = lambda _: None) -> StoredImage:

@@ -4,25 +4,50 @@ from pathlib import Path
 
 import click
 
-from corebox.actions.export import export
-from corebox.actions.subject import resolve
+from corebox.actions.export import ExportOptions, export
+from corebox.actions.subject import Pulling, resolve
 from corebox.cli import options, output
+from corebox.cli.meter import meter
 from corebox.errors import UsageError
 from corebox.store.store import Store
 
 
-@click.command("export", short_help="Extract the original core or the bundle.")
+@click.command("export", short_help="Extract the original core, the bundle, or the image as a file.")
 @options.subject
 @click.option("--core", type=options.FILE, metavar="FILE", help="Write the original core file, sparse as it was.")
 @click.option("--bundle", type=options.FILE, metavar="FILE", help="Write the bundle that the image was built from.")
-def command(subject: str, core: Path | None, bundle: Path | None) -> int:
-    """Extract the original core or the bundle, bit for bit, out of an image."""
-    if core is None and bundle is None:
-        raise UsageError("nothing-to-export", "nothing to export", "give --core FILE, --bundle FILE, or both")
+@click.option(
+    "--oci-archive",
+    type=options.FILE,
+    metavar="FILE",
+    help="Write the image, gdb included, for a machine without network: corebox shell oci-archive:FILE, docker load.",
+)
+@options.identity
+@options.registry
+def command(
+    *,
+    subject: str,
+    core: Path | None,
+    bundle: Path | None,
+    oci_archive: Path | None,
+    identity: Path | None,
+    ca_file: Path | None,
+    plain_http: bool,
+    registry: str | None,
+) -> int:
+    """Extract the original core, the bundle, bit for bit, or the image, out of a bundle or an image."""
+    if core is None and bundle is None and oci_archive is None:
+        hint = "give --core FILE, --bundle FILE, --oci-archive FILE, or several of them"
+        raise UsageError("nothing-to-export", "nothing to export", hint)
     store = Store.default()
-    written = export(store, resolve(store, subject), core, bundle)
+    found = resolve(store, subject, Pulling(meter("pulling"), ca_file, plain_http, registry), identity)
+    written = export(store, found, ExportOptions(core, bundle, oci_archive))
     if core is not None:
-        output.say(f"core    {core}")
-    if written is not None:
-        output.say(f"bundle  {written.path}, {output.size(written.size)}, identity {written.identity}")
+        output.say(f"core     {core}")
+    if written.bundle is not None:
+        made = written.bundle
+        output.say(f"bundle   {made.path}, {output.size(made.size)}, identity {made.identity}")
+    if written.archive is not None:
+        output.say(f"archive  {oci_archive}, {output.size(written.archive)}")
+        output.say(f"open it  corebox shell oci-archive:{oci_archive}")
     return 0

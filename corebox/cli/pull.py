@@ -4,26 +4,27 @@ from pathlib import Path
 
 import click
 
+from corebox.actions.pull import pull
+from corebox.actions.subject import Pulling
 from corebox.cli import options, output
 from corebox.cli.meter import meter
-from corebox.registry.access import Access
-from corebox.registry.pull import pull_image
-from corebox.registry.reference import parse_reference, within
 from corebox.store.store import Store
 
 
-@click.command("pull", short_help="Pull an image from a registry into the store.")
-@click.argument("reference", metavar="[HOST/]REPOSITORY[:TAG]")
+@click.command("pull", short_help="Pull an image into the store.")
+@click.argument("reference", metavar="IMAGE")
 @options.registry
 def command(reference: str, ca_file: Path | None, plain_http: bool, registry: str | None) -> int:
-    """Pull an image from a registry into the store; only the layers that the store lacks.
+    """Pull an image into the store; only the layers that the store lacks.
 
-    corebox shell HOST/REPOSITORY:TAG pulls by itself what was never pulled; this fetches what is there now.
+    IMAGE is [HOST/]REPOSITORY[:TAG], or what skopeo calls an image: docker://HOST/REPOSITORY:TAG, docker-daemon:NAME,
+    docker-archive:FILE[:NAME], oci:DIR[:NAME], oci-archive:FILE[:NAME].
+
+    corebox shell IMAGE pulls by itself what was never pulled; this fetches what is there now.
     """
-    access = Access(ca_file, plain_http)
-    pulled = pull_image(Store.default(), parse_reference(within(registry, reference)), access, meter("pulling"))
+    pulled = pull(Store.default(), reference, Pulling(meter("pulling"), ca_file, plain_http, registry))
     output.table((layer.kind, output.size(layer.size), layer.how, layer.digest[:19]) for layer in pulled.layers)
     output.say(f"fetched    {output.size(pulled.fetched)}")
     output.say(f"image      {pulled.image.image_id}")
-    output.say(f"open it    corebox shell {pulled.image.tags[0]}")
+    output.say(f"open it    corebox shell {next(iter(pulled.image.tags), pulled.image.image_id[7:19])}")
     return 0

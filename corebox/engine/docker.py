@@ -32,7 +32,7 @@ from corebox.engine.procfs import masked_in_containers
 from corebox.engine.sandbox import Finished, RootEntries, Sandbox, read_root_entries
 from corebox.engine.seccomp import container_filter
 from corebox.engine.terminal import attach, die_with_us
-from corebox.errors import HostError, system_words
+from corebox.errors import HostError, InputError, system_words
 
 PING_TIMEOUT = 10  # seconds; a Podman that has just been started looks through its storage first
 REQUEST_TIMEOUT = 600
@@ -179,6 +179,30 @@ class DockerEngine:
             for answer in api.load_image(archive):
                 if "error" in answer:
                     raise _failed(self.name, answer["error"])
+
+    def image_id(self, name: str) -> str:
+        """The ID of the image called ``name``.
+
+        Raises:
+            InputError: ``no-such-image``.
+        """
+        with _translated(self.name):
+            try:
+                return str(self._client.images.get(name).id)
+            except docker.errors.ImageNotFound as error:
+                message, hint = f"the {self.name} engine has no image {name}", f"list its images: {self.name} images"
+                raise InputError("no-such-image", message, hint) from error
+
+    def save(self, name: str, out: Path) -> None:
+        """Write the image into an archive, as ``docker save`` does.
+
+        Raises:
+            HostError: ``engine-failed`` with the engine's own words.
+        """
+        api: Any = self._client.api
+        with _translated(self.name), out.open("xb") as file:
+            for piece in api.get_image(name):
+                file.write(piece)
 
     @property
     def has_containerd_store(self) -> bool:

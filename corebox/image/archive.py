@@ -17,7 +17,7 @@ from pathlib import Path
 from corebox.image.tar import header_of
 from corebox.store.index import LAYOUT, index_text
 from corebox.store.store import Store
-from corebox.store.values import MANIFEST_TYPE, Descriptor, StoredImage
+from corebox.store.values import MANIFEST_TYPE, REF_NAME, Descriptor, StoredImage
 
 #: Annotation of a manifest: the name under which containerd stores it (containerd core/images/annotations.go).
 _CONTAINERD_NAME = "io.containerd.image.name"
@@ -53,13 +53,7 @@ class TarStream:
 def docker_archive(store: Store, image: StoredImage, leave_out: Collection[str] = ()) -> TarStream:
     """The archive with a ``manifest.json``, without the layers whose digests are in ``leave_out``."""
     layers = [layer.digest for layer in image.layers]
-    docker = {
-        "Config": _name(image.image_id),
-        "RepoTags": [_with_tag(tag) for tag in image.tags],
-        "Layers": list(map(_name, layers)),
-    }
-    documents = {"manifest.json": json.dumps([docker]).encode("ascii")}
-    return _archive(store, [*layers, image.image_id], leave_out, documents)
+    return _archive(store, [*layers, image.image_id], leave_out, {"manifest.json": _docker_manifest(image)})
 
 
 def oci_archive(store: Store, image: StoredImage, leave_out: Collection[str] = ()) -> TarStream:
@@ -69,6 +63,25 @@ def oci_archive(store: Store, image: StoredImage, leave_out: Collection[str] = (
     entries = [Descriptor(MANIFEST_TYPE, image.manifest_digest, size, name) for name in names]
     blobs = [*(layer.digest for layer in image.layers), image.image_id, image.manifest_digest]
     return _archive(store, blobs, leave_out, {"index.json": index_text(entries), "oci-layout": LAYOUT})
+
+
+def whole_archive(store: Store, image: StoredImage) -> TarStream:
+    """An OCI layout with a ``manifest.json`` beside: every engine and every tool can read the one or the other."""
+    size = store.blob_path(image.manifest_digest).stat().st_size
+    names = [{REF_NAME: tag, _CONTAINERD_NAME: _full_name(tag)} for tag in image.tags] or [{}]
+    entries = [Descriptor(MANIFEST_TYPE, image.manifest_digest, size, name) for name in names]
+    blobs = [*(layer.digest for layer in image.layers), image.image_id, image.manifest_digest]
+    documents = {"index.json": index_text(entries), "oci-layout": LAYOUT, "manifest.json": _docker_manifest(image)}
+    return _archive(store, blobs, (), documents)
+
+
+def _docker_manifest(image: StoredImage) -> bytes:
+    docker = {
+        "Config": _name(image.image_id),
+        "RepoTags": [_with_tag(tag) for tag in image.tags],
+        "Layers": [_name(layer.digest) for layer in image.layers],
+    }
+    return json.dumps([docker]).encode("ascii")
 
 
 def _archive(

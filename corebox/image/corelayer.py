@@ -17,6 +17,12 @@ class CoreInImage(NamedTuple):
     size: int
 
 
+def core_in(root: Path) -> CoreInImage | None:
+    """The core in a tree of all layers, if it is there."""
+    path = root / CORE_FILE
+    return CoreInImage(path, 0, path.stat().st_size) if path.is_file() else None
+
+
 def find_core(store: Store, layer: Layer) -> CoreInImage:
     """The core in a layer of ours, or in one that an engine made of ours, whose core has to be unpacked.
 

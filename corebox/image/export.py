@@ -13,10 +13,13 @@ from corebox.coredump.layout import restore
 from corebox.coredump.sending import copy_range
 from corebox.coredump.values import Extent
 from corebox.errors import InputError
+from corebox.image.archive import whole_archive
 from corebox.image.opened import OpenedImage
 from corebox.image.parts import LAYOUT_FILE, OURS
 from corebox.store.files import new_name
-from corebox.store.values import image_damaged
+from corebox.store.store import Store
+from corebox.store.values import StoredImage, image_damaged
+from corebox.store.within import file_within
 
 
 def export_core(opened: OpenedImage, out: Path) -> None:
@@ -42,6 +45,7 @@ def export_bundle(opened: OpenedImage, out: Path) -> WrittenBundle:
         HostError: ``cannot-write``, ``no-space``.
     """
     jobs = os.cpu_count() or 1
+    _require_files(opened)
     with new_name(out) as finished, ExitStack() as stack:
         root = stack.enter_context(DiskRoot(str(opened.root)))
         sources = root.open_all(entry.path for entry in opened.manifest.files)
@@ -55,6 +59,30 @@ def export_bundle(opened: OpenedImage, out: Path) -> WrittenBundle:
             raise InputError("image-damaged", "the bundle cannot be reproduced from this image", hint)
         finished.replace(out)
     return written._replace(path=str(out))
+
+
+def _require_files(opened: OpenedImage) -> None:
+    """A layer that others put over ours may have deleted some."""
+    for entry in opened.manifest.files:
+        if file_within(opened.root, entry.path) is None:
+            hint = "get the bundle from an image that corebox built, or from whoever gathered it"
+            raise InputError("image-damaged", f"the image lacks {entry.path:.200}: a layer has deleted it", hint)
+
+
+def write_archive(store: Store, image: StoredImage, out: Path) -> int:
+    """Write the image as one file, an OCI archive that engines load too; return its size in bytes.
+
+    Raises:
+        HostError: ``cannot-write``, ``no-space``.
+    """
+    stream = whole_archive(store, image)
+    with new_name(out) as finished:
+        with finished.open("xb") as file:
+            finished.chmod(0o600)
+            for piece in stream:
+                file.write(piece)
+        finished.replace(out)
+    return len(stream)
 
 
 def _layout(opened: OpenedImage) -> bytes:

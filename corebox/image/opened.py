@@ -8,22 +8,13 @@ from corebox.bundle.layout import MAX_MANIFEST, SUMS
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.parse import parse_manifest
 from corebox.errors import InputError
-from corebox.image.corelayer import CoreInImage, find_core
-from corebox.image.parts import (
-    ADDED,
-    BUNDLE,
-    CORE,
-    CRASH,
-    MANIFEST_FILE,
-    OURS,
-    PROGRAM,
-    SYMBOLS,
-    SYSTEM,
-    TOOLBOX,
-    TOOLBOX_HOME,
-)
+from corebox.image.corelayer import CoreInImage, core_in, find_core
+from corebox.image.parts import BUNDLE, CORE, CRASH, MANIFEST_FILE, OURS, SYMBOLS, TOOLBOX, TOOLBOX_HOME
 from corebox.store.store import Store
 from corebox.store.values import StoredImage, image_damaged
+
+#: Layers whose files are ours alone, and unpacked on their own.
+_OURS_ALONE = (TOOLBOX, SYMBOLS, CORE, CRASH)
 
 
 class OpenedImage(NamedTuple):
@@ -66,7 +57,9 @@ def open_image(store: Store, image: StoredImage) -> OpenedImage:
     def unpacked(*wanted: str) -> Path:
         return store.unpacked([layer for layer in image.layers if layer.kind in wanted])
 
-    crash = unpacked(CRASH)
+    # What others have put over ours, or made of it: squashed, or built again by an engine.
+    root = store.unpacked([layer for layer in image.layers if layer.kind not in _OURS_ALONE])
+    crash = unpacked(CRASH) if CRASH in kinds else root
     facts, sums = crash / MANIFEST_FILE, crash / BUNDLE / SUMS
     if not (facts.is_file() and sums.is_file()):
         message, hint = f"the image {image.image_id} contains no crash", "build one: corebox build x.corebox"
@@ -78,9 +71,14 @@ def open_image(store: Store, image: StoredImage) -> OpenedImage:
         image=image,
         manifest=manifest,
         identity=identity,
-        root=unpacked(SYSTEM, PROGRAM, ADDED),
-        toolbox=unpacked(TOOLBOX) / TOOLBOX_HOME,
+        root=root,
+        toolbox=(unpacked(TOOLBOX) if TOOLBOX in kinds else root) / TOOLBOX_HOME,
         ours=crash / OURS,
-        compact=next((find_core(store, layer) for layer in image.layers if layer.kind == CORE), None),
-        debug=unpacked(SYMBOLS) / OURS / "debug" if SYMBOLS in kinds else None,
+        compact=next((find_core(store, layer) for layer in image.layers if layer.kind == CORE), core_in(root)),
+        debug=_debug(unpacked(SYMBOLS) if SYMBOLS in kinds else root),
     )
+
+
+def _debug(tree: Path) -> Path | None:
+    path = tree / OURS / "debug"
+    return path if path.is_dir() else None

@@ -1,13 +1,13 @@
 """Pulls an image into the store: only the layers that the store lacks, several at once, every digest checked."""
 
-import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from corebox.errors import InputError
 from corebox.registry.access import Access
-from corebox.registry.answers import read_json
+from corebox.registry.choose import IMAGE_MANIFESTS, INDEXES, find_manifest, read_config
 from corebox.registry.client import Client
 from corebox.registry.compress import decompress
 from corebox.registry.download import download_blob
@@ -16,27 +16,24 @@ from corebox.registry.moving import Moving, Progress
 from corebox.registry.notes import note_compressed, note_place
 from corebox.registry.push import Moved
 from corebox.registry.reference import Reference
+from corebox.registry.source import Source
 from corebox.store.images import parse_diff_ids
 from corebox.store.store import Store
 from corebox.store.values import (
     CONFIG_TYPE,
+    IDENTITY,
     LAYER_KIND,
     LAYER_TYPE,
     MANIFEST_TYPE,
-    MOST_JSON,
     Descriptor,
     Json,
     StoredImage,
-    host_architecture,
     image_damaged,
-    is_digest,
 )
 
-_INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
-_MANIFESTS = (MANIFEST_TYPE, "application/vnd.docker.distribution.manifest.v2+json")
 _MOST_LAYERS = 512
 #: How corebox's layers are called in the history of a configuration, which engines keep, unlike annotations.
-_LAYER_FILE = re.compile(r"([a-z]+)(?:-[0-9]+)?\.tar /")
+_LAYER_FILE = re.compile(r"(?:(?:ADD|COPY) )?([a-z]+)(?:-[0-9]+)?\.tar /(?: # buildkit)?")
 
 
 class Pulled(NamedTuple):
@@ -51,32 +48,83 @@ def pull_image(store: Store, reference: Reference, access: Access, progress: Pro
     """Pull the image and give it the reference as its name.
 
     Raises:
-        InputError: ``not-in-registry``, ``digest-mismatch``, ``image-damaged``.
+        InputError: ``not-in-registry``, and those of ``take_image``.
         HostError: ``registry-unreachable``, ``registry-untrusted``, ``registry-refused``, ``registry-failed``,
             ``credentials-unreadable``, ``no-libzstd``, ``no-space``.
     """
-    pull = _Pull(store, reference, access, progress)
-    with store.adding(), pull.client:
-        return pull.run()
+    moving = Moving(reference.host, progress)
+    with Client(reference, access, "pull") as client:
+        taking = _Taking(store, RegistrySource(client, reference, moving), moving, reference)
+        return taking.run(reference.wanted, lambda _: [str(reference)])
 
 
-class _Pull:
-    def __init__(self, store: Store, reference: Reference, access: Access, progress: Progress) -> None:
+def take_image(
+    store: Store, source: Source, names: Callable[[Json], list[str]], progress: Progress = lambda _: None
+) -> Pulled:
+    """Take an image from a folder or an archive.
+
+    Args:
+        store: where it goes.
+        source: where it comes from.
+        names: what it is to be called, by its configuration.
+        progress: told the bytes of layers as they are read.
+
+    Raises:
+        InputError: ``empty-index``, ``wrong-platform``, ``not-an-image``, ``old-image-format``, ``not-a-crash``,
+            ``digest-mismatch``, ``image-damaged``, ``not-a-layout``.
+        HostError: ``no-libzstd``, ``no-space``.
+    """
+    return _Taking(store, source, Moving(source.name, progress), None).run("", names)
+
+
+class RegistrySource:
+    """A repository as a ``Source``."""
+
+    def __init__(self, client: Client, reference: Reference, moving: Moving) -> None:
+        self.name = str(reference)
+        self._client = client
+        self._moving = moving
+
+    def manifest(self, wanted: str) -> tuple[bytes, str]:
+        """See ``Source``."""
+        return self._moving.patiently(partial(self._client.get_manifest, wanted, (*IMAGE_MANIFESTS, *INDEXES)))
+
+    def blob(self, blob: Descriptor) -> Iterator[bytes]:
+        """See ``Source``."""
+        return download_blob(self._client, blob, self._moving)
+
+
+class _Taking:
+    """One image on its way into the store; ``reference`` if it comes from a registry."""
+
+    def __init__(self, store: Store, source: Source, moving: Moving, reference: Reference | None) -> None:
         self._store = store
+        self._source = source
+        self._moving = moving
         self._reference = reference
-        self._moving = Moving(reference.host, progress)
-        self.client = Client(reference, access, "pull")
 
-    def run(self) -> Pulled:
-        manifest = self._manifest(self._reference.wanted)
+    def run(self, wanted: str, names: Callable[[Json], list[str]]) -> Pulled:
+        manifest = find_manifest(self._source, wanted).value
         described = Descriptor.from_json(manifest.get("config"))
-        config = self._config(described)
+        config = read_config(self._source, described)
         blobs = [Descriptor.from_json(layer) for layer in _list(manifest.get("layers"), "layers")]
         diff_ids = parse_diff_ids(config, len(blobs))
         kinds = _kinds(blobs, config)
-        # One task for each layer's content: a manifest may name the same layer twice.
-        tasks = {diff_id: partial(self._layer, blob, diff_id) for blob, diff_id in zip(blobs, diff_ids, strict=True)}
-        hows = dict(zip(tasks, self._moving.all(list(tasks.values())), strict=True))
+        _require_crash(self._source.name, config, kinds)
+        with self._store.adding():
+            # One task for each layer's content: a manifest may name the same layer twice.
+            pairs = zip(blobs, diff_ids, strict=True)
+            tasks = {diff_id: partial(self._layer, blob, diff_id) for blob, diff_id in pairs}
+            hows = dict(zip(tasks, self._moving.all(list(tasks.values())), strict=True))
+            self._config(described)
+            image = self._put(described, diff_ids, kinds, config, names(config))
+        moved = (Moved(kind, blob.digest, blob.size, hows[diff_id])
+                 for kind, blob, diff_id in zip(kinds, blobs, diff_ids, strict=True))  # fmt: skip
+        return Pulled(image, tuple(moved), self._moving.total)
+
+    def _put(
+        self, described: Descriptor, diff_ids: list[str], kinds: list[str], config: Json, names: list[str]
+    ) -> StoredImage:
         layers = [Descriptor(LAYER_TYPE, diff_id, self._size(diff_id), {LAYER_KIND: kind}).to_json()
                   for diff_id, kind in zip(diff_ids, kinds, strict=True)]  # fmt: skip
         stored: Json = {
@@ -87,58 +135,56 @@ class _Pull:
             "layers": layers,
             "config": Descriptor(CONFIG_TYPE, described.digest, described.size).to_json(),
         }
-        image = self._store.put_manifest(self._store.put_json(stored, MANIFEST_TYPE), [str(self._reference)])
-        moved = (Moved(kind, blob.digest, blob.size, hows[diff_id])
-                 for kind, blob, diff_id in zip(kinds, blobs, diff_ids, strict=True))  # fmt: skip
-        return Pulled(image, tuple(moved), self._moving.total)
+        return self._store.put_manifest(self._store.put_json(stored, MANIFEST_TYPE), names)
 
-    def _manifest(self, wanted: str, *, inner: bool = False) -> Json:
-        get = partial(self.client.get_manifest, wanted, _MANIFESTS if inner else _MANIFESTS + _INDEXES)
-        data, media_type = self._moving.patiently(get)
-        if is_digest(wanted) and "sha256:" + hashlib.sha256(data).hexdigest() != wanted:
-            raise lied(f"the manifest is not {wanted}")
-        value = _object(data, "manifest")
-        if media_type in _INDEXES and not inner:
-            return self._manifest(_choose(value), inner=True)
-        return value
-
-    def _config(self, described: Descriptor) -> Json:
-        if described.size > MOST_JSON:
-            raise image_damaged("its configuration is too long")
-        data = b"".join(download_blob(self.client, described, self._moving))
+    def _config(self, described: Descriptor) -> None:
         with self._store.writer() as writer:
-            writer.write(data)
+            for piece in self._source.blob(described):
+                writer.write(piece)
             if writer.digest() != described.digest:
                 raise lied(f"the configuration is not {described.digest}")
             writer.commit(CONFIG_TYPE)
-        return _object(data, "configuration")
 
     def _layer(self, blob: Descriptor, diff_id: str) -> str:
         """Bring the layer into the store, unpacked from its compression."""
         if self._store.has(diff_id):
             return "there"
         with self._store.writer() as writer:
-            for piece in decompress(download_blob(self.client, blob, self._moving), blob.media_type):
+            for piece in decompress(self._pieces(blob), blob.media_type):
                 writer.write(piece)
             if writer.digest() != diff_id:
                 raise lied(f"the layer {blob.digest} does not contain {diff_id}")
             # Not for a layer that was there: it would be the registry's word alone, which a push to another would
             # trust. So they come before the layer: who is interrupted between the two would never note them.
-            compression = blob.media_type.rpartition("+")[2]
-            note_compressed(self._store, diff_id, compression, Descriptor(blob.media_type, blob.digest, blob.size))
-            note_place(self._store, blob.digest, self._reference)
+            if self._reference is not None:
+                compression = blob.media_type.rpartition("+")[2]
+                note_compressed(self._store, diff_id, compression, Descriptor(blob.media_type, blob.digest, blob.size))
+                note_place(self._store, blob.digest, self._reference)
             writer.commit(LAYER_TYPE)
         return "fetched"
+
+    def _pieces(self, blob: Descriptor) -> Iterator[bytes]:
+        """The blob; what comes from a registry is counted where it is downloaded."""
+        for piece in self._source.blob(blob):
+            if self._reference is None:
+                self._moving.moved(len(piece))
+            yield piece
 
     def _size(self, digest: str) -> int:
         return self._store.blob_path(digest).stat().st_size
 
 
-def _object(data: bytes, what: str) -> Json:
-    value = read_json(data)
-    if not isinstance(value, dict):
-        raise image_damaged(f"its {what} is not a JSON object")
-    return value
+def _require_crash(name: str, config: Json, kinds: Sequence[str]) -> None:
+    """Refuse other people's images before their layers are fetched.
+
+    Raises:
+        InputError: ``not-a-crash``.
+    """
+    if IDENTITY in _labels(config) or any(kind != "other" for kind in kinds):
+        return
+    message = f"{name} is a container image, and holds no crash: it has neither corebox's labels nor its layers"
+    hint = "give an image that corebox built; one that went through `docker export` or `import` has lost both"
+    raise InputError("not-a-crash", message, hint)
 
 
 def _list(value: object, what: str) -> list[object]:
@@ -163,14 +209,3 @@ def _labels(config: Json) -> dict[str, str]:
         case {"config": {"Labels": dict(labels)}}:
             return {str(key): str(value) for key, value in labels.items()}
     return {}
-
-
-def _choose(index: Json) -> str:
-    """The manifest for this machine, of an image for several."""
-    machine = host_architecture()
-    for entry in _list(index.get("manifests"), "manifests"):
-        match entry:
-            case {"digest": str(digest), "platform": {"architecture": str(architecture), "os": "linux"}}:
-                if architecture == machine and is_digest(digest):
-                    return digest
-    raise image_damaged(f"it has no image for {machine}")

@@ -23,6 +23,10 @@ _NAME = re.compile(f"(?:{_HOST}/)?{_REPOSITORY}{_TAG}")
 _LONGEST = 512
 
 
+#: What skopeo and podman put before the name of an image in a registry.
+_TRANSPORT = "docker://"
+
+
 class Reference(NamedTuple):
     """An image in a registry; ``host`` has the port if one was given."""
 
@@ -43,13 +47,19 @@ class Reference(NamedTuple):
 
 
 def is_reference(text: str) -> bool:
-    """Whether ``text`` can only mean an image in a registry."""
+    """Whether ``text`` can only mean an image in a registry; ``docker://`` may stand before it."""
+    text = bare_name(text)
     return len(text) <= _LONGEST and _REFERENCE.fullmatch(text) is not None
+
+
+def bare_name(text: str) -> str:
+    """The name without ``docker://``."""
+    return text.removeprefix(_TRANSPORT)
 
 
 def within(registry: str | None, text: str) -> str:
     """The name ``text``, beneath ``registry`` (``HOST[/REPOSITORY]``) if it has no registry in it."""
-    return text if registry is None or is_reference(text) else f"{registry.rstrip('/')}/{text}"
+    return text if registry is None or is_reference(text) else f"{registry.rstrip('/')}/{bare_name(text)}"
 
 
 def repository_name(path: str) -> str:
@@ -57,13 +67,18 @@ def repository_name(path: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", path.rpartition("/")[2].lower()).strip("-") or "crash"
 
 
+def is_name(text: str) -> bool:
+    """Whether an image may be called ``text`` here: as an engine would call it, with or without a host."""
+    return len(text) <= _LONGEST and _NAME.fullmatch(text) is not None
+
+
 def check_name(text: str) -> None:
-    """Whether an image may be called ``text`` here: as an engine would call it, with or without a host.
+    """Refuse what no image may be called.
 
     Raises:
         UsageError: ``bad-tag``.
     """
-    if len(text) > _LONGEST or _NAME.fullmatch(text) is None:
+    if not is_name(text):
         hint = "use lower-case letters and digits, with . _ - in between, and a tag: -t app:1234"
         raise UsageError("bad-tag", f"{text:.200} is not a valid image name", hint)
 
@@ -74,6 +89,7 @@ def parse_reference(text: str) -> Reference:
     Raises:
         UsageError: ``bad-reference``.
     """
+    text = bare_name(text)
     match = _REFERENCE.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
         hint = (

@@ -6,6 +6,7 @@ are. Elsewhere they may say anything: they are for who runs inside, and nobody h
 
 import errno
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -19,22 +20,29 @@ _AT_ONCE = 1 << 30
 #: Directories that no member names: our layers name all, and an engine's too.
 _MOST_UNNAMED = 10000
 _MOST_KNOWN = 10000
+#: How the name of a member begins that deletes one of the layers beneath; the one that deletes all in its folder.
+_WHITEOUT = ".wh."
+_OPAQUE = ".wh..wh..opq"
 
 
 def extract_layer(tar: Path, into: Path) -> None:
-    """Unpack one layer; files keep mode and time, and belong to whom we are.
+    """Unpack one layer over those that are there; files keep mode and time, and belong to whom we are.
+
+    What the layer deletes of those beneath is deleted (OCI image spec, ``layer.md``, "Whiteouts").
 
     Raises:
         InputError: ``image-damaged`` for anything that corebox never puts into a layer.
     """
+    tree = _Tree(into, is_first=not any(into.iterdir()))
     try:
-        with (
-            BoundedTar.open(tar, "r:", encoding="utf-8", errors="surrogateescape") as archive,
-            tar.open("rb") as source,
-        ):
-            tree = _Tree(into)
+        if not tree.is_first:
+            with _opened(tar) as archive:
+                for member in archive:
+                    _delete(member, tree)
+        with _opened(tar) as archive, tar.open("rb") as source:
             for member in archive:
-                _extract(member, source.fileno(), tree)
+                if not _is_whiteout(member):
+                    _extract(member, source.fileno(), tree)
     except tarfile.TarError as error:
         raise image_damaged(f"layer {tar.name}: {error}") from error
     except OSError as error:
@@ -43,22 +51,68 @@ def extract_layer(tar: Path, into: Path) -> None:
         raise image_damaged("a file name is too long") from error
 
 
+def _opened(tar: Path) -> BoundedTar:
+    return BoundedTar.open(tar, "r:", encoding="utf-8", errors="surrogateescape")
+
+
+def _is_whiteout(member: tarfile.TarInfo) -> bool:
+    return member.name.rstrip("/").rpartition("/")[2].startswith(_WHITEOUT)
+
+
+def _delete(member: tarfile.TarInfo, tree: "_Tree") -> None:
+    """Delete what a whiteout names; other names that begin so are notes of aufs."""
+    folder, _, base = _canonical(member.name).rpartition("/")
+    if not base.startswith(_WHITEOUT) or (base.startswith(_WHITEOUT * 2) and base != _OPAQUE):
+        return
+    deleted = base.removeprefix(_WHITEOUT)
+    if deleted in ("", ".", ".."):
+        raise image_damaged(f"a layer has a member {member.name!r:.200}")
+    if tree.is_directory(folder):
+        place = tree.root / folder
+        for path in list(place.iterdir()) if base == _OPAQUE else [place / deleted]:
+            tree.remove(path)
+
+
 def _extract(member: tarfile.TarInfo, source: int, tree: "_Tree") -> None:
-    name = member.name.rstrip("/")
-    if not is_canonical("/" + name):
-        raise image_damaged(f"a layer has a member {name!r:.200}")
+    name = _canonical(member.name)
+    if not name:
+        return  # the root itself, which others' layers name
     tree.require_directory(name.rpartition("/")[0])
     path = os.fsencode(tree.root / name)
     if member.isdir():
         tree.require_directory(name, named=True)
-    elif os.path.lexists(path):
-        raise image_damaged(f"{name!r:.200} occurs twice")
-    elif member.issym():
+        return
+    if os.path.lexists(path):
+        if tree.is_first:
+            raise image_damaged(f"{name!r:.200} occurs twice")
+        tree.remove(tree.root / name)
+    if member.issym():
         _make_link(name, member.linkname, tree)
+    elif member.islnk():
+        _make_hard_link(name, _canonical(member.linkname), tree)
     elif member.isreg() and not member.issparse():
         _copy_file(member, source, path)
     else:
         raise image_damaged(f"{name!r:.200} is neither a file nor a directory nor a symbolic link")
+
+
+def _canonical(member: str) -> str:
+    """The name of a member; others than we begin it with ``./``."""
+    name = member.rstrip("/").removeprefix("./")
+    if name in ("", "."):
+        return ""
+    if not is_canonical("/" + name):
+        raise image_damaged(f"a layer has a member {member!r:.200}")
+    return name
+
+
+def _make_hard_link(name: str, target: str, tree: "_Tree") -> None:
+    """A second name of a file in the tree, to which no link leads."""
+    folder = target.rpartition("/")[0]
+    path = tree.root / target
+    if not target or not tree.is_directory(folder) or path.is_symlink() or not path.is_file():
+        raise image_damaged(f"{name!r:.200} is another name of something that is no file")
+    os.link(path, tree.root / name, follow_symlinks=False)
 
 
 def _make_link(name: str, target: str, tree: "_Tree") -> None:
@@ -70,10 +124,14 @@ def _make_link(name: str, target: str, tree: "_Tree") -> None:
 
 
 class _Tree:
-    """The directories beneath ``root``, of which no part may be a link or a file."""
+    """The directories beneath ``root``, of which no part may be a link or a file.
 
-    def __init__(self, root: Path) -> None:
+    ``is_first`` if no layer is there yet: then nothing can be replaced.
+    """
+
+    def __init__(self, root: Path, *, is_first: bool) -> None:
         self.root = root
+        self.is_first = is_first
         self._known: set[str] = set()
         self._unnamed = 0
 
@@ -85,7 +143,9 @@ class _Tree:
         self.require_directory(parent)
         path = self.root / name
         if path.is_symlink() or (path.exists() and not path.is_dir()):
-            raise image_damaged(f"{name!r:.200} lies beneath something that is not a directory")
+            if self.is_first or not named:
+                raise image_damaged(f"{name!r:.200} lies beneath something that is not a directory")
+            path.unlink()
         if not path.exists():
             self._unnamed += not named
             if self._unnamed > _MOST_UNNAMED:
@@ -94,6 +154,20 @@ class _Tree:
         if len(self._known) > _MOST_KNOWN:
             self._known.clear()
         self._known.add(name)
+
+    def is_directory(self, name: str) -> bool:
+        """Whether this is a directory, and no part of its path a link."""
+        parts = name.split("/") if name else []
+        paths = [self.root / "/".join(parts[: count + 1]) for count in range(len(parts))]
+        return all(path.is_dir() and not path.is_symlink() for path in paths)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file, or a directory with all beneath it, if it is there."""
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+            self._known.clear()
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _copy_file(member: tarfile.TarInfo, source: int, path: bytes) -> None:

@@ -9,6 +9,7 @@ from corebox.bundle.rootfs import is_canonical
 from corebox.coredump.elffile import debug_path, read_elf
 from corebox.coredump.values import FULL, MINIMAL, NONE, ElfFile
 from corebox.errors import CoreboxError
+from corebox.store.within import file_within
 
 # Below an unpacked root, where distributions put debug files (gdb manual, "Separate Debug Files").
 _USR_LIB_DEBUG = "usr/lib/debug"
@@ -34,7 +35,8 @@ class CrashFiles(NamedTuple):
         if self.executable and module.executable:
             return _facts(self.executable)
         # What gdb was told of a module may be any text; only a canonical path stays below the root.
-        return _facts(self.root / module.path[1:]) if self.root and is_canonical(module.path) else None
+        file = file_within(self.root, module.path) if self.root and is_canonical(module.path) else None
+        return _facts(file) if file else None
 
 
 class ModuleSymbols(NamedTuple):
@@ -80,14 +82,17 @@ def _levels(crash: CrashFiles, module: ModuleEntry) -> Iterator[str | None]:
     replaced = crash.executable is not None and module.executable
     noted = None if replaced else module.symbols
     yield noted
-    folders = [crash.debug] if crash.debug else []
+    in_root = False
     if noted is None and (crash.root or replaced):
         own = crash.file_of(module)
         yield own.symbols if own else NONE
-        folders += [crash.root / _USR_LIB_DEBUG] if crash.root else []
+        in_root = True
     build_id = module.memory or module.file
     if build_id:
-        found = (_facts(folder / debug_path(build_id)) for folder in folders)
+        name = debug_path(build_id)
+        files = [crash.debug / name if crash.debug else None]
+        files += [file_within(crash.root, f"{_USR_LIB_DEBUG}/{name}") if in_root and crash.root else None]
+        found = (_facts(file) for file in files if file)
         yield from (facts.symbols for facts in found if facts)
 
 

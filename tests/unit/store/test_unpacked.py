@@ -1,5 +1,6 @@
 """Unpacked roots: what is in them, that they are made once, and what a hostile layer cannot do."""
 
+import contextlib
 import io
 import os
 import tarfile
@@ -130,6 +131,81 @@ def test_a_sparse_member_is_refused(store: Store) -> None:
     with pytest.raises(InputError) as caught:
         store.unpacked([Layer(blob.digest, blob.size, "core", blob.digest)])
     assert caught.value.code == "image-damaged"
+
+
+def whiteout(name: str) -> bytes:
+    return member(name)
+
+
+def files(tree: Path) -> set[str]:
+    return {str(path.relative_to(tree)) for path in tree.rglob("*") if not path.is_dir() or path.is_symlink()}
+
+
+LOWER = (
+    member("etc", tarfile.DIRTYPE),
+    member("etc/a", data=b"old"),
+    member("etc/b", data=b"old"),
+    member("opt/app/x", data=b"old"),
+    member("opt/app/y", data=b"old"),
+    member("lib", tarfile.SYMTYPE, link="usr/lib"),
+)
+
+
+@pytest.mark.parametrize(
+    ("upper", "expected"),
+    [
+        ((whiteout("etc/.wh.a"),), {"etc/b", "opt/app/x", "opt/app/y", "lib"}),
+        ((whiteout(".wh.opt"),), {"etc/a", "etc/b", "lib"}),
+        ((whiteout("./etc/.wh.a"), member("./etc/c")), {"etc/b", "etc/c", "opt/app/x", "opt/app/y", "lib"}),
+        ((member("opt/app/z"), whiteout("opt/app/.wh..wh..opq")), {"etc/a", "etc/b", "opt/app/z", "lib"}),
+        ((member("etc/a", data=b"new"), whiteout("etc/.wh.a")), {"etc/a", "etc/b", "opt/app/x", "opt/app/y", "lib"}),
+        ((whiteout("nowhere/.wh.a"), whiteout("etc/.wh.nothing")), {"etc/a", "etc/b", "opt/app/x", "opt/app/y", "lib"}),
+        ((whiteout("lib/.wh.a"), whiteout(".wh..wh.plnk")), {"etc/a", "etc/b", "opt/app/x", "opt/app/y", "lib"}),
+        ((whiteout(".wh.lib"), member("lib/z")), {"etc/a", "etc/b", "opt/app/x", "opt/app/y", "lib/z"}),
+        ((member("opt", data=b"a file"),), {"etc/a", "etc/b", "opt", "lib"}),
+        ((member("lib", tarfile.DIRTYPE), member("lib/z")), {"etc/a", "etc/b", "opt/app/x", "opt/app/y", "lib/z"}),
+        ((member("etc/c", tarfile.LNKTYPE, link="etc/b"),),
+         {"etc/a", "etc/b", "etc/c", "opt/app/x", "opt/app/y", "lib"}),
+    ],
+)  # fmt: skip
+def test_a_layer_deletes_and_replaces_what_lies_beneath(
+    store: Store, upper: tuple[bytes, ...], expected: set[str]
+) -> None:
+    assert files(store.unpacked([put_layer(store, *LOWER), put_layer(store, *upper)])) == expected
+
+
+def test_a_layer_replaces_a_file_with_its_own(store: Store) -> None:
+    tree = store.unpacked([put_layer(store, *LOWER), put_layer(store, member("etc/a", data=b"new", mode=0o600))])
+    assert (tree / "etc" / "a").read_bytes() == b"new"
+    assert (tree / "etc" / "a").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        (member("out", tarfile.SYMTYPE, link="{outside}"), whiteout("out/.wh.secret")),
+        (member("out", tarfile.SYMTYPE, link="{outside}"), whiteout("out/.wh..wh..opq")),
+        (whiteout("../.wh.secret"),),
+        (whiteout(".wh..."),),
+        (whiteout(".wh.."),),
+        (member("x", tarfile.LNKTYPE, link="../secret"),),
+        (member("out", tarfile.SYMTYPE, link="{outside}"), member("x", tarfile.LNKTYPE, link="out/secret")),
+        (member("out", tarfile.SYMTYPE, link="{outside}/secret"), member("x", tarfile.LNKTYPE, link="out")),
+        (member("out", tarfile.SYMTYPE, link="{outside}"), member("out/secret", data=b"x")),
+    ],
+)
+def test_a_hostile_upper_layer_reaches_nothing_outside(
+    store: Store, members: tuple[bytes, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_bytes(b"ours")
+    target = f"{tmp_path}/secret" if b"{outside}/secret" in members[0] else str(tmp_path)
+    lower = member("out", tarfile.SYMTYPE, link=target) if len(members) > 1 else member("a")
+    layers = [put_layer(store, lower), put_layer(store, members[-1])]
+    with contextlib.suppress(InputError):
+        tree = store.unpacked(layers)
+        assert not (tree / "x").exists()
+    assert (tmp_path / "secret").read_bytes() == b"ours"
+    assert (tmp_path / "secret").stat().st_nlink == 1
 
 
 def test_prune_removes_roots_of_layers_that_are_gone(store: Store) -> None:
