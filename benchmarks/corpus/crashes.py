@@ -34,7 +34,7 @@ def _build(site: Site, wanted: set[tuple[int, str, str]]) -> None:
         f"g++ {FLAGS} {level} -DRELEASE={release} -o {program} ledger.cc &"
         for release, level, program in sorted(wanted)
     ]
-    site.run(f"cd /usr/src/corpus && {' '.join(words)} wait")
+    site.run(" && ".join(["cd /usr/src/corpus", *words]))
 
 
 def _crash(site: Site, cases: Sequence[Case], out: Path) -> Iterator[tuple[str, Case]]:
