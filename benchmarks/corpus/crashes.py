@@ -31,8 +31,7 @@ def _build(site: Site, wanted: set[tuple[int, str, str]]) -> None:
     site.put(SOURCES / "ledger.cc", "/usr/src/corpus/ledger.cc")
     site.put(SOURCES / "invoices.py", "/opt/corpus/invoices.py")
     words = [
-        f"g++ {FLAGS} {level} -DRELEASE={release} -o {program} ledger.cc &"
-        for release, level, program in sorted(wanted)
+        f"g++ {FLAGS} {level} -DRELEASE={release} -o {program} ledger.cc" for release, level, program in sorted(wanted)
     ]
     site.run(" && ".join(["cd /usr/src/corpus", *words]))
 

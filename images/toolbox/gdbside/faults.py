@@ -17,7 +17,7 @@ SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS = 4, 5, 6, 7, 8, 11, 3
 FATAL = (SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS)
 # mmap_min_addr keeps this much free at the bottom, and a member of a null structure is hardly farther away.
 NULL_REGION = 0x10000
-MOST_FRAMES = 128
+MOST_FRAMES, MOST_OF_HANDLERS = 128, 2048
 _SYSTEM_CALLS = {"x86-64": b"\x0f\x05", "aarch64": b"\x01\x00\x00\xd4", "i386": b"\xcd\x80"}
 _REGISTER = re.compile(r"[%$]?\b([a-z][a-z0-9]{1,4})\b")
 _RUST_HASH = re.compile(r"::h[0-9a-f]{16}$")
@@ -165,10 +165,12 @@ def plain(name):
 
 
 def _frames():
-    found, frame = [], gdb.newest_frame()
+    found, frame, most = [], gdb.newest_frame(), MOST_FRAMES
     try:
-        while frame is not None and len(found) < MOST_FRAMES:
+        while frame is not None and len(found) < most:
             found.append(frame)
+            if frame.type() == gdb.SIGTRAMP_FRAME:  # what was interrupted is what matters
+                most = min(len(found) + MOST_FRAMES, MOST_OF_HANDLERS)
             frame = frame.older()
     except gdb.error:
         pass  # what is below a damaged frame is not known

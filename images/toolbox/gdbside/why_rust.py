@@ -124,7 +124,10 @@ def _literal(fault):
     Up to rustc 1.88 it holds (pieces, 1), the piece being a &str; later the text itself and its length, doubled.
     """
     outer = [at for at, name in enumerate(fault.names) if name and not name.startswith(_RUNTIME)]
-    start = next((at for at, name in enumerate(fault.names) if re.search(r"begin_unwind|panic_handler$", name)), None)
+    start = next(
+        (at for at, name in enumerate(fault.names) if re.search(r"begin_unwind|panic_handler$|begin_panic$", name)),
+        None,
+    )
     end = next((at for at in outer if start is not None and at > start), None)
     if end is None:
         return None
@@ -132,7 +135,13 @@ def _literal(fault):
     data = fault.read(low, min(high - low, _SCANNED) & ~7) if high > low else None
     slots = [each for (each,) in struct.iter_unpack("<Q", data)] if data else []
     pairs = list(itertools.pairwise(slots))
-    return next(filter(None, (read(fault, *pair) for read in (_pieces, _template) for pair in pairs)), None)
+    # Before edition 2021, panic!("text") hands on the &str itself.
+    ways = (_str,) if fault.runs("std::panicking::begin_panic") else (_pieces, _template)
+    return next(filter(None, (read(fault, *pair) for read in ways for pair in pairs)), None)
+
+
+def _str(fault, text, size):
+    return _message(fault, text, size) if _is_constant(fault, text) else None
 
 
 def _is_constant(fault, pointer):

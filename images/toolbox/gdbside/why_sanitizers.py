@@ -46,7 +46,7 @@ def _kind(text):
 
 
 def _without_text(fault, called):
-    undefined = next(filter(None, (_UBSAN.match(name) for name in fault.names)), None)
+    undefined = next(filter(None, (_UBSAN.search(name) for name in fault.names)), None)
     if undefined:
         kind = undefined[1].replace("_", "-")
         return Cause("sanitizer", f"UndefinedBehaviorSanitizer: {kind}", [f"{called} is on the stack"], kind)

@@ -1,0 +1,212 @@
+"""What the report says of the cause of real crashes: what was interrupted, not what reported it."""
+
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.support.documents import validate
+from tests.support.lab import Lab
+from tests.support.programs import FOLDER
+
+SOURCES = FOLDER / "causes"
+CXX = ("g++", "-std=c++17", "-g", "-O1", "-pthread")
+
+
+def compile_with(*command: str) -> Callable[[Path], None]:
+    """Compile with the program's path at the end."""
+    return lambda out: run(*command, "-o", str(out))
+
+
+def run(*command: str) -> None:
+    subprocess.run(command, check=True, env={**os.environ, "HOME": os.environ.get("HOME", "/root")})
+
+
+def go(out: Path) -> None:
+    """A Go program with C in it, by Debian's compiler."""
+    folder = out.parent / "go-source"
+    folder.mkdir()
+    (folder / "main.go").write_bytes((SOURCES / "go" / "main.go").read_bytes())
+    (folder / "go.mod").write_text("module causes\n\ngo 1.19\n")
+    subprocess.run(["go", "build", "-o", out, "."], cwd=folder, check=True)
+
+
+RUST = ("/usr/bin/rustc", "--edition", "2021", "-C", "panic=abort", str(SOURCES / "panics.rs"))
+BUILDS: dict[str, Callable[[Path], None]] = {
+    "handled": compile_with(*CXX, str(SOURCES / "handled.cc")),
+    "pointers": compile_with(*CXX, "-fno-stack-protector", str(SOURCES / "pointers.cc")),
+    "hang": compile_with(*CXX, str(SOURCES / "hang.cc")),
+    "stripped-hang": compile_with(*CXX, "-s", str(SOURCES / "hang.cc")),
+    "address": compile_with(*CXX, "-fsanitize=address", str(SOURCES / "sanitized.cc")),
+    "undefined": compile_with(
+        *CXX, "-fsanitize=undefined", "-fno-sanitize-recover=undefined", str(SOURCES / "sanitized.cc")
+    ),
+    "checks": compile_with(*CXX, str(SOURCES / "checks.cc"), "-lglog"),
+    "panics": compile_with(*RUST),
+    "stripped-panics": compile_with(*RUST, "-C", "strip=symbols"),
+    "go": go,
+}
+
+
+class Case(NamedTuple):
+    """A crash: program and words; kind and sentence of its cause, its family, and a part of the evidence."""
+
+    program: str
+    words: str
+    sentence: str
+    family: str
+    evidence: str = ""
+
+
+CASES = [
+    # A failure handler, with siginfo on a stack of its own, without, and one that sends the signal again.
+    Case("handled", "info read", "Null pointer dereference", "null-dereference in {anonymous}::read_order",
+         "flush_logs"),
+    Case("handled", "info divide", "Integer division by zero", "division-by-zero in {anonymous}::average"),
+    Case("handled", "info overflow", "Stack overflow", "stack-overflow in recursion of {anonymous}::endless"),
+    Case("handled", "info abort", r"The program called abort\(\)", "abort in {anonymous}::check_order"),
+    Case("handled", "info timer", "Null pointer dereference", "null-dereference in {anonymous}::read_order"),
+    Case("handled", "plain read", "Null pointer dereference", "null-dereference in {anonymous}::read_order"),
+    Case("handled", "plain divide", "Integer division by zero", "division-by-zero in {anonymous}::average"),
+    Case("handled", "plain overflow", "Stack overflow", "stack-overflow in recursion of {anonymous}::endless",
+         "no room"),
+    Case("handled", "again read", "Null pointer dereference", "null-dereference in {anonymous}::read_order", "again"),
+    Case("handled", "again divide", "Integer division by zero", "division-by-zero in {anonymous}::average", "again"),
+    # What a pointer points to.
+    Case("pointers", "used-after-free", "rax is not a canonical address .the text \"AAAAAAAA\"",
+         "bad-pointer in {anonymous}::draw",
+         "heap chunk of 24 bytes, freed"),
+    Case("pointers", "freed", "not a canonical", "bad-pointer in {anonymous}::use_and_fault",
+         "heap chunk of 200 bytes, freed"),
+    Case("pointers", "freed-large", "not a canonical", "bad-pointer in {anonymous}::use_and_fault",
+         "chunk of 5000 bytes, freed"),
+    Case("pointers", "in-use", "not a canonical", "bad-pointer in {anonymous}::use_and_fault",
+         "heap chunk of 1000 bytes, in use (offset 8)"),
+    Case("pointers", "stack", "not a canonical", "bad-pointer in {anonymous}::use_and_fault", "the stack of thread 2"),
+    Case("pointers", "guard", "no permissions", "bad-pointer in {anonymous}::store",
+         "the guard page of the stack of thread 1"),
+    Case("pointers", "file", "Write to read-only memory", "read-only in {anonymous}::store", ": /etc/passwd"),
+    Case("pointers", "past-the-end", "invalid pointer: 0x", "bad-pointer in {anonymous}::store",
+         "16 bytes past the end of"),
+    Case("pointers", "smashed", "Return to an invalid address", "smashed-return in {anonymous}::overrun", '"xxxxxxxx"'),
+    Case("pointers", "small-call", "Call of an invalid address: 0x1234", "bad-call in {anonymous}::jump"),
+    # A hang.
+    Case("hang", "", "Deadlock: threads . and . wait for each other's mutexes", "deadlock in {anonymous}::reserve",
+         "waits in"),
+    Case("stripped-hang", "", "Deadlock: threads . and . wait for each other's mutexes", "deadlock in",
+         "held by thread"),
+    # Sanitizers.
+    *(
+        Case("address", kind, f"AddressSanitizer: {text}", f"sanitizer({kind}) in {function}", evidence)
+        for kind, text, function, evidence in (
+            ("heap-buffer-overflow", "heap-buffer-overflow", "past_the_end", "READ of size 4"),
+            ("heap-use-after-free", "heap-use-after-free", "after_free", "freed by thread T0"),
+            ("double-free", "attempting double-free", "twice", "freed by thread T0"),
+            ("stack-buffer-overflow", "stack-buffer-overflow", "past_the_stack", "READ of size 4"),
+        )
+    ),
+    Case("address", "null", "Null pointer dereference", "null-dereference in read_nothing", "a signal handler ran"),
+    Case("undefined", "shift", "UndefinedBehaviorSanitizer: shift-out-of-bounds",
+         "sanitizer(shift-out-of-bounds) in shift"),
+    # glog.
+    Case("checks", "equal", r"Check failed: lines.size\(\) == 3u \(2 vs. 3\) incomplete", "check-failed in ship",
+         "checks.cc:"),
+    Case("checks", "pointer", "Check failed: customer != nullptr", "check-failed in book"),
+    Case("checks", "fatal", "Fatal log message: the journal is lost", "check-failed in close_journal"),
+    Case("checks", "fault", "Null pointer dereference", "null-dereference in read_order"),
+    # Rust.
+    Case("panics", "index", r"panics.rs:3:5: index out of bounds: the len is 2 but the index is 3",
+         "rust-panic in panics::third"),
+    Case("panics", "none", r"panics.rs:7:\d+: called `Option::unwrap\(\)` on a `None` value",
+         "rust-panic in panics::price"),
+    Case("panics", "literal", r"panics.rs:1\d:5: a refund is not possible", "rust-panic in panics::exchange"),
+    Case("panics", "refund", r"panics.rs:11:5: no refund of 12 for order 4711", "rust-panic in panics::refund"),
+    Case("stripped-panics", "index", r"Rust panic at \S+/panics.rs:3:5: index out of bounds",
+         "rust-panic in stripped-panics+0x"),
+    # Go.
+    Case("go", "index", r"Go panic: runtime error: index out of range \[7\] with length 3", "go-panic in main.total"),
+    Case("go", "nil", "Go panic: runtime error: invalid memory address", "go-panic in main.following",
+         "SIGSEGV at address 0x8"),
+    Case("go", "error", "Go panic: .*no customer", "go-panic in main.refuse"),
+    Case("go", "fatal", "Go fatal error: sync: unlock of unlocked mutex", "go-fatal-error"),
+    Case("go", "c", "Null pointer dereference in C code or in Go's runtime", "null-dereference in boom"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def programs(machine: None, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Each program, built when it is first asked for."""
+    folder = tmp_path_factory.mktemp("causes")
+
+    def built(name: str) -> Path:
+        out = folder / name
+        if not out.exists():
+            BUILDS[name](out)
+        return out
+
+    return built
+
+
+def crash(program: Path, words: str, folder: Path) -> Path:
+    """The core of the program, which has a small stack."""
+    environment = {
+        **os.environ,
+        "ASAN_OPTIONS": "abort_on_error=1:disable_coredump=0",
+        "UBSAN_OPTIONS": "abort_on_error=1",
+        "GOTRACEBACK": "crash",
+    }
+    shell = f"ulimit -c unlimited -s 1024; exec {program} {words}"
+    subprocess.run(["sh", "-c", shell], cwd=folder, check=False, capture_output=True, env=environment)
+    (core,) = folder.glob("core*")
+    return core
+
+
+@pytest.fixture(scope="module")
+def report_of(programs: Callable[[str], Path], lab: Lab) -> Callable[[str, str, Path], Any]:
+    """The report of a crash as JSON."""
+
+    def made(program: str, words: str, folder: Path) -> Any:
+        bundle = folder / "x.corebox"
+        lab.corebox("gather", crash(programs(program), words, folder), "-o", bundle)
+        return lab.done("report", bundle, "--engine", "bubblewrap", "--format", "json").json
+
+    return made
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.program} {case.words}".strip())
+def test_the_cause_and_the_family(case: Case, report_of: Callable[[str, str, Path], Any], tmp_path: Path) -> None:
+    made = report_of(case.program, case.words, tmp_path)
+    validate(made, "report")
+    assert re.search(case.sentence, made["why"]["sentence"]), made["why"]
+    assert made["family"].startswith(case.family), made["signature"]
+    assert case.evidence in "\n".join(made["why"]["evidence"]), made["why"]
+
+
+def test_the_label_and_the_report_say_the_same(programs: Callable[[str], Path], lab: Lab, tmp_path: Path) -> None:
+    bundle = tmp_path / "x.corebox"
+    lab.corebox("gather", crash(programs("pointers"), "small-call", tmp_path), "-o", bundle)
+    image = lab.build(bundle, "-t", "cause:1")
+    made = lab.done("report", bundle, "--engine", "bubblewrap", "--format", "json").json
+    assert made["fault"] == "SIGSEGV (no module)"
+    labels = [each for each in lab.done("images", "--json").json["images"] if "cause:1" in str(each)]
+    assert image
+    assert labels
+
+
+def test_a_snapshot_is_no_crash(lab: Lab, tmp_path: Path) -> None:
+    process = subprocess.Popen(["sleep", "60"])
+    try:
+        core = tmp_path / "core"
+        gdb = ["/usr/bin/gdb", "-nx", "-batch", "-p", str(process.pid), "-ex", f"generate-core-file {core}"]
+        subprocess.run(gdb, check=True, capture_output=True)
+    finally:
+        process.kill()
+        process.wait()
+    lab.done("gather", core, "-o", tmp_path / "x.corebox")
+    made = lab.done("report", tmp_path / "x.corebox", "--engine", "bubblewrap", "--format", "json").json
+    assert made["why"]["kind"] == "snapshot"
+    assert made["why"]["sentence"].startswith("No crash: ")
