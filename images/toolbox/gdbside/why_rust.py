@@ -18,7 +18,7 @@ _RUNTIME = ("core::", "std::", "alloc::", "rust_", "__rust", "_rust", "<core::",
 _TEXT = re.compile(
     rb"panicked at ([^\0\n]{1,400}?:\d+:\d+):\n([^\0]{1,2000}?)\n(?:note: |stack backtrace|\0|$)", re.DOTALL
 )
-_LONGEST, _SCANNED = 2048, 32 << 10
+_LONGEST, _SCANNED, _LARGE_FRAME = 2048, 32 << 10, 1 << 10
 _OF_THE_COMPILER = ("/rustc/", "/usr/src/rustc", "library/", "/build/rustc")
 # The functions of the C library between a program and the signal, and how many of its own frames have no names.
 _OF_LIBC = re.compile(r"(__)?(GI_)?(pthread_kill|raise|abort|gsignal|start_thread|clone|_?_?libc_start|_start|main$)")
@@ -135,6 +135,9 @@ def _literal(fault):
     data = fault.read(low, min(high - low, _SCANNED) & ~7) if high > low else None
     slots = [each for (each,) in struct.iter_unpack("<Q", data)] if data else []
     pairs = list(itertools.pairwise(slots))
+    # Or they are in the frame of what panicked, and the handler has a pointer to them.
+    inside = (slot + at for slot in slots if high <= slot < high + _LARGE_FRAME for at in (0, 16, 32))
+    pairs += [pair for pair in ((fault.word(at), fault.word(at + 8)) for at in inside) if None not in pair]
     # Before edition 2021, panic!("text") hands on the &str itself.
     ways = (_str,) if fault.runs("std::panicking::begin_panic") else (_pieces, _template)
     return next(filter(None, (read(fault, *pair) for read in ways for pair in pairs)), None)
