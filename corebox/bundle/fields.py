@@ -64,6 +64,10 @@ class Fields:
         """An array of strings."""
         return tuple(self._text(item, name) for item in self._array(name))
 
+    def texts_or_none(self, name: str) -> Optional[Tuple[str, ...]]:
+        """An array of strings or null."""
+        return None if self._is_null(name) else self.texts(name)
+
     def _text(self, value: object, name: str) -> str:
         if not isinstance(value, str) or "\0" in value:
             raise self._wrong(name)

@@ -83,7 +83,8 @@ class TruncatedCore(NamedTuple):
 class StoredCore(NamedTuple):
     """The core file: ``size`` as ``ls`` shows it, ``stored`` the bytes outside holes at the site.
 
-    ``original_stored`` is what a slim core was before, ``redacted`` how many places were blanked; None if not done.
+    ``original_stored`` is what a slim core was before, ``redacted`` how many places were blanked, and
+    ``redacted_variables`` the names of the environment's variables whose values were; None if not done.
     """
 
     included: bool
@@ -92,10 +93,13 @@ class StoredCore(NamedTuple):
     truncated: Optional[TruncatedCore]
     original_stored: Optional[int] = None
     redacted: Optional[int] = None
+    redacted_variables: Optional[Tuple[str, ...]] = None
 
     def to_json(self) -> Json:
         """The JSON object of this value."""
-        return dict(self._asdict(), truncated=self.truncated.to_json() if self.truncated else None)
+        names = None if self.redacted_variables is None else list(self.redacted_variables)
+        truncated = self.truncated.to_json() if self.truncated else None
+        return dict(self._asdict(), truncated=truncated, redacted_variables=names)
 
 
 class MemoryEntry(NamedTuple):

@@ -122,6 +122,7 @@ def _core(core: Fields) -> StoredCore:
         truncated=_truncated(truncated) if truncated else None,
         original_stored=core.number_or_none("original_stored"),
         redacted=core.number_or_none("redacted"),
+        redacted_variables=core.texts_or_none("redacted_variables"),
     )
 
 

@@ -58,6 +58,16 @@ class Memory:
             size -= len(piece)
         return b"".join(pieces)
 
+    def file_ranges(self, start: int, end: int) -> Iterator[Tuple[int, int]]:
+        """Where the file has the memory from ``start`` to ``end``, in each segment that claims it: offset ranges."""
+        index = max(0, bisect.bisect_right(self._starts, start) - 1)
+        while index < len(self._segments) and self._starts[index] < end:
+            segment = self._segments[index]
+            low, high = max(start, segment.address), min(end, segment.address + segment.file_size)
+            if low < high:
+                yield segment.offset + low - segment.address, segment.offset + high - segment.address
+            index += 1
+
     def segment_at(self, address: int) -> Optional[Segment]:
         """The segment that has the byte at ``address`` in the file, or None."""
         index = bisect.bisect_right(self._starts, address) - 1

@@ -33,13 +33,17 @@ class Note(NamedTuple):
 
 
 class PsInfo(NamedTuple):
-    """NT_PRPSINFO: ids, the command's name (15 bytes) and arguments (80 bytes); what is not told is None."""
+    """NT_PRPSINFO: ids, the command's name (15 bytes) and arguments (80 bytes); what is not told is None.
+
+    ``places`` are the ranges of name and arguments in the note: offset and size.
+    """
 
     uid: Optional[int]
     gid: Optional[int]
     pid: Optional[int]
     name: str
     arguments: Optional[str]
+    places: Tuple[Tuple[int, int], ...] = ()
 
 
 class SigInfo(NamedTuple):
@@ -108,7 +112,8 @@ def parse_psinfo(header: Header, data: bytes) -> Optional[PsInfo]:
     else:
         return None
     arguments = data[name_at + 16 : name_at + 96].split(b"\0", 1)[0].rstrip(b" ")
-    return PsInfo(ids[0], ids[1], ids[2], _text(data[name_at : name_at + 16]), os.fsdecode(arguments))
+    name, places = _text(data[name_at : name_at + 16]), ((name_at, 16), (name_at + 16, 80))
+    return PsInfo(ids[0], ids[1], ids[2], name, os.fsdecode(arguments), places)
 
 
 def parse_siginfo(header: Header, data: bytes) -> Optional[SigInfo]:

@@ -15,7 +15,8 @@ SI_KERNEL = 0x80
 class CoreNotes(NamedTuple):
     """What the notes of a core say; ``threads`` begins with the crashed one, ``status`` are the threads' notes.
 
-    ``system`` is the one that wrote the core: "Linux", "NetBSD"; ``auxv`` has Linux' numbers.
+    ``system`` is the one that wrote the core: "Linux", "NetBSD"; ``auxv`` has Linux' numbers; ``command`` is where the
+    file has the process's name and arguments: offset and size.
     """
 
     system: str
@@ -25,6 +26,7 @@ class CoreNotes(NamedTuple):
     mappings: Tuple[FileMapping, ...]
     threads: Tuple[Thread, ...]
     status: Tuple[Note, ...]
+    command: Tuple[Tuple[int, int], ...]
 
 
 def collect_notes(header: Header, found: Iterable[Note], read: Callable[[int, int], bytes]) -> CoreNotes:
@@ -48,7 +50,8 @@ def collect_notes(header: Header, found: Iterable[Note], read: Callable[[int, in
             break
     status = tuple(note for note in found if note.kind in system.thread_kinds)
     entries = common_auxv(system, auxv.entries)
-    return CoreNotes(system.name, psinfo, siginfo, entries, mappings.files, tuple(threads), status)
+    command = psinfo.places if psinfo else ()
+    return CoreNotes(system.name, psinfo, siginfo, entries, mappings.files, tuple(threads), status, command)
 
 
 def describe_process(header: Header, found: CoreNotes, executable: Optional[str]) -> Process:

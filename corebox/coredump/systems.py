@@ -105,8 +105,9 @@ def _linux_status(header: Header, _: Note, data: bytes) -> Iterator[Fact]:
     return _some(notes.parse_thread(header, data))
 
 
-def _linux_psinfo(header: Header, _: Note, data: bytes) -> Iterator[Fact]:
-    return _some(notes.parse_psinfo(header, data))
+def _linux_psinfo(header: Header, note: Note, data: bytes) -> Iterator[Fact]:
+    found = notes.parse_psinfo(header, data)
+    return _some(found and found._replace(places=tuple((note.offset + at, size) for at, size in found.places)))
 
 
 def _linux_siginfo(header: Header, _: Note, data: bytes) -> Iterator[Fact]:

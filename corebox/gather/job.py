@@ -103,16 +103,17 @@ def pack(options: argparse.Namespace, collection: Collection, core: CoreFile, ou
         InputError: ``file-changed``.
     """
     change = None
+    whole = core
     with contextlib.ExitStack() as stack:
         if options.slim and not options.no_core:
             from corebox.gather.reduce import slim_core  # noqa: PLC0415
 
             core = stack.enter_context(slim_core(core, scratch_directory(options)))
             collection = _with_slim(collection, core)
-        if options.redact and not options.no_core:
+        if options.redact:
             from corebox.gather.reduce import blank_manifest, plan_blanks  # noqa: PLC0415
 
-            plan = plan_blanks(core, options.redact)
+            plan = plan_blanks(core, options.redact, whole, scan=not options.no_core)
             collection = collection._replace(manifest=blank_manifest(collection.manifest, plan, options.redact))
             change = plan.apply
         if not options.no_nice:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Iterator, Sequence
+from typing import Any, Iterator, Optional, Sequence
 
 from corebox.bundle.faults import changed
 from corebox.bundle.manifest import Manifest
@@ -54,19 +54,34 @@ def _write_slim(core: CoreFile, descriptor: int) -> None:
         os.close(descriptor)
 
 
-def plan_blanks(core: CoreFile, wishes: Sequence[str]) -> RedactionPlan:
-    """What to blank in the core for ``--redact``: "env", or texts."""
+def plan_blanks(
+    core: CoreFile, wishes: Sequence[str], whole: Optional[CoreFile] = None, scan: bool = True
+) -> RedactionPlan:
+    """What to blank in the core for ``--redact``: "env", or texts; ``whole`` is what a slim core was made of."""
     patterns = [os.fsencode(wish) for wish in wishes if wish not in ("", "env")]
-    return plan_redaction(core, "env" in wishes, patterns)
+    return plan_redaction(core, "env" in wishes, patterns, whole, scan)
 
 
 def blank_manifest(manifest: Manifest, plan: RedactionPlan, wishes: Sequence[str]) -> Manifest:
-    """The manifest with the number of blanks, and with the texts blanked in the command line that it quotes."""
-    arguments = manifest.process.arguments
-    for wish in wishes:
-        if arguments and wish not in ("", "env"):
-            arguments = arguments.replace(wish, "*" * len(wish))
+    """The manifest with what was blanked, and with the same blanks in what it quotes of the process."""
+    process, site = manifest.process, manifest.site
     return manifest._replace(
-        process=manifest.process._replace(arguments=arguments),
-        core=manifest.core._replace(redacted=plan.occurrences),
+        process=process._replace(name=_blank(process.name, plan), arguments=_blank(process.arguments, plan)),
+        site=site._replace(hostname=_blank(site.hostname, plan)),
+        core=manifest.core._replace(
+            redacted=plan.occurrences, redacted_variables=plan.names if "env" in wishes else None
+        ),
+        runtime=_blank(manifest.runtime, plan),
     )
+
+
+def _blank(value: Any, plan: RedactionPlan) -> Any:
+    """The value with all its texts blanked; the tuples of a manifest keep their types."""
+    if isinstance(value, str):
+        return os.fsdecode(plan.blank(os.fsencode(value)))
+    if isinstance(value, dict):
+        return {key: _blank(item, plan) for key, item in value.items()}
+    if isinstance(value, tuple):
+        items = [_blank(item, plan) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+    return value

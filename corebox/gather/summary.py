@@ -12,6 +12,7 @@ from corebox.gather.progress import format_size
 from corebox.gather.runtimewords import runtime_facts
 from corebox.printable import counted, printable
 
+_MOST_NAMES = 100
 _NAMES = {"verified": "verified", "mismatch": "MISMATCH", "cannot-verify": "cannot verify", "missing": "MISSING"}
 _ADVICE = {
     MISMATCH: "changed since the process started; if you have the old package, gather with it: --root DIR",
@@ -108,6 +109,8 @@ def _core_lines(manifest: Manifest) -> Iterator[str]:
     if core.redacted is not None:
         note = "" if core.redacted else ": what you named is not in the core, or not in these very bytes"
         yield "  redacted: {} blanked{}".format(counted(core.redacted, "place"), note)
+    if core.redacted_variables is not None:
+        yield "  environment: " + _variables(core.redacted_variables)
     if core.truncated:
         yield "  TRUNCATED: {} missing of {} ({})".format(
             format_size(core.truncated.missing_bytes),
@@ -118,6 +121,14 @@ def _core_lines(manifest: Manifest) -> Iterator[str]:
             yield "    cut by {}, which says so in the journal".format(printable(core.truncated.cut_by))
         yield "    for the next crash: ulimit -c unlimited, free disk space,"
         yield "      ProcessSizeMax= and ExternalSizeMax= in coredump.conf"
+
+
+def _variables(names: Sequence[str]) -> str:
+    if not names:
+        return "none was found in the core"
+    more = " and {} more".format(len(names) - _MOST_NAMES) if len(names) > _MOST_NAMES else ""
+    listed = ", ".join(printable(name) for name in names[:_MOST_NAMES])
+    return "the values of {} blanked: {}{}".format(counted(len(names), "variable"), listed, more)
 
 
 def _result(manifest: Manifest, lacking: Sequence[str]) -> str:
