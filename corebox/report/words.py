@@ -77,7 +77,7 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
     cut = ", truncated" if manifest.core.truncated else ""
     yield "Core", f"{format_size(manifest.core.size)}, {format_size(manifest.core.stored)} stored{cut}"
     yield from runtime_facts(manifest.runtime)
-    yield "Bundle", f"{report.identity}, made by {manifest.gatherer}"
+    yield "Bundle", f"{report.identity}, gathered by corebox {manifest.gatherer}"
     yield "Report", f"corebox {__version__}, gdb {report.answer.gdb or 'unknown'}"
     yield "Family", report.known.family
     yield "Signature", report.signature

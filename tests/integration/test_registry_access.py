@@ -71,7 +71,7 @@ def test_a_company_ca_is_trusted_when_it_is_given(stocked: Lab, tmp_path: Path) 
         name = f"{registry.host}/secure/b:1"
         refused = stocked.corebox("push", "random:1", name)
         assert refused.status == 4
-        assert "certificate that is not trusted" in refused.errors
+        assert "presents an untrusted certificate" in refused.errors
         assert "--ca-file" in refused.errors
         stocked.done("push", "random:1", name, "--ca-file", ca)
         assert stocked.corebox("pull", name, env={"SSL_CERT_FILE": str(ca)}).status == 0

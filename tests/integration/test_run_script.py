@@ -38,4 +38,4 @@ def test_a_script_that_hangs_is_stopped(lab: Lab, bundle: Path, engine: str, tmp
 def test_another_language_is_refused(lab: Lab, bundle: Path, tmp_path: Path) -> None:
     status, _, errors = run(lab, bundle, "bubblewrap", tmp_path / "x.sh", "true\n")
     assert status == 2
-    assert "neither .py nor .gdb" in errors
+    assert "neither a .py nor a .gdb file" in errors
