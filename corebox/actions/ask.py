@@ -6,6 +6,7 @@ import time
 from typing import NamedTuple
 
 from corebox.actions.shell import Session
+from corebox.debugger.budget import MAX_ANSWER, Budget
 from corebox.debugger.records import LAST, Record, read_records
 from corebox.debugger.session import ask
 from corebox.engine.sandbox import Finished
@@ -15,7 +16,7 @@ from corebox.errors import HostError
 MOST_STARTS = 6
 #: A gdb that has died so often without a word dies of the core itself, not of a step.
 _HOPELESS = 2
-_LAST_LINES = 3
+_LAST_LINES, _LAST_BYTES = 3, 1 << 16
 _LONGEST_WORDS = 600
 #: What gdb says when it crashes (gdb/event-top.c), finds a bug of its own (gdb/utils.c), or our watchdog ends it.
 _FATAL = re.compile(r"(?m)^Fatal signal: .*$|internal-error: .*$|^std::bad_alloc.*$|^virtual memory exhausted.*$")
@@ -50,17 +51,20 @@ def ask_gdb(session: Session, time_limit: float) -> Asked:
     records: list[Record] = []
     deaths: list[tuple[int, str]] = []
     latest, first, said = time.monotonic() + time_limit, 0, ""
+    budget = Budget()
     for _ in range(MOST_STARTS):
         try:
             left = latest - time.monotonic()
-            done = session.engine.run(session.sandbox, (*session.command, *ask(first)), max(left, 1.0))
+            command = (*session.command, *ask(first))
+            done = session.engine.run(session.sandbox, command, max(left, 1.0), MAX_ANSWER)
         except HostError as error:
             if error.code != "time-limit" or not records:
                 raise
             deaths.append((first, f"the time limit of {time_limit:g} s was reached"))
             break
+        done = done._replace(errors=done.errors[-_LAST_BYTES:])
         said = said or last_words(done)
-        found = [each for each in read_records(done.output) if each.number >= first]
+        found = [each for each in read_records(done.output, budget) if each.number >= first]
         records += found
         if any(each.part == LAST for each in found):
             break

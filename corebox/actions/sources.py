@@ -66,11 +66,12 @@ def fetch(
         HostError: ``time-limit``.
     """
     from corebox.debugger.answer import parse_source_names  # noqa: PLC0415  # slow to import, and few sessions ask
+    from corebox.debugger.budget import MAX_ANSWER  # noqa: PLC0415
 
     if symbols.servers is None:
         hint = "set DEBUGINFOD_URLS, or give a server: --symbols https://HOST"
         raise UsageError("no-servers", "no debuginfod server is configured", hint)
-    names = parse_source_names(engine.run(sandbox, command, _TIME_LIMIT).output)
+    names = parse_source_names(engine.run(sandbox, command, _TIME_LIMIT, MAX_ANSWER).output)
     folder = work / "sources"
     folder.mkdir(mode=0o755)
     build_ids = {str(module.memory or module.file) for module in manifest.modules}

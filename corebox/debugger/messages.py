@@ -8,8 +8,9 @@ for a message.
 import json
 import re
 from collections.abc import Callable
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
+from corebox.debugger.budget import Budget
 from corebox.errors import InputError
 
 LARGEST = 16 << 20  # bytes of one message
@@ -35,9 +36,9 @@ def read_message(stream: IO[bytes], change: Callable[[Message], Message] | None 
     if len(body) < length:
         return None
     try:
-        message = json.loads(body, object_hook=change, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise _bad_message(f"it is not JSON ({type(error).__name__})") from error
+        message = Budget(LARGEST).loads(body, change)
+    except ValueError as error:
+        raise _bad_message(f"it is not JSON, or too much of it ({type(error).__name__})") from error
     if not isinstance(message, dict):
         raise _bad_message("it is not an object")
     return message
@@ -72,10 +73,6 @@ def _read_header(stream: IO[bytes]) -> int | None:
         elif not _TYPE.fullmatch(line):
             break
     raise _bad_message("its header is of another protocol")
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def _bad_message(why: str) -> InputError:

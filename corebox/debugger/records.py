@@ -1,12 +1,12 @@
 """The records in what gdb writes: found in hostile output, because code of the customer's ran in the same gdb."""
 
-import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from corebox.debugger.budget import Budget
+
 # The same as in images/toolbox/gdbside/report.py.
 _BEGIN, _END = b"\x1ecorebox-answer ", b"\x1e\n"
-_LARGEST = 64 << 20  # bytes
 _MOST = 256
 
 #: The name of the last record.
@@ -22,29 +22,26 @@ class Record(NamedTuple):
     error: str | None
 
 
-def read_objects(output: bytes) -> Iterator[dict[str, Any]]:
-    """Each JSON object that our Python wrote; what is not well-formed is passed over."""
-    at = 0
+def read_objects(output: bytes, budget: Budget | None = None) -> Iterator[dict[str, Any]]:
+    """Each JSON object that our Python wrote; what is not well-formed, or beyond the budget, is passed over."""
+    budget, at = budget or Budget(), 0
     for _ in range(_MOST):
         begin = output.find(_BEGIN, at)
         end = output.find(_END, begin)
         if begin < 0 or end < 0:
             return
         at = end
-        if end - begin > _LARGEST:
-            continue
         try:
-            data = json.loads(output[begin + len(_BEGIN) : end])
-        # A JSON text may nest deeper than Python's stack, and hold numbers longer than int() takes (a ValueError).
-        except (ValueError, RecursionError):
+            data = budget.loads(output[begin + len(_BEGIN) : end])
+        except ValueError:
             continue
         if isinstance(data, dict) and data.get("version") == 1:
             yield data
 
 
-def read_records(output: bytes) -> Iterator[Record]:
+def read_records(output: bytes, budget: Budget | None = None) -> Iterator[Record]:
     """The records of a report."""
-    for data in read_objects(output):
+    for data in read_objects(output, budget):
         number, part, error = data.get("step"), data.get("part"), data.get("error")
         if type(number) is not int or not 0 <= number < _MOST or not isinstance(part, str):
             continue

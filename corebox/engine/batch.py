@@ -11,7 +11,6 @@ from corebox.engine.terminal import exit_status
 from corebox.errors import HostError
 
 MAX_OUTPUT = 256 << 20  # bytes on each stream
-MAX_ERRORS = 1 << 20  # bytes of them that are read
 
 
 def run_batch(
@@ -50,7 +49,7 @@ def run_batch(
         except subprocess.TimeoutExpired as error:
             message = f"the command did not end within {time_limit:g} s and was stopped"
             raise HostError("time-limit", message, "give it more time: --time-limit SECONDS") from error
-        return Finished(exit_status(status), _content(output, max_output), _content(errors, MAX_ERRORS))
+        return Finished(exit_status(status), _content(output, max_output), _content(errors, max_output))
 
 
 def _content(stream: IO[bytes], most: int) -> bytes:

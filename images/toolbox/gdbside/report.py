@@ -25,6 +25,7 @@ from bounded import hexadecimal, one_line, text
 
 BEGIN, END = "\x1ecorebox-answer ", "\x1e\n"
 MOST_THREADS, INNERMOST, OUTERMOST = 1024, 96, 32
+MOST_FRAMES = 1 << 15  # of all threads; corebox/debugger/budget.py
 MOST_WALKED, LONGEST_WALK = 1 << 18, 40  # frames, seconds
 MOST_REPEATED = 8
 FRAMES_WITH_VALUES = 24
@@ -121,11 +122,14 @@ def stacks():
     """The stacks of all threads, the one that crashed first."""
     crashed = gdb.selected_thread()
     every = [] if crashed is None else gdb.selected_inferior().threads()
-    found = []
+    found, frames = [], 0
     for thread in sorted(every, key=lambda each: (each.num != crashed.num, each.num))[:MOST_THREADS]:
         thread.switch()
         facts = {"number": thread.num, "tid": thread.ptid[1], "name": text(thread.name, 64)}
         found.append({**facts, **Walk().run()})
+        frames += len(found[-1]["frames"])
+        if frames > MOST_FRAMES:
+            break
     if crashed is not None:
         crashed.switch()
     return {"threads": found, "total": len(every), "python": pystacks.is_python(), "gdb": gdb.VERSION}
