@@ -38,7 +38,7 @@ class Scripted:
     def __init__(self, runs: Sequence[Sequence[tuple[int, str]] | None]) -> None:
         self.runs, self.asked = list(runs), list[str]()
 
-    def run(self, _sandbox: Sandbox, command: Sequence[str], _time_limit: float) -> Finished:
+    def run(self, _sandbox: Sandbox, command: Sequence[str], _time_limit: float, _max_output: int) -> Finished:
         self.asked += [word.rpartition(" ")[2] for word in command if word.startswith("set $corebox_first_step")]
         steps = self.runs.pop(0)
         if steps is None:
