@@ -31,10 +31,8 @@ _COLUMNS = (
     "modules",
     "Python",
     "corebox",
-    "its processors",
     "memory",
     "`tar -S` to `zstd -1 -T0`",
-    "its processors",
     "corebox / tar",
     "ms a module above",
     "2011 script",
@@ -52,26 +50,31 @@ class Gathering:
     python: str
     ours: Measured
     tar: Measured
-    script: Measured
+    script: Measured | None
 
     def markdown(self) -> str:
-        """One line of the table."""
-        above = (self.ours.seconds - self.tar.seconds) / self.modules * 1000
+        """One line of the table: of each figure the time by the clock, and in brackets that of all processors."""
+        ours, tar, script = self.ours, self.tar, self.script
         cells = [
             self.what,
             str(self.modules),
             self.python,
-            f"{self.ours.seconds:.2f} s",
-            f"{self.ours.processor:.2f} s",
-            f"{self.ours.memory:.0f} MB",
-            f"{self.tar.seconds:.2f} s",
-            f"{self.tar.processor:.2f} s",
-            f"{self.ours.seconds / self.tar.seconds:.2f}",
-            f"{above:.1f}",
-            f"{self.script.seconds:.2f} s",
-            f"{self.script.seconds / self.ours.seconds:.1f}",
+            _pair(ours.seconds, ours.processor, " s", 2),
+            f"{ours.memory:.0f} MB",
+            _pair(tar.seconds, tar.processor, " s", 2),
+            _pair(ours.seconds / tar.seconds, ours.processor / tar.processor, "", 2),
+            _pair(self._above(ours.seconds, tar.seconds), self._above(ours.processor, tar.processor), "", 1),
+            _pair(script.seconds, script.processor, " s", 2) if script else "",
+            _pair(script.seconds / ours.seconds, script.processor / ours.processor, "", 1) if script else "",
         ]
         return "| " + " | ".join(cells) + " |"
+
+    def _above(self, ours: float, theirs: float) -> float:
+        return (ours - theirs) / self.modules * 1000
+
+
+def _pair(clock: float, processors: float, unit: str, digits: int) -> str:
+    return f"{clock:.{digits}f}{unit} ({processors:.{digits}f})"
 
 
 def crash_rows(work: Path) -> Iterator[Gathering]:
@@ -84,14 +87,20 @@ def crash_rows(work: Path) -> Iterator[Gathering]:
 
 
 def size_rows(work: Path) -> Iterator[Gathering]:
-    """Large cores of a small program."""
+    """Large cores of a small program; the script, which takes many minutes of those, is given one of them."""
     for shape in (MIX, DENSE, HUGE):
         core = crash(shape, work / shape.name.replace(" ", "-"))
-        yield from _compare(f"core of {shape.name}", Crash(work / "program" / "fill", core), work)
+        yield from _compare(f"core of {shape.name}", Crash(work / "program" / "fill", core), work, shape == MIX)
 
 
 def other_rows(work: Path) -> Iterator[Row]:
-    """Without libzstd, and a core whose headers are most of it."""
+    """The start alone, gathering without libzstd, and a core whose headers are most of it."""
+    program = _program(work)
+    for version in _VERSIONS:
+        python = find_python(version)
+        commands: list[list[str | Path]] = [[python, program, "--version"], [python, "-c", "pass"]]
+        start, bare = interleaved(20, [partial(run, command) for command in commands])
+        yield Row(f"`corebox-gather.pyz --version`, Python {version}", start, "`-c pass`", bare)
     core, out = crash(MIX, work / MIX.name.replace(" ", "-")), work / "out"
     without: list[str | Path] = [sys.executable, "-c", _WITHOUT_ZSTD, core, "-o", out, "--no-nice"]
     ours, gzip = interleaved(3, [partial(run, without), partial(run, f"tar -S -cf - {core} | gzip -1 > {out}")], out)
@@ -102,9 +111,8 @@ def other_rows(work: Path) -> Iterator[Row]:
     yield Row("tell what is in a core of 70,000 segments", told, "gdb, opening it", gdb)
 
 
-def _compare(what: str, crashed: Crash, work: Path) -> Iterator[Gathering]:
-    program, out = work / "gather.pyz", work / "out"
-    subprocess.run([*COREBOX, "gather", "--make-zipapp", program], check=True, stdout=subprocess.DEVNULL)
+def _compare(what: str, crashed: Crash, work: Path, with_script: bool = True) -> Iterator[Gathering]:
+    program, out = _program(work), work / "out"
     modules, files = _content(crashed.core)
     tar = f"tar -S -cf - {crashed.core} {shlex.join(files)} | zstd -q -f -1 -T0 -o {out}"
     # With ordinary priority, as the others have.
@@ -114,9 +122,16 @@ def _compare(what: str, crashed: Crash, work: Path) -> Iterator[Gathering]:
     actions = [partial(run, command, statuses=(0, 1)) for command in ours.values()]
     *gathered, archived = interleaved(_REPEAT, [*actions, partial(run, tar)], out)
     linked = f"ldd {crashed.executable} | grep -o '/[^ ]*'"
-    script = run(f"tar -chjf {out} {crashed.core} {crashed.executable} $({linked})")
+    script = run(f"tar -chjf {out} {crashed.core} {crashed.executable} $({linked})") if with_script else None
     for version, each in zip(ours, gathered, strict=True):
         yield Gathering(what, modules, version, each, archived, script)
+
+
+def _program(work: Path) -> Path:
+    program = work / "gather.pyz"
+    if not program.exists():
+        subprocess.run([*COREBOX, "gather", "--make-zipapp", program], check=True, stdout=subprocess.DEVNULL)
+    return program
 
 
 def _content(core: Path) -> tuple[int, list[str]]:

@@ -89,12 +89,13 @@ def median(repeat: int, action: Callable[[], Measured], before: Callable[[], obj
     return middle(results)
 
 
-def interleaved(repeat: int, actions: Sequence[Callable[[], Measured]], out: Path) -> list[Measured]:
+def interleaved(repeat: int, actions: Sequence[Callable[[], Measured]], out: Path | None = None) -> list[Measured]:
     """The middle of each action's runs, which take turns, so that all see the same hours; ``out`` goes before each."""
     results: list[list[Measured]] = [[] for _ in actions]
     for _ in range(repeat):
         for each, action in zip(results, actions, strict=True):
-            out.unlink(missing_ok=True)
+            if out:
+                out.unlink(missing_ok=True)
             each.append(action())
     return [middle(each) for each in results]
 

@@ -3,9 +3,10 @@
 It is in the manifest of a bundle that the crash handler made, or that was made of a running process.
 """
 
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, NamedTuple, Optional, Tuple
 
-from corebox.bundle.fields import Fields
+if TYPE_CHECKING:
+    from corebox.bundle.fields import Fields  # for whoever reads: the gatherer does without
 
 Json = Dict[str, object]
 
@@ -84,7 +85,7 @@ class Runtime(NamedTuple):
         )
 
 
-def parse_runtime(runtime: Fields) -> Runtime:
+def parse_runtime(runtime: "Fields") -> Runtime:
     """The value that a stranger wrote.
 
     Raises:
@@ -104,11 +105,11 @@ def parse_runtime(runtime: Fields) -> Runtime:
     )
 
 
-def _container(container: Fields) -> Container:
+def _container(container: "Fields") -> Container:
     return Container(container.text("id"), container.text_or_none("engine"), container.text_or_none("image"))
 
 
-def _limit(limit: Fields) -> ResourceLimit:
+def _limit(limit: "Fields") -> ResourceLimit:
     return ResourceLimit(
         limit.text("name"), limit.number_or_none("soft"), limit.number_or_none("hard"), limit.text_or_none("unit")
     )
