@@ -40,6 +40,7 @@ def report(
     with prepare_session(store, Image(name, image), options, progress) as session:
         asked = ask_gdb(session, time_limit)
     answer = _with_reason(parse_answer(asked.records, asked.deaths), asked.said)
+    answer = answer._replace(missing=(*answer.missing, *(Missing("values", each) for each in session.lacking)))
     manifest = opened.manifest
     groups = group_threads(with_names(answer.threads, manifest.runtime), manifest.modules)
     failed = failed_group(groups, answer.why)

@@ -29,6 +29,7 @@ from corebox.debugger.session import (
     READ_USER_GDBINIT,
     REPLACED_EXECUTABLE,
     SCRIPT,
+    SPLIT,
     SYMBOL_STATUS,
     TOOLBOX,
     USER_GDBINIT,
@@ -47,6 +48,7 @@ from corebox.store.store import Store
 from corebox.store.values import host_architecture
 from corebox.store.within import file_within
 from corebox.symbols.places import SymbolOptions
+from corebox.symbols.split import DEEP, Split, lay_out_split
 from corebox.symbols.status import CrashFiles, ModuleSymbols
 
 Progress = Callable[[str], None]
@@ -85,7 +87,10 @@ class ShellOptions(NamedTuple):
 
 
 class Session(NamedTuple):
-    """All that is needed to start gdb, and what the user should know before; the executable's path is inside."""
+    """All that is needed to start gdb, and what the user should know before; the executable's path is inside.
+
+    ``lacking`` are those of the notices that say what a report cannot tell.
+    """
 
     engine: Engine
     sandbox: Sandbox
@@ -94,6 +99,7 @@ class Session(NamedTuple):
     notices: tuple[str, ...]
     symbols: tuple[ModuleSymbols, ...]
     sources: tuple[SourceFolder, ...]
+    lacking: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -126,16 +132,19 @@ def prepare_session(
         mounts.append(Mount(_status(opened.manifest, found.modules, work), SYMBOL_STATUS))
         mounts += [Mount(_readable(file.path, engine, work), f"{DEBUG}/{file.target}") for file in found.files]
         mounts += [Mount(_readable(each.path, engine, work), each.target) for each in found.forced]
+        split = _split(crash, found, options, work)
+        mounts += [Mount(work / "split", SPLIT)] if split.used else []
         sources = mount_sources(options.sources)
         plain = {"NO_COLOR": "1"} if os.environ.get("NO_COLOR") else {}  # gdb heeds it
         environment = {**ENVIRONMENT, **plain, "TERM": os.environ.get("TERM", "dumb")}
         sandbox = Sandbox(opened.root, (*mounts, *sources.mounts), environment, owner=work)
-        given = [*sources.arguments, *(word for each in found.forced for word in add_symbols(each.target, each.bias))]
+        forced = [word for each in found.forced for word in add_symbols(each.target, each.bias)]
+        given = [*split.arguments, *sources.arguments, *forced]
 
         def command(arguments: Sequence[str], core: str | None = CORE) -> list[str]:
-            code, more_symbols = options.customer_code, bool(found.files)
+            code, folders = options.customer_code, _symbol_folders(found, split)
             foreign = is_foreign(opened.manifest.site.machine)
-            return gdb_command(inside, [*given, *arguments], core, code, more_symbols, foreign)
+            return gdb_command(inside, [*given, *arguments], core, code, folders, foreign)
 
         fetched = Sources()
         if FROM_SERVERS in options.sources:
@@ -145,9 +154,9 @@ def prepare_session(
         sandbox = sandbox._replace(mounts=(*sandbox.mounts, *fetched.mounts, *history))
         asked = [*fetched.arguments, *(READ_USER_GDBINIT if options.gdbinit else ()), *options.gdb_arguments]
         line = tuple(command(asked, CORE if options.opens else None))
-        told = (*notices, *_stripped(opened, executable, found), *found.notices)
+        told = (*notices, *_stripped(opened, executable, found), *found.notices, *split.notices)
         folders = (*sources.folders, *fetched.folders)
-        yield Session(engine, sandbox, line, inside, told, found.modules, folders)
+        yield Session(engine, sandbox, line, inside, told, found.modules, folders, split.notices)
 
 
 def _ours(opened: OpenedImage, work: Path) -> Iterator[Mount]:
@@ -239,6 +248,18 @@ def _notices(opened: OpenedImage, core: Path, executable: Path | None, options: 
             hint = "give the one that crashed, or use this one anyway: --force"
             raise InputError("wrong-executable", what, hint)
         yield f"{what}; its frames will be wrong"
+
+
+def _split(crash: CrashFiles, found: Symbols, options: ShellOptions, work: Path) -> Split:
+    """The split debug information, laid out in a folder of its own."""
+    top = work / "split"
+    top.mkdir(mode=0o755)
+    return lay_out_split(crash, [each.path for each in found.files], options.symbols.places, top)
+
+
+def _symbol_folders(found: Symbols, split: Split) -> list[str]:
+    """Where gdb looks for symbols before all others."""
+    return [*([DEBUG] if found.files else []), *([f"{SPLIT}/{DEEP}"] if split.used else [])]
 
 
 def _stripped(opened: OpenedImage, executable: Path | None, found: Symbols) -> Iterator[str]:

@@ -17,6 +17,7 @@ REPLACED_EXECUTABLE = "/.corebox/executable"
 SCRIPT = "/.corebox/script"
 DEBUG = "/.corebox/symbols"
 FORCED = "/.corebox/forced"
+SPLIT = "/.corebox/split"
 SYMBOL_STATUS = "/.corebox/symbols.json"
 SOURCES = "/.corebox/source"
 FETCHED = SOURCES + "/fetched"
@@ -62,7 +63,7 @@ def gdb_command(
     arguments: Sequence[str] = (),
     core: str | None = CORE,
     customer_code: bool = True,
-    more_symbols: bool = False,
+    symbol_folders: Sequence[str] = (),
     foreign: bool = False,
 ) -> list[str]:
     """The command that opens ``core`` with gdb inside the image.
@@ -75,14 +76,15 @@ def gdb_command(
         arguments: further gdb arguments, e.g. ``["-batch", "-ex", "bt"]``.
         core: path in the image; None leaves opening it, and the executable, to whom gdb will listen to.
         customer_code: load the customer's auto-load scripts and libthread_db.
-        more_symbols: look for debug files below ``DEBUG`` too.
+        symbol_folders: debug-file-directories to look into first.
         foreign: the core is of another processor than gdb: ``open_core`` in gdbside/opened.py says why that matters.
             Not for an image's own command: its toolbox may be older.
     """
     loader = [f"{TOOLBOX}/lib/ld.so", "--library-path", f"{TOOLBOX}/lib", f"{TOOLBOX}/bin/gdb"]
     options = ["--data-directory", f"{TOOLBOX}/share/gdb", "-nh", "-nx", "-q", "-ix", GDBINIT]
     options += () if customer_code else _WITHOUT_CUSTOMER_CODE
-    options += ["-iex", f"set debug-file-directory {DEBUG}:{_DEBUG_FOLDERS}"] if more_symbols else []
+    if symbol_folders:
+        options += ["-iex", "set debug-file-directory " + ":".join((*symbol_folders, _DEBUG_FOLDERS))]
     program = ["-se", executable] if executable and core else []
     opening = ["-ex", f"python opened.open_core({core!r})"] if foreign else ["-c", str(core)]
     return [*loader, *options, *program, *(opening if core else []), *arguments]

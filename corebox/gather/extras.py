@@ -12,6 +12,7 @@ from corebox.coredump.core import CoreFile
 from corebox.coredump.disk import read_at
 from corebox.coredump.elffile import checksum_of, debug_path
 from corebox.coredump.values import ElfFile, Module
+from corebox.gather.dwo import take_split_debug
 from corebox.gather.files import FileSet
 from corebox.gather.find import ModuleFile
 
@@ -126,6 +127,7 @@ def take_debug_files(files: FileSet, modules: Iterable[ModuleFile]) -> List[Opti
         for holder in (each.found, debug):
             if holder and holder.file:
                 _take_shared(files, holder, holder.file)
+        take_split_debug(files, (each.found, debug))
         taken.append(debug.file.elf if debug and debug.file else None)
     return taken
 

@@ -16,6 +16,7 @@ _PARTS = {
     "disassembly": "the instructions around the fault",
     "cause": "the cause",
     "python": "the Python stacks",
+    "values": "arguments and variables",
 }
 _MOST_MODULES = 10
 

@@ -1,0 +1,235 @@
+"""Split DWARF: what a program tells of the ``.dwo`` files that have its debug information, and whose those are.
+
+DWARF 5, 3.1.2, 3.1.3 and 7.3; before that "DWARF Fission" by GNU. A file that makes no sense has none of it.
+"""
+
+import os
+import struct
+import zlib
+from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Set, Tuple
+
+from corebox.coredump.disk import read_at
+from corebox.coredump.header import HEADER_SIZE, Header, parse_header
+from corebox.coredump.sections import SHT_NOBITS, Section, read_sections
+
+MOST_UNITS = 1 << 16
+_LARGEST_INFLATED = 64 << 20
+_LONGEST_ABBREVIATIONS, _LONGEST_ENTRY, _LONGEST_NAME = 1 << 16, 1024, 4096
+_SKELETON, _SPLIT_COMPILE = 4, 5  # DW_UT_...
+_COMP_DIR, _STR_OFFSETS_BASE, _DWO_NAME, _GNU_DWO_NAME, _GNU_DWO_ID = 0x1B, 0x72, 0x76, 0x2130, 0x2131  # DW_AT_...
+_FIXED = {
+    0x05: 2, 0x06: 4, 0x07: 8, 0x0B: 1, 0x0C: 1, 0x0E: 4, 0x17: 4, 0x19: 0, 0x1F: 4, 0x20: 8, 0x25: 1, 0x26: 2,
+    0x27: 3, 0x28: 4, 0x29: 1, 0x2A: 2, 0x2B: 3, 0x2C: 4, 0x1E: 16, 0x10: 4, 0x11: 1, 0x12: 2, 0x13: 4, 0x14: 8,
+}  # fmt: skip
+_STRX = {0x25, 0x26, 0x27, 0x28, 0x1A, 0x1F02}
+_LEB = {0x0D, 0x0F, 0x15, 0x1A, 0x1B, 0x22, 0x23, 0x1F01, 0x1F02}
+
+
+class Skeleton(NamedTuple):
+    """A compilation unit whose debug information is in the file ``name``, beneath ``folder`` if it is relative."""
+
+    name: str
+    folder: str
+    dwo_id: int
+    version: int
+
+    @property
+    def path(self) -> str:
+        """Where the compiler put it."""
+        return os.path.normpath(os.path.join(self.folder, self.name))
+
+
+class _OddError(Exception):
+    """What is there is not what it should be."""
+
+
+class _Data:
+    """The bytes of a section, inflated if need be."""
+
+    def __init__(self, descriptor: int, section: Section, header: Header, file_size: int) -> None:
+        self._descriptor, self._offset = descriptor, section.offset
+        self.size = max(0, min(section.size, file_size - section.offset))
+        self._inflated: Optional[bytes] = None
+        # elf(5), Elf64_Chdr. As a unit's length or an abbreviation its type would make no sense.
+        size = 24 if header.bits == 64 else 12
+        start = self.read(0, size + 2)
+        if len(start) == size + 2 and struct.unpack_from(header.order + "I", start)[0] == 1 and start[size] == 0x78:
+            packed = read_at(descriptor, section.offset + size, self.size - size)
+            self._inflated = zlib.decompressobj().decompress(packed, _LARGEST_INFLATED)
+            self.size = len(self._inflated)
+
+    def read(self, at: int, size: int) -> bytes:
+        """Bytes, fewer at the end."""
+        size = max(0, min(size, self.size - at))
+        if self._inflated is not None:
+            return self._inflated[at : at + size]
+        return read_at(self._descriptor, self._offset + at, size) if size else b""
+
+
+class _File:
+    """An ELF file with DWARF."""
+
+    def __init__(self, descriptor: int) -> None:
+        header = parse_header(read_at(descriptor, 0, HEADER_SIZE))
+        if header is None:
+            raise _OddError
+        size = os.fstat(descriptor).st_size
+        self.header = header
+        self._abbreviations: Dict[int, bytes] = {}
+        self.sections: Dict[str, _Data] = {}
+        for name, section in read_sections(descriptor, header, size).items():
+            if name.startswith(".debug_") and section.kind != SHT_NOBITS:
+                self.sections[name] = _Data(descriptor, section, header, size)
+
+    def unpack(self, code: str, data: bytes, at: int) -> Tuple[int, ...]:
+        """Numbers in the file's byte order."""
+        return struct.unpack_from(self.header.order + code, data, at)
+
+    def units(self, suffix: str) -> Iterator[Tuple[int, int, int, int, bytes]]:
+        """Version, type, offset of the abbreviations, dwo_id or 0, and the first entry of each unit."""
+        info, at = self.sections.get(".debug_info" + suffix), 0
+        for _ in range(MOST_UNITS):
+            head = info.read(at, _LONGEST_ENTRY) if info else b""
+            if len(head) < 12:
+                return
+            head = head.ljust(20, b"\0")
+            length, version = self.unpack("IH", head, 0)
+            if version == 5:
+                kind, _, abbreviations = self.unpack("BBI", head, 6)
+                split = kind in (_SKELETON, _SPLIT_COMPILE)
+                yield version, kind, abbreviations, self.unpack("Q", head, 12)[0], head[20 if split else 12 :]
+            elif 2 <= version <= 4:
+                yield version, 0, self.unpack("I", head, 6)[0], 0, head[11:]
+            if not 7 < length < 0xFFFFFFF0:
+                return
+            at += 4 + length
+
+    def attributes(self, entry: bytes, abbreviations: int, suffix: str) -> Dict[int, Tuple[int, bytes]]:
+        """Form and bytes of each attribute of an entry."""
+        section = self.sections.get(".debug_abbrev" + suffix)
+        if abbreviations not in self._abbreviations:
+            self._abbreviations[abbreviations] = section.read(abbreviations, _LONGEST_ABBREVIATIONS) if section else b""
+        code, at = _uleb(entry, 0)
+        found = {}
+        for attribute, form in _specification(self._abbreviations[abbreviations], code):
+            size = _size(form, entry, at, self.header.word_size)
+            found[attribute] = form, entry[at : at + size]
+            at += size
+        return found
+
+    def text(self, value: Optional[Tuple[int, bytes]], offsets: int) -> str:
+        """A string attribute; ``offsets`` is where the unit's part of .debug_str_offsets begins."""
+        if value is None:
+            return ""
+        form, data = value
+        if form == 0x08:  # DW_FORM_string
+            return os.fsdecode(data.split(b"\0")[0])
+        name = ".debug_line_str" if form == 0x1F else ".debug_str"
+        if form in _STRX:
+            index = _uleb(data, 0)[0] if form in _LEB else int.from_bytes(data, self.header.byte_order)  # type: ignore
+            table = self.sections.get(".debug_str_offsets")
+            data = table.read(offsets + 4 * index, 4) if table else b""
+        elif form not in (0x0E, 0x1F):
+            return ""
+        strings = self.sections.get(name)
+        if strings is None or len(data) < 4:
+            return ""
+        return os.fsdecode(strings.read(self.unpack("I", data, 0)[0], _LONGEST_NAME).split(b"\0")[0])
+
+
+def skeletons(descriptor: int) -> List[Skeleton]:
+    """The compilation units of an open ELF file whose debug information is elsewhere."""
+    found = []
+    try:
+        file = _File(descriptor)
+        if ".debug_addr" not in file.sections:  # what split units have their addresses in
+            return []
+        for version, kind, abbreviations, own_id, entry in file.units(""):
+            if version == 5 and kind != _SKELETON:
+                continue
+            values = file.attributes(entry, abbreviations, "")
+            gnu_id = values.get(_GNU_DWO_ID)
+            dwo_id = file.unpack("Q", gnu_id[1], 0)[0] if gnu_id else own_id
+            base = values.get(_STR_OFFSETS_BASE)
+            offsets = file.unpack("I", base[1], 0)[0] if base else 8
+            name = file.text(values.get(_DWO_NAME) or values.get(_GNU_DWO_NAME), offsets)
+            if name and dwo_id:
+                found.append(Skeleton(name, file.text(values.get(_COMP_DIR), offsets), dwo_id, version))
+    except (_OddError, OSError, struct.error, zlib.error):
+        pass  # what was found before
+    return found
+
+
+def split_ids(descriptor: int) -> FrozenSet[int]:
+    """The dwo_id of each compilation unit that an open ``.dwo`` or ``.dwp`` file has."""
+    found: Set[int] = set()
+    try:
+        file = _File(descriptor)
+        index = file.sections.get(".debug_cu_index")
+        if index is not None:
+            slots = file.unpack("I", index.read(12, 4), 0)[0]
+            table = index.read(16, 8 * min(slots, 4 * MOST_UNITS))
+            found.update(struct.unpack("{}{}Q".format(file.header.order, len(table) // 8), table[: len(table) & -8]))
+        for version, kind, abbreviations, dwo_id, entry in file.units(".dwo"):
+            if version == 5 and kind == _SPLIT_COMPILE:
+                found.add(dwo_id)
+            elif version < 5:
+                value = file.attributes(entry, abbreviations, ".dwo").get(_GNU_DWO_ID)
+                found.update(file.unpack("Q", value[1], 0) if value else ())
+    except (_OddError, OSError, struct.error, zlib.error):
+        pass
+    return frozenset(found - {0})
+
+
+def _specification(table: bytes, wanted: int) -> List[Tuple[int, int]]:
+    """Attributes and forms of an abbreviation."""
+    at = 0
+    while True:
+        code, at = _uleb(table, at)
+        if code == 0:
+            raise _OddError
+        _, at = _uleb(table, at)
+        at += 1
+        pairs = []
+        while True:
+            attribute, at = _uleb(table, at)
+            form, at = _uleb(table, at)
+            if form == 0x21:  # DW_FORM_implicit_const
+                _, at = _uleb(table, at)
+            if attribute == form == 0:
+                break
+            pairs.append((attribute, form))
+        if code == wanted:
+            return pairs
+
+
+def _size(form: int, entry: bytes, at: int, word: int) -> int:
+    """How many bytes a value of this form has."""
+    if form == 0x01:  # DW_FORM_addr
+        return word
+    if form == 0x21:
+        return 0
+    if form == 0x08:
+        end = entry.find(b"\0", at)
+        if end < 0:
+            raise _OddError
+        return end + 1 - at
+    if form in _LEB:
+        return _uleb(entry, at)[1] - at
+    if form == 0x18:  # DW_FORM_exprloc
+        size, end = _uleb(entry, at)
+        return end + size - at
+    if form not in _FIXED:
+        raise _OddError
+    return _FIXED[form]
+
+
+def _uleb(data: bytes, at: int) -> Tuple[int, int]:
+    value = shift = 0
+    while at < len(data) and shift < 70:
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        shift, at = shift + 7, at + 1
+        if not byte & 0x80:
+            return value, at
+    raise _OddError

@@ -1,0 +1,95 @@
+"""Split debug information is gathered, found by its dwo_id, and its lack costs no frame."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.lab import Lab
+from tests.support.stacks import SOURCES, Crash, crash
+
+WITH_VALUES = "call (called=0x"
+
+
+def build(folder: Path, *flags: str) -> Path:
+    """The program that crashes in many ways, with its .dwo file beside it."""
+    folder.mkdir()
+    words = ["gcc", "-gsplit-dwarf", "-O0", "-pthread", *flags, "-c", str(SOURCES / "stacks.c"), "-o", "stacks.o"]
+    subprocess.run(words, check=True, cwd=folder)
+    subprocess.run(["gcc", "-pthread", "stacks.o", "-o", "stacks", "-ldl"], check=True, cwd=folder)
+    return folder / "stacks"
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """As gcc makes it."""
+    return build(tmp_path / "built", "-g")
+
+
+def bundle_of(lab: Lab, made: Crash) -> Path:
+    """What is gathered of a crash."""
+    bundle = made.core.with_suffix(".corebox")
+    lab.done("gather", made.core, "-o", bundle)
+    return bundle
+
+
+def backtrace(lab: Lab, bundle: Path, *options: object) -> str:
+    """The stack, with what is said before."""
+    done = lab.gdb(bundle, "bubblewrap", "bt", options=options)
+    return done.output + done.errors
+
+
+def test_what_is_beside_the_program_is_gathered(program: Path, tmp_path: Path, lab: Lab) -> None:
+    bundle = bundle_of(lab, crash(tmp_path / "work", program, "null-call"))
+    (program.parent / "stacks.dwo").unlink()
+    shown = backtrace(lab, bundle)
+    assert WITH_VALUES in shown
+    assert "split debug information" not in shown
+
+
+def test_moved_with_the_program_it_is_found_all_the_same(program: Path, tmp_path: Path, lab: Lab) -> None:
+    moved = program.parent.rename(tmp_path / "moved") / "stacks"
+    bundle = bundle_of(lab, crash(tmp_path / "work", moved, "null-call"))
+    assert WITH_VALUES in backtrace(lab, bundle)
+
+
+def test_without_it_functions_and_lines_are_there_and_a_word(program: Path, tmp_path: Path, lab: Lab) -> None:
+    (tmp_path / "kept").mkdir()
+    kept = (program.parent / "stacks.dwo").rename(tmp_path / "kept" / "stacks.dwo")
+    bundle = bundle_of(lab, crash(tmp_path / "work", program, "framed"))
+    shown = backtrace(lab, bundle)
+    assert "stacks has split debug information that is not here (stacks.dwo)" in shown
+    for name in ("crash () at", "call () at", "main () at"):
+        assert name in shown
+    report = lab.corebox("report", bundle, "--engine", "bubblewrap").output
+    assert "stacks has split debug information that is not here (stacks.dwo)" in report
+    other = build(tmp_path / "other", "-g", "-DOTHER").parent  # another build's file of the same name
+    assert WITH_VALUES not in backtrace(lab, bundle, "--symbols", other)
+    assert WITH_VALUES in backtrace(lab, bundle, "--symbols", other, "--symbols", kept.parent)
+
+
+def test_a_package_of_it_is_gathered_or_found(tmp_path: Path, lab: Lab) -> None:
+    program = build(tmp_path / "built", "-gdwarf-4")
+    subprocess.run(["dwp", "-e", "stacks", "-o", "stacks.dwp"], check=True, cwd=program.parent)
+    (program.parent / "stacks.dwo").unlink()
+    made = crash(tmp_path / "work", program, "null-call")
+    with_it = bundle_of(lab, made)
+    (tmp_path / "kept").mkdir()
+    package = (program.parent / "stacks.dwp").rename(tmp_path / "kept" / "any-name.dwp")
+    assert WITH_VALUES in backtrace(lab, with_it)
+    without = made.core.with_suffix(".without.corebox")
+    lab.done("gather", made.core, "-o", without)
+    assert WITH_VALUES not in backtrace(lab, without)
+    assert WITH_VALUES in backtrace(lab, without, "--symbols", package.parent)
+
+
+def test_a_file_named_by_an_absolute_path_that_is_lacking(tmp_path: Path, lab: Lab) -> None:
+    folder = tmp_path / "built"
+    folder.mkdir()
+    words = ["gcc", "-g", "-gsplit-dwarf", "-O0", "-pthread", str(SOURCES / "stacks.c"), "-o"]
+    subprocess.run([*words, str(folder / "stacks"), "-ldl"], check=True, cwd=folder)
+    for each in folder.glob("*.dwo"):
+        each.unlink()
+    shown = backtrace(lab, bundle_of(lab, crash(tmp_path / "work", folder / "stacks", "framed")))
+    for name in ("crash ()", "call ()", "main ()"):
+        assert name in shown
