@@ -182,7 +182,7 @@ def _bundle(
     out = os.path.join(room.directory, crash.base + SUFFIX + (envelope.suffix if envelope else ""))
     wishes = wishes_of(options)._replace(live=held.files)
     with open_core(room.raw) as core:
-        reader = reader_for(core, held.owner or Reader(crash.user, _NOBODY))
+        reader = reader_for(core, None, held.root, held.owner or Reader(crash.user, _NOBODY))
         with DiskRoot(held.root, reader, held.mounts) as root:
             collection = with_runtime(collect(core, root, wishes), runtime)
             manifest = pack(options, collection, core, Output(out, envelope, room.watch)).manifest

@@ -16,7 +16,7 @@ from corebox.bundle.reader import Reader
 from corebox.bundle.runtime import RUNNING, Runtime
 from corebox.bundle.write import Progress, WrittenBundle, write_bundle
 from corebox.coredump.core import CoreFile, open_core
-from corebox.errors import HostError, UsageError
+from corebox.errors import HostError, InputError, UsageError
 from corebox.gather.collect import Collection, Wishes, collect, stored_core
 from corebox.gather.compressed import decompressed_core
 from corebox.gather.output import give_to_caller, require_harmless
@@ -26,6 +26,7 @@ from corebox.gather.progress import format_size
 if TYPE_CHECKING:
     from corebox.bundle.envelope import Envelope
 
+_MOST_TRIES = 8
 # What few gatherings need is imported where it is needed: the one-file program compiles all that it imports, each time.
 
 
@@ -63,20 +64,23 @@ def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
         root = stack.enter_context(find_root(options))
         core = stack.enter_context(open_core(path))
         wishes = wishes_of(options)
-        disk = stack.enter_context(open_root(options, core, root, given.owner))
+        disk = stack.enter_context(open_root(options, core, root, given))
         collection = _with_cutter(collect(core, disk, wishes), given.path)
         if options.pid:
             from corebox.gather.proc import read_runtime  # noqa: PLC0415
 
             collection = with_runtime(collection, read_runtime(options.pid, RUNNING))
-        lacking = tuple(each.path for each in collection.manifest.missing if each.path in wishes.extra)
         if _is_look(options):
-            return Gathered(collection.manifest, None, lacking)
+            return Gathered(collection.manifest, None, _lacking(collection.manifest, wishes))
         out = output_of(options, collection.manifest, envelope)
         require_harmless(out, _inputs(options, given), options.force)
         done = pack(options, collection, core, Output(out, envelope, progress))
         give_to_caller(out)
-        return done._replace(lacking=lacking)
+        return done._replace(lacking=_lacking(done.manifest, wishes))
+
+
+def _lacking(manifest: Manifest, wishes: Wishes) -> Tuple[str, ...]:
+    return tuple(each.path for each in manifest.missing if each.path in wishes.extra)
 
 
 def _envelope(recipient: str) -> "Envelope":
@@ -118,6 +122,13 @@ def pack(options: argparse.Namespace, collection: Collection, core: CoreFile, ou
             change = plan.apply
         if not options.no_nice:
             os.nice(19)  # the site's own work comes first
+        for _ in range(_MOST_TRIES):
+            try:
+                return Gathered(collection.manifest, _write(collection, core, output, change, options.jobs), ())
+            except InputError as error:  # noqa: PERF203 -- a handful of times, and each writes a bundle
+                from corebox.gather.changed import without_changed  # noqa: PLC0415
+
+                collection = without_changed(collection, error)
         return Gathered(collection.manifest, _write(collection, core, output, change, options.jobs), ())
 
 
@@ -238,10 +249,10 @@ def find_root(options: argparse.Namespace) -> Iterator[str]:
         yield options.root
 
 
-def open_root(options: argparse.Namespace, core: CoreFile, root: str, owner: Optional[Reader]) -> DiskRoot:
+def open_root(options: argparse.Namespace, core: CoreFile, root: str, given: GivenCore) -> DiskRoot:
     """The root, as the user may see it whose crash it is, unless we have made it, or the crash is to be trusted."""
-    ours = options.container or os.path.isfile(options.root) or options.trust
-    reader = None if ours else reader_for(core, owner)
+    ours = os.path.isfile(options.root) or (options.container and not root.startswith("/proc/"))
+    reader = None if ours or options.trust else reader_for(core, given.path, root, given.owner)
     return DiskRoot(root, reader, read_mounts(root))
 
 

@@ -2,29 +2,46 @@
 
 import os
 import pwd
+import re
 from typing import Optional
 
 from corebox.bundle.reader import Reader
 from corebox.coredump.core import CoreFile
 
 
-def reader_for(core: CoreFile, process: Optional[Reader]) -> Optional[Reader]:
+def reader_for(core: CoreFile, path: Optional[str], root: str, process: Optional[Reader]) -> Optional[Reader]:
     """The user who must have been able to read what is gathered; None if that is whoever gathers.
 
     It is the user of the ``process``, where that is known; else the one that the core names, or the owner of the core
-    file where that is somebody else than root: anybody can write a core by hand. Who called sudo is no stranger.
+    file at ``path`` where that is somebody else than root: anybody can write a core by hand. Who called sudo is no
+    stranger. ``root`` may be that of a process in a user namespace, which counts its users from another number on.
     """
     if os.geteuid() != 0:
         return None
-    owner = os.fstat(core.fileno())
+    owner = os.stat(path) if path else None
     if process:
         found = process
-    elif owner.st_uid != 0 and str(owner.st_uid) != os.environ.get("SUDO_UID"):
+    elif owner and owner.st_uid != 0 and str(owner.st_uid) != os.environ.get("SUDO_UID"):
         found = _user(owner.st_uid, owner.st_gid)
     else:
         uid, gid = core.process.uid or 0, core.process.gid
-        found = _user(uid, uid if gid is None else gid)
+        found = _user(_outside(uid, root, "uid_map"), _outside(uid if gid is None else gid, root, "gid_map"))
     return found if found.uid else None
+
+
+def _outside(number: int, root: str, table: str) -> int:
+    """What a user or group of the namespace of a process is called here (user_namespaces(7))."""
+    process = re.match(r"/proc/[0-9]+(?=/root/*\Z)", root)
+    if process:
+        try:
+            with open("{}/{}".format(process.group(), table)) as file:
+                ranges = [[int(word) for word in line.split()] for line in file]
+        except OSError:
+            ranges = []
+        for inside, outside, count in ranges:
+            if inside <= number < inside + count:
+                return outside + number - inside
+    return number
 
 
 def _user(uid: int, gid: int) -> Reader:

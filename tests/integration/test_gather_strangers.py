@@ -1,0 +1,281 @@
+"""What root gathers of somebody else's crash: nothing that this user could not have read, nothing by its name alone."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from corebox.bundle.corecontent import CompactCore
+from corebox.bundle.disk import DiskRoot
+from corebox.bundle.manifest import Manifest
+from corebox.bundle.mounts import read_mounts
+from corebox.bundle.read import read_manifest
+from corebox.bundle.reader import Reader
+from corebox.bundle.verify import verify_bundle
+from corebox.bundle.write import write_bundle
+from corebox.coredump.core import open_core
+from corebox.errors import InputError
+from corebox.gather.cli import main
+from corebox.gather.collect import Wishes, collect
+from tests.support.elfwriter import NT_FILE, NT_PRPSINFO, PAGE, CoreWriter, Format, module
+from tests.support.programs import FOLDER
+from tests.support.silentmount import silent_mount
+
+NOBODY = 65534
+SECRET = b"the private key of root"
+
+
+@pytest.fixture
+def place(open_folder: Path) -> Path:
+    """A folder of nobody's, with the program that plants names."""
+    subprocess.run(["gcc", "-g", "-o", open_folder / "odd", FOLDER / "odd" / "odd.c"], check=True)
+    os.chown(open_folder, NOBODY, NOBODY)
+    return open_folder
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Path:
+    """A library of root's own, with a secret in it."""
+    path = tmp_path / "private.so"
+    path.write_bytes(module(Format(), b"\x01\x02") + SECRET)
+    path.chmod(0o600)
+    return path
+
+
+def crash(place: Path, *words: object) -> Path:
+    """Run by nobody until it dies; the core is nobody's."""
+    as_nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", place / "odd"]
+    subprocess.run([*map(str, as_nobody), *map(str, words)], cwd=place, check=False, capture_output=True)
+    (core,) = place.glob("core*")
+    return core
+
+
+def gather(core: Path, *options: str) -> tuple[int, Manifest]:
+    out = core.parent / "x.corebox"
+    out.unlink(missing_ok=True)
+    status = main([str(core), "-o", str(out), "--no-nice", *options])
+    assert SECRET not in subprocess.run(["zstd", "-dcq", out], capture_output=True, check=True).stdout
+    return status, read_manifest(out)
+
+
+def why(manifest: Manifest, path: object) -> str:
+    (remark,) = [each.why for each in manifest.missing if each.path == str(path)]
+    return remark
+
+
+def test_names_in_the_link_map_that_only_root_can_read(place: Path, private: Path) -> None:
+    folder = place / "lib"
+    folder.mkdir(mode=0o755)
+    public = folder / "public.so"
+    public.write_bytes(module(Format(), b"\x03"))
+    names = (private, public, "/etc/passwd", "/etc/shadow")
+    _, manifest = gather(crash(place, "names", *names))
+    assert not {str(name) for name in names} & {entry.path for entry in manifest.files}
+    for name in (private, "/etc/shadow"):
+        assert "user 65534, whose crash it is, may not read it" in why(manifest, name)
+    for name in (public, "/etc/passwd"):
+        assert "the core does not prove it" in why(manifest, name)
+    assert {each.verdict for each in manifest.modules if each.path in map(str, names)} == {"missing"}
+    assert [entry.path for entry in manifest.files if entry.role == "executable"] == [str(place / "odd")]
+
+
+def test_root_may_say_that_the_crash_is_to_be_trusted(place: Path, tmp_path: Path) -> None:
+    library = tmp_path / "library.so"
+    library.write_bytes(module(Format(), b"\x03"))
+    _, manifest = gather(crash(place, "names", library), "--trust")
+    assert str(library) in {entry.path for entry in manifest.files}
+
+
+def test_a_core_written_by_hand_is_of_who_owns_it(place: Path, private: Path) -> None:
+    """It says that it is root's, and has the build ID of a library that its author cannot read."""
+    form = Format()
+    writer = CoreWriter(form)
+    writer.note(NT_PRPSINFO, bytes(136))
+    writer.note(NT_FILE, form.mappings([(0x40000, 0x40000 + 2 * PAGE, 0, os.fsencode(private))]))
+    writer.memory(0x40000, module(form, b"\x01\x02"), flags=5)
+    core = writer.write(place / "core")
+    os.chown(core, NOBODY, NOBODY)
+    status, manifest = gather(core)
+    assert (status, manifest.files) == (1, tuple(entry for entry in manifest.files if entry.role == "os-release"))
+    assert "may not read it" in why(manifest, private)
+    compressed = place / "core.gz"
+    subprocess.run(["gzip", core], check=True)
+    assert "may not read it" in why(gather(compressed)[1], private)
+
+
+def test_printers_are_followed_within_the_data_of_their_library_alone(place: Path, tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "secret.py").write_bytes(SECRET)
+    (place / "share").mkdir()
+    (place / "share" / "own").mkdir()
+    (place / "share" / "own" / "printers.py").write_text("pass\n")
+    (place / "share" / "linked").symlink_to(hidden)
+    up = "../" * len(place.parts)
+    names = [f"{place}/share/own", f"{place}/share/linked", f"{place}/share/{up}{str(hidden)[1:]}", str(hidden)]
+    (place / "odd-gdb.py").write_text("".join(f"'{name}'\n" for name in names))
+    _, manifest = gather(crash(place))
+    scripts = {entry.path for entry in manifest.files if entry.role == "auto-load"}
+    ours = {path for path in scripts if not path.startswith("/usr/")}
+    assert ours == {f"{place}/odd-gdb.py", f"{place}/share/own/printers.py"}
+
+
+@pytest.fixture
+def swapping(place: Path, private: Path) -> Iterator[Path]:
+    """A library in a folder that becomes a link to root's own folder, and back, all the time."""
+    real, link, shown = place / "real", place / "link", place / "shown"
+    real.mkdir()
+    shutil.copy(private, real / "private.so")
+    (real / "private.so").write_bytes(module(Format(), b"\x01\x02"))
+    link.symlink_to(private.parent)
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.is_set():
+            real.rename(shown)
+            shown.rename(real)
+            link.rename(shown)
+            shown.rename(link)
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    yield shown / "private.so"
+    stop.set()
+    swapper.join()
+
+
+def test_a_folder_that_is_swapped_leads_nowhere_else(swapping: Path, place: Path, private: Path) -> None:
+    private.chmod(0o644)  # so that permissions alone do not save us
+    private.parent.chmod(0o755)
+    core = crash(place, "names", swapping)
+    for _ in range(100):
+        with open_core(str(core)) as opened, DiskRoot("/") as root:
+            found = collect(opened, root, Wishes())
+            out = place / "x.corebox"
+            write_bundle(str(out), found.manifest, found.sources, CompactCore(opened))
+        content = subprocess.run(["zstd", "-dcq", out], capture_output=True, check=True).stdout
+        taken = {entry.path for entry in found.manifest.files}
+        assert SECRET not in content or str(private) in taken  # through the link, and named as what it is
+        assert str(swapping) not in taken or SECRET not in content
+
+
+def test_names_that_are_none_cost_themselves_alone(place: Path) -> None:
+    os.mkfifo(place / "fifo")
+    names = [
+        "/proc/1/environ",
+        "/proc/self/mem",
+        "/sys/kernel/notes",
+        "/dev/fd/3",
+        "/dev/zero",
+        f"{place}/fifo",
+        "/usr",
+    ]
+    status, manifest = gather(crash(place, "names", *names))
+    assert status == 1
+    assert {name: bool(why(manifest, name)) for name in names} == dict.fromkeys(names, True)
+    assert [each.verdict for each in manifest.modules if each.executable] == ["verified"]
+
+
+def test_a_mount_that_does_not_answer_costs_seconds(place: Path) -> None:
+    silent = place / "silent"
+    silent.mkdir()
+    core = crash(place, "names", f"{silent}/a.so", f"{silent}/b/c.so", f"{silent}/../odd")
+    with silent_mount(silent):
+        # In a process of its own: a test that hangs must end.
+        command = [sys.executable, "-m", "corebox", "gather", str(core), "-o", str(place / "x.corebox")]
+        begin = time.monotonic()
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        took = time.monotonic() - begin
+    assert done.returncode == 1, done.stderr
+    assert took < 60  # it waits five seconds, once
+    manifest = read_manifest(place / "x.corebox")
+    assert "does not answer" in why(manifest, f"{silent}/a.so")
+    assert "does not answer" in why(manifest, f"{silent}/b/c.so")
+    assert [each.verdict for each in manifest.modules if each.executable] == ["verified"]
+
+
+def test_a_file_behind_a_slow_mount_is_copied(tmp_path: Path) -> None:
+    """As from NFS: by another process, which could be killed."""
+    library = tmp_path / "net" / "lib.so"
+    library.parent.mkdir()
+    library.write_bytes(module(Format(), b"\x07"))
+    mounts = read_mounts("/")._replace(slow=(str(library.parent),))
+    with DiskRoot("/", None, mounts) as root:
+        found = root.find(str(library))
+        assert found.file
+        assert found.file.elf
+        assert found.file.elf.build_id == "07"
+        assert found.file.status.size == library.stat().st_size
+        library.write_bytes(b"changed")
+        assert os.pread(found.file.fileno(), 4, 0) == b"\x7fELF"
+        assert root.find(str(library.parent / "none")).why == "no such file"
+
+
+def test_a_file_that_changes_while_it_is_read_is_left_out(place: Path) -> None:
+    core = crash(place)
+    with (place / "odd").open("r+b") as file:
+        file.truncate(200 << 20)  # so long that it can change meanwhile
+    # Not a thread: while files are looked up, all threads of this process are nobody's.
+    change = "import os, sys, time\nwhile True: os.utime(sys.argv[1]); time.sleep(0.001)"
+    with subprocess.Popen([sys.executable, "-c", change, place / "odd"]) as changer:
+        status, manifest = gather(core)
+        changer.kill()
+    assert status == 1
+    assert "changed while it was being gathered" in why(manifest, place / "odd")
+    assert [each.verdict for each in manifest.modules if each.executable] == ["missing"]
+    assert len([each for each in manifest.modules if each.verdict == "verified"]) >= 2
+    assert verify_bundle(place / "x.corebox").problems == ()
+
+
+def test_a_sparse_file_of_terabytes_is_not_read(place: Path) -> None:
+    core = crash(place)
+    with (place / "odd").open("r+b") as file:
+        file.truncate(4 << 40)
+    begin = time.process_time()
+    _, manifest = gather(core)
+    assert time.process_time() - begin < 30
+    assert "a sparse file" in why(manifest, place / "odd")
+
+
+def test_few_descriptors_are_enough_for_many_files(tmp_path: Path) -> None:
+    """Files that had to be closed are opened again, and must be what they were."""
+    paths = [tmp_path / f"{number}.so" for number in range(40)]
+    for number, path in enumerate(paths):
+        path.write_bytes(module(Format(), bytes([number + 1])))
+    with DiskRoot(str(tmp_path)) as root:
+        root._most_open = 8
+        files = [root.find(f"/{path.name}").file for path in paths]
+        assert [file.elf.build_id for file in files if file and file.elf] == [f"{n + 1:02x}" for n in range(40)]
+        assert len([*Path("/proc/self/fd").iterdir()]) < 40
+        paths[0].write_bytes(paths[1].read_bytes())
+        assert files[0]
+        with pytest.raises(InputError, match="changed while"):
+            files[0].fileno()
+
+
+def test_the_reader_is_us_again_afterwards(private: Path) -> None:
+    with DiskRoot("/", Reader(NOBODY, NOBODY)) as root:
+        assert root.find(str(private)).file is None
+        assert (os.geteuid(), os.getegid()) == (0, 0)
+        assert private.read_bytes().endswith(SECRET)
+
+
+def test_a_name_of_a_thousand_folders_is_passed_over(tmp_path: Path) -> None:
+    with DiskRoot(str(tmp_path)) as root:
+        assert root.find("/a" * 1000).why == "its name is too long or too deep"
+
+
+def test_the_bundle_of_a_stranger_has_no_file_of_a_tar(place: Path, private: Path) -> None:
+    """The archive as any tar lists it, beside what our own reader says."""
+    gather(crash(place, "names", private))
+    plain = subprocess.run(["zstd", "-dcq", place / "x.corebox"], capture_output=True, check=True).stdout
+    (place / "x.tar").write_bytes(plain)
+    with tarfile.open(place / "x.tar") as archive:
+        assert f"rootfs{private}" not in archive.getnames()
