@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 _LONGEST_DETAIL = 120
 #: Kinds that one bug may have, depending on what happened to be at the address.
 _ALIKE = {"no-access": "bad-pointer", "misaligned": "bad-pointer", "null-call": "bad-call"}
+#: Kinds whose detail tells two bugs of one function apart, and is the same in every crash of each: not what was said.
+_TELLING = ("sanitizer", "assertion", "uncaught-exception")
 
 
 class Signature(NamedTuple):
@@ -31,7 +33,7 @@ class Signature(NamedTuple):
     def family(self) -> str:
         """``null-dereference in copy_order``."""
         kind = _ALIKE.get(self.kind, self.kind)
-        if self.detail and (self.kind == "sanitizer" or not self.own):
+        if self.detail and (self.kind in _TELLING or not self.own):
             kind = f"{kind}({self.detail[:_LONGEST_DETAIL]})"
         what = "recursion of " if self.recursion else ""
         return f"{kind} in {what}{self.functions[0]}"

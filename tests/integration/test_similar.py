@@ -1,10 +1,12 @@
-"""``corebox similar`` on more than a hundred crashes: as many groups as there are faults, wherever they happened."""
+"""``corebox similar``: as many groups as there are faults, wherever they happened and however they were compiled."""
 
 import shutil
 from pathlib import Path
 
 import pytest
 
+from benchmarks.corpus import plan
+from benchmarks.corpus.__main__ import measure
 from corebox.gather.cli import main as gather
 from tests.support.documents import validate
 from tests.support.lab import Lab
@@ -14,7 +16,7 @@ from tests.support.site import Site
 FAULTS = range(1, 7)
 #: The same source compiled twice, elsewhere each time, and crashed so often on each site.
 BUILDS = ("/opt/first", "/srv/release/second")
-TIMES = 5
+TIMES = 2
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +60,26 @@ def test_crashes_are_grouped_by_their_fault(crashes: dict[int, list[Path]], fres
     validate(document, "similar")
     expected = {frozenset(map(str, bundles)) for bundles in crashes.values()}
     assert {frozenset(group["names"]) for group in document["groups"]} == expected, document["groups"]
+
+
+def test_the_corpus(fresh_lab: Lab, tmp_path: Path) -> None:
+    """A part of it; ``python -m benchmarks.corpus`` measures the whole, whose figures are in the documents."""
+    scores, groups = measure(plan.part(), fresh_lab, tmp_path)
+    assert scores["family"].precision >= 0.98, groups
+    assert scores["family"].recall >= 0.9, groups
+    assert scores["signature"].precision == 1, groups
+
+
+def test_by_signature_each_signature_is_a_group(crashes: dict[int, list[Path]], lab: Lab) -> None:
+    names = [str(bundle) for bundles in (crashes[3][:1], crashes[4][:1], crashes[1][:2]) for bundle in bundles]
+    by_family = lab.done("similar", "--engine", "bubblewrap", "--json", *names).json
+    by_signature = lab.done("similar", "--engine", "bubblewrap", "--by", "signature", "--json", *names).json
+    validate(by_signature, "similar")
+    assert (by_family["by"], by_signature["by"]) == ("family", "signature")
+    assert all(len(group["signatures"]) == 1 for group in by_signature["groups"])
+    said = lab.done("similar", "--engine", "bubblewrap", *names).output
+    assert f"2 x {by_family['groups'][0]['family']}\n  Null pointer dereference" in said
+    assert f"    2 x {by_signature['groups'][0]['signatures'][0]['signature']}\n" in said
 
 
 def test_what_cannot_be_looked_at_keeps_nothing_from_the_others(

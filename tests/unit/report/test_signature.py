@@ -118,7 +118,7 @@ def test_an_abort_is_the_same_in_every_release_of_the_library(stack: list[str]) 
     why = Why("assertion", "Assertion `order' failed", (), "order")
     found = signature("SIGABRT", frames(*stack, "check", "main"), why)
     assert found.text == "SIGABRT assertion(order) in check < main"
-    assert found.family == "assertion in check"
+    assert found.family == "assertion(order) in check"
 
 
 def test_what_a_handler_did_afterwards_does_not_count() -> None:
