@@ -15,7 +15,7 @@ import memory
 NO_CODE = "the return address {:#x} is not in executable memory"
 
 _AMD64, _AARCH64 = "i386:x86-64", "aarch64"
-_LONGEST_FUNCTION, _LONGEST_PROLOGUE, _LARGEST_FRAME, _DEEPEST_SIGNAL = 1 << 16, 1 << 10, 1 << 14, 64
+_LONGEST_FUNCTION, _LONGEST_PROLOGUE, _LARGEST_FRAME = 1 << 16, 1 << 10, 1 << 14
 _PUSH, _MOVES = b"\x55", (b"\x48\x89\xe5", b"\x48\x8b\xec")  # push %rbp; mov %rsp,%rbp
 # mov $__NR_rt_sigreturn,%rax; syscall: gdb knows the trampoline by these too (gdb/amd64-linux-tdep.c).
 _SIGRETURN = b"\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05"
@@ -32,11 +32,13 @@ class Evidence:
     Attributes:
         memory: the core's, None if no core can be read.
         found: for (thread, level) how the caller of that frame was found, if not by gdb.
+        trampolines: (thread, level) of frames that return from a signal: what called such a frame was interrupted, and
+            need not be at a call. gdb's own frames must not be asked, while it makes one of them.
         ends: for a thread why its stack ends, if it was this unwinder that ended it, and whether it is complete.
     """
 
     def __init__(self):
-        self.memory, self.found, self.ends = None, {}, {}
+        self.memory, self.found, self.ends, self.trampolines = None, {}, {}, set()
 
     def open(self):
         """The memory of the core that is open, or None."""
@@ -49,7 +51,7 @@ class Evidence:
 
     def forget(self, _event=None):
         """Another core is open, of which gdb may have made frames already."""
-        self.memory, self.found, self.ends = None, {}, {}
+        self.memory, self.found, self.ends, self.trampolines = None, {}, {}, set()
         gdb.invalidate_cached_frames()
 
 
@@ -81,9 +83,12 @@ class Unwinder(gdb.unwinder.Unwinder):
         entry = known.entry(pc)
         if entry is not None and (level == 0 or known.entry(pc - 1) is not None):
             return _from_trampoline(known, pending, entry, pc) if _name(pending) == _AARCH64 else None
-        if not _is_amd64(pending) or known.code(pc, len(_SIGRETURN)) == _SIGRETURN:
+        if not _is_amd64(pending):
             return None
-        exact = level == 0 or _is_interrupted(level)
+        if known.code(pc, len(_SIGRETURN)) == _SIGRETURN:
+            evidence.trampolines.add((thread_number(), level))
+            return None
+        exact = level == 0 or (thread_number(), level - 1) in evidence.trampolines
         if known.entry(pc if exact else pc - 1) is not None:
             return None
         return _Amd64(known, pending, pc).unwind(exact)
@@ -103,12 +108,6 @@ def _inner(level):
     while frame is not None and frame.level() < level - 1:
         frame = frame.older()
     return frame
-
-
-def _is_interrupted(level):
-    """Whether a signal interrupted the frame at ``level``: then it need not be at a call."""
-    inner = _inner(level) if level <= _DEEPEST_SIGNAL else None
-    return inner is not None and inner.type() == gdb.SIGTRAMP_FRAME
 
 
 def _none_of(pending, reason):
