@@ -27,6 +27,8 @@ AT_PHDR, AT_PHNUM, AT_RANDOM = 3, 5, 25
 DT_NULL, DT_DEBUG = 0, 21
 
 MOST_ENTRIES = 65536
+#: PATH_MAX, and of all names together: thousands of libraries have less than one megabyte.
+LONGEST_NAME, MOST_NAMES = 4096, 8 << 20
 MOST_PROGRAM_HEADERS = 4096
 SEARCHED = 16 << 20
 
@@ -86,10 +88,16 @@ def walk_entries(memory: Memory, header: Header, auxv: Dict[int, int]) -> Tuple[
 
 def walk_link_map(memory: Memory, header: Header, auxv: Dict[int, int]) -> Tuple[LinkMapEntry, ...]:
     """The entries in load order, with their names; a name that is not in the core is empty."""
-    return tuple(
-        LinkMapEntry(os.fsdecode(memory.read_string(raw.name)) if raw.name else "", raw.base, raw.dynamic)
-        for raw in walk_entries(memory, header, auxv)
-    )
+    found: List[LinkMapEntry] = []
+    names: Dict[int, str] = {0: ""}
+    left = MOST_NAMES
+    for raw in walk_entries(memory, header, auxv):
+        if raw.name not in names and left > 0:
+            name = memory.read_string(raw.name, LONGEST_NAME)
+            left -= len(name) or LONGEST_NAME  # as much may have been read of one without an end
+            names[raw.name] = os.fsdecode(name)
+        found.append(LinkMapEntry(names.get(raw.name, ""), raw.base, raw.dynamic))
+    return tuple(found)
 
 
 def _first_entry(memory: Memory, header: Header, auxv: Dict[int, int]) -> int:

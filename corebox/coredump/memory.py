@@ -3,7 +3,7 @@
 import bisect
 import sys
 from array import array
-from typing import Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from corebox.coredump import faults
 from corebox.coredump.disk import PAGE, read_at
@@ -16,13 +16,15 @@ MOST_HEADERS = 4000000
 class Memory:
     """Reads by address. Holes of the file read as the zeros that they stand for.
 
-    ``headers_left`` is how many program headers of modules may still be read out of it.
+    ``headers_left`` is how many program headers of modules may still be read out of it; ``segments_of`` remembers where
+    a module that begins at an address has its segments of a kind.
     """
 
     def __init__(self, descriptor: int, segments: Sequence[Segment], order: str, word_size: int) -> None:
         self.order = order
         self.word_size = word_size
         self.headers_left = MOST_HEADERS
+        self.segments_of: Dict[Tuple[int, int], Optional[Tuple[int, ...]]] = {}
         self._descriptor = descriptor
         self._segments = sorted((s for s in segments if s.file_size), key=lambda s: s.address)
         self._starts: List[int] = [s.address for s in self._segments]

@@ -249,13 +249,26 @@ def _start_of(facts: Facts, address: int, kind: int) -> Optional[int]:
     """Start of the module that has a ``kind`` of program header at ``address``; None if its headers are not here."""
     index = bisect.bisect_right(facts.starts, address)
     for start in reversed(facts.starts[max(0, index - FURTHEST_HEADER) : index]):
-        segments = read_headers(facts.memory, start)
-        bias = load_bias(segments, start)
-        if any(segment.kind == kind and segment.address + bias == address for segment in segments):
+        addresses = _addresses_of(facts.memory, start, kind)
+        if addresses is not None and address in addresses:
             return start
-        if kind == PT_PHDR and segments and not any(segment.kind == PT_PHDR for segment in segments):
+        if kind == PT_PHDR and addresses == ():
             return start  # a static executable says nowhere where its headers are
     return None
+
+
+def _addresses_of(memory: Memory, start: int, kind: int) -> Optional[Tuple[int, ...]]:
+    """Where the module at ``start`` has its segments of a ``kind``; None if no module begins there.
+
+    Remembered: of a list of 65,536 modules each looks at the same few pages.
+    """
+    known = memory.segments_of
+    if (start, kind) not in known:
+        segments = read_headers(memory, start)
+        bias = load_bias(segments, start)
+        found = tuple(bias + segment.address for segment in segments if segment.kind == kind)
+        known[start, kind] = found if segments else None
+    return known[start, kind]
 
 
 def read_headers(memory: Memory, start: int) -> Tuple[Segment, ...]:

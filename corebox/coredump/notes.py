@@ -17,7 +17,7 @@ MOST_NOTES = 1000000
 MOST_THREADS = 1 << 18
 # Beyond so many, those between the first and the last are left out: the executable and the libraries are at the ends.
 MOST_MAPPINGS, FIRST_MAPPINGS = 1 << 18, 1 << 16
-# No note is longer: the kernel's greatest core_file_note_size_limit is 16 MiB.
+# None that the kernel writes is longer: its greatest core_file_note_size_limit is 16 MiB.
 LONGEST_DESCRIPTOR, LONGEST_FILES = 32 << 20, 16 << 20
 LONGEST_OWNER, LONGEST_NOTE, LONGEST_AUXV = 32, 4096, 65536
 DELETED = " (deleted)"
@@ -60,7 +60,7 @@ def read_notes(descriptor: int, header: Header, segments: Iterable[Segment]) -> 
     Raises:
         InputError: ``not-a-core`` when notes are too many or too long to be notes.
     """
-    count = 0
+    count, whole = 0, os.fstat(descriptor).st_size
     for segment in segments:
         position, end = segment.offset, segment.offset + segment.file_size
         while position + 12 <= end:
@@ -70,7 +70,7 @@ def read_notes(descriptor: int, header: Header, segments: Iterable[Segment]) -> 
             name_size, size, kind = struct.unpack_from(header.order + "III", fixed)
             start = position + 12 + (name_size + 3) // 4 * 4
             count += 1
-            if count > MOST_NOTES or size > LONGEST_DESCRIPTOR:
+            if count > MOST_NOTES or (size > LONGEST_DESCRIPTOR and start + size > whole):
                 raise InputError(
                     "not-a-core",
                     "the notes of the core make no sense: a note of {} bytes at offset {}".format(size, position),
