@@ -82,7 +82,9 @@ def as_ours(error: BaseException, more: str = "") -> CoreboxError:
     if isinstance(error, CoreboxError):
         return error
     if isinstance(error, OSError):
-        return HostError("system-refuses", f"the system refuses: {error}", "check permissions, disk and limits" + more)
+        return HostError(
+            "system-refuses", f"the operating system refused: {error}", "check permissions, disk and limits" + more
+        )
     if os.environ.get("COREBOX_DEBUG"):
         import traceback  # noqa: PLC0415  # nobody else needs it
 

@@ -61,7 +61,7 @@ def envelope_for(recipient: str) -> Envelope:
         return Envelope(b"", [_program("age"), "-R", recipient], None, ".age")
     raise UsageError(
         "not-a-recipient",
-        "{} holds no public key".format(recipient),
+        "{} contains no public key".format(recipient),
         "give the certificate or public key, not a private key",
     )
 
@@ -156,7 +156,7 @@ class Filter:
             raise HostError(
                 "encryption-failed",
                 "the encryption program failed: {}".format(reason),
-                "check the key and the space on the disk; for decryption the identity must be the partner of the key"
+                "check the key and the space on the disk; for decryption the identity must match the key"
                 " it was encrypted for",
             )
 
@@ -190,7 +190,7 @@ def decrypt(path: str, identity: str, out: BinaryIO) -> None:
         elif AGE_MAGIC.startswith(magic):
             source.seek(0)
             if _AGE_END not in source.read(_LONGEST_HEAD):  # age would take it into memory, whatever its length
-                raise damaged("the head of its envelope does not end")
+                raise damaged("its envelope header has no end")
             source.seek(0)
             filter_ = Filter([_program("age"), "-d", "-i", identity], None, source, out)
         else:
@@ -209,4 +209,4 @@ def _read_line(source: BinaryIO) -> bytes:
     try:
         return base64.b64decode(line.strip(), validate=True)
     except ValueError as error:
-        raise damaged("the head of its envelope is none") from error
+        raise damaged("its envelope header is malformed") from error

@@ -34,6 +34,6 @@ def reading(path: str) -> Iterator[None]:
         raise InputError(
             "cannot-read",
             "cannot read {}: {}".format(path, error.strerror),
-            "check its permissions and the disk; as root more can be read",
+            "check its permissions and the disk; run it as root to read the rest",
             path=path,
         ) from error

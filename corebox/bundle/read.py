@@ -181,9 +181,9 @@ class BundleReader:
         sums = self._stream.read(member.size)
         skip_padding(self._stream, member)
         if sums != expected:
-            raise damaged("the digest is not right: {}".format(_first_difference(sums, expected)))
+            raise damaged("the digest does not match: {}".format(_first_difference(sums, expected)))
         if self._stream.read(2 * BLOCK).strip(b"\0") or not self._stream.at_end():
-            raise damaged("something follows its end")
+            raise damaged("unexpected data after its end")
         return sums
 
 

@@ -92,7 +92,7 @@ def check_tree(files: Sequence[str], links: Sequence[Tuple[str, str]]) -> None:
     for paths in (list(files), [path for path, _ in links]):
         encoded = [os.fsencode(path) for path in paths]
         if any(first >= second for first, second in zip(encoded, encoded[1:])):
-            raise damaged("paths are not in order, or one is there twice")
+            raise damaged("paths are not in order, or one occurs twice")
     leaves = set(files) | set(targets)
     if len(leaves) != len(files) + len(links):
         raise damaged("a path is both a file and a symbolic link")
@@ -118,4 +118,4 @@ def _check_link(path: str, target: str, targets: Dict[str, str]) -> None:
     if target and not target.startswith("/") and len(os.fsencode(target)) <= layout.MAX_PATH:
         resolution = resolve(os.path.dirname(path) + "/" + target, targets.get)
     if resolution is None or resolution.above_root:
-        raise damaged("the symbolic link {!r:.200} leads out of the root".format(path))
+        raise damaged("the symbolic link {!r:.200} points outside the root".format(path))

@@ -57,11 +57,11 @@ class BoundedTar(tarfile.TarFile):
         try:
             member = super().next()
         except ValueError as error:
-            raise ReadError("a number that is none: {:.200}".format(str(error))) from error
+            raise ReadError("an invalid number: {:.200}".format(str(error))) from error
         self._read += 1
         if member is not None and self._read > MOST_MEMBERS + 1:  # the first comes when the archive is opened, too
             raise ReadError("more than {} members".format(MOST_MEMBERS))
         if member is not None and not (member.size >= 0 and abs(member.mtime) < _LATEST):  # the time may be NaN
-            raise ReadError("size or time of a member makes no sense")
+            raise ReadError("size or time of a member is invalid")
         self.members.clear()  # type: ignore[attr-defined]  # no stub knows it
         return member

@@ -46,7 +46,7 @@ def fresh_directory(into: Path) -> Iterator[None]:
 
 def _cannot_unpack(into: Path, error: OSError) -> Exception:
     if error.errno == errno.ENAMETOOLONG:
-        return damaged("a name is too long for a file system")
+        return damaged("a file name is too long")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return no_space(into)
     return HostError("cannot-unpack", "cannot unpack into {}: {}".format(into, error), "check that it can be written")
@@ -123,4 +123,4 @@ def copy_core(stream: Stream, member: Member, descriptor: int, into: Path) -> st
 def skip_padding(stream: Stream, member: Member) -> None:
     """Read the zeros up to the next header."""
     if stream.read(padding(member.size)).strip(b"\0"):
-        raise damaged("something hides between its members")
+        raise damaged("unexpected data between its members")

@@ -58,7 +58,7 @@ def _problems_of(manifest: Manifest) -> Iterator[str]:
             truncated.missing_bytes, truncated.expected_size, ", ".join(truncated.lost)
         )
     if not manifest.modules:
-        yield "the core names no mapped file"
+        yield "no mapped files are recorded in the core"
 
 
 def _disagreements(manifest: Manifest, core: CoreFile) -> List[str]:

@@ -66,7 +66,9 @@ def write_bundle(
     """
     directory = os.path.dirname(os.path.abspath(out))
     if os.path.exists(out) and not os.path.isfile(out):  # root would replace a device
-        raise HostError("cannot-write", "{} is there, and is no file".format(out), "choose another place with -o")
+        raise HostError(
+            "cannot-write", "{} exists and is not a regular file".format(out), "choose another place with -o"
+        )
     try:
         with temporary_directory(directory) as place:
             temporary = os.path.join(place, "bundle")

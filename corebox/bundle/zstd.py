@@ -169,7 +169,7 @@ def frame_end(descriptor: int, offset: int) -> int:
     """
     head = os.pread(descriptor, 5, offset)
     if head[:4] != MAGIC or len(head) < 5:
-        raise ValueError("no zstd frame")
+        raise ValueError("not a zstd frame")
     single, sizes = head[4] >> 5 & 1, head[4] >> 6
     offset += 6 - single + (0, 1, 2, 4)[head[4] & 3] + (single, 2, 4, 8)[sizes]
     for _ in range(MOST_BLOCKS):

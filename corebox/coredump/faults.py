@@ -115,7 +115,7 @@ def not_in_core(address: int, size: int) -> CoreboxError:
 
 def endless_headers() -> CoreboxError:
     """``not-a-core``: every address seems to be the beginning of a module with thousands of program headers."""
-    message = "the memory of the core makes no sense: it has more program headers than modules can have"
+    message = "the core is malformed: it has more program headers than modules can have"
     return InputError("not-a-core", message, "the file is damaged: copy it again and compare sizes and checksums")
 
 

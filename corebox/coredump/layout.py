@@ -47,7 +47,7 @@ def parse_layout(text: bytes) -> Layout:
         raise faults.damaged_layout("it is not of version {}".format(VERSION))
     size, runs = data.get("size"), _parse_runs(data.get("runs"))
     if not isinstance(size, int) or not 0 <= size < 1 << 63:
-        raise faults.damaged_layout("the size of the original makes no sense")
+        raise faults.damaged_layout("the size of the original is invalid")
     head = _parse_head(data.get("head"))
     if runs and not head and runs[0] != Run(0, 0, size):
         raise faults.damaged_layout("the original's headers are missing")

@@ -73,7 +73,7 @@ def read_notes(descriptor: int, header: Header, segments: Iterable[Segment]) -> 
             if count > MOST_NOTES or (size > LONGEST_DESCRIPTOR and start + size > whole):
                 raise InputError(
                     "not-a-core",
-                    "the notes of the core make no sense: a note of {} bytes at offset {}".format(size, position),
+                    "the notes of the core are malformed: a note of {} bytes at offset {}".format(size, position),
                     "the file is damaged: copy it again and compare sizes and checksums",
                 )
             yield Note(_text(fixed[12 : 12 + name_size]), kind, start, size)

@@ -239,7 +239,7 @@ def _why_not(mapping: FileMapping) -> str:
     if path.startswith("/dev/"):
         return "a device"
     if path.startswith(("/memfd:", "/SYSV", "anon_inode:", "/anon_hugepage", "socket:", "pipe:")):
-        return "memory with a name, no file"
+        return "named memory, not a file"
     return "a data file that was deleted" if mapping.deleted else "a data file, not code"
 
 

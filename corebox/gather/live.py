@@ -114,7 +114,7 @@ def root_of(pid: int) -> str:
     if not os.path.isdir(root):
         raise InputError(
             "no-such-process",
-            "there is no process {}, or its root may not be read".format(pid),
+            "process {} does not exist, or its root cannot be read".format(pid),
             "check the number with ps; for processes of others run as root",
         )
     return root
@@ -146,7 +146,7 @@ def core_of_process(pid: int, directory: str) -> Iterator[str]:
             last = done.stdout.decode("utf-8", "replace").strip().splitlines()[-1:]
             raise HostError(
                 "gcore-failed",
-                "gcore gave no core of process {}: {}".format(pid, " ".join(last)),
+                "gcore wrote no core of process {}: {}".format(pid, " ".join(last)),
                 "run as root or as the process's user; check that nothing else debugs it",
             )
         yield path

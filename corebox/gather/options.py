@@ -28,7 +28,7 @@ examples:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """As everywhere: a code, and what to do next."""
-        hint = "{0} CORE [-o FILE] [OPTIONS]; all about it: {0} --help".format(self.prog)
+        hint = "{0} CORE [-o FILE] [OPTIONS]; see {0} --help".format(self.prog)
         raise UsageError("wrong-usage", message, hint)
 
 

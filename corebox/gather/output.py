@@ -51,7 +51,7 @@ def require_harmless(
         if os.path.exists(path) and os.path.samefile(out, path):
             raise UsageError(
                 "output-is-input",
-                "{} is read and cannot be written as well".format(out),
+                "{} is an input and cannot be the output too".format(out),
                 "choose another name for the output",
             )
     if not (force or os.path.getsize(out) == 0 or may_go(out)):

@@ -83,7 +83,7 @@ def memory_warning(manifest: Manifest, encrypted: bool) -> Optional[str]:
 
 def _counts(modules: "tuple[ModuleEntry, ...]") -> str:
     counts = [(_NAMES[name], sum(module.verdict == name for module in modules)) for name in VERDICTS]
-    return ", ".join("{} {}".format(count, name) for name, count in counts if count) or "the core names none"
+    return ", ".join("{} {}".format(count, name) for name, count in counts if count) or "none recorded in the core"
 
 
 def _finding(module: ModuleEntry) -> Iterator[str]:
@@ -107,7 +107,7 @@ def _core_lines(manifest: Manifest) -> Iterator[str]:
     if core.original_stored is not None:
         yield "  slim: {} of {} kept".format(format_size(core.stored), format_size(core.original_stored))
     if core.redacted is not None:
-        note = "" if core.redacted else ": what you named is not in the core, or not in these very bytes"
+        note = "" if core.redacted else ": the named text is not in the core, or not as these bytes"
         yield "  redacted: {} blanked{}".format(counted(core.redacted, "place"), note)
     if core.redacted_variables is not None:
         yield "  environment: " + _variables(core.redacted_variables)
@@ -118,7 +118,7 @@ def _core_lines(manifest: Manifest) -> Iterator[str]:
             ", ".join(core.truncated.lost),
         )
         if core.truncated.cut_by:
-            yield "    cut by {}, which says so in the journal".format(printable(core.truncated.cut_by))
+            yield "    truncated by {}, according to the journal".format(printable(core.truncated.cut_by))
         yield "    for the next crash: ulimit -c unlimited, free disk space,"
         yield "      ProcessSizeMax= and ExternalSizeMax= in coredump.conf"
 
@@ -133,12 +133,12 @@ def _variables(names: Sequence[str]) -> str:
 
 def _result(manifest: Manifest, lacking: Sequence[str]) -> str:
     if is_exact(manifest) and lacking:
-        return "INCOMPLETE: every file is the one that crashed, but not all that you asked for is there: see above"
+        return "INCOMPLETE: every file matches the crashed process, but requested files are missing: see above"
     if is_exact(manifest):
-        return "exact: every file is the one that crashed"
+        return "exact: every file matches the crashed process"
     if any(module.verdict in _ADVICE for module in manifest.modules) or manifest.core.truncated:
-        return "NOT EXACT: see above; the bundle is still of use"
-    return "not fully proved: see above; the bundle is of use"
+        return "NOT EXACT: see above; the bundle can still be used"
+    return "not fully verified: see above; the bundle can be used"
 
 
 def list_lines(manifest: Manifest) -> List[str]:

@@ -78,7 +78,7 @@ def find_crash(directory: str, which: str) -> StoredCrash:
             return crash
     if not crashes:
         hint = "see where the kernel sends them, cat /proc/sys/kernel/core_pattern, and give the file itself"
-        raise InputError("no-such-crash", "{} holds no crash".format(directory), hint)
+        raise InputError("no-such-crash", "{} contains no crash".format(directory), hint)
     known = ", ".join("{} ({})".format(crash.pid, crash.name) for crash in crashes[:5])
     raise InputError(
         "no-such-crash",

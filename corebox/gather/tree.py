@@ -72,7 +72,9 @@ def unpack_tree(file: BinaryIO, into: str, name: str) -> None:
                 _unpack(archive, member, into, links)
     except (tarfile.TarError, EOFError, ValueError, OverflowError, zlib.error, lzma.LZMAError) as error:
         raise InputError(
-            "not-an-archive", "{} is no tar archive: {}".format(name, error), "give a .tar or .tar.gz, or a directory"
+            "not-an-archive",
+            "{} is not a tar archive: {}".format(name, error),
+            "give a .tar or .tar.gz, or a directory",
         ) from error
 
 

@@ -84,7 +84,7 @@ def _of_systemd() -> Iterator[str]:
     try:
         crashes = read_store(DIRECTORY)
     except InputError as error:
-        yield "{}; as root more can be seen".format(error.message)
+        yield "{}; run it as root to see the rest".format(error.message)
         return
     if not crashes:
         yield "there is none at present; Storage= and MaxUse= in coredump.conf limit what is kept"

@@ -119,7 +119,7 @@ def test_a_truncated_bundle(fresh_lab: Lab, bundle: Path, tmp_path: Path, verb: 
 
 @pytest.mark.parametrize("verb", ["verify", "build"])
 def test_an_altered_bundle(fresh_lab: Lab, bundle: Path, tmp_path: Path, verb: str) -> None:
-    """One byte of a library is another: the archive is whole, the digest is not right."""
+    """One byte of a library is another: the archive is whole, the digest does not match."""
     plain, altered = tmp_path / "plain.tar", tmp_path / "altered.corebox"
     plain.write_bytes(subprocess.run(["zstd", "-dc", bundle], capture_output=True, check=True).stdout)
     with tarfile.open(plain) as archive:

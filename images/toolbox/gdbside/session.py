@@ -123,9 +123,7 @@ def symbol_lines(facts):
     used = set(in_crashed_thread(files_of_stack))
     lacking = [each for each in known if each[1] != "full" and used.intersection(names(each[0]))]
     if lacking:
-        lines.append(
-            "  lacking where it crashed; give a folder, package or debuginfod server: corebox shell --symbols PLACE"
-        )
+        lines.append("  no full symbols for these modules of the stack; add them: corebox shell --symbols PLACE")
     for module, symbols, package in lacking:
         origin = f"build ID {build_id(module)}" + (f", package {package}" if package else "")
         lines.append(f"  {symbols}: {module['path']} ({origin})")

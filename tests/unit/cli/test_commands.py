@@ -121,7 +121,7 @@ def test_the_gatherer_is_called_as_its_user_calls_it(capsys: pytest.CaptureFixtu
     assert gatherer(["core", "more"]) == 2
     assert capsys.readouterr().err == (
         "error: unrecognized arguments: more\n"
-        "hint: corebox-gather.pyz CORE [-o FILE] [OPTIONS]; all about it: corebox-gather.pyz --help\n"
+        "hint: corebox-gather.pyz CORE [-o FILE] [OPTIONS]; see corebox-gather.pyz --help\n"
     )
 
 

@@ -36,7 +36,7 @@ def test_everything_proved_is_status_0_and_a_summary_for_the_phone(
     assert lines["crash"].endswith("): SIGSEGV at address 0xdead0, 2 threads")
     assert lines["system"] == "    Debian 12 (bookworm), x86_64"
     assert lines["modules"] == "   3 verified"
-    assert lines["result"] == "    exact: every file is the one that crashed"
+    assert lines["result"] == "    exact: every file matches the crashed process"
     with BundleReader(out) as reader:
         identity = reader.unpack(tmp_path / "out").identity
     assert lines["identity"] == "  " + identity
@@ -188,7 +188,7 @@ ERRORS = [
     (["CORE", "--root", "/none"], 3, "/none is not a directory"),
     (["CORE", "--encrypt-to", "/none"], 2, "/none is neither an age key"),
     (["--coredumpctl", "--coredump-dir", "/none"], 3, "cannot read /none"),
-    (["--pid", "999999999"], 3, "there is no process 999999999"),
+    (["--pid", "999999999"], 3, "process 999999999 does not exist"),
 ]
 
 
@@ -400,4 +400,4 @@ def test_a_text_that_is_not_there_is_not_said_to_be_blanked(
     core_path: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(core_path, root, "-o", str(tmp_path), "--redact", "no such text in this core") == 0
-    assert "  redacted: 0 places blanked: what you named is not in the core" in capsys.readouterr().out
+    assert "  redacted: 0 places blanked: the named text is not in the core" in capsys.readouterr().out

@@ -55,7 +55,7 @@ def test_what_is_read_is_never_written(
     out, words = named(core, root)
     before = out.read_bytes()
     assert run(core, root, "-o", str(out), *words, *force) == 2
-    assert f"{out} is read and cannot be written as well" in capsys.readouterr().err
+    assert f"{out} is an input and cannot be the output too" in capsys.readouterr().err
     assert out.read_bytes() == before
 
 

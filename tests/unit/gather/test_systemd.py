@@ -44,7 +44,7 @@ def test_newest_of_each_kind_is_found(tmp_path: Path) -> None:
 def test_an_empty_store_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         find_crash(str(tmp_path), "newest")
-    assert caught.value.message == f"{tmp_path} holds no crash"
+    assert caught.value.message == f"{tmp_path} contains no crash"
 
 
 def test_unknown_crash_names_the_newest(tmp_path: Path) -> None:

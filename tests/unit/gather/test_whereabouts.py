@@ -65,7 +65,7 @@ def test_what_programs_keep(cores: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         raise InputError("no-coredump-store", "cannot read " + directory, "hint")
 
     monkeypatch.setattr(whereabouts, "read_store", refuse)
-    assert "cannot read /var/lib/systemd/coredump; as root more can be seen" in told("|/x/systemd-coredump %P")
+    assert "cannot read /var/lib/systemd/coredump; run it as root to see the rest" in told("|/x/systemd-coredump %P")
     assert "/var/lib/apport/coredump" in told("|/usr/share/apport/apport -p%p")
     assert "abrt" in told("|/usr/libexec/abrt-hook-ccpp %s")
     assert "the program /opt/own; its documentation" in told("|/opt/own %p")
