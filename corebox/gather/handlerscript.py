@@ -52,11 +52,16 @@ while ! (set -C && : >"$crashes.$number") 2>/dev/null; do
     fi
 done
 
-# Some are made at once, some wait, and with each that waits its process, which keeps its memory.
+# Some are made at once, some wait, and with each that waits its process, which keeps its memory. The first crash of a
+# program in an hour has more places to wait than another one has.
+places=@PLACES@
+if [ "$number" -eq 1 ]; then
+    places=@PLACES_OF_FIRST@
+fi
 place=1
 while exec 9>"queue/$place" && ! flock -n 9; do
     place=$((place + 1))
-    if [ "$place" -gt @QUEUE@ ]; then
+    if [ "$place" -gt "$places" ]; then
         rm -f "$crashes.$number" # so that the next one can have it
         only_count "too many crashes at once"
     fi

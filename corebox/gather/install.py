@@ -19,7 +19,7 @@ QUEUE = "queue"
 #: %P process ID, %t time, %u user ID, %E path of the program, which may have blanks and so comes last (core(5)).
 _PATTERN = "|{} %P %t %u %E"
 _LONGEST_PATTERN = 127  # CORENAME_MAX_SIZE of the kernel, without the NUL
-_MOST_WAITING = 16
+_MOST_WAITING, _MOST_WAITING_FIRST = 16, 64
 _RECIPIENT = "recipient"
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
@@ -99,7 +99,8 @@ def _script(directory: str, pattern: str, options: argparse.Namespace) -> str:
         "PYTHON": quote(_python()),
         "PER_HOUR": str(options.per_hour),
         "AT_ONCE": str(options.at_once),
-        "QUEUE": str(options.at_once + _MOST_WAITING),
+        "PLACES_OF_FIRST": str(options.at_once + _MOST_WAITING_FIRST),
+        "PLACES": str(options.at_once + _MOST_WAITING),
         "MAX_BYTES": str(options.max_bytes),
         "KEEP_FREE": str(options.keep_free),
         "OPTIONS": " ".join(quote(word) for word in limits + _content(directory, options)),

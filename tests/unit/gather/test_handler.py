@@ -153,16 +153,21 @@ def test_what_a_killed_gatherer_has_read_is_not_followed_by_a_core_without_head(
     assert log_of(handler)[-1].endswith(f"app-{GONE}-1700000001.core is what it has read")
 
 
-def test_one_that_finds_all_places_taken_is_counted(handler: Path, core_path: Path) -> None:
+@pytest.mark.parametrize(("earlier", "places"), [(1, 18), (0, 66)], ids=["another", "the first of the hour"])
+def test_one_that_finds_all_places_taken_is_counted(
+    handler: Path, core_path: Path, earlier: int, places: int
+) -> None:
+    stub(handler, 0)
+    for number in range(earlier):
+        assert feed(handler, core_path, GONE, str(1700000000 + number), "0", "!app") == 0
     holders = [
         subprocess.Popen(["flock", str(handler / "queue" / str(n)), "sh", "-c", "echo; cat"],
                          stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        for n in range(1, 19)
+        for n in range(1, places + 1)
     ]  # fmt: skip
     for holder in holders:
         assert holder.stdout
         holder.stdout.readline()
-    stub(handler, 0)
     assert feed(handler, core_path, GONE, "1700000001", "0", "!app") == 0
     assert "too many crashes at once" in log_of(handler)[-1]
     for holder in holders:
