@@ -221,14 +221,11 @@ class DiskRoot:
 
     def _open_regular(self, path: str) -> int:
         descriptor = self._open_beneath(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-        status = os.fstat(descriptor)
-        hole = status.st_size - 512 * status.st_blocks
-        if stat.S_ISREG(status.st_mode) and hole <= _LARGEST_HOLE:
-            return descriptor
-        os.close(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise _NotHereError("not a regular file")
-        raise _NotHereError("a sparse file: {} of its {} bytes are not stored".format(hole, status.st_size))
+        why = why_not_taken(os.fstat(descriptor))
+        if why:
+            os.close(descriptor)
+            raise _NotHereError(why)
+        return descriptor
 
     def _open_beneath(self, path: str, flags: int) -> int:
         """A descriptor of what is at canonical ``path``: no link is followed, wherever one has been put meanwhile."""
@@ -280,6 +277,16 @@ class DiskRoot:
         if self.reader and error.errno in (errno.EACCES, errno.EPERM):
             return "user {}, whose crash it is, may not read it".format(self.reader.uid)
         return _WORDS.get(error.errno or 0) or (error.strerror or str(error)).lower()
+
+
+def why_not_taken(status: os.stat_result) -> Optional[str]:
+    """What is wrong with what is of this status: a bundle holds regular files, and their holes as zeros."""
+    if not stat.S_ISREG(status.st_mode):
+        return "not a regular file"
+    hole = status.st_size - 512 * status.st_blocks
+    if hole > _LARGEST_HOLE:
+        return "a sparse file: {} of its {} bytes are not stored".format(hole, status.st_size)
+    return None
 
 
 def _raise_limit() -> int:

@@ -3,7 +3,7 @@
 import os
 from typing import Dict, Iterator, NamedTuple, Optional
 
-from corebox.bundle.disk import DiskRoot, Found
+from corebox.bundle.disk import DiskRoot, Found, why_not_taken
 from corebox.bundle.openfile import OpenFile
 from corebox.bundle.prove import ModuleProof, fits, prove_module
 from corebox.bundle.verdict import MISSING
@@ -69,7 +69,9 @@ def _candidates(core: CoreFile, module: Module, places: Places) -> Iterator[Foun
     root = places.root
     own = _own_name(core, module, root)
     if module.start in places.live:
-        yield own._replace(file=_open_file(places.live[module.start], root))
+        live = _open_file(places.live[module.start], root)
+        if live:
+            yield own._replace(file=live)
     yield own
     for name in module.opened_as:
         if name.startswith("/") and name != module.path:
@@ -100,15 +102,20 @@ def _named_executable(module: Module, path: str, root: DiskRoot) -> Found:
     """The file that the customer named, at the path at which the process had it."""
     absolute = os.path.abspath(path)
     at = root.find(module.path).path if module.path.startswith("/") else absolute
-    return Found(at, (), _open_file(absolute, root), None)
+    file = _open_file(absolute, root)
+    return Found(at, (), file, None if file else "a file that cannot be taken")
 
 
 def _open_file(path: str, root: DiskRoot) -> Optional[OpenFile]:
-    """The regular file that opening ``path`` gives, a link of /proc followed; None if there is none."""
+    """The regular file that opening ``path`` gives, a link of /proc followed; None if there is none to be taken."""
     try:
-        return root.adopt(OpenFile(path, open_regular(path)))
+        descriptor = open_regular(path)
     except InputError:
         return None
+    if why_not_taken(os.fstat(descriptor)):
+        os.close(descriptor)
+        return None
+    return root.adopt(OpenFile(path, descriptor))
 
 
 def _unless_stranger(best: ModuleFile, root: DiskRoot) -> ModuleFile:

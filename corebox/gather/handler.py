@@ -21,6 +21,7 @@ from corebox.coredump.core import open_core
 from corebox.errors import HostError, UsageError, as_ours
 from corebox.gather.collect import collect
 from corebox.gather.compressed import write_sparse
+from corebox.gather.handlerscript import NO_BUNDLE
 from corebox.gather.job import Output, pack, wishes_of, with_runtime
 from corebox.gather.live import HeldProcess, held_process
 from corebox.gather.owner import reader_for
@@ -61,7 +62,7 @@ class _Outcome(NamedTuple):
     """What the log says, and the exit status."""
 
     text: str
-    status: int
+    status: int = NO_BUNDLE
 
 
 def parse_crash(text: str) -> Crash:
@@ -88,9 +89,9 @@ def handle_crash(directory: str, core: BinaryIO, crash: Crash, options: argparse
         enforce(directory, limits, _newest(directory, crash))
         close_hours(directory, crash.time)
     except KeyboardInterrupt:
-        outcome = _Outcome("interrupted; what it has read of the core is kept", 1)
+        outcome = _Outcome("interrupted; what it has read of the core is kept")
     except Exception as error:  # noqa: BLE001  # nobody sees a traceback of what the kernel has called
-        outcome = _Outcome("failed: {}".format(as_ours(error)), 1)
+        outcome = _Outcome("failed: {}".format(as_ours(error)))
     write_log(directory, "{} (process {}, user {}): {}".format(crash.name, crash.pid, crash.user, outcome.text))
     return outcome.status
 
@@ -113,12 +114,12 @@ def _handle(directory: str, core: BinaryIO, crash: Crash, options: argparse.Name
         os.utime(file.fileno(), (crash.time, crash.time))  # the manifest takes the time of the crash from there
         if not os.path.getsize(room.raw):
             os.unlink(room.raw)
-            return _Outcome("nothing kept: {}".format(reason or "the kernel sent no core"), 1)
+            return _Outcome("nothing kept: {}".format(reason or "the kernel sent no core"))
         cut = "the core is cut: {}; ".format(reason) if reason else ""
         try:
             done = _bundle(room, crash, options, held, runtime)
         except Exception as error:  # noqa: BLE001  # a core that we do not understand is kept for who does
-            return _Outcome("{}kept the raw core {}: {}".format(cut, os.path.basename(room.raw), as_ours(error)), 1)
+            return _Outcome("{}kept the raw core {}: {}".format(cut, os.path.basename(room.raw), as_ours(error)))
         os.unlink(room.raw)
     return _Outcome(cut + done, 0)
 

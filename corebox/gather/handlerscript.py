@@ -1,5 +1,8 @@
 """The shell script that the kernel calls for each crash: it decides in milliseconds, before any Python starts."""
 
+#: Exit status of the program when there is no bundle and the log says why: one that no failing Python has.
+NO_BUNDLE = 10
+
 TEXT = """\
 #!/bin/sh
 # Called by the kernel for each crash, see core(5): the core on standard input, and as arguments process ID, time,
@@ -71,9 +74,7 @@ flock 8
 
 @PYTHON@ -S @DIR@/corebox-gather.pyz --handle=@DIR@ @OPTIONS@ "--crash=$pid,$time,$user,$program"
 status=$?
-if [ "$status" -le 1 ]; then
-    exit "$status" # it has said in the log what became of it
-fi
+case $status in 0 | @NO_BUNDLE@) exit "$status" ;; esac # it has said in the log what became of the crash
 
 # The program did not start, or was killed. What it has not begun to read is kept, as far as there is room.
 for core in *"-$pid-$time.core"; do

@@ -8,7 +8,7 @@ import sys
 from typing import Iterator, List
 
 from corebox.errors import HostError, UsageError
-from corebox.gather.handlerscript import TEXT
+from corebox.gather.handlerscript import NO_BUNDLE, TEXT
 from corebox.gather.request import quote
 from corebox.gather.retention import HOURS
 from corebox.gather.zipapp import make_zipapp
@@ -97,6 +97,7 @@ def _script(directory: str, pattern: str, options: argparse.Namespace) -> str:
         "DIR": quote(directory),
         "PATTERN": pattern,
         "PYTHON": quote(_python()),
+        "NO_BUNDLE": str(NO_BUNDLE),
         "PER_HOUR": str(options.per_hour),
         "AT_ONCE": str(options.at_once),
         "PLACES_OF_FIRST": str(options.at_once + _MOST_WAITING_FIRST),

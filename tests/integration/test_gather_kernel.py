@@ -1,78 +1,16 @@
-"""What only the whole system does: the kernel calls the handler, systemd cuts a core and notes it in the journal."""
+"""What only the whole system does: systemd cuts a core and notes it in the journal."""
 
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from corebox.bundle.read import read_manifest
-from corebox.bundle.verify import verify_bundle
-from corebox.gather.cli import main
 from tests.support.crashes import Program
 from tests.support.systemd import SERVICE
 
 pytestmark = pytest.mark.alone
-
-PATTERN = Path("/proc/sys/kernel/core_pattern")
-PATIENCE = 60  # seconds
-
-
-@pytest.fixture
-def handler(tmp_path: Path) -> Iterator[Path]:
-    """The folder of a handler that the kernel calls for each crash."""
-    place = tmp_path / "crashes"
-    assert main(["--install-handler", str(place), "--max-bundles", "2"]) == 0
-    before = PATTERN.read_text()
-    PATTERN.write_text(f"|{place}/corebox-handler %P %t %e\n")
-    try:
-        yield place
-    finally:
-        PATTERN.write_text(before)
-
-
-def crash(program: Program) -> int:
-    """Run it until it dies, and return its process ID."""
-    died = subprocess.Popen([program.executable, program.library], cwd=program.folder, stdout=subprocess.DEVNULL)
-    assert died.wait() < 0
-    return died.pid
-
-
-def wait_for(place: Path, pattern: str) -> Path:
-    """The file that the handler leaves; the kernel does not wait for it to end."""
-    for _ in range(PATIENCE * 20):
-        for found in place.glob(pattern):
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"no {pattern} in {sorted(place.iterdir())}")
-
-
-def test_the_kernel_calls_the_handler_for_each_crash(program: Program, handler: Path) -> None:
-    for _ in range(3):
-        pid = crash(program)
-        bundle = wait_for(handler, f"app-{pid}-*.corebox")
-        verification = verify_bundle(bundle)
-        assert verification.ok
-        assert read_manifest(bundle).process.pid == pid
-        time.sleep(1)  # the handler counts bundles when it has made one, and orders them by time
-    assert len(list(handler.glob("*.corebox"))) == 2
-    assert not list(handler.glob("*.core"))
-    assert not list(program.folder.glob("core*"))
-
-
-def test_the_raw_core_is_kept_when_the_handler_cannot_even_start(program: Program, handler: Path) -> None:
-    (handler / "corebox-gather.pyz").write_bytes(b"PK damaged")
-    pid = crash(program)
-    kept = wait_for(handler, f"core.{pid}")
-    for _ in range(PATIENCE * 20):
-        status = main([str(kept), "-o", str(handler / "x.corebox"), "--no-nice"])
-        if status == 0:
-            break
-        time.sleep(0.05)  # still being written
-    assert verify_bundle(handler / "x.corebox").ok
-
 
 #: systemd's journal and core service as it starts them, in a mount namespace; then the core is read where it is.
 SITE = """

@@ -11,6 +11,7 @@ import pytest
 from corebox.bundle.read import read_manifest
 from corebox.gather.cli import main
 from corebox.gather.handler import Crash, handle_crash, parse_crash
+from corebox.gather.handlerscript import NO_BUNDLE
 from corebox.gather.options import make_parser
 from corebox.gather.retention import Kept, Limits, close_hours, kept_files, make_room, surplus
 
@@ -84,7 +85,7 @@ def test_a_loop_of_crashes_leaves_some_bundles_and_a_number(handler: Path, core_
 def test_raw_core_is_kept_when_it_cannot_be_understood(handler: Path, tmp_path: Path) -> None:
     odd = tmp_path / "odd"
     odd.write_bytes(b"no core" * 1000)
-    assert feed(handler, odd, GONE, "1700000001", "0", "!..!e", "vil") == 1
+    assert feed(handler, odd, GONE, "1700000001", "0", "!..!e", "vil") == NO_BUNDLE
     (raw,) = handler.glob("*.core")
     assert raw.name == f"e_vil-{GONE}-1700000001.core"
     assert raw.read_bytes() == odd.read_bytes()
@@ -154,9 +155,7 @@ def test_what_a_killed_gatherer_has_read_is_not_followed_by_a_core_without_head(
 
 
 @pytest.mark.parametrize(("earlier", "places"), [(1, 18), (0, 66)], ids=["another", "the first of the hour"])
-def test_one_that_finds_all_places_taken_is_counted(
-    handler: Path, core_path: Path, earlier: int, places: int
-) -> None:
+def test_one_that_finds_all_places_taken_is_counted(handler: Path, core_path: Path, earlier: int, places: int) -> None:
     stub(handler, 0)
     for number in range(earlier):
         assert feed(handler, core_path, GONE, str(1700000000 + number), "0", "!app") == 0
@@ -272,7 +271,7 @@ def test_a_core_ends_where_the_room_ends(tmp_path: Path, free: int, monkeypatch:
     place.mkdir()
     full_disk(monkeypatch, place, (1 << 30) + free)
     core = io.BytesIO(b"\x01" * (100 << 20))
-    assert handle_crash(str(place), core, CRASH, make_parser().parse_args(["--no-nice"])) == 1
+    assert handle_crash(str(place), core, CRASH, make_parser().parse_args(["--no-nice"])) == NO_BUNDLE
     (line,) = log_of(place)
     assert "less than 1.1 GB of the disk would stay free" in line
     raws = list(place.glob("*.core"))
@@ -295,7 +294,7 @@ def test_a_bug_of_ours_keeps_the_core_and_is_in_the_log(
 
     monkeypatch.setattr("corebox.gather.handler.collect", fail)
     with core_path.open("rb") as source:
-        assert handle_crash(str(tmp_path), source, CRASH, make_parser().parse_args(["--no-nice"])) == 1
+        assert handle_crash(str(tmp_path), source, CRASH, make_parser().parse_args(["--no-nice"])) == NO_BUNDLE
     assert (tmp_path / (CRASH.base + ".core")).read_bytes() == core_path.read_bytes()
     assert "a bug in corebox: RecursionError: too deep" in log_of(tmp_path)[0]
 
