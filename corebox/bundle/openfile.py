@@ -64,7 +64,10 @@ class OpenFile:
         Raises:
             InputError: ``file-changed``.
         """
-        if _stamp(os.fstat(self.fileno())) != self._stamp:
+        *content, links, changed_at = _stamp(os.fstat(self.fileno()))
+        *content_before, links_before, changed_before = self._stamp
+        # Who removes the file, or puts another in its place, changes its inode as well, and nothing that we read.
+        if content != content_before or (changed_at != changed_before and links >= links_before):
             raise changed(self.name)
 
     @property
@@ -96,4 +99,4 @@ def status_of(found: os.stat_result) -> Status:
 
 def _stamp(found: os.stat_result) -> Tuple[int, ...]:
     """What no writer can leave as it was: nobody sets the time of the last change of the inode."""
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_nlink, found.st_ctime_ns

@@ -21,6 +21,7 @@ case $1 in
 esac
 program=$* # older kernels split it at its spaces
 case $pid$time in '' | *[!0-9]*) echo "usage: corebox-handler PID TIME USER PROGRAM <CORE" >&2 && exit 2 ;; esac
+exec >/dev/null 2>&1 # the kernel gives neither, and what is opened next would get their numbers
 name=${program% (deleted)}
 name=${name##*!}
 case $name in *[!A-Za-z0-9._+-]*) name=$(printf %s "$name" | tr -c 'A-Za-z0-9._+-' _) ;; esac

@@ -5,6 +5,7 @@ import fcntl
 import os
 import re
 import time
+from collections import Counter
 from typing import Iterator, List, NamedTuple
 
 from corebox.bundle.layout import SUFFIX
@@ -48,14 +49,26 @@ def kept_files(directory: str) -> List[Kept]:
     return sorted(found, reverse=True)
 
 
+def program_of(path: str) -> str:
+    """The program that the file is of, by its name: NAME-PID-TIME."""
+    return os.path.basename(path).rsplit("-", 2)[0]
+
+
+def first_to_go(kept: List[Kept]) -> Kept:
+    """The oldest file of the program that has most: what crashes again and again does not drive out all others."""
+    numbers = Counter(program_of(each.path) for each in kept)
+    return min(kept, key=lambda each: (-numbers[program_of(each.path)], each))
+
+
 def surplus(kept: List[Kept], limits: Limits) -> List[str]:
-    """What is over the limits, the oldest last; the newest always stays."""
-    total = 0
+    """What is over the limits, in the order in which it goes; the newest always stays."""
+    newest, *others = kept or [Kept(0.0, 0, "")]
     over = []
-    for number, (_, size, path) in enumerate(kept):
-        total += size
-        if number and (number >= limits.bundles or total > limits.size):
-            over.append(path)
+    while others and (len(others) >= limits.bundles or newest.size + sum(each.size for each in others) > limits.size):
+        gone = first_to_go([newest, *others])
+        gone = first_to_go(others) if gone == newest else gone
+        others.remove(gone)
+        over.append(gone.path)
     return over
 
 
@@ -68,12 +81,12 @@ def enforce(directory: str, limits: Limits, newest: str) -> None:
 
 
 def make_room(directory: str, limits: Limits, newest: str, wanted: int = 0) -> bool:
-    """Remove the oldest until ``wanted`` bytes can be written and enough is free still; False if that cannot be."""
-    for kept in reversed(kept_files(directory)):
-        if _has_room(directory, limits, wanted):
-            return True
-        if kept.path != newest:
-            _remove(directory, kept.path, "less than {} of the disk are free".format(format_size(limits.keep_free)))
+    """Remove files until ``wanted`` bytes can be written and enough is free still; False if that cannot be."""
+    others = [kept for kept in kept_files(directory) if kept.path != newest]
+    while others and not _has_room(directory, limits, wanted):
+        gone = first_to_go(others)
+        others.remove(gone)
+        _remove(directory, gone.path, "less than {} of the disk are free".format(format_size(limits.keep_free)))
     return _has_room(directory, limits, wanted)
 
 

@@ -10,7 +10,7 @@ from corebox.gather.cli import main
 
 PATTERN = Path("/proc/sys/kernel/core_pattern")
 PIPE_LIMIT = Path("/proc/sys/kernel/core_pipe_limit")
-_PATIENCE = 30  # seconds
+_PATIENCE = 120  # seconds
 
 
 @contextmanager

@@ -23,6 +23,16 @@ def python36() -> str:
     return find_python("3.6")
 
 
+def python27() -> str:
+    """A Python 2, which cannot run corebox and must say so; COREBOX_PYTHON27 names it, else it is looked for."""
+    roots = (os.environ.get("PYENV_ROOT", ""), str(Path.home() / ".pyenv"), "/root/.pyenv")
+    found = [os.environ.get("COREBOX_PYTHON27", ""), "/usr/bin/python2.7"]
+    found += [path for root in roots for path in sorted(glob.glob(f"{root}/versions/2.7.*/bin/python2.7"))]
+    python = next((path for path in found if path and os.access(path, os.X_OK)), None)
+    assert python, "the tests need a real Python 2.7: pyenv install 2.7, or set COREBOX_PYTHON27"
+    return python
+
+
 def find_python(version: str) -> str:
     """A Python of this version, e.g. ``3.13``: COREBOX_PYTHON313 names it, else it is looked for.
 

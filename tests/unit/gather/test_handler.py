@@ -233,10 +233,18 @@ def kept(*each: tuple[float, int, str]) -> list[Kept]:
 
 
 def test_the_newest_stays_whatever_the_limits() -> None:
-    files = kept((3.0, 100, "new"), (2.0, 100, "middle"), (1.0, 100, "old"))
-    assert surplus(files, Limits(2, 1000)) == ["old"]
-    assert surplus(files, Limits(10, 250)) == ["old"]
-    assert surplus(files, Limits(10, 1)) == ["middle", "old"]
+    files = kept((3.0, 100, "new-1-3"), (2.0, 100, "middle-1-2"), (1.0, 100, "old-1-1"))
+    assert surplus(files, Limits(2, 1000)) == ["old-1-1"]
+    assert surplus(files, Limits(10, 250)) == ["old-1-1"]
+    assert surplus(files, Limits(10, 1)) == ["old-1-1", "middle-1-2"]
+    assert surplus([], Limits(10, 1)) == []
+
+
+def test_a_program_that_crashes_often_does_not_drive_out_the_others() -> None:
+    loop = [(10.0 - number, 100, f"loop-{number}-{number}.corebox") for number in range(5)]
+    files = kept(*loop, (1.0, 100, "my-app-1-1.core"), (0.5, 100, "my-app-2-2.corebox"))
+    assert surplus(files, Limits(4, 1000)) == [each[2] for each in (loop[4], loop[3], loop[2])]
+    assert surplus(files, Limits(2, 1000))[3:] == ["my-app-2-2.corebox", "loop-1-1.corebox"]
 
 
 def full_disk(monkeypatch: pytest.MonkeyPatch, place: Path, size: int) -> None:
