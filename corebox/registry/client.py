@@ -36,19 +36,23 @@ class Client:
         reference: where.
         access: what the user allows.
         actions: ``pull`` or ``pull,push``.
-        sources: repositories of the same registry that blobs may be mounted from.
+        sources: other repositories of the registry that are to be read, or blobs mounted from.
+        catalog: ask which repositories there are.
 
     Raises:
         HostError: ``registry-unreachable``, ``registry-untrusted``, ``registry-refused``, ``registry-failed``; the
             last three from every method.
     """
 
-    def __init__(self, reference: Reference, access: Access, actions: str, sources: Sequence[str] = ()) -> None:
+    def __init__(
+        self, reference: Reference, access: Access, actions: str, sources: Sequence[str] = (), *, catalog: bool = False
+    ) -> None:
         self.host = reference.host
         self.repository = reference.repository
         self._reference = reference
         self._access = access
-        self._scopes = [f"repository:{reference.repository}:{actions}", *(f"repository:{s}:pull" for s in sources)]
+        self._scopes = [f"repository:{reference.repository}:{actions}", *map(_may_pull, sources)]
+        self._scopes += ["registry:catalog:*"] if catalog else []
         self._authorization: str | None = None
         self._lock = threading.Lock()
         self._trusted = trust(self.host, access.ca_file)  # once: OpenSSL reads all CAs for 50 ms
@@ -84,7 +88,10 @@ class Client:
 
     def url(self, path: str) -> str:
         """The URL of ``path`` beneath the repository."""
-        return f"{self._scheme}://{api_host(self.host)}/v2/{self.repository}/{path}"
+        return self._root(f"{self.repository}/{path}")
+
+    def _root(self, path: str) -> str:
+        return f"{self._scheme}://{api_host(self.host)}/v2/{path}"
 
     # Requests
 
@@ -194,9 +201,27 @@ class Client:
 
     # The API
 
-    def has_blob(self, digest: str) -> bool:
-        """Whether the repository has the blob."""
-        return self.call("HEAD", self.url(f"blobs/{digest}"), "look for a blob", expect=(200, 404)).status == 200
+    def has_blob(self, digest: str, repository: str | None = None) -> bool:
+        """Whether the repository, or the other one that is named, has the blob."""
+        url = self._root(f"{repository or self.repository}/blobs/{digest}")
+        return self.call("HEAD", url, "look for a blob", expect=(200, 404)).status == 200
+
+    def repositories(self, most: int) -> list[str]:
+        """At most so many repositories of the registry; none if it does not tell."""
+        url = self._root(f"_catalog?n={most}")
+        answer = self.call("GET", url, "list what it has", expect=(200, 400, 403, 404, 405, 501), stream=True)
+        match read_json(read_body(answer, MOST_JSON)) if answer.status == 200 else None:
+            case {"repositories": list(names)}:
+                return [name for name in names[:most] if isinstance(name, str)]
+        answer.close()
+        return []
+
+    def allow(self, source: str) -> None:
+        """Let blobs be mounted from one more repository: the next token is asked for that, too."""
+        with self._lock:
+            if _may_pull(source) not in self._scopes:
+                self._scopes.append(_may_pull(source))
+                self._authorization = None
 
     def begin_upload(self, digest: str, source: str | None) -> tuple[str | None, int]:
         """Mount the blob from the repository ``source``, else begin an upload.
@@ -233,6 +258,10 @@ class Client:
         if len(data) > MOST_JSON:
             raise lied("the manifest is too long")
         return data, answer.headers.get("Content-Type", "").partition(";")[0].strip()
+
+
+def _may_pull(repository: str) -> str:
+    return f"repository:{repository}:pull"
 
 
 class _NoTls(Exception):  # noqa: N818 - never leaves this module

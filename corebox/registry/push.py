@@ -17,6 +17,7 @@ from corebox.registry.access import Access
 from corebox.registry.answers import read_json
 from corebox.registry.client import Client
 from corebox.registry.compress import COMPRESSIONS, FramesError, compress_layer, wrap_frame
+from corebox.registry.elsewhere import WORTH, Elsewhere
 from corebox.registry.moving import Moving, Progress
 from corebox.registry.notes import known_compressed, known_places, note_compressed, note_place
 from corebox.registry.reference import Reference
@@ -112,6 +113,7 @@ class _Push:
         self._compression = compression
         self.moving = Moving(reference.host, progress)
         self.client = Client(reference, access, "pull,push", self._sources())
+        self._elsewhere = Elsewhere(reference, access)
         self._there = self._pushed_before()
         # One layer at a time: each takes all processors. Its threads inherit the niceness: what sends goes first, and
         # so does a registry on this machine.
@@ -229,6 +231,13 @@ class _Push:
         note_place(self._store, blob.digest, self._reference)
         return blob, "sent"
 
+    def _found(self, blob: Descriptor) -> str | None:
+        """Another repository with the blob, of which nothing was noted here."""
+        source = self._elsewhere.find(blob.digest) if blob.size >= WORTH else None
+        if source is not None:
+            self.client.allow(source)
+        return source
+
     def _is_there(self, blob: Descriptor) -> bool:
         """Whether the registry has a blob that our store has no more; mounted if another repository has it."""
         if self._has(blob):
@@ -246,7 +255,7 @@ class _Push:
         if not self._has(blob):
             if not fresh:
                 self._store.require_whole(blob.digest)
-            upload = Upload(self.client, self.moving, self._source(blob.digest))
+            upload = Upload(self.client, self.moving, self._source(blob.digest) or self._found(blob))
             with self._store.blob_path(blob.digest).open("rb") as file:
                 how = "sent" if upload.send(file.fileno(), blob.size, blob) else "mounted"
         note_place(self._store, blob.digest, self._reference)

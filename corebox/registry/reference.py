@@ -62,6 +62,11 @@ def within(registry: str | None, text: str) -> str:
     return text if registry is None or is_reference(text) else f"{registry.rstrip('/')}/{bare_name(text)}"
 
 
+def is_repository(text: str) -> bool:
+    """Whether a repository may be called so: what a registry says may be anything."""
+    return len(text) <= _LONGEST and re.fullmatch(_REPOSITORY, text) is not None
+
+
 def repository_name(path: str) -> str:
     """A part of a repository's name for the program at ``path``."""
     return re.sub(r"[^a-z0-9]+", "-", path.rpartition("/")[2].lower()).strip("-") or "crash"

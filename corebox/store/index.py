@@ -5,8 +5,10 @@ configuration, and what stands in a manifest beside that is how somebody stored 
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from corebox.store.files import write_atomically
@@ -16,6 +18,8 @@ from corebox.store.values import MANIFEST_TYPE, REF_NAME, Descriptor, image_dama
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 #: Annotations of an entry: what would else have to be read from the image's manifest and configuration.
 _IMAGE_ID, _IDENTITY = "io.corebox.image", "io.corebox.bundle"
+#: Annotation of the index itself.
+_TOKEN = "io.corebox.token"  # noqa: S105  # no secret
 
 
 class Facts(NamedTuple):
@@ -37,8 +41,10 @@ class Listed(NamedTuple):
 Describe = Callable[[Descriptor], Facts]
 
 
-def read_index(path: Path, describe: Describe) -> list[Listed]:
-    """The images that index.json lists; ``describe`` is asked where an entry does not say it itself.
+def read_index(path: Path, describe: Describe) -> tuple[list[Listed], str]:
+    """The images that index.json lists, and its token, another for each time that it is written.
+
+    ``describe`` is asked where an entry does not say it itself. The token is empty if somebody else wrote the file.
 
     Raises:
         InputError: ``image-damaged``.
@@ -46,12 +52,15 @@ def read_index(path: Path, describe: Describe) -> list[Listed]:
     try:
         value = json.loads(path.read_bytes())
     except FileNotFoundError:
-        return []
+        return [], ""
     except (ValueError, RecursionError) as error:
         raise image_damaged(f"{path} is not JSON") from error
     match value:
-        case {"manifests": list(manifests)}:
-            return _merged([Descriptor.from_json(item) for item in manifests], describe)
+        case {"manifests": list(manifests), **rest}:
+            notes = rest.get("annotations")
+            token = str(notes.get(_TOKEN, "")) if isinstance(notes, dict) else ""
+            images = _merged([Descriptor.from_json(item) for item in manifests], describe)
+            return images, token if token.isalnum() else ""
     raise image_damaged(f"{path} lists no manifests")
 
 
@@ -79,14 +88,15 @@ def write_index(path: Path, images: Iterable[Listed], scratch: Path) -> None:
         # What could not be read is read again next time: it may have been made good by then.
         kept = manifest._replace(annotations=known if facts.image_id != manifest.digest else {})
         entries += [_named(kept, tag) for tag in tags] or [kept]
-    write_atomically(path, index_text(entries), scratch)
+    write_atomically(path, index_text(entries, {_TOKEN: secrets.token_hex(16)}), scratch)
 
 
-def index_text(entries: Iterable[Descriptor]) -> bytes:
+def index_text(entries: Iterable[Descriptor], annotations: Mapping[str, str] = MappingProxyType({})) -> bytes:
     """The text of an index.json with these entries."""
     in_order = sorted(entries, key=lambda entry: (entry.annotations.get(REF_NAME, ""), entry.digest))
     manifests = [entry.to_json() for entry in in_order]
     value = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": manifests}
+    value |= {"annotations": dict(annotations)} if annotations else {}
     return json.dumps(value, sort_keys=True, indent=1).encode()
 
 

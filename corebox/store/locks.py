@@ -26,6 +26,8 @@ from corebox.store.files import locked, write_atomically
 _POLL = 0.05  # seconds
 #: Seconds that we wait for a process of another machine.
 _PATIENCE = 20.0
+#: How the names of notes begin that say which states have been replaced, and the seconds that they are kept.
+_AFTER, _REMEMBERED = "after-", 600.0
 
 
 class Owner(NamedTuple):
@@ -85,10 +87,10 @@ def _is_gone(owner: Owner, us: Owner) -> bool:
     return bool(owner.machine) and owner.machine == us.machine
 
 
-def has_ended(note: Path, us: Owner) -> bool:
-    """Whether who left the note has certainly ended; not if it is one of ours, where the locks tell."""
+def is_of_before(note: Path, us: Owner) -> bool:
+    """Whether the note is of this machine before it was started again, so that no process of then is left."""
     owner = read_owner(note)
-    return owner is not None and owner.place != us.place and _is_gone(owner, us)
+    return owner is not None and owner.boot != us.boot and _is_gone(owner, us)
 
 
 def read_owner(note: Path) -> Owner | None:
@@ -189,9 +191,40 @@ class Locks:
         owner = read_owner(note)
         if owner is None:
             return False
-        if owner.place != self._us.place and not _is_gone(owner, self._us):
+        if owner.place == self._us.place:
+            note.unlink(missing_ok=True)
+            return False
+        return not (_is_gone(owner, self._us) and self._discard(note, owner))
+
+    def _discard(self, note: Path, owner: Owner) -> bool:
+        """Remove the note if it is this owner's; a file system may have shown us an older one of the same name."""
+        moved = note.with_name(f"{note.name}-{secrets.token_hex(8)}")
+        try:
+            note.rename(moved)
+        except FileNotFoundError:
             return True
-        note.unlink(missing_ok=True)
+        if read_owner(moved) == owner:
+            moved.unlink(missing_ok=True)
+            return True
+        with contextlib.suppress(FileExistsError):
+            note.hardlink_to(moved)
+        moved.unlink(missing_ok=True)
+        return False
+
+    def replaced(self, token: str) -> bool:
+        """Whether somebody has already replaced the state of this token; else we do now, and nobody else can.
+
+        Of a state that is read from a file a file system may show an older one for a while, but no name that is new.
+        """
+        claim = self._notes / f"{_AFTER}{token}"
+        try:
+            claim.touch(0o600, exist_ok=False)
+        except FileExistsError:
+            return True
+        for old in self._notes.glob(f"{_AFTER}*"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - old.stat().st_mtime > _REMEMBERED:
+                    old.unlink()
         return False
 
     def _wait(self, ready: Callable[[], bool], note: Path) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -41,6 +42,8 @@ _WHOLE, ORIGIN = "whole", "origin"
 _INDEX, _BLOBS = "index", "blobs"
 #: The shortest beginning of an ID that `find` takes, as Docker's; and how many images that may begin so are counted.
 _SHORTEST, _MOST_NAMED = 4, 10
+#: Seconds for which a shared file system may show what was before, and between two looks.
+_STALE, _POLL = 3.0, 0.05
 _AGAIN = "build or pull it again"
 
 
@@ -89,7 +92,7 @@ class Store:
             return  # another process was faster
         write_atomically(self.oci / "oci-layout", index.LAYOUT, self._scratch)
         # Version 1 listed an image once for each manifest that led to it.
-        self._write_index(self._listed())
+        self._write_index(self._newest_index())
         write_format(self.home, self._scratch)
 
     # Blobs
@@ -262,7 +265,34 @@ class Store:
     # The index
 
     def _listed(self) -> list[index.Listed]:
-        return index.read_index(self._index, self._describe)
+        return self._read_index()[0]
+
+    def _read_index(self) -> tuple[list[index.Listed], str]:
+        """What the index lists, and its token.
+
+        A file system that two machines share may show new bytes with an old length for a moment.
+        """
+        until = time.monotonic() + _STALE
+        while True:
+            try:
+                return index.read_index(self._index, self._describe)
+            except InputError:  # noqa: PERF203  # once for each look
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_POLL)
+
+    def _newest_index(self) -> list[index.Listed]:
+        """What the index lists; we hold its lock, and write the next one.
+
+        Whoever wrote the last one has left a note that the one before is replaced. If we still read that after a
+        while, its writer was killed in between.
+        """
+        until = time.monotonic() + _STALE
+        while True:
+            listed, token = self._read_index()
+            if not token or not self._locks.replaced(token) or time.monotonic() > until:
+                return listed
+            time.sleep(_POLL)
 
     def _describe(self, manifest: Descriptor) -> index.Facts:
         """What the index should say of an image; one that cannot be read is on its own."""
@@ -273,10 +303,10 @@ class Store:
 
     def _change(self, change: Callable[[list[index.Listed]], list[index.Listed]]) -> None:
         with explained(self.home), self._locks.exclusive(_INDEX):
-            before = self._listed()
-            after = change(before)
-            if after != before:
-                self._write_index(after)
+            # Nothing to change is the usual case, and needs no note.
+            listed = self._listed()
+            if change(listed) != listed:
+                self._write_index(change(self._newest_index()))
 
     def _write_index(self, images: list[index.Listed]) -> None:
         index.write_index(self._index, images, self._scratch)

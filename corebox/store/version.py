@@ -7,7 +7,7 @@ from pathlib import Path
 from corebox.bundle.temporary import remove_abandoned
 from corebox.errors import HostError
 from corebox.store.files import write_atomically
-from corebox.store.locks import Owner, has_ended
+from corebox.store.locks import Owner, is_of_before
 
 #: 1 had no version, and one entry in its index for each manifest of an image; 2 has one for each image.
 FORMAT = 2
@@ -45,7 +45,7 @@ def write_format(home: Path, scratch: Path) -> None:
 def scratch_of(folder: Path, us: Owner) -> Path:
     """The directory beneath ``folder`` for temporary files of this machine, where its locks tell whose are abandoned.
 
-    What was left by processes that have certainly ended is removed.
+    What was left of before the machine was started is removed.
     """
     folder.mkdir(mode=0o700, exist_ok=True)
     mine = folder / us.place
@@ -56,7 +56,7 @@ def scratch_of(folder: Path, us: Owner) -> Path:
         write_atomically(note, json.dumps(us).encode(), mine)
         remove_abandoned(str(folder))  # where an older corebox has them
         for other in folder.glob("*.json"):
-            if has_ended(other, us):
+            if is_of_before(other, us):
                 shutil.rmtree(other.with_suffix(""), ignore_errors=True)
                 other.unlink(missing_ok=True)
     return mine

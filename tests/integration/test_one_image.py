@@ -13,7 +13,7 @@ from tests.support.lab import Lab
 from tests.support.registry import Registry, running
 from tests.support.typist import Typist, environment_of
 
-ORDERS = ("build push pull mail", "push mail pull build", "pull build mail push", "mail pull push build")
+ORDERS = ("build push pull mail", "push mail pull build", "mail pull push build")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,8 @@ def test_in_any_order_all_names_lead_to_one_image(
     assert {theirs, ours, "app:mine"} <= set(image["tags"])
     bundle = image["labels"]["io.corebox.bundle"]
     named = [crashed, mailed, *image["tags"], image["image_id"], image["image_id"][7:19], bundle]
-    assert len({fresh_lab.done("info", each).output for each in named[2:]}) == 1
+    told = {fresh_lab.done("info", each).output.partition("\n")[2] for each in named[2:]}
+    assert len(told) == 1, "all but the name"
     for each in (mailed, image["image_id"][7:19]):
         assert "fail" in fresh_lab.gdb(each, "bubblewrap", "bt 1").output, each
     for each in (bundle, theirs):

@@ -1,5 +1,6 @@
 """Images by the names that skopeo and podman have for them, and what is told of those that are none of ours."""
 
+import base64
 import gzip
 import hashlib
 import json
@@ -19,7 +20,7 @@ from corebox.store.store import Store
 from corebox.store.values import MANIFEST_TYPE
 from tests.support.crashes import build_program
 from tests.support.lab import Lab
-from tests.support.registry import Registry, running
+from tests.support.registry import PASSWORD, USER, Registry, docker_config, running
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 
@@ -238,3 +239,18 @@ def test_places_that_are_none_are_told(shelf: Shelf, lab: Lab, fresh_lab: Lab, t
         refused = fresh_lab.corebox("pull", place)
         assert (refused.status in (2, 3), words in refused.errors) == (True, True), (place, refused.errors)
     assert "one:1" in text
+
+
+def test_a_first_push_sends_no_toolbox_that_the_registry_has(
+    shelf: Shelf, lab: Lab, fresh_lab: Lab, guarded: Registry, tmp_path: Path
+) -> None:
+    """From a store that knows nothing of the registry; with a password, too."""
+    auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    env = docker_config(tmp_path / "docker", {"auths": {guarded.host: {"auth": auth}}})
+    lab.done("push", "shelf:1", f"{guarded.host}/one/crash:1", env=env)
+    fresh_lab.build(shelf.bundle)
+    for host in (shelf.registry.host, guarded.host):
+        pushed = fresh_lab.done("push", shelf.bundle, f"{host}/never/seen:1", env=env).output
+        assert next(line.split()[3] for line in pushed.splitlines() if line.startswith("toolbox")) == "mounted", pushed
+        (sent,) = (line.split()[1:] for line in pushed.splitlines() if line.startswith("sent"))
+        assert sent[1] in ("B", "kB"), pushed

@@ -19,7 +19,7 @@ def serving(answer: Callable[[Handler], None]) -> Iterator[tuple[str, list[str]]
             with suppress(ConnectionError):
                 answer(self)
 
-        do_POST = do_GET  # noqa: N815
+        do_POST = do_HEAD = do_GET  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             pass

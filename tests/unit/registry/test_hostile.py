@@ -11,6 +11,7 @@ import pytest
 from corebox.errors import CoreboxError
 from corebox.registry.access import Access
 from corebox.registry.client import Client
+from corebox.registry.elsewhere import Elsewhere
 from corebox.registry.faults import Cut
 from corebox.registry.push import push_image
 from corebox.registry.reference import parse_reference
@@ -140,3 +141,37 @@ def test_where_a_redirect_leads_nobody_learns_the_password(tmp_path: Path) -> No
             pull(url, tmp_path)
     assert raised.value.code == "registry-failed"
     assert seen == [None]
+
+
+@pytest.mark.parametrize(
+    "catalog",
+    [
+        b"[]",
+        b'{"repositories": 1}',
+        b'{"repositories": [1, "../../x", "a/b?mount=x", "UPPER", "' + b"x" * 600 + b'"]}',
+        b'{"repositories": ["one/of/them"]}',
+        b"\xff" * 100,
+        DEEP,
+    ],
+)
+def test_a_catalog_may_say_anything(catalog: bytes) -> None:
+    """What it lists is asked for the blob only if it can be a repository."""
+
+    def answer(handler: Handler) -> None:
+        if "_catalog" in handler.path:
+            send(handler, catalog)
+        else:
+            send(handler, b"", 404 if "blobs" in handler.path else 200)
+
+    with serving(answer) as (url, asked):
+        reference = parse_reference(f"{url.removeprefix('http://')}/a/b:1")
+        assert Elsewhere(reference, Access()).find("sha256:" + 64 * "0") is None
+    blobs = [path for path in asked if "blobs" in path]
+    assert blobs == ([f"/v2/one/of/them/blobs/sha256:{64 * '0'}"] if b"one/of" in catalog else [])
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 500, 501])
+def test_without_a_catalog_nothing_is_found(status: int) -> None:
+    with serving(lambda handler: send(handler, b"", status if "_catalog" in handler.path else 200)) as (url, _):
+        reference = parse_reference(f"{url.removeprefix('http://')}/a/b:1")
+        assert Elsewhere(reference, Access()).find("sha256:" + 64 * "0") is None

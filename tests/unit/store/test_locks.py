@@ -277,4 +277,4 @@ def test_a_killed_process_leaves_a_store_that_works(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", textwrap.dedent(code), tmp_path], check=False, timeout=60)
     assert (tmp_path / "locks" / "index.alone").exists()
     put_random_image(Store(tmp_path), 10, "app:1")
-    assert list((tmp_path / "locks").iterdir()) == []
+    assert not list((tmp_path / "locks").glob("index.*"))
