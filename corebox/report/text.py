@@ -15,6 +15,7 @@ from corebox.report.stack import Entry, entries
 
 _COLUMNS = 3  # of registers
 _MOST_NAMED = 8
+_ABOVE = ("Family", "Signature")  # facts that the summary has
 
 
 def text_lines(report: Report) -> Iterator[str]:
@@ -27,7 +28,8 @@ def text_lines(report: Report) -> Iterator[str]:
         yield from stack_lines(group)
     yield from _section("registers", register_lines(report))
     yield from _section("instructions", instruction_lines(report))
-    yield from _section("process", [f"{name + ':':14}{value}" for name, value in words.facts(report)])
+    facts = (each for each in words.facts(report) if each[0] not in _ABOVE)
+    yield from _section("process", [f"{name + ':':14}{value}" for name, value in facts])
     yield from _section("modules", list(module_lines(report)))
 
 
