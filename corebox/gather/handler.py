@@ -92,7 +92,8 @@ def handle_crash(directory: str, core: BinaryIO, crash: Crash, options: argparse
         outcome = _Outcome("interrupted; what it has read of the core is kept")
     except Exception as error:  # noqa: BLE001  # nobody sees a traceback of what the kernel has called
         outcome = _Outcome("failed: {}".format(as_ours(error)))
-    write_log(directory, "{} (process {}, user {}): {}".format(crash.name, crash.pid, crash.user, outcome.text))
+    with contextlib.suppress(OSError):  # the disk is full, or read-only
+        write_log(directory, "{} (process {}, user {}): {}".format(crash.name, crash.pid, crash.user, outcome.text))
     return outcome.status
 
 
