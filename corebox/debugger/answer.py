@@ -86,6 +86,7 @@ class Stack(NamedTuple):
     """A thread with its frames, the innermost first.
 
     ``end`` says why the stack ends where it does; it is ``complete`` if that is where the thread began.
+    ``python_omitted`` counts the outermost Python frames that are left out.
     """
 
     number: int
@@ -96,6 +97,7 @@ class Stack(NamedTuple):
     complete: bool
     python: tuple[PythonFrame, ...] = ()
     omitted: Omitted | None = None
+    python_omitted: int = 0
 
 
 class Register(NamedTuple):
@@ -220,6 +222,10 @@ def no_answer(why: str) -> InputError:
     return InputError("no-answer", f"gdb could not read the crash: {why}", hint)
 
 
+# A thread's Python frames, and how many more there are.
+_Python = tuple[tuple[PythonFrame, ...], int]
+
+
 class _Stacks(NamedTuple):
     threads: tuple[Stack, ...]
     total: int
@@ -264,13 +270,19 @@ def _frame_with_values(frame: Frame, record: Record) -> Frame:
         return frame._replace(no_values=f"gdb's answer is malformed ({type(error).__name__})")
 
 
-def _with_python(threads: tuple[Stack, ...], found: dict[int, tuple[PythonFrame, ...]]) -> tuple[Stack, ...]:
-    return tuple(thread._replace(python=found.get(thread.tid, ())) for thread in threads)
+def _with_python(threads: tuple[Stack, ...], found: dict[int, _Python]) -> tuple[Stack, ...]:
+    nothing: _Python = ((), 0)
+    pairs = [(thread, *found.get(thread.tid, nothing)) for thread in threads]
+    return tuple(thread._replace(python=frames, python_omitted=more) for thread, frames, more in pairs)
 
 
-def _pythons(data: Any) -> dict[int, tuple[PythonFrame, ...]]:
+def _pythons(data: Any) -> dict[int, _Python]:
     threads = [] if data is None else data
-    return dict(_list(threads, lambda each: (_number(each["tid"]), _list(each["frames"], _python_frame))))
+    return dict(_list(threads, lambda each: (_number(each["tid"]), _python(each))))
+
+
+def _python(data: Any) -> _Python:
+    return _list(data["frames"], _python_frame), _number(data["omitted"])
 
 
 def _source_name(data: Any) -> tuple[str, str]:

@@ -71,6 +71,11 @@ class ThreadGroup(NamedTuple):
     python: tuple[PlacedPython, ...] = ()
     omitted: Omitted | None = None
 
+    @property
+    def python_omitted(self) -> int:
+        """How many more Python frames the threads have than are shown, the outermost ones."""
+        return self.threads[0].python_omitted
+
     def python_at(self, level: int | None) -> tuple[PlacedPython, ...]:
         """The Python frames that the native frame of this number runs; of None those that no frame can be told of."""
         native = next((index for index, each in enumerate(self.frames) if each.level == level), None)
@@ -86,6 +91,7 @@ class ThreadGroup(NamedTuple):
             "complete": self.complete,
             **({"omitted": _omitted(self.omitted)} if self.omitted else {}),
             **({"python": [each.to_json() for each in self.python]} if self.python else {}),
+            **({"python_omitted": self.python_omitted} if self.python_omitted else {}),
         }
 
 

@@ -83,6 +83,8 @@ def stack_lines(group: ThreadGroup) -> Iterator[str]:
     if not group.complete:
         yield f"  the stack ends here: {group.end}"
     yield from _python(group.python_at(None))
+    if group.python_omitted:
+        yield f"       py {group.python_omitted:,} more Python frames not shown"
 
 
 def _folded(entry: Entry) -> str:

@@ -132,7 +132,12 @@ def stacks():
             break
     if crashed is not None:
         crashed.switch()
-    return {"threads": found, "total": len(every), "python": pystacks.is_python(), "gdb": gdb.VERSION}
+    return {
+        "threads": found,
+        "total": len(every),
+        "python": pystacks.is_python() or pystacks.unsupported() is not None,
+        "gdb": gdb.VERSION,
+    }
 
 
 def cause():
@@ -154,10 +159,10 @@ def cause():
 
 def python_stacks():
     """The stacks of all Python threads, the innermost frame first; None if no CPython is in the core."""
-    if not pystacks.is_python():
+    if not pystacks.is_python() and not pystacks.unsupported():
         return None
-    found = pystacks.stacks()
-    return [{"tid": tid, "frames": list(map(python_frame, each))} for tid, each in found[:MOST_THREADS]]
+    found = pystacks.stacks()[:MOST_THREADS]
+    return [{"tid": tid, "frames": list(map(python_frame, each)), "omitted": more} for tid, each, more in found]
 
 
 def python_frame(frame):

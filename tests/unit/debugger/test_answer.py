@@ -121,7 +121,7 @@ def test_texts_are_cut() -> None:
     assert len(answer.disassembly[0].text) == 4096
 
 
-PYTHON = {"tid": 7, "frames": [{"function": "main", "file": "x.py", "line": 3, "entry": True}]}
+PYTHON = {"tid": 7, "frames": [{"function": "main", "file": "x.py", "line": 3, "entry": True}], "omitted": 2}
 
 
 def test_python_stacks_join_their_threads() -> None:
