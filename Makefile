@@ -20,6 +20,8 @@ APT_TEST := $(APT_DEMO) bubblewrap busybox docker.io docker-registry g++ gdb mmd
 APT_TEST += debuginfod dwz libarchive13 rpm
 # A store that two machines share: a folder mounted twice, whose locks do not meet.
 APT_TEST += bindfs
+# Runtimes that report a failure in their own way.
+APT_TEST += golang-go libgoogle-glog-dev
 # Engines without root.
 APT_TEST += rootlesskit uidmap slirp4netns fuse-overlayfs python3-venv
 
