@@ -141,7 +141,8 @@ class CoreFile:
                 process.executable,
                 process.name,
             )
-            self._modules = find_modules(facts)
+            modules, others = find_modules(facts)
+            self._modules = tuple(_within(module, 1 << self.bits) for module in modules), others
         return self._modules
 
     @property
@@ -169,6 +170,12 @@ class CoreFile:
     def read_file(self, offset: int, size: int) -> bytes:
         """Bytes of the core file itself, fewer at its end."""
         return read_at(self._descriptor, offset, size)
+
+
+def _within(module: Module, top: int) -> Module:
+    """The module with addresses that memory has: headers and names in a core may say anything."""
+    start = max(0, min(module.start, top - 1))
+    return module._replace(start=start, end=max(start, min(module.end, top - 1)))
 
 
 def open_core(path: str) -> CoreFile:

@@ -28,7 +28,7 @@ DT_NULL, DT_DEBUG = 0, 21
 
 MOST_ENTRIES = 65536
 #: PATH_MAX, and of all names together: thousands of libraries have less than one megabyte.
-LONGEST_NAME, MOST_NAMES = 4096, 8 << 20
+LONGEST_NAME, MOST_NAMES = 4096, 2 << 20
 MOST_PROGRAM_HEADERS = 4096
 SEARCHED = 16 << 20
 

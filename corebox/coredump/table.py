@@ -6,7 +6,7 @@ from functools import partial
 from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from corebox.coredump import faults
-from corebox.coredump.disk import read_at
+from corebox.coredump.disk import LAST_OFFSET, read_at
 from corebox.coredump.header import (
     ET_CORE,
     HEADER_SIZE,
@@ -111,6 +111,7 @@ def measure_truncation(table: ProgramTable, size: int) -> Optional[Truncation]:
     expected = max([*ends, table.end])
     if header.entries == PN_XNUM:
         expected = max(expected, header.section_offset + section_size(header))
+    expected = min(expected, LAST_OFFSET)
     if expected <= size:
         return None
     cut = table.cut

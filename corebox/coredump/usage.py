@@ -13,6 +13,7 @@ from collections import OrderedDict
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from corebox.coredump.core import CoreFile
+from corebox.coredump.disk import LAST_OFFSET
 from corebox.coredump.linkmap import AT_RANDOM
 from corebox.coredump.values import Extent, Segment
 
@@ -57,7 +58,7 @@ def measure_memory(core: CoreFile) -> Tuple[MemoryUse, ...]:
         total[2] += resident
         total[3] += 1
     return tuple(
-        MemoryUse(kind, virtual, dumped, resident if told else None, mappings)
+        MemoryUse(kind, min(virtual, LAST_OFFSET), min(dumped, LAST_OFFSET), resident if told else None, mappings)
         for kind, (virtual, dumped, resident, mappings) in totals.items()
     )
 

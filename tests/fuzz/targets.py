@@ -15,6 +15,7 @@ from pathlib import Path
 from corebox.bundle.compression import is_compressed
 from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.corelayer import layer_head, layer_tail
+from corebox.bundle.disk import DiskRoot
 from corebox.bundle.parse import parse_manifest
 from corebox.bundle.read import BundleReader
 from corebox.bundle.verify import verify_unpacked
@@ -25,6 +26,7 @@ from corebox.coredump.redact import plan_redaction
 from corebox.coredump.slim import plan_slim
 from corebox.coredump.usage import measure_memory
 from corebox.errors import CoreboxError
+from corebox.gather.collect import Wishes, collect
 from tests.support.elfwriter import NT_AUXV, NT_FILE, CoreWriter, Format
 
 Target = Callable[[bytes], None]
@@ -80,6 +82,9 @@ def ask_everything(core: CoreFile) -> None:
     plan_redaction(core, environment=True, patterns=[b"secret"])
     for module in core.modules:
         compare_with_file(core, module, core.fileno())
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as empty, DiskRoot(empty) as root:
+        written = collect(core, root, Wishes()).manifest.to_bytes()
+    assert parse_manifest(written).to_bytes() == written  # what gather writes can be read
 
 
 def _ask_core(data: bytes) -> None:

@@ -11,10 +11,21 @@ import pytest
 from corebox.coredump.compact import plan_compaction
 from corebox.coredump.core import open_core
 from corebox.coredump.elffile import is_elf, read_elf
+from corebox.coredump.linkmap import MOST_NAMES
 from corebox.coredump.redact import plan_redaction
 from corebox.coredump.slim import plan_slim
 from corebox.errors import CoreboxError, InputError
-from tests.support.elfwriter import ET_CORE, ET_DYN, NT_FILE, PN_XNUM, CoreWriter, Format
+from tests.support.elfwriter import (
+    ET_CORE,
+    ET_DYN,
+    NT_AUXV,
+    NT_FILE,
+    PN_XNUM,
+    PT_DYNAMIC,
+    PT_PHDR,
+    CoreWriter,
+    Format,
+)
 from tests.unit.coredump.conftest import RealCore
 
 
@@ -134,3 +145,31 @@ def test_a_name_that_leads_in_a_circle_is_an_error_of_the_host(tmp_path: Path) -
     with pytest.raises(InputError) as caught:
         open_core(str(tmp_path / "loop"))
     assert caught.value.code == "cannot-read"
+
+
+@pytest.mark.parametrize("length", [5, 300, 4000, 9000])
+def test_as_many_names_as_a_list_can_have_take_bounded_memory(tmp_path: Path, length: int) -> None:
+    form, table, heap, count = Format(), 0x40000 + 64, 0x900000, 65536
+    headers = form.entry(PT_PHDR, 4, 0, 64, 0, 0) + form.entry(PT_DYNAMIC, 6, 0, 2048, 64, 64)
+    page = bytes(64) + headers.ljust(2048 - 64, b"\0") + form.words(21, heap, 0, 0)
+    names = heap + 16 + 40 * count
+    places = [heap + 16 + 40 * number for number in range(count)] + [0]
+    chain = [form.words(0, names + number % length, 0x40000 + 2048, places[number + 1], 0) for number in range(count)]
+    writer = CoreWriter(form)
+    writer.note(NT_AUXV, form.words(3, table, 5, 2, 0, 0))
+    writer.memory(0x40000, page.ljust(4096, b"\0"))
+    writer.memory(heap, form.words(1, heap + 16) + b"".join(chain) + b"x" * length + b"\0")
+    with open_core(str(writer.write(tmp_path / "core"))) as core:
+        assert len(core.link_map) == count
+        assert sum(map(len, {entry.name for entry in core.link_map})) <= MOST_NAMES + 4096
+
+
+def test_a_list_of_files_longer_than_any_kernel_writes_is_cut(tmp_path: Path) -> None:
+    form, count = Format(), 3000
+    writer = CoreWriter(form)
+    rows = [(number << 13, (number << 13) + 4096, 0, b"/data/%d-" % number + b"y" * 12000) for number in range(count)]
+    writer.note(NT_FILE, form.mappings(rows))
+    writer.memory(0x40000, b"memory")
+    with open_core(str(writer.write(tmp_path / "core"))) as core:
+        assert 1000 < len(core.mappings) < count
+        assert core.memory.read(0x40000, 6) == b"memory"
