@@ -29,7 +29,8 @@ _MOST_STALLED = 2
 _SPARE = 64
 _MOST_OPEN = 8192
 _CHUNK = 1 << 20
-_WORDS = {errno.ENOENT: "no such file", errno.ENOTDIR: "no such file", errno.EACCES: "not readable for this user"}
+NOT_READABLE, NOT_ITS_OWN = "not readable for this user", "not readable for the user whose crash it is"
+_WORDS = {errno.ENOENT: "no such file", errno.ENOTDIR: "no such file", errno.EACCES: NOT_READABLE}
 
 
 #: The symbolic links on a way: canonical path and target of each.
@@ -275,7 +276,7 @@ class DiskRoot:
 
     def _reason(self, error: OSError) -> str:
         if self.reader and error.errno in (errno.EACCES, errno.EPERM):
-            return "user {}, whose crash it is, may not read it".format(self.reader.uid)
+            return "{}, {}".format(NOT_ITS_OWN, self.reader.uid)
         return _WORDS.get(error.errno or 0) or (error.strerror or str(error)).lower()
 
 

@@ -59,6 +59,8 @@ def _problems_of(manifest: Manifest) -> Iterator[str]:
         )
     if not manifest.modules:
         yield "no mapped files are recorded in the core"
+    elif not any(module.executable for module in manifest.modules):
+        yield "the core does not say which program crashed"
 
 
 def _disagreements(manifest: Manifest, core: CoreFile) -> List[str]:

@@ -33,6 +33,10 @@ from corebox.gather.files import FileSet
 from corebox.gather.find import ModuleFile, Places, find_module
 
 _AT_BASE = 7  # getauxval(3): where the dynamic linker is mapped
+#: Ten times what the largest programs load; a core written by hand can name millions.
+_MOST_MODULES = 8192
+#: Stands in the manifest's list of what is missing, in the place of a path.
+MORE_MODULES = "[more]"
 _LONGEST_OS_RELEASE = 1 << 16
 
 
@@ -71,13 +75,15 @@ def collect(core: CoreFile, root: DiskRoot, wishes: Wishes) -> Collection:
         check_executable(core, wishes.executable)
     files = FileSet(root)
     places = Places(root, wishes.executable, wishes.live, FolderIndex(wishes.also))
-    modules = [find_module(core, module, places) for module in core.modules]
+    modules = [find_module(core, module, places) for module in core.modules[:_MOST_MODULES]]
     not_taken = _take_modules(files, modules, wishes)
     _take_interpreter(core, files, modules)
     debug = _take_extras(core, files, modules)
     for name in wishes.extra:
         if not files.want(name, "extra"):
             files.miss(name, files.root.find(name).why or "not found")
+    if len(core.modules) > _MOST_MODULES:
+        files.miss(MORE_MODULES, "{} more modules are not looked for".format(len(core.modules) - _MOST_MODULES))
     files.drop_conflicts()
     not_taken += [Remark(mapping.path, _why_not(mapping)) for mapping in _once(core.other_files)]
     manifest = Manifest(

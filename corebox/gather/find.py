@@ -14,6 +14,7 @@ from corebox.errors import InputError
 from corebox.gather.also import FolderIndex
 
 _MEMFD = "/memfd:"
+NOT_PROVED = "not proved by the core"
 
 
 class ModuleFile(NamedTuple):
@@ -122,10 +123,9 @@ def _unless_stranger(best: ModuleFile, root: DiskRoot) -> ModuleFile:
     """Root takes nothing of a stranger's crash by its name alone: the stranger has chosen the names."""
     if root.reader is None:
         return best
-    why = "not taken, for the crash is of user {} and the core does not prove it: {}".format(
-        root.reader.uid, best.proof.detail
+    return _as_missing(
+        best, "{}, and the crash is of user {}: {}".format(NOT_PROVED, root.reader.uid, best.proof.detail)
     )
-    return _as_missing(best, why)
 
 
 def _as_missing(each: ModuleFile, why: Optional[str]) -> ModuleFile:

@@ -4,20 +4,27 @@ import json
 import os
 from typing import Iterator, List, Optional, Sequence
 
+from corebox.bundle.disk import NOT_ITS_OWN, NOT_READABLE
 from corebox.bundle.manifest import Manifest, ModuleEntry
 from corebox.bundle.program import program_of, system_name
 from corebox.bundle.verdict import MISMATCH, MISSING, VERDICTS, VERIFIED
 from corebox.bundle.write import WrittenBundle
+from corebox.gather.collect import MORE_MODULES
+from corebox.gather.find import NOT_PROVED
 from corebox.gather.progress import format_size
 from corebox.gather.runtimewords import runtime_facts
 from corebox.printable import counted, printable
 
 _MOST_NAMES = 100
 _NAMES = {"verified": "verified", "mismatch": "MISMATCH", "cannot-verify": "cannot verify", "missing": "MISSING"}
+_MOST_TOLD = 100
 _ADVICE = {
-    MISMATCH: "changed since the process started; if you have the old package, gather with it: --root DIR",
-    MISSING: "not on this machine any more; if it is in a container or another root: --container NAME, --root DIR",
+    MISMATCH: "changed since the process started; if you have the old package, gather with it: --root DIR, --also DIR",
+    MISSING: "not where the core says; if it is in a container, another root or a folder of yours: --container NAME, "
+    "--root DIR, --also DIR",
 }
+_ADVICE_READABLE = "this user may not read it: run the same command again as root"
+_ADVICE_TRUST = "root takes only what the crashed user could read and the core proves; if you trust the crash: --trust"
 _MEMORY = (
     "a core is the memory of the process, so passwords, keys and personal data may be in it: --redact and --slim leave "
     "some of that out, and with --encrypt-to only the receiver can read it"
@@ -26,9 +33,10 @@ _ADVICE_EXECUTABLE = "if you have the executable that crashed elsewhere, gather 
 
 
 def is_exact(manifest: Manifest) -> bool:
-    """Whether all modules are verified and the core is whole."""
-    whole = manifest.core.truncated is None
-    return whole and bool(manifest.modules) and all(module.verdict == VERIFIED for module in manifest.modules)
+    """Whether all modules are verified, the program among them, and the core is whole."""
+    whole = manifest.core.truncated is None and all(remark.path != MORE_MODULES for remark in manifest.missing)
+    named = any(module.executable for module in manifest.modules)
+    return whole and named and all(module.verdict == VERIFIED for module in manifest.modules)
 
 
 def describe_crash(manifest: Manifest) -> str:
@@ -51,13 +59,14 @@ def summary_lines(
         yield (name.lower() + ":").ljust(10) + " " + printable(text)
     yield "modules:   " + _counts(manifest.modules)
     wrong = [module for module in manifest.modules if module.verdict != VERIFIED]
-    for module in wrong:
-        yield from _finding(module)
-    for advice in dict.fromkeys(each for module in wrong for each in _advice(module)):
-        yield "    " + advice
-    for remark in manifest.missing:
-        if remark.path not in {module.path for module in manifest.modules}:
-            yield "  not found: {}: {}".format(printable(remark.path), remark.why)
+    told = [line for module in wrong[:_MOST_TOLD] for line in _finding(module)]
+    told += ["    " + advice for advice in dict.fromkeys(each for module in wrong for each in _advice(module))]
+    paths = {module.path for module in manifest.modules}
+    others = [remark for remark in manifest.missing if remark.path not in paths]
+    told += ["  not found: {}: {}".format(printable(each.path), each.why) for each in others[:_MOST_TOLD]]
+    yield from told
+    if max(len(wrong), len(others)) > _MOST_TOLD:
+        yield "  more of them are in the bundle's manifest: corebox info"
     yield from _core_lines(manifest)
     if written:
         yield "bundle:    {}, {}, {:.1f} s".format(printable(written.path), format_size(written.size), seconds)
@@ -94,7 +103,12 @@ def _finding(module: ModuleEntry) -> Iterator[str]:
 
 def _advice(module: ModuleEntry) -> Iterator[str]:
     """What can still be done about it at the site."""
-    if module.verdict in _ADVICE:
+    detail = module.detail or ""
+    if detail.startswith(NOT_READABLE):
+        yield _ADVICE_READABLE
+    elif detail.startswith((NOT_ITS_OWN, NOT_PROVED)):
+        yield _ADVICE_TRUST
+    elif module.verdict in _ADVICE:
         yield _ADVICE[module.verdict]
         if module.executable:
             yield _ADVICE_EXECUTABLE

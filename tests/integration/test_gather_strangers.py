@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import elftools
 import pytest
 
 from corebox.bundle.corecontent import CompactCore
@@ -79,9 +80,9 @@ def test_names_in_the_link_map_that_only_root_can_read(place: Path, private: Pat
     _, manifest = gather(crash(place, "names", *names))
     assert not {str(name) for name in names} & {entry.path for entry in manifest.files}
     for name in (private, "/etc/shadow"):
-        assert "user 65534, whose crash it is, may not read it" in why(manifest, name)
+        assert "not readable for the user whose crash it is, 65534" in why(manifest, name)
     for name in (public, "/etc/passwd"):
-        assert "the core does not prove it" in why(manifest, name)
+        assert "not proved by the core" in why(manifest, name)
     assert {each.verdict for each in manifest.modules if each.path in map(str, names)} == {"missing"}
     assert [entry.path for entry in manifest.files if entry.role == "executable"] == [str(place / "odd")]
 
@@ -104,10 +105,10 @@ def test_a_core_written_by_hand_is_of_who_owns_it(place: Path, private: Path) ->
     os.chown(core, NOBODY, NOBODY)
     status, manifest = gather(core)
     assert (status, manifest.files) == (1, tuple(entry for entry in manifest.files if entry.role == "os-release"))
-    assert "may not read it" in why(manifest, private)
+    assert "not readable for the user" in why(manifest, private)
     compressed = place / "core.gz"
     subprocess.run(["gzip", core], check=True)
-    assert "may not read it" in why(gather(compressed)[1], private)
+    assert "not readable for the user" in why(gather(compressed)[1], private)
 
 
 def test_printers_are_followed_within_the_data_of_their_library_alone(place: Path, tmp_path: Path) -> None:
@@ -279,3 +280,21 @@ def test_the_bundle_of_a_stranger_has_no_file_of_a_tar(place: Path, private: Pat
     (place / "x.tar").write_bytes(plain)
     with tarfile.open(place / "x.tar") as archive:
         assert f"rootfs{private}" not in archive.getnames()
+
+
+def test_a_file_that_only_root_may_read_says_so(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Gathered by nobody, of nobody's crash: the advice is to call root, not that the file is gone."""
+    library = place / "hidden.so"
+    library.write_bytes(module(Format(), b"\x03"))
+    library.chmod(0o600)
+    core = crash(place, "names", library)
+    with DiskRoot("/", Reader(NOBODY, NOBODY)) as root:
+        assert root.find(str(library)).why == "not readable for the user whose crash it is, 65534"
+    shutil.copytree(Path(__file__).parents[2] / "corebox", place / "corebox")
+    command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "/usr/bin/python3", "-m"]
+    more = ["corebox.gather", str(core), "-o", str(place / "x.corebox")]
+    packages = f"{place}:{Path(elftools.__file__).parents[1]}"
+    subprocess.run([*command, *more], cwd=place, env={"PYTHONPATH": packages}, check=False)
+    said = capfd.readouterr().out
+    assert f"{library}: not readable for this user" in said
+    assert "run the same command again as root" in said
