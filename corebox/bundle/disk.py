@@ -28,6 +28,7 @@ _MOST_STALLED = 2
 #: What other descriptors this process may need.
 _SPARE = 64
 _MOST_OPEN = 8192
+_MOST_FOLDERS = 4096
 _CHUNK = 1 << 20
 NOT_READABLE, NOT_ITS_OWN = "not readable for this user", "not readable for the user whose crash it is"
 _WORDS = {errno.ENOENT: "no such file", errno.ENOTDIR: "no such file", errno.EACCES: NOT_READABLE}
@@ -80,6 +81,7 @@ class DiskRoot:
             ) from error
         self._links: Dict[str, Union[str, int, None]] = {}
         self._found: Dict[str, Found] = {}
+        self._folders: Dict[str, Tuple[str, Links, Optional[int]]] = {}
         self._open: Deque[OpenFile] = deque()
         self._most_open = max(_SPARE, _raise_limit() - _SPARE)
         self._adopted: List[OpenFile] = []
@@ -162,7 +164,31 @@ class DiskRoot:
             return self._find_aside(name, str(slow))
 
     def _resolve(self, name: str) -> Tuple[str, Links, Optional[OSError]]:
-        """Where the name leads, whether something is there or not, and what the system said where nothing is."""
+        """Where the name leads, whether something is there or not, and what the system said where nothing is.
+
+        Many names differ in their last part only: the way to a folder is gone once.
+        """
+        if len(os.fsencode(name)) > layout.MAX_PATH or name.count("/") > layout.MAX_DEPTH:
+            raise _NotHereError("its name is too long or too deep")
+        folder, _, last = name.rpartition("/")
+        if last in ("", ".", ".."):
+            return self._walk(name)
+        if folder not in self._folders:
+            if len(self._folders) >= _MOST_FOLDERS:
+                self._folders.clear()
+            path, links, missing = self._walk(folder)
+            self._folders[folder] = (path, links, missing.errno if missing else None)
+        path, links, number = self._folders[folder]
+        here = path.rstrip("/") + "/" + last
+        if number is not None:
+            return here, links, OSError(number, os.strerror(number))
+        try:
+            return (here, links, None) if self._follow(here) is None else self._walk(name)
+        except OSError as error:
+            return here, links, error
+
+    def _walk(self, name: str) -> Tuple[str, Links, Optional[OSError]]:
+        """As ``_resolve``, part by part."""
         missing = None
 
         def follow(path: str) -> Optional[str]:
@@ -174,8 +200,6 @@ class DiskRoot:
                     missing = error
             return None
 
-        if len(os.fsencode(name)) > layout.MAX_PATH or name.count("/") > layout.MAX_DEPTH:
-            raise _NotHereError("its name is too long or too deep")
         resolution = resolve(name, follow)
         if resolution is None:
             raise _NotHereError("too many symbolic links")
