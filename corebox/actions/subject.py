@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from corebox.errors import InputError
+from corebox.gather.output import require_harmless
 from corebox.store.store import Store
 from corebox.store.values import StoredImage
 
@@ -75,6 +76,18 @@ def resolve(store: Store, text: str, pulling: Pulling = QUIETLY, identity: Path 
         if pulled is None:
             raise InputError("no-such-image", f"{error.message}, nor a file of that name", error.hint) from None
         return Image(text, pulled)
+
+
+def keep_subject(subject: Subject, *outputs: Path | None) -> None:
+    """Refuse to write over the file that is read.
+
+    Raises:
+        UsageError: ``output-is-input``.
+    """
+    if not isinstance(subject, Image):
+        for out in outputs:
+            if out is not None:
+                require_harmless(str(out), [str(subject.path)], force=True)
 
 
 def check_file(text: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from corebox.actions.export import ExportOptions, export
-from corebox.actions.subject import Pulling, resolve
+from corebox.actions.subject import Pulling, keep_subject, resolve
 from corebox.cli import options, output
 from corebox.cli.meter import meter
 from corebox.errors import UsageError
@@ -41,6 +41,7 @@ def command(
         raise UsageError("nothing-to-export", "nothing to export", hint)
     store = Store.default()
     found = resolve(store, subject, Pulling(meter("pulling"), ca_file, plain_http, registry), identity)
+    keep_subject(found, core, bundle, oci_archive)
     written = export(store, found, ExportOptions(core, bundle, oci_archive))
     if core is not None:
         output.say(f"core     {core}")

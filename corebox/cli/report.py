@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from corebox.actions.report import memory_regions, report, require_stack, write_report
-from corebox.actions.subject import BareCore, image_of
+from corebox.actions.subject import BareCore, image_of, keep_subject
 from corebox.cli import options, output
 from corebox.cli.session import Session, session
 from corebox.errors import InputError
@@ -59,6 +59,7 @@ def command(
     """
     store = Store.default()
     found = session.find(store, subject)
+    keep_subject(found, out)
     chosen = session.options._replace(executable=executable)
     if isinstance(found, BareCore) and executable:
         # Imported here: few reports are of a bare core.

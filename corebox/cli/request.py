@@ -10,6 +10,7 @@ import click
 from corebox.cli import options, output
 from corebox.coredump.core import open_core
 from corebox.gather.compressed import decompressed_core
+from corebox.gather.output import require_harmless
 from corebox.gather.request import request_script
 
 
@@ -28,6 +29,8 @@ def command(core: str, out: Path | None) -> int:
 
     The customer runs it, sh request.sh, and sends the archive that it makes: corebox build CORE libs.tar.gz.
     """
+    if out is not None:
+        require_harmless(str(out), [core], force=True)
     with decompressed_core(core, tempfile.gettempdir()) as path, open_core(path) as opened:
         script = request_script(opened)
     data = os.fsencode(script)  # names may be no UTF-8

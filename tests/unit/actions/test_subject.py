@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.actions.subject import BareCore, BundleFile, Image, image_of, resolve
+from corebox.actions.subject import BareCore, BundleFile, Image, image_of, keep_subject, resolve
 from corebox.errors import CoreboxError
 from corebox.store.store import Store
 from tests.support.images import put_random_image
@@ -77,3 +77,15 @@ def test_a_name_with_a_registry_in_it_is_asked_for_there(store: Store) -> None:
     with pytest.raises(CoreboxError) as raised:
         resolve(store, "127.0.0.1:9/team/crash:1")
     assert raised.value.message == "cannot reach 127.0.0.1:9: Connection refused"
+
+
+def test_what_is_read_is_not_written(tmp_path: Path) -> None:
+    path, link, other = tmp_path / "x.corebox", tmp_path / "link", tmp_path / "other"
+    path.touch()
+    other.touch()
+    link.symlink_to(path)
+    for subject in (BundleFile(path), BareCore(path)):
+        keep_subject(subject, None, other, tmp_path / "new")
+        for out in (path, link):
+            with pytest.raises(CoreboxError, match="cannot be the output too"):
+                keep_subject(subject, other, out)
