@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from corebox.actions.history import lent_history
+from corebox.actions.output import lent_output
 from corebox.actions.sources import FROM_SERVERS, Sources, fetch, mount_sources
 from corebox.actions.subject import Subject, image_of
 from corebox.actions.symbols import Symbols, find_symbols
@@ -69,7 +70,8 @@ class ShellOptions(NamedTuple):
         gdbinit: a file of the user's with gdb commands, run before the core is opened.
         typed_at: somebody types commands, which are kept for the next session on the same crash.
         opens: gdb opens the core when it starts.
-        tell: told why an engine that answers is not used.
+        output: a folder that gets what a session writes to its own.
+        tell: told why an engine that answers is not used, and what is not taken to ``output``.
     """
 
     core: Path | None = None
@@ -83,6 +85,7 @@ class ShellOptions(NamedTuple):
     gdbinit: Path | None = None
     typed_at: bool = False
     opens: bool = True
+    output: Path | None = None
     tell: Callable[[str], None] = lambda _: None
 
 
@@ -151,7 +154,8 @@ def prepare_session(
             progress("looking for the sources")
             fetched = fetch(engine, sandbox, command(ASK_SOURCES), found, opened.manifest, work)
         history = lasting.enter_context(lent_history(store, opened.identity, work)) if options.typed_at else ()
-        sandbox = sandbox._replace(mounts=(*sandbox.mounts, *fetched.mounts, *history))
+        output = lasting.enter_context(lent_output(options.output, work, options.tell))
+        sandbox = sandbox._replace(mounts=(*sandbox.mounts, *fetched.mounts, *history), output=output)
         asked = [*fetched.arguments, *(READ_USER_GDBINIT if options.gdbinit else ()), *options.gdb_arguments]
         line = tuple(command(asked, CORE if options.opens else None))
         told = (*notices, *_stripped(opened, executable, found), *found.notices, *split.notices)

@@ -11,6 +11,7 @@ from corebox.engine.choose import NAMES
 # That a file cannot be read is told by who reads it: it is bad input, not wrong usage.
 PATH = click.Path(path_type=Path, readable=False)
 FILE = click.Path(path_type=Path, readable=False, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
 EXISTING = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -105,6 +106,12 @@ def no_customer_code(function: Function) -> Function:
     """--no-customer-code."""
     help_text = "Do not load the customer's gdb scripts or libthread_db."
     return click.option("--no-customer-code", is_flag=True, help=help_text)(function)
+
+
+def output_folder(function: Function) -> Function:
+    """--output."""
+    help_text = "Where the files go that a session writes: logging, dumps, what scripts make."
+    return click.option("--output", type=FOLDER, metavar="DIR", help=help_text)(function)
 
 
 def engine(function: Function) -> Function:

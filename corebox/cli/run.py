@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from corebox.actions.run import run
-from corebox.cli import options, output
+from corebox.cli import options
+from corebox.cli.output import progress
 from corebox.cli.session import Session, session
 from corebox.store.store import Store
 
@@ -14,6 +15,7 @@ from corebox.store.store import Store
 @click.command("run", short_help="Run a script (.py or .gdb) in gdb on a crash.")
 @options.subject
 @click.argument("script", type=options.PATH)
+@options.output_folder
 @session
 @click.option("--time-limit", default=300.0, show_default=True, metavar="SECONDS", help="Time limit for gdb.")
 def command(
@@ -21,6 +23,7 @@ def command(
     session: Session,
     subject: str,
     script: Path,
+    output: Path | None,
     time_limit: float,
 ) -> int:
     """Run a script (.py or .gdb) in gdb on a crash, in the sandbox; its output and status become ours.
@@ -28,7 +31,9 @@ def command(
     A Python script has gdb's own module: corebox run crash.corebox threads.py
     """
     store = Store.default()
-    done = run(store, session.find(store, subject), script, time_limit, session.options, output.progress())
+    done = run(
+        store, session.find(store, subject), script, time_limit, session.options._replace(output=output), progress()
+    )
     sys.stderr.buffer.write(done.errors)
     sys.stderr.flush()
     sys.stdout.buffer.write(done.output)

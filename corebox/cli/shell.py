@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from corebox.actions.shell import prepare_session
-from corebox.cli import options, output
+from corebox.cli import options
+from corebox.cli.output import note, progress
 from corebox.cli.session import Session, session
 from corebox.debugger.session import PYTHON_PROMPT
 from corebox.errors import UsageError
@@ -19,6 +20,7 @@ from corebox.store.store import Store
 @click.option("-e", "--executable", type=options.PATH, metavar="EXE", help="Another executable, e.g. unstripped.")
 @click.option("--gdbinit", type=options.PATH, metavar="FILE", help="Your own gdb commands, run first.")
 @click.option("--python", is_flag=True, help="Python prompt with the gdb module, instead of gdb's prompt.")
+@options.output_folder
 @session
 @click.argument("gdb_arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
@@ -29,6 +31,7 @@ def command(
     executable: Path | None,
     gdbinit: Path | None,
     python: bool,
+    output: Path | None,
     gdb_arguments: tuple[str, ...],
 ) -> int:
     """Open gdb on a crash, in a sandbox without network, with nothing of this machine in it.
@@ -44,10 +47,11 @@ def command(
         core=core,
         executable=executable,
         gdbinit=gdbinit,
+        output=output,
         typed_at=tty,
         gdb_arguments=(*gdb_arguments, *(PYTHON_PROMPT if python else ())),
     )
-    with prepare_session(store, session.find(store, subject), chosen, output.progress()) as opened:
+    with prepare_session(store, session.find(store, subject), chosen, progress()) as opened:
         for notice in opened.notices:
-            output.note(f"note: {notice}")
+            note(f"note: {notice}")
         return opened.engine.attach(opened.sandbox, opened.command, tty)

@@ -14,7 +14,7 @@ from corebox.engine.batch import MAX_OUTPUT, run_batch
 from corebox.engine.cgroup import Group, bounding_group, can_bound
 from corebox.engine.pipe import piped
 from corebox.engine.procfs import masked
-from corebox.engine.sandbox import Finished, Limits, Sandbox, read_root_entries
+from corebox.engine.sandbox import OUTPUT, Finished, Limits, Sandbox, read_root_entries, working_folder
 from corebox.engine.seccomp import sandbox_filter
 from corebox.engine.terminal import attach
 from corebox.engine.userns import way_to_namespaces
@@ -125,6 +125,7 @@ def plan_options(sandbox: Sandbox, skeleton: Path, has_proc: bool = True) -> lis
     line += [] if sandbox.processes else ["--dev-bind", "/dev/null", "/dev/zero"]
     for mount in sandbox.mounts:
         line += ["--ro-bind", str(mount.source), mount.target]
+    line += [] if sandbox.output is None else ["--bind", str(sandbox.output), OUTPUT]
     writable = [sandbox.scratch]
     if not os.path.lexists(sandbox.root / "tmp"):
         writable.append("/tmp")  # noqa: S108  # the sandbox's own
@@ -132,7 +133,7 @@ def plan_options(sandbox: Sandbox, skeleton: Path, has_proc: bool = True) -> lis
         line += ["--perms", "1777", "--size", str(sandbox.limits.scratch), "--tmpfs", folder]
     # /dev is a tmpfs without a bound that the sandbox's user owns. Whom root starts is root for the files in /proc/sys,
     # whatever user namespace and capabilities say (test_perm in fs/proc/proc_sysctl.c): core_pattern could be written.
-    line += ["--remount-ro", "/dev", "--remount-ro", "/proc", "--remount-ro", "/", "--chdir", sandbox.scratch]
+    line += ["--remount-ro", "/dev", "--remount-ro", "/proc", "--remount-ro", "/", "--chdir", working_folder(sandbox)]
     for name, value in sandbox.environment.items():
         line += ["--setenv", name, value]
     return line

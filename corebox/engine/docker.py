@@ -29,7 +29,15 @@ from corebox.bundle.temporary import is_abandoned
 from corebox.engine.batch import MAX_OUTPUT, run_batch
 from corebox.engine.pipe import piped
 from corebox.engine.procfs import masked_in_containers
-from corebox.engine.sandbox import Finished, RootEntries, Sandbox, read_root_entries
+from corebox.engine.sandbox import (
+    OUTPUT,
+    Finished,
+    Mount,
+    RootEntries,
+    Sandbox,
+    read_root_entries,
+    working_folder,
+)
 from corebox.engine.seccomp import container_filter
 from corebox.engine.terminal import attach, die_with_us
 from corebox.errors import HostError, InputError, system_words
@@ -325,7 +333,7 @@ def _create_options(sandbox: Sandbox, command: Sequence[str], more: Mapping[str,
         "user": f"{uid}:{gid}",
         "environment": {**more, **sandbox.environment},
         "use_config_proxy": False,  # what Docker's own configuration adds, passwords included
-        "working_dir": sandbox.scratch,
+        "working_dir": working_folder(sandbox),
         "hostname": "corebox",
         "labels": {"io.corebox": "sandbox", **({_OWNER: str(sandbox.owner)} if sandbox.owner else {})},
     }
@@ -335,6 +343,7 @@ def _host_options(sandbox: Sandbox, entries: RootEntries, traits: Traits) -> dic
     # A rootless engine may set no higher limit than its user has.
     ulimits = {**_ULIMITS, "data": sandbox.limits.memory, **({} if traits.rootless else {"nproc": _THREADS})}
     mounts = [*entries.mounts, *sandbox.mounts]
+    output = [] if sandbox.output is None else [_bound(Mount(sandbox.output, OUTPUT), read_only=False)]
     writable = [sandbox.scratch]
     if not os.path.lexists(sandbox.root / "tmp"):
         writable.append("/tmp")  # noqa: S108  # the container's own
@@ -352,8 +361,12 @@ def _host_options(sandbox: Sandbox, entries: RootEntries, traits: Traits) -> dic
         # A hostile script could fill the engine's disk with what it prints; we read the streams as they come.
         "log_config": LogConfig(type="none"),
         "tmpfs": dict.fromkeys(writable, f"rw,nosuid,nodev,noexec,mode=1777,size={sandbox.limits.scratch}"),
-        "mounts": [BindMount(each.target, str(each.source), type="bind", read_only=True) for each in mounts],
+        "mounts": [*(_bound(each, read_only=True) for each in mounts), *output],
     }
+
+
+def _bound(mount: Mount, *, read_only: bool) -> BindMount:
+    return BindMount(mount.target, str(mount.source), type="bind", read_only=read_only)
 
 
 def _symlinks_tar(entries: RootEntries) -> bytes:

@@ -29,6 +29,10 @@ def caller() -> tuple[int, int]:
     return (os.getuid(), os.getgid()) if os.getuid() else (1000, 1000)
 
 
+#: Where the one folder outside is that may be written to.
+OUTPUT = "/.corebox/output"
+
+
 class Sandbox(NamedTuple):
     """A root file system with mounts, read-only but for the scratch folder.
 
@@ -41,6 +45,8 @@ class Sandbox(NamedTuple):
             does not die with us: what a killed process left running there is found and removed by it.
         user: user and group ID of the command.
         limits: bounds.
+        output: a folder that the command may write to, at ``OUTPUT``; it starts there. Whatever is in it afterwards was
+            made by hostile code.
         processes: the command may start others and share memory with them, where a bound counts them all.
     """
 
@@ -51,7 +57,13 @@ class Sandbox(NamedTuple):
     owner: Path | None = None
     user: tuple[int, int] = caller()
     limits: Limits = Limits()
+    output: Path | None = None
     processes: bool = False
+
+
+def working_folder(sandbox: Sandbox) -> str:
+    """Where the command starts."""
+    return sandbox.scratch if sandbox.output is None else OUTPUT
 
 
 class Finished(NamedTuple):

@@ -32,10 +32,12 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, st
         yield folder / "x.corebox", secret.read_text()
 
 
-def test_nothing_is_reached(hostile: tuple[Path, str], engine: str, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_reached(
+    hostile: tuple[Path, str], any_engine: str, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bundle, secret = hostile
     monkeypatch.setenv("COREBOX_TEST_SECRET", secret)
-    shown = lab.gdb(bundle, engine, "echo alive\\n").output
+    shown = lab.gdb(bundle, any_engine, "echo alive\\n").output
     assert "native code runs" in shown
     assert shown.count("tried everything") == 2, shown  # by the script, and from the libthread_db
     assert "REACHED" not in shown, shown
