@@ -97,25 +97,27 @@ def try_daemon(name: str, store: Store) -> "DockerEngine":
         HostError: those of ``connect``, and ``engine-unusable``.
     """
     engine = connect(name)
-    key = _identity(engine.address)
+    said: dict[str, object] = {"daemon": _identity(engine.address)}
     try:
         with store.workplace() as work:
             try_engine(engine, work)
     except HostError as error:
-        said = {"message": error.message, "hint": error.hint, "until": time.time() + _DOUBT}
-        store.remember(_TRIALS, key, said)
+        said |= {"message": error.message, "hint": error.hint, "until": time.time() + _DOUBT}
+        store.remember(_TRIALS, engine.address, said)
         raise
-    store.remember(_TRIALS, key, {})
+    store.remember(_TRIALS, engine.address, said)
     return engine
 
 
 def _tried(name: str, store: Store) -> "DockerEngine":
     """The daemon of that name if it works, as is remembered."""
     engine = connect(name)
-    known = store.recall(_TRIALS, _identity(engine.address))
-    if known == {}:
+    known = store.recall(_TRIALS, engine.address)
+    if known is None or known.get("daemon") != _identity(engine.address):
+        return try_daemon(name, store)
+    if "message" not in known:
         return engine
-    if known and float(str(known["until"])) > time.time():
+    if float(str(known["until"])) > time.time():
         raise HostError("engine-unusable", str(known["message"]), str(known["hint"]))
     return try_daemon(name, store)
 

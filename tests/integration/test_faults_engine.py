@@ -60,10 +60,15 @@ def wait_until(true: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
+def gdb_runs(own: OwnEngine) -> bool:
+    """Whether it is more than the tiny program that an engine is tried with first."""
+    return "ld.so" in own.call("ps", "--no-trunc", "--format", "{{.Command}}").stdout
+
+
 def test_the_daemon_is_killed_under_a_session(desk: Desk, own: OwnEngine) -> None:
     expected = desk.undisturbed()
     run = started(desk, *desk.words[: desk.words.index("-batch")], *SLEEP)
-    wait_until(lambda: own.call("ps", "--quiet").stdout)
+    wait_until(lambda: gdb_runs(own))
     own.kill()
     _, errors = run.communicate(timeout=60)
     assert (run.returncode, errors.count("\nhint: ")) == (4, 1), errors
@@ -96,7 +101,7 @@ def test_corebox_is_killed_while_its_container_runs(desk: Desk, own: OwnEngine, 
     for _ in range(tries(1)):
         desk = Desk.lay(desk.folder, desk.folder.parent / "seed", desk.verb)
         run = started(desk, *desk.words[: desk.words.index("-batch")], *SLEEP)
-        wait_until(lambda: own.call("ps", "--quiet").stdout)
+        wait_until(lambda: gdb_runs(own))
         (os.killpg if sign == signal.SIGINT else os.kill)(run.pid, sign)
         run.communicate(timeout=60)
         left += bool(own.containers())
@@ -106,7 +111,7 @@ def test_corebox_is_killed_while_its_container_runs(desk: Desk, own: OwnEngine, 
 
 def test_the_container_of_a_living_corebox_stays(desk: Desk, own: OwnEngine) -> None:
     run = started(desk, *desk.words[: desk.words.index("-batch")], *SLEEP)
-    wait_until(lambda: own.call("ps", "--quiet").stdout)
+    wait_until(lambda: gdb_runs(own))
     mine = own.containers()
     desk.undisturbed()
     assert own.containers() == mine
