@@ -11,7 +11,6 @@ from corebox.engine.choose import NAMES
 # That a file cannot be read is told by who reads it: it is bad input, not wrong usage.
 PATH = click.Path(path_type=Path, readable=False)
 FILE = click.Path(path_type=Path, readable=False, dir_okay=False)
-FOLDER = click.Path(path_type=Path, file_okay=False)
 EXISTING = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -111,11 +110,13 @@ def no_customer_code(function: Function) -> Function:
 def output_folder(function: Function) -> Function:
     """--output."""
     help_text = "Where the files go that a session writes: logging, dumps, what scripts make."
-    return click.option("--output", type=FOLDER, metavar="DIR", help=help_text)(function)
+    folder = click.Path(path_type=Path, file_okay=False)
+    return click.option("--output", type=folder, metavar="DIR", help=help_text)(function)
 
 
 def engine(function: Function) -> Function:
     """--engine."""
     help_text = "Where to run gdb; auto: Docker or Podman if one works, else bubblewrap."
-    option = click.option("--engine", type=click.Choice(NAMES), default="auto", show_default=True, help=help_text)
-    return option(function)
+    return click.option("--engine", type=click.Choice(NAMES), default="auto", show_default=True, help=help_text)(
+        function
+    )
