@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from corebox.errors import HostError
-from corebox.image.export import copy_sparse
 
 MOST_FILES = 10_000
 _DEEPEST = 16
@@ -47,6 +46,8 @@ def take(lent: Path, folder: Path, tell: Callable[[str], None]) -> None:
     Raises:
         HostError: ``cannot-write``.
     """
+    from corebox.image.export import copy_sparse  # noqa: PLC0415  # slow to import, and seldom needed
+
     # The command may have taken the permissions of its folders away; without them nothing here could be removed.
     subprocess.run(["chmod", "-R", "u+rwX", lent], check=False, capture_output=True)
     for taken, (path, name) in enumerate(_files(lent, tell)):

@@ -109,14 +109,12 @@ def no_customer_code(function: Function) -> Function:
 
 def output_folder(function: Function) -> Function:
     """--output."""
-    help_text = "Where the files go that a session writes: logging, dumps, what scripts make."
-    folder = click.Path(path_type=Path, file_okay=False)
-    return click.option("--output", type=folder, metavar="DIR", help=help_text)(function)
+    folder = click.Path(path_type=Path, file_okay=False, readable=False)
+    return click.option("--output", type=folder, metavar="DIR", help="Where files that a session writes go.")(function)
 
 
 def engine(function: Function) -> Function:
     """--engine."""
     help_text = "Where to run gdb; auto: Docker or Podman if one works, else bubblewrap."
-    return click.option("--engine", type=click.Choice(NAMES), default="auto", show_default=True, help=help_text)(
-        function
-    )
+    option = click.option("--engine", type=click.Choice(NAMES), default="auto", show_default=True, help=help_text)
+    return option(function)
