@@ -125,7 +125,7 @@ def _split_modules(crash: CrashFiles, debug_files: Iterable[Path]) -> Iterator[_
         places = [own, *(path for path, known in by_id.items() if known is not None and known == build_id)]
         if build_id and len(build_id) > 2 and build_id.isalnum():
             places.append(_beneath(crash.root, f"/{_USR_LIB_DEBUG}/{debug_path(build_id)}"))
-            places.append(crash.debug / debug_path(build_id) if crash.debug else None)
+            places.append(_beneath(crash.debug, "/" + debug_path(build_id)))
         for path in places:
             units = _read(path, skeletons) if path else []
             if path and units:

@@ -81,8 +81,11 @@ def test_how_a_frame_was_found_is_said(program: Path, tmp_path: Path, lab: Lab) 
     ways = [frame["unwind"] for frame in crashed_thread(lab, made)["frames"]]
     assert ways == ["registers", "cfi", "frame-pointer", "cfi"]
     bundle = made.core.with_suffix(".corebox")
-    shown = lab.gdb(bundle, "bubblewrap", "echo answer:\\n", "bt").output.partition("answer:")[2]
-    assert [line.split()[0] for line in shown.splitlines() if line.startswith("#")] == ["#0", "#1", "#2", "#3"]
+    shown = lab.gdb(bundle, "bubblewrap", "echo answer:\\n", "bt", "corebox stack").output.partition("answer:")[2]
+    lines = [line.split() for line in shown.splitlines() if line.startswith("#")]
+    assert [line[0] for line in lines] == ["#0", "#1", "#2", "#3"] * 2
+    assert [line[1] for line in lines[4:]] == ways
+    assert "the stack ends here: this is the thread's first function" in shown
 
 
 @pytest.mark.parametrize("flags", [("-static",), ("-static", "-s"), ("-s",)], ids=" ".join)

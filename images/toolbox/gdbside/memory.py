@@ -22,7 +22,7 @@ class Memory:
         self.form = "<" if self.core.byte_order == "little" else ">", self.core.word
         # Some systems' cores say of no mapping that it can be executed.
         self._tells_rights = any(each.flags & corefile.PF_X for each in self.core.mappings)
-        self._modules, self._entries = {}, {}
+        self._modules, self._entries, self._starts = {}, {}, {}
 
     def read(self, address, size):
         """Bytes of the process; raises gdb.error if they are not known."""
@@ -41,6 +41,12 @@ class Memory:
             return self.read(address, size)
         except _READ_ERRORS:
             return b""
+
+    def starts_with(self, address, codes):
+        """Whether one of these instruction sequences is at an address; kept, for it is asked for every frame."""
+        if (address, codes) not in self._starts:
+            self._starts[address, codes] = any(self.code(address, len(each)) == each for each in codes)
+        return self._starts[address, codes]
 
     def executable(self, address):
         """Whether code can be at an address. Not every core names all mappings: then it is what gdb has a file for."""

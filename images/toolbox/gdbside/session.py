@@ -11,6 +11,7 @@ import gdb
 
 sys.path.insert(0, "/.corebox/toolbox/share/corebox")
 
+import callers
 import cxxprinters
 import history
 import opened
@@ -162,7 +163,7 @@ def module_lines():
 
 
 class Corebox(gdb.Command):
-    """What corebox knows about this crash: "corebox why", "corebox modules", "corebox python"."""
+    """What corebox knows about this crash: "corebox why", "corebox stack", "corebox modules", "corebox python"."""
 
     def __init__(self):
         super().__init__("corebox", gdb.COMMAND_STATUS, prefix=True)
@@ -198,6 +199,7 @@ def greet():
 Corebox()
 Lines("corebox why", why_lines, "What kind of fault it is, with the evidence.")
 Lines("corebox modules", module_lines, "Each module with its verdict, build ID and the file that gives its symbols.")
+Lines("corebox stack", callers.lines, "The selected thread's stack: how each frame was found, and why it ends.")
 Lines("corebox python", pystacks.lines, "The Python stack of the selected thread, which needs no debug files.")
 # The customer's Python may have a command of this name, which then takes the place of ours.
 Lines("py-bt", pystacks.lines, "The Python stack of the selected thread: the same as corebox python.")

@@ -7,6 +7,7 @@ assembly, and code of missing modules are unwound by frame pointer where the cha
 """
 
 import re
+import struct
 
 import gdb
 import gdb.unwinder
@@ -14,14 +15,22 @@ import memory
 
 NO_CODE = "the return address {:#x} is not in executable memory"
 
-_AMD64, _AARCH64 = "i386:x86-64", "aarch64"
+_AMD64, _AARCH64, _I386 = "i386:x86-64", "aarch64", "i386"
 _LONGEST_FUNCTION, _LONGEST_PROLOGUE, _LARGEST_FRAME = 1 << 16, 1 << 10, 1 << 14
 _PUSH, _MOVES = b"\x55", (b"\x48\x89\xe5", b"\x48\x8b\xec")  # push %rbp; mov %rsp,%rbp
-# mov $__NR_rt_sigreturn,%rax; syscall: gdb knows the trampoline by these too (gdb/amd64-linux-tdep.c).
-_SIGRETURN = b"\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05"
+# What returns from a signal handler, rt_sigreturn(2) and sigreturn(2): gdb knows the trampolines by these instructions
+# too (gdb/amd64-linux-tdep.c and its like).
+_SIGRETURN = {
+    _AMD64: (b"\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05",),
+    _I386: (b"\xb8\xad\x00\x00\x00\xcd\x80", b"\x58\xb8\x77\x00\x00\x00\xcd\x80"),
+    _AARCH64: (b"\x68\x11\x80\xd2\x01\x00\x00\xd4",),
+}
 # By DWARF's numbers; from x19 on a callee keeps them (AAPCS64, 6.1.1).
 _AARCH64_REGISTERS = (*(f"x{number}" for number in range(31)), "sp")
 _AARCH64_KEPT, _AARCH64_SP = 19, 31
+# Masks and values of bl, blr, and blraa and its like (Arm ARM, C6.2).
+_AARCH64_CALLS = ((0xFC000000, 0x94000000), (0xFFFFFC1F, 0xD63F0000), (0xFEFFF800, 0xD63F0800))
+_BL = b"\x00\x00\x00\x94"
 _ID = re.compile(r"\{stack=(0x[0-9a-f]+),code=(0x[0-9a-f]+),!special\}")
 _AT_CALL = re.compile(r"<(.*)\+(\d+)>", re.DOTALL)
 
@@ -35,10 +44,11 @@ class Evidence:
         trampolines: (thread, level) of frames that return from a signal: what called such a frame was interrupted, and
             need not be at a call. gdb's own frames must not be asked, while it makes one of them.
         ends: for a thread why its stack ends, if it was this unwinder that ended it, and whether it is complete.
+        guessed: the thread and level of the frame before, if its caller is a guess of gdb's.
     """
 
     def __init__(self):
-        self.memory, self.found, self.ends, self.trampolines = None, {}, {}, set()
+        self.memory, self.found, self.ends, self.trampolines, self.guessed = None, {}, {}, set(), None
 
     def open(self):
         """The memory of the core that is open, or None."""
@@ -51,7 +61,7 @@ class Evidence:
 
     def forget(self, _event=None):
         """Another core is open, of which gdb may have made frames already."""
-        self.memory, self.found, self.ends, self.trampolines = None, {}, {}, set()
+        self.memory, self.found, self.ends, self.trampolines, self.guessed = None, {}, {}, set(), None
         gdb.invalidate_cached_frames()
 
 
@@ -81,17 +91,43 @@ class Unwinder(gdb.unwinder.Unwinder):
                 return _none_of(pending, NO_CODE.format(pc))
             return _Amd64(known, pending, pc).after_bad_jump() if _is_amd64(pending) else None
         entry = known.entry(pc)
-        if entry is not None and (level == 0 or known.entry(pc - 1) is not None):
-            return _from_trampoline(known, pending, entry, pc) if _name(pending) == _AARCH64 else None
-        if not _is_amd64(pending):
-            return None
-        if known.code(pc, len(_SIGRETURN)) == _SIGRETURN:
+        covered = entry is not None and (level == 0 or known.entry(pc - 1) is not None)
+        if known.starts_with(pc, _SIGRETURN.get(_name(pending), ())):
             evidence.trampolines.add((thread_number(), level))
             return None
-        exact = level == 0 or (thread_number(), level - 1) in evidence.trampolines
-        if known.entry(pc if exact else pc - 1) is not None:
+        if not _is_amd64(pending):
+            return _of_other_processor(known, pending, entry if covered else None)
+        exact = level == 0 or _is_interrupted(level)
+        if covered or known.entry(pc if exact else pc - 1) is not None:
             return None
         return _Amd64(known, pending, pc).unwind(exact)
+
+
+def _is_interrupted(level):
+    """Whether a signal interrupted the frame at ``level``: then it need not be at a call."""
+    return (thread_number(), level - 1) in evidence.trampolines
+
+
+def _of_other_processor(known, pending, entry):
+    """The same where gdb's guesses are better: on other processors they go by the frame pointer or the code.
+
+    What a guess leads to must be where a call returns to, if that is compiled code.
+    """
+    pc, level, thread = pending.pc(), pending.level(), thread_number()
+    guessed, evidence.guessed = evidence.guessed, (thread, level) if entry is None else None
+    if entry is None:
+        return None
+    if guessed == (thread, level - 1) and not _is_interrupted(level) and not _follows_call(known, _name(pending), pc):
+        return _none_of(pending, f"the return address {pc:#x} does not follow a call")
+    return _from_trampoline(known, pending, entry, pc) if _name(pending) == _AARCH64 else None
+
+
+def _follows_call(known, processor, pc):
+    """Whether a call is before ``pc``; of a processor that is not known to this it is believed."""
+    if processor == _AARCH64:
+        (word,) = struct.unpack("<I", known.code(pc - 4, 4) or _BL)
+        return any(word & mask == value for mask, value in _AARCH64_CALLS)
+    return processor != _I386 or _is_call(known.code(pc - 7, 7))
 
 
 def _name(pending):
@@ -252,7 +288,7 @@ class _Amd64:
         if base is None or address is None or not self.known.executable(address):
             return False
         if self.known.entry(address - 1) is not None:  # compiled code returns to where it called
-            return self.is_return_address(address) or self.known.code(address, len(_SIGRETURN)) == _SIGRETURN
+            return self.is_return_address(address) or self.known.starts_with(address, _SIGRETURN[_AMD64])
         ascends = base > self.bp and not base % 8 and self.known.same_mapping(self.bp, base)
         return ascends or base == 0
 
@@ -260,8 +296,7 @@ class _Amd64:
         """Whether code is at an address, and before it a call."""
         if address is None or not self.known.executable(address):
             return False
-        code = self.known.code(address - 7, 7)
-        return len(code) == 7 and (code[2] == 0xE8 or any(_is_indirect_call(code[-size:]) for size in range(2, 8)))
+        return _is_call(self.known.code(address - 7, 7))
 
     def calls_here(self, address):
         """Whether the call before ``address`` is of the function that this frame is in."""
@@ -290,6 +325,11 @@ def _pushes(code):
         if code[:3] == bytes([0x48, 0x81, operation]):
             return sign * int.from_bytes(code[3:], "little", signed=True)
     return 0
+
+
+def _is_call(code):
+    """Whether these seven bytes of x86 code end with a call."""
+    return len(code) == 7 and (code[2] == 0xE8 or any(_is_indirect_call(code[-size:]) for size in range(2, 8)))
 
 
 def _is_indirect_call(code):

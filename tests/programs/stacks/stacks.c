@@ -51,7 +51,8 @@ static void on_other_stack(void)
     sigaction(SIGSEGV, &action, 0);
 }
 
-// What a debugger finds the list of the modules by; build with -z norelro.
+// What a debugger finds the list of the modules by; build with -z norelro. A static program has none.
+#pragma weak _DYNAMIC
 static void hide_list(void)
 {
     for (ElfW(Dyn) *each = _DYNAMIC; each->d_tag != DT_NULL; each++)
