@@ -26,6 +26,7 @@ _INTERPRETERS: Dict[str, FrozenSet[str]] = {
 # Options whose next word is the program, though it is no file; and those that give the program itself in a word.
 _NAMES_IT = ("-m", "-jar", "-f")
 _IS_IT = ("-c", "-e", "-E", "-p", "-r", "--eval", "--print")
+_MOST_ARGUMENTS = 79
 _LOADERS = ("ld-linux", "ld-musl", "ld.so", "ld64.so")
 _NO_NAMES = ("/proc/", "/dev/fd/", "/dev/std")
 
@@ -49,12 +50,16 @@ def program_of(manifest: Manifest) -> Program:
     file = process.executable
     base = os.path.basename(file or "")
     words = (process.arguments or "").split(" ")
+    if len(os.fsencode(process.arguments or "")) >= _MOST_ARGUMENTS:
+        words[-1:] = []  # the kernel cut it
+    words = words or [""]
     called = _executed_as(manifest, os.path.basename(words[0])) or process.name or ""
     # The kernel cuts the name at 15 bytes.
     if (base.startswith(called) and len(os.fsencode(called)) >= 15) or (called.startswith(_LOADERS) and base):
         called = base
     interpreter = next((name for name in _INTERPRETERS if base.startswith(name)), None)
-    if interpreter and (os.path.basename(words[0]) == called or os.path.basename(words[0]).startswith(interpreter)):
+    # Of a script that the kernel started, the name is known already.
+    if interpreter and (os.path.basename(words[0]) == called or called.startswith(interpreter)):
         called = _script(words[1:], _INTERPRETERS[interpreter]) or called
     return Program(called or base, file)
 
