@@ -127,6 +127,10 @@ CASES = [
     Case("panics", "refund", r"panics.rs:11:5: no refund of 12 for order 4711", "rust-panic in panics::refund"),
     Case("stripped-panics", "index", r"Rust panic at \S+/panics.rs:3:5: index out of bounds",
          "rust-panic in stripped-panics+0x"),
+    # JavaScript.
+    Case("/usr/bin/node", f"--max-old-space-size=30 {SOURCES}/orders.js heap", "JavaScript heap out of memory",
+         "javascript-out-of-memory in"),
+    Case("/usr/bin/node", f"{SOURCES}/orders.js abort", r"JavaScript called process.abort\(\)", "abort in"),
     # Go.
     Case("go", "index", r"Go panic: runtime error: index out of range \[7\] with length 3", "go-panic in main.total"),
     Case("go", "nil", "Go panic: runtime error: invalid memory address", "go-panic in main.following",
@@ -143,7 +147,7 @@ def programs(machine: None, tmp_path_factory: pytest.TempPathFactory) -> Callabl
     folder = tmp_path_factory.mktemp("causes")
 
     def built(name: str) -> Path:
-        out = folder / name
+        out = folder / name  # a path that begins with a slash is that of a program of the machine
         if not out.exists():
             BUILDS[name](out)
         return out
