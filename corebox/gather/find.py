@@ -6,6 +6,7 @@ from typing import Dict, Iterator, NamedTuple, Optional
 from corebox.bundle.disk import DiskRoot, Found, why_not_taken
 from corebox.bundle.openfile import OpenFile
 from corebox.bundle.prove import ModuleProof, fits, prove_module
+from corebox.bundle.reader import reading_as
 from corebox.bundle.verdict import MISSING
 from corebox.coredump.core import CoreFile
 from corebox.coredump.disk import open_regular
@@ -50,9 +51,9 @@ def find_module(core: CoreFile, module: Module, places: Places) -> ModuleFile:
         if best is None or _rank(core, found) > _rank(core, best.found):
             best = each
     assert best
-    return (
-        _as_missing(best, best.proof.detail) if best.proof.verdict == MISSING else _unless_stranger(best, places.root)
-    )
+    if best.proof.verdict != MISSING:
+        return _unless_stranger(best, places.root)
+    return _as_missing(best, best.proof.detail)
 
 
 def _rank(core: CoreFile, found: Found) -> int:
@@ -70,9 +71,9 @@ def _candidates(core: CoreFile, module: Module, places: Places) -> Iterator[Foun
     root = places.root
     own = _own_name(core, module, root)
     if module.start in places.live:
-        live = _open_file(places.live[module.start], root)
+        live = _open_live(places.live[module.start], root)
         if live:
-            yield own._replace(file=live)
+            yield own._replace(file=live, why=None)
     yield own
     for name in module.opened_as:
         if name.startswith("/") and name != module.path:
@@ -105,6 +106,18 @@ def _named_executable(module: Module, path: str, root: DiskRoot) -> Found:
     at = root.find(module.path).path if module.path.startswith("/") else absolute
     file = _open_file(absolute, root)
     return Found(at, (), file, None if file else "a file that cannot be taken")
+
+
+def _open_live(path: str, root: DiskRoot) -> Optional[OpenFile]:
+    """A file that the process had mapped; what it could execute only, its user could not have read."""
+    file = _open_file(path, root)
+    if file and root.reader:
+        try:
+            with reading_as(root.reader):
+                os.close(os.open("/proc/self/fd/{}".format(file.fileno()), os.O_RDONLY | os.O_CLOEXEC))
+        except OSError:
+            return None
+    return file
 
 
 def _open_file(path: str, root: DiskRoot) -> Optional[OpenFile]:

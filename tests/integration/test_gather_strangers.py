@@ -282,6 +282,22 @@ def test_the_bundle_of_a_stranger_has_no_file_of_a_tar(place: Path, private: Pat
         assert f"rootfs{private}" not in archive.getnames()
 
 
+@pytest.mark.parametrize(("mode", "verdict"), [(0o755, "verified"), (0o711, "missing")])
+def test_what_a_process_may_only_execute_is_not_taken(place: Path, mode: int, verdict: str) -> None:
+    program = place / "sleep"
+    shutil.copy("/bin/sleep", program)
+    program.chmod(mode)
+    as_nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", str(program), "60"]
+    with subprocess.Popen(as_nobody) as process:
+        while Path(f"/proc/{process.pid}/exe").resolve() != program:
+            time.sleep(0.01)
+        main(["--pid", str(process.pid), "-o", str(place / "x.corebox"), "--no-nice"])
+        process.kill()
+    manifest = read_manifest(place / "x.corebox")
+    assert [each.verdict for each in manifest.modules if each.executable] == [verdict]
+    assert (str(program) in {entry.path for entry in manifest.files}) == (verdict == "verified")
+
+
 def test_a_file_that_only_root_may_read_says_so(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Gathered by nobody, of nobody's crash: the advice is to call root, not that the file is gone."""
     library = place / "hidden.so"
