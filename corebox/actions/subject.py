@@ -120,9 +120,10 @@ def _pull(store: Store, text: str, pulling: Pulling) -> StoredImage | None:
     from corebox.registry.places import parse_place  # noqa: PLC0415
     from corebox.registry.reference import is_reference, within  # noqa: PLC0415
 
-    if parse_place(text) is None and not is_reference(within(pulling.registry, text)):
+    name = within(pulling.registry, text)
+    if parse_place(text) is None and not is_reference(name):
         return None
-    return pull(store, text, pulling).image
+    return store.look_up(name) or pull(store, text, pulling).image
 
 
 def image_of(store: Store, subject: Subject, progress: Callable[[str], None] = lambda _: None) -> StoredImage:

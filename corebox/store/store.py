@@ -304,9 +304,11 @@ class Store:
     def _change(self, change: Callable[[list[index.Listed]], list[index.Listed]]) -> None:
         with explained(self.home), self._locks.exclusive(_INDEX):
             # Nothing to change is the usual case, and needs no note.
-            listed = self._listed()
-            if change(listed) != listed:
-                self._write_index(change(self._newest_index()))
+            listed, token = self._read_index()
+            changed = change(listed)
+            if changed != listed:
+                is_old = bool(token) and self._locks.replaced(token)
+                self._write_index(change(self._newest_index()) if is_old else changed)
 
     def _write_index(self, images: list[index.Listed]) -> None:
         index.write_index(self._index, images, self._scratch)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.actions.subject import BareCore, BundleFile, Image, image_of, keep_subject, resolve
+from corebox.actions.subject import BareCore, BundleFile, Image, Pulling, image_of, keep_subject, resolve
 from corebox.errors import CoreboxError
 from corebox.store.store import Store
 from tests.support.images import put_random_image
@@ -89,3 +89,16 @@ def test_what_is_read_is_not_written(tmp_path: Path) -> None:
         for out in (path, link):
             with pytest.raises(CoreboxError, match="cannot be the output too"):
                 keep_subject(subject, other, out)
+
+
+def test_a_name_without_a_registry_is_looked_for_in_the_users_own(store: Store) -> None:
+    """What was pulled from there once is not asked for again: nobody listens at this registry."""
+    store.tag(store.find("random:1"), "127.0.0.1:9/crashes/acme:17")
+    pulling = Pulling(registry="127.0.0.1:9/crashes")
+    for name in ("acme:17", "docker://127.0.0.1:9/crashes/acme:17", "127.0.0.1:9/crashes/acme:17"):
+        subject = resolve(store, name, pulling)
+        assert isinstance(subject, Image)
+        assert "random:1" in subject.image.tags
+    with pytest.raises(CoreboxError) as raised:
+        resolve(store, "not a name", pulling)
+    assert raised.value.code == "no-such-image"
