@@ -17,7 +17,7 @@ from corebox.symbols.wish import Facts
 
 _VERSION = 1
 _COLUMNS = "path BLOB PRIMARY KEY, stamp TEXT, build_id TEXT, symbols TEXT, shared TEXT"
-_BATCH = 256  # files between two commits
+_BATCH = 2048  # files between two commits, each of which waits for the disk
 _PATIENCE = 30.0  # seconds to wait for another process
 
 
