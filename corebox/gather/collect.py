@@ -36,7 +36,8 @@ _AT_BASE = 7  # getauxval(3): where the dynamic linker is mapped
 #: Ten times what the largest programs load; a core written by hand can name millions.
 _MOST_MODULES = 8192
 #: Stands in the manifest's list of what is missing, in the place of a path.
-MORE_MODULES = "[more]"
+MORE = "[more]"
+_MOST_OTHERS = 10000
 _LONGEST_OS_RELEASE = 1 << 16
 
 
@@ -83,9 +84,12 @@ def collect(core: CoreFile, root: DiskRoot, wishes: Wishes) -> Collection:
         if not files.want(name, "extra"):
             files.miss(name, files.root.find(name).why or "not found")
     if len(core.modules) > _MOST_MODULES:
-        files.miss(MORE_MODULES, "{} more modules are not looked for".format(len(core.modules) - _MOST_MODULES))
+        files.miss(MORE, "{} more modules are not looked for".format(len(core.modules) - _MOST_MODULES))
     files.drop_conflicts()
-    not_taken += [Remark(mapping.path, _why_not(mapping)) for mapping in _once(core.other_files)]
+    others = _once(core.other_files)
+    not_taken += [Remark(mapping.path, _why_not(mapping)) for mapping in others[:_MOST_OTHERS]]
+    if len(others) > _MOST_OTHERS:
+        not_taken.append(Remark(MORE, "{} more files are not listed".format(len(others) - _MOST_OTHERS)))
     manifest = Manifest(
         gatherer=__version__,
         site=_site(root, core, wishes),

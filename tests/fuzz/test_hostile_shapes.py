@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 
 from corebox.bundle.disk import DiskRoot
+from corebox.bundle.parse import parse_manifest
 from corebox.coredump.compact import plan_compaction
 from corebox.coredump.core import open_core
 from corebox.coredump.slim import plan_slim
 from corebox.errors import CoreboxError
 from corebox.gather.also import FolderIndex
+from corebox.gather.collect import MORE, Wishes, collect
 from corebox.gather.find import Places, find_module
+from corebox.gather.summary import is_exact
 from tests.fuzz.targets import ask_everything, bounds, in_file
 from tests.support.elfwriter import (
     ET_CORE,
@@ -183,3 +186,16 @@ def test_many_modules_that_are_missing_are_proved_in_time(tmp_path: Path) -> Non
         proofs = [find_module(opened, module, places).proof for module in opened.modules]
     assert {proof.detail for proof in proofs} == {"no such file; 1 of the 1 bytes it had in memory are in the core"}
     assert len(proofs) == MANY
+
+
+def test_of_too_many_modules_some_are_looked_for_and_the_rest_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "core"
+    path.write_bytes(modules_everywhere(count=1))
+    with bounds(), open_core(str(path)) as opened, DiskRoot(str(tmp_path)) as root:
+        manifest = collect(opened, root, Wishes()).manifest
+    assert len(manifest.modules) < MANY
+    assert [remark.why for remark in manifest.missing if remark.path == MORE] == [
+        f"{MANY - len(manifest.modules)} more modules are not looked for"
+    ]
+    assert not is_exact(manifest)
+    assert parse_manifest(manifest.to_bytes()) == manifest
