@@ -15,6 +15,16 @@ SPEAK = ("-i=dap",)
 
 _GRACE = 5  # seconds for gdb to end by itself
 
+#: gdb says "success" to these without a process, and no event follows: clients wait for one, and show "running".
+_RUNNING = (
+    *("continue", "next", "stepIn", "stepOut", "pause", "goto", "restart", "restartFrame", "terminateThreads"),
+    *("reverseContinue", "stepBack"),
+)
+_REFUSAL = (
+    "This is a crashed process, not a running one: {} is not possible. "
+    "Look at its threads, stack, variables and memory; to start the program: corebox rerun SUBJECT"
+)
+
 
 class Client(NamedTuple):
     """The streams of who debugs: an editor or IDE."""
@@ -45,6 +55,17 @@ class Adapter:
             self._launch = message.get("seq")
         return {**message, "command": "attach", "arguments": self._opening}
 
+    def refuse(self, message: Message) -> Message | None:
+        """The answer to a client's message that wants a process to run or to stop; None for all other messages."""
+        command = message.get("command")
+        if command not in _RUNNING:
+            return None
+        said = _REFUSAL.format(command)
+        # Without showUser VS Code writes it to a log (DAP specification, "ErrorResponse" and "Message").
+        error = {"id": 1, "format": said, "showUser": True}
+        answer = {"type": "response", "request_seq": message.get("seq"), "command": command, "success": False}
+        return {**answer, "message": said, "body": {"error": error}}
+
     def to_client(self, message: Message) -> Message:
         """A message of gdb's: an answer has the command's name of the question."""
         if self._launch is None or message.get("type") != "response" or message.get("request_seq") != self._launch:
@@ -73,15 +94,29 @@ def relay(client: Client, gdb: "subprocess.Popen[bytes]", adapter: Adapter) -> N
         ConnectionError: the client does not listen any more.
     """
     assert gdb.stdout
-    questions = _Questions(client, gdb, adapter)
+    answers = _Answers(client.writing)
+    questions = _Questions(client, gdb, adapter, answers)
     questions.start()
     while (message := read_message(gdb.stdout, adapter.place_sources)) is not None:
-        write_message(client.writing, adapter.to_client(message))
+        answers.write(adapter.to_client(message))
     if questions.failure:
         raise questions.failure
     if not questions.ended:
         hint = "see what gdb says: corebox shell SUBJECT"
         raise HostError("session-ended", "gdb ended unexpectedly", hint)
+
+
+class _Answers:
+    """What the client is told by gdb and by us, one message after the other, numbered as it gets them."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._lock, self._number = stream, threading.Lock(), 0
+
+    def write(self, message: Message) -> None:
+        """Write it."""
+        with self._lock:
+            self._number += 1
+            write_message(self._stream, {**message, "seq": self._number})
 
 
 class _Questions(threading.Thread):
@@ -92,9 +127,9 @@ class _Questions(threading.Thread):
         failure: what was wrong with a message of the client's.
     """
 
-    def __init__(self, client: Client, gdb: "subprocess.Popen[bytes]", adapter: Adapter) -> None:
+    def __init__(self, client: Client, gdb: "subprocess.Popen[bytes]", adapter: Adapter, answers: _Answers) -> None:
         super().__init__(daemon=True)
-        self._client, self._gdb, self._adapter = client, gdb, adapter
+        self._client, self._gdb, self._adapter, self._answers = client, gdb, adapter, answers
         self.ended = False
         self.failure: CoreboxError | None = None
 
@@ -104,7 +139,11 @@ class _Questions(threading.Thread):
         try:
             while (message := read_message(self._client.reading)) is not None:
                 self.ended = self.ended or message.get("command") in ("disconnect", "terminate")
-                write_message(self._gdb.stdin, self._adapter.to_gdb(message))
+                refusal = self._adapter.refuse(message)
+                if refusal:
+                    self._answers.write(refusal)
+                else:
+                    write_message(self._gdb.stdin, self._adapter.to_gdb(message))
             self.ended = True
         except CoreboxError as error:
             self.failure = error

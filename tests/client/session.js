@@ -1,6 +1,7 @@
 // Debugs as an editor does, through VS Code's own client, and prints what it was answered as JSON.
 // The argument is JSON: {"command": [...]} to start an adapter or {"port": N} to connect to one; "request" is attach or
-// launch; "evaluate" a list of [expression, context].
+// launch; "evaluate" a list of [expression, context],
+// "refused" one of requests that have to fail.
 'use strict';
 const { spawn } = require('child_process');
 const { DebugClient } = require('@vscode/debugadapter-testsupport');
@@ -44,6 +45,13 @@ async function debug(client, wish) {
     }
     const memoryReference = frames[0].instructionPointerReference;
     found.instructions = (await client.send('disassemble', { memoryReference, instructionCount: 4 })).body.instructions;
+    found.refused = {};
+    for (const command of wish.refused || []) {
+        found.refused[command] = await client.send(command, { threadId }).then(
+            () => null,
+            (error) => error.message,
+        );
+    }
     await client.disconnectRequest();
     found.said = said.join('');
     return found;

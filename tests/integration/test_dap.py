@@ -69,7 +69,8 @@ def test_an_editor_opens_the_crash(lab: Lab, bundle: Path, engine: str) -> None:
     image = lab.build(bundle)["image_id"]
     source = f"{FOLDER}/pipeline=/usr/src/pipeline"
     asked = [["*(const int *) left", "watch"], ["corebox why", "repl"]]
-    found = debug(lab, command=words(image, engine, "--source", source), evaluate=asked)
+    running = ["next", "stepIn", "stepOut", "continue", "pause", "reverseContinue", "stepBack"]
+    found = debug(lab, command=words(image, engine, "--source", source), evaluate=asked, refused=running)
     assert (found["opened"], found["status"]) == ("attach", 0)
     must_be_the_crash(found)
     top = found["frames"][0]
@@ -78,6 +79,7 @@ def test_an_editor_opens_the_crash(lab: Lab, bundle: Path, engine: str) -> None:
     value, why = found["evaluated"]
     assert value in ("1", "2", "3")
     assert "Null pointer dereference" in why
+    assert all("not a running one" in found["refused"][command] for command in running)
     assert "pipeline died of SIGSEGV" in found["said"], "the banner goes to the editor's console"
 
 

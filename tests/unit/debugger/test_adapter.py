@@ -1,6 +1,7 @@
 """What is changed between a client of the Debug Adapter Protocol and gdb."""
 
 import io
+import json
 import signal
 import subprocess
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from corebox.debugger import adapter
 from corebox.debugger.adapter import Adapter, Client, relay
-from corebox.debugger.messages import Message
+from corebox.debugger.messages import Message, read_message
 from corebox.debugger.sources import SourceFolder, local_source
 
 
@@ -43,8 +44,26 @@ def test_all_else_is_handed_on() -> None:
     made = Adapter(None, ())
     messages: tuple[Message, ...] = ({"command": "threads", "seq": 1}, {"seq": []}, {"command": {}})
     for message in messages:
+        assert made.refuse(message) is None
         assert made.to_gdb(message) == message
         assert made.to_client(message) == message
+
+
+@pytest.mark.parametrize("command", ["next", "stepIn", "stepOut", "continue", "pause", "reverseContinue", "stepBack"])
+def test_what_needs_a_process_is_refused_with_a_sentence_to_be_shown(command: str) -> None:
+    question = {"seq": 7, "type": "request", "command": command, "arguments": {"threadId": 1}}
+    body = json.dumps(question).encode()
+    said = io.BytesIO()
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as gdb:
+        asked = io.BytesIO(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        relay(Client(asked, said), gdb, Adapter(None, ()))
+    said.seek(0)
+    answer = read_message(said)
+    assert answer
+    assert (answer["seq"], answer["request_seq"], answer["command"], answer["success"]) == (1, 7, command, False)
+    assert command in answer["body"]["error"]["format"]
+    assert answer["body"]["error"]["showUser"] is True
+    assert read_message(said) is None, "gdb was not asked"
 
 
 def test_without_an_executable_gdb_finds_it() -> None:
