@@ -11,7 +11,7 @@ from corebox.debugger.sources import SourceFolder, local_source
 from corebox.errors import CoreboxError, HostError
 
 #: gdb's interpreter that speaks the protocol (gdb manual, "Debugger Adapter Protocol").
-SPEAK = ("-i=dap",)
+SPEAK = ("-i=dap", "-ex", "python for_editors()")
 
 _GRACE = 5  # seconds for gdb to end by itself
 

@@ -1,7 +1,7 @@
 // Debugs as an editor does, through VS Code's own client, and prints what it was answered as JSON.
 // The argument is JSON: {"command": [...]} to start an adapter or {"port": N} to connect to one; "request" is attach or
-// launch; "evaluate" a list of [expression, context],
-// "refused" one of requests that have to fail.
+// launch; "evaluate" a list of [expression, context], "refused" one of requests that have to fail, and "asked" one of
+// [request, arguments], in which $thread, $frame and $pc stand for those of the crash.
 'use strict';
 const { spawn } = require('child_process');
 const { DebugClient } = require('@vscode/debugadapter-testsupport');
@@ -28,7 +28,8 @@ async function debug(client, wish) {
     await client.send('setBreakpoints', { source: { path: '/nowhere/x.c' }, breakpoints: [{ line: 1 }] });
     await client.configurationDoneRequest();
     found.opened = (await opened).command;
-    const threadId = (await stopped).body.threadId;
+    found.stopped = (await stopped).body;
+    const threadId = found.stopped.threadId;
     found.threads = (await client.threadsRequest()).body.threads;
     const frames = (await client.stackTraceRequest({ threadId })).body.stackFrames;
     found.frames = frames;
@@ -45,6 +46,13 @@ async function debug(client, wish) {
     }
     const memoryReference = frames[0].instructionPointerReference;
     found.instructions = (await client.send('disassemble', { memoryReference, instructionCount: 4 })).body.instructions;
+    found.asked = [];
+    for (const [command, given] of wish.asked || []) {
+        const known = { $thread: threadId, $frame: frames[0].id, $pc: memoryReference };
+        const put = ([name, value]) => [name, value in known ? known[value] : value];
+        const answer = client.send(command, Object.fromEntries(Object.entries(given).map(put)));
+        found.asked.push(await answer.then((done) => done.body, (error) => error.message));
+    }
     found.refused = {};
     for (const command of wish.refused || []) {
         found.refused[command] = await client.send(command, { threadId }).then(

@@ -34,7 +34,8 @@ def image(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A small crash, built."""
     folder = tmp_path_factory.mktemp("small")
     bundle = folder / "small.corebox"
-    assert lab.corebox("gather", build_program(folder / "app").crash(), "-o", bundle).status == 0
+    program = build_program(folder / "app", "libfail.so", "-s")
+    assert lab.corebox("gather", program.crash(), "-o", bundle).status == 0
     built: str = lab.build(bundle)["image_id"]
     return built
 
@@ -73,6 +74,10 @@ def test_an_editor_opens_the_crash(lab: Lab, bundle: Path, engine: str) -> None:
     found = debug(lab, command=words(image, engine, "--source", source), evaluate=asked, refused=running)
     assert (found["opened"], found["status"]) == ("attach", 0)
     must_be_the_crash(found)
+    assert found["stopped"]["reason"] == "exception"
+    assert found["stopped"]["description"].startswith("SIGSEGV: Null pointer dereference")
+    assert re.fullmatch(r"LWP \d+ pipeline", found["threads"][0]["name"])
+    assert all(re.match(r"LWP \d+", each["name"]) for each in found["threads"])
     top = found["frames"][0]
     assert top["source"] == {"name": "plugin.cc", "path": f"{FOLDER}/pipeline/plugin.cc"}
     assert "*nothing =" in Path(top["source"]["path"]).read_text().splitlines()[top["line"] - 1]
@@ -89,6 +94,37 @@ def test_one_that_launches_gets_the_crash_too(lab: Lab, image: str) -> None:
     found = debug(lab, command=command, request="launch", arguments=wish)
     assert found["opened"] == "launch"
     assert found["frames"][0]["name"] == "fail"
+    assert re.fullmatch(r"app\+0x[0-9a-f]+", found["frames"][1]["name"]), "the executable is stripped"
+
+
+def test_instructions_are_those_that_gdb_prints(lab: Lab, bundle: Path) -> None:
+    image = lab.build(bundle)["image_id"]
+    places = {"memoryReference": "$pc", "resolveSymbols": True}
+    asked = [
+        ["disassemble", {**places, "instructionOffset": -200, "instructionCount": 400}],
+        ["disassemble", {**places, "instructionOffset": 7, "instructionCount": 3}],
+        ["disassemble", {**places, "memoryReference": "0x10", "instructionOffset": -3, "instructionCount": 6}],
+    ]
+    found = debug(lab, command=words(image, "bubblewrap"), asked=asked)
+    around, later, nowhere = (each["instructions"] for each in found["asked"])
+    addresses = [each["address"] for each in around]
+    assert addresses[200] == found["frames"][0]["instructionPointerReference"]
+    printed = lab.gdb(image, "bubblewrap", f"x/400i {addresses[0]}").output
+    assert addresses == re.findall(r"^(?:=>)?\s+(0x[0-9a-f]+)", printed, re.MULTILINE)
+    assert [each["address"] for each in later] == addresses[207:210]
+    assert [each["presentationHint"] for each in nowhere] == ["invalid"] * 6
+
+
+def test_answers_of_any_size_are_cut_and_the_session_goes_on(lab: Lab, image: str) -> None:
+    large = "python print(',' * 30_000_000)"
+    many = "python print([[]] * 10_000_000)"
+    asked = [["readMemory", {"memoryReference": "$pc", "count": 1 << 30}], ["stackTrace", {"threadId": "$thread"}]]
+    questions = [[large, "repl"], [many, "repl"], ["1 + 1", "watch"]]
+    found = debug(lab, command=words(image, "bubblewrap"), evaluate=questions, asked=asked)
+    assert [len(each) for each in found["evaluated"]] == [256 << 10, 256 << 10, 1]
+    assert found["evaluated"][0].endswith(",…")
+    _, stack = found["asked"]
+    assert stack["totalFrames"] == len(stack["stackFrames"])
 
 
 def containers_of(lab: Lab) -> list[str]:

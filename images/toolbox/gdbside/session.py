@@ -13,6 +13,7 @@ sys.path.insert(0, "/.corebox/toolbox/share/corebox")
 
 import callers
 import cxxprinters
+import editors
 import history
 import opened
 import programs
@@ -194,6 +195,11 @@ def greet():
         print(line)
     gdb.execute("set print symbol-loading full")
     gdb.execute("set pagination on")  # last: gdb has counted the lines so far
+
+
+def for_editors():
+    """Change gdb's Debug Adapter Protocol for cores, when gdb has loaded it: after the init files."""
+    editors.prepare(manifest()["process"], lambda: why_lines()[:1])
 
 
 Corebox()
