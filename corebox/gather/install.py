@@ -10,7 +10,7 @@ from typing import Iterator, List
 from corebox.errors import HostError, UsageError
 from corebox.gather.handlerscript import NO_BUNDLE, TEXT
 from corebox.gather.request import quote
-from corebox.gather.retention import HOURS
+from corebox.gather.retention import HOURS, kept_files
 from corebox.gather.zipapp import make_zipapp
 
 PROGRAM = "corebox-gather.pyz"
@@ -30,7 +30,8 @@ def install_handler(options: argparse.Namespace, program: str) -> str:
     ``program`` is the one-file program that runs now, or "" to make one of the installed corebox.
 
     Raises:
-        UsageError: ``bad-handler-directory`` for a path that the kernel would not take, or that others could change.
+        UsageError: ``bad-handler-directory`` for a path that the kernel would not take, that others could change, or
+            with files that the handler would take for its own.
         HostError: ``cannot-write``, ``no-flock``.
     """
     directory = os.path.realpath(options.install_handler)
@@ -40,6 +41,7 @@ def install_handler(options: argparse.Namespace, program: str) -> str:
     if shutil.which("flock") is None:
         raise HostError("no-flock", "there is no program flock on this machine", "install util-linux")
     _require_private(directory)
+    _require_no_strangers(directory)
     for name in ("", HOURS, QUEUE):
         os.makedirs(os.path.join(directory, name), mode=0o700, exist_ok=True)
     _require_private(directory)
@@ -72,6 +74,19 @@ def _require_private(directory: str) -> None:
             raise _bad_directory(
                 "others may write into {}, and could replace what the kernel runs as root".format(path),
                 "a directory that only root may write to, also above",
+            )
+
+
+def _require_no_strangers(directory: str) -> None:
+    """Refuse a directory where something else has named files as the handler does, which removes its old ones.
+
+    ``%e-%p-%t.core`` is a usual core_pattern.
+    """
+    if os.path.isdir(directory) and not os.path.exists(os.path.join(directory, SCRIPT)):
+        for stranger in kept_files(directory)[:1]:
+            raise _bad_directory(
+                "the handler would take {} for a file of its own, and remove it in the end".format(stranger.path),
+                "an empty directory",
             )
 
 

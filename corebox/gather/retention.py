@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import re
+import stat
 import time
 from collections import Counter
 from typing import Iterator, List, NamedTuple
@@ -15,8 +16,12 @@ from corebox.printable import printable
 LOG = "handler.log"
 HOURS = "hours"
 RAW = ".core"
-#: Bundles, encrypted or not, and raw cores: also those of the script alone, and of earlier versions (core.PID).
-_KEPT = re.compile(r".+{}(\.age|\.enc)?\Z|.+\.core\Z|core\.[0-9]+\Z".format(re.escape(SUFFIX)))
+#: NAME-PID-TIME: bundles, encrypted or not, and raw cores. Whatever else is in the directory is somebody else's.
+_KEPT = re.compile(
+    r"[A-Za-z0-9_+][A-Za-z0-9._+-]*-[0-9]{{1,10}}-[0-9]{{1,12}}({0}(\.age|\.enc)?|\.core)\Z".format(re.escape(SUFFIX))
+)
+#: HOUR.USER.PROGRAM.NUMBER or .count; .done was added by a handler that was ended before it removed the file.
+_HOUR_FILE = re.compile(r"([0-9]+)\.[0-9]+\.[0-9]+-[0-9]+\.([0-9]+|count)(\.done)*\Z")
 _LONGEST_LOG = 1 << 20
 _HOUR = 3600
 
@@ -38,14 +43,15 @@ class Kept(NamedTuple):
 
 
 def kept_files(directory: str) -> List[Kept]:
-    """Everything that the handler has left there, the newest first."""
+    """Everything that the handler has left there, known by its name, the newest first."""
     found = []
     for name in os.listdir(directory):
         path = os.path.join(directory, name)
         with contextlib.suppress(FileNotFoundError):  # another handler was faster
             if _KEPT.match(name):
                 status = os.lstat(path)
-                found.append(Kept(status.st_mtime, status.st_blocks * 512, path))
+                if stat.S_ISREG(status.st_mode):
+                    found.append(Kept(status.st_mtime, status.st_blocks * 512, path))
     return sorted(found, reverse=True)
 
 
@@ -138,9 +144,9 @@ def close_hours(directory: str, now: float) -> None:
 def _past_hours(place: str, current: int) -> Iterator["tuple[str, int]"]:
     with contextlib.suppress(OSError):
         for name in sorted(os.listdir(place)):
-            hour = name.split(".")[0]
-            if hour.isdigit() and int(hour) < current:
-                yield name, int(hour)
+            match = _HOUR_FILE.match(name)
+            if match and int(match.group(1)) < current:
+                yield name, int(match.group(1))
 
 
 def _log_count(directory: str, path: str, hour: int) -> None:

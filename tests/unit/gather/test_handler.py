@@ -13,7 +13,7 @@ from corebox.gather.cli import main
 from corebox.gather.handler import Crash, handle_crash, parse_crash
 from corebox.gather.handlerscript import NO_BUNDLE
 from corebox.gather.options import make_parser
-from corebox.gather.retention import Kept, Limits, close_hours, kept_files, make_room, surplus
+from corebox.gather.retention import Kept, Limits, close_hours, enforce, kept_files, make_room, surplus
 
 GONE = "999999999"  # a process that there is none of
 
@@ -228,6 +228,49 @@ def test_a_directory_of_another_user_is_refused(tmp_path: Path, monkeypatch: pyt
     assert list(tmp_path.iterdir()) == []
 
 
+STRANGERS = [
+    "core.4711",
+    "my.core",
+    "important.corebox",
+    "app-4711.corebox",
+    "app-4711-1700000000.core.txt",
+    "-x-1-2.core",
+    ".hidden-1-2.core",
+]
+OURS = ["app-4711-1700000000.corebox", "my-app-1-2.corebox.age", "a.b-1-1.corebox.enc", "_-1-1.core"]
+
+
+def test_only_what_the_handler_has_named_is_counted_and_removed(tmp_path: Path) -> None:
+    for age, name in enumerate(OURS + STRANGERS):
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, (100 - age, 100 - age))
+    (tmp_path / "folder-1-2.core").mkdir()
+    (tmp_path / "link-1-2.core").symlink_to("my.core")
+    assert sorted(Path(each.path).name for each in kept_files(str(tmp_path))) == sorted(OURS)
+    newest = str(tmp_path / OURS[0])
+    enforce(str(tmp_path), Limits(1, 1), newest)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {*STRANGERS, OURS[0], "folder-1-2.core", "link-1-2.core", "handler.log"}
+
+
+def test_a_directory_with_cores_that_are_named_as_the_handler_does_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the pattern %e-%p-%t.core does, which was there before."""
+    place = tmp_path / "crashes"
+    place.mkdir(mode=0o700)
+    stranger = place / "app-4711-1700000000.core"
+    (place / "core.1").write_text("mine, and no name of the handler's")
+    stranger.write_text("mine")
+    assert main(["--install-handler", str(place)]) == 2
+    assert f"the handler would take {stranger} for a file of its own" in capsys.readouterr().err
+    assert sorted(path.name for path in place.iterdir()) == [stranger.name, "core.1"]
+    stranger.unlink()
+    assert main(["--install-handler", str(place)]) == 0
+    stranger.write_text("the handler's own")
+    assert main(["--install-handler", str(place)]) == 0
+
+
 def kept(*each: tuple[float, int, str]) -> list[Kept]:
     return [Kept(*one) for one in each]
 
@@ -332,3 +375,14 @@ def test_hours_that_are_not_over_stay(tmp_path: Path) -> None:
     close_hours(str(tmp_path), 472223 * 3600)
     assert list((tmp_path / "hours").iterdir()) == []
     assert log_of(tmp_path) == ["app (user 0): 3 crashes in the hour from 2023-11-14T22:00Z were only counted"]
+
+
+def test_files_of_somebody_else_among_the_hours_stay(tmp_path: Path) -> None:
+    hours = tmp_path / "hours"
+    hours.mkdir()
+    ours = ["1.0.1-1.1", "1.0.1-1.count.done"]
+    strangers = ["2024", "1.txt", "08.00-plan.count", "1.0.1-1.1.bak"]
+    for name in ours + strangers:
+        (hours / name).write_text("x\n")
+    close_hours(str(tmp_path), 1700000000)
+    assert {path.name for path in hours.iterdir()} == set(strangers)
