@@ -1,6 +1,7 @@
 """Archives as roots: what ``docker export`` gives of a stopped container, or the answer to a request script."""
 
 import contextlib
+import errno
 import lzma
 import os
 import subprocess
@@ -13,6 +14,10 @@ from corebox.bundle.strangers import BoundedTar
 from corebox.bundle.temporary import temporary_directory
 from corebox.errors import CoreboxError, HostError, InputError
 
+#: What a member meets that cannot be where it says: a name too long, a file where a directory is, too many links.
+_ODD = (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EMLINK)
+_LONGEST_TARGET = 4095  # PATH_MAX of the kernel, without the NUL
+
 
 @contextlib.contextmanager
 def unpacked_archive(path: str, directory: str) -> Iterator[str]:
@@ -24,7 +29,7 @@ def unpacked_archive(path: str, directory: str) -> Iterator[str]:
     with temporary_directory(directory) as into, open(path, "rb") as file:
         unpack_tree(file, into, path)
         # The first is of the OCI image layout, the second of what "docker save" wrote before.
-        if any(os.path.isfile(os.path.join(into, name)) for name in ("oci-layout", "repositories")):
+        if any(_is_file(os.path.join(into, name)) for name in ("oci-layout", "repositories")):
             raise InputError(
                 "image-archive",
                 "{} holds an image in layers, not the files of a system".format(path),
@@ -60,7 +65,9 @@ def unpacked_output(command: List[str], directory: str) -> Iterator[str]:
 
 
 def unpack_tree(file: BinaryIO, into: str, name: str) -> None:
-    """Unpack regular files and links of the tar archive into the directory, never outside; devices are passed over.
+    """Unpack regular files and links of the tar archive into the directory, never outside.
+
+    Devices are passed over, and members that cannot be where they say.
 
     Raises:
         InputError: ``not-an-archive``.
@@ -79,23 +86,66 @@ def unpack_tree(file: BinaryIO, into: str, name: str) -> None:
 
 
 def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, into: str, links: Dict[str, str]) -> None:
-    """A name is read as a process inside would read it: beneath links that came before, ".." stops at the root."""
+    """A name is read as a process inside would read it: beneath links that came before, ".." stops at the root.
+
+    Nothing here depends on what a link of the archive would lead to on this machine. Of two members of one name the
+    later one stays, as with ``tar -x``, but nothing takes the place of a directory.
+    """
     path = _place(member.name, links)
     if path is None:
         return
+    try:
+        if member.isdir():
+            _make_way(into, path, links, for_directory=True)
+        elif member.issym():
+            _put_link(member.linkname, into, path, links)
+        elif member.islnk():
+            _put_again(_place(member.linkname, links), into, path, links)
+        elif member.isreg():
+            _make_way(into, path, links)
+            _write_file(archive, member, into + path)
+    except OSError as error:
+        if error.errno not in _ODD:
+            raise
+
+
+def _make_way(into: str, path: str, links: Dict[str, str], for_directory: bool = False) -> None:
+    """Remove the file or the link at the path; where a directory is to be, a link to one is as good."""
     os.makedirs(os.path.dirname(into + path), exist_ok=True)
-    if os.path.lexists(into + path) and not os.path.isdir(into + path):
-        os.unlink(into + path)
-        links.pop(path, None)
-    if member.issym():
-        links[path] = member.linkname
-        os.symlink(member.linkname, into + path)
-    elif member.islnk():
-        target = _place(member.linkname, links)
-        if target and os.path.isfile(into + target) and not os.path.islink(into + target):
-            os.link(into + target, into + path)
-    elif member.isreg():
-        _write_file(archive, member, into + path)
+    if not os.path.lexists(into + path) or _is_directory(into, path):
+        return
+    leads = resolve(path, links.get)
+    if for_directory and leads and not _is_file(into + leads.path):
+        return
+    os.unlink(into + path)
+    links.pop(path, None)
+
+
+def _is_file(path: str) -> bool:
+    return os.path.isfile(path) and not os.path.islink(path)
+
+
+def _is_directory(into: str, path: str) -> bool:
+    return os.path.isdir(into + path) and not os.path.islink(into + path)
+
+
+def _put_link(target: str, into: str, path: str, links: Dict[str, str]) -> None:
+    if not target or "\0" in target or len(os.fsencode(target)) > _LONGEST_TARGET:
+        return
+    _make_way(into, path, links)
+    os.symlink(target, into + path)
+    links[path] = target
+
+
+def _put_again(target: Optional[str], into: str, path: str, links: Dict[str, str]) -> None:
+    """A hard link to what came before. A file that was given to tar twice is one to itself."""
+    if target is None or target == path:
+        return
+    if target in links:
+        _put_link(links[target], into, path, links)
+    elif os.path.isfile(into + target):
+        _make_way(into, path, links)
+        os.link(into + target, into + path)
 
 
 def _place(name: str, links: Dict[str, str]) -> Optional[str]:
@@ -114,4 +164,5 @@ def _write_file(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) ->
         for piece in iter(lambda: source.read(1 << 20), b""):
             file.write(piece)
         os.fchmod(file.fileno(), member.mode & 0o777 | 0o600)
-    os.utime(path, (member.mtime, member.mtime))
+    with contextlib.suppress(OSError, OverflowError):  # a time that the file system cannot hold
+        os.utime(path, (member.mtime, member.mtime))
