@@ -42,7 +42,9 @@ def make_parser(program: str = "corebox-gather.pyz", fixed: str = "") -> argpars
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("core", nargs="?", metavar="CORE", help="the core file, also compressed: .zst .lz4 .gz .xz")
+    parser.add_argument(
+        "core", nargs="?", type=_some, metavar="CORE", help="the core file, also compressed: .zst .lz4 .gz .xz"
+    )
     parser.add_argument("--version", action="version", version="corebox-gather " + __version__)
     _add_source(parser.add_argument_group("where the crash is, if not in the file CORE"))
     _add_content(parser.add_argument_group("what is taken"))
@@ -57,21 +59,24 @@ def _add_source(group: "argparse._ArgumentGroup") -> None:
         "--coredumpctl",
         nargs="?",
         const="newest",
+        type=_some,
         metavar="WHICH",
         help="a crash kept by systemd: PID, program or newest (default)",
     )
-    add("--coredump-dir", default=DIRECTORY, metavar="DIR", help="where systemd keeps them (%(default)s)")
+    add("--coredump-dir", type=_some, default=DIRECTORY, metavar="DIR", help="where systemd keeps them (%(default)s)")
     add("--pid", type=_positive, metavar="PID", help="a running process, which goes on running; needs gdb's gcore")
     add(
         "--root",
+        type=_some,
         default="/",
         metavar="DIR",
         help="take files from below DIR: a mounted system, /proc/PID/root, or a tar archive of one",
     )
-    add("--container", metavar="NAME", help="take files from this Docker or Podman container")
+    add("--container", type=_some, metavar="NAME", help="take files from this Docker or Podman container")
     add(
         "--also",
         action="append",
+        type=_some,
         default=[],
         metavar="DIR",
         help="look in DIR too for files that are not where the core says: found by build ID; may be repeated",
@@ -85,10 +90,11 @@ def _add_source(group: "argparse._ArgumentGroup") -> None:
 
 def _add_content(group: "argparse._ArgumentGroup") -> None:
     add = group.add_argument
-    add("-e", "--executable", metavar="EXE", help="the executable, if it is not where the core says")
+    add("-e", "--executable", type=_some, metavar="EXE", help="the executable, if it is not where the core says")
     add(
         "--with",
         action="append",
+        type=_some,
         default=[],
         dest="extra",
         metavar="FILE",
@@ -104,6 +110,7 @@ def _add_content(group: "argparse._ArgumentGroup") -> None:
     add(
         "--redact",
         action="append",
+        type=_some,
         default=[],
         metavar="WHAT",
         help="blank in the core: env (the values of the environment) or any text; may be repeated",
@@ -116,11 +123,13 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
     add(
         "-o",
         "--output",
+        type=_some,
         metavar="FILE",
         help="the bundle to write, or the directory for it (default: NAME-PID.corebox here)",
     )
     add(
         "--encrypt-to",
+        type=_some,
         metavar="KEY",
         help="encrypt: age1... or ssh key, file of age keys (needs age), PEM certificate or public key (needs openssl)",
     )
@@ -135,11 +144,17 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
 
 def _add_program(group: "argparse._ArgumentGroup") -> None:
     add = group.add_argument
-    add("--make-zipapp", metavar="FILE", help="write this program as one file for the customer, and stop")
-    add("--preset", metavar="OPTIONS", help="with --make-zipapp: options that the file always has, as one word")
-    add("--message", metavar="TEXT", help="with --make-zipapp: what the file says when a bundle is made")
+    add("--make-zipapp", type=_some, metavar="FILE", help="write this program as one file for the customer, and stop")
+    add(
+        "--preset",
+        type=_some,
+        metavar="OPTIONS",
+        help="with --make-zipapp: options that the file always has, as one word",
+    )
+    add("--message", type=_some, metavar="TEXT", help="with --make-zipapp: what the file says when a bundle is made")
     add(
         "--install-handler",
+        type=_some,
         metavar="DIR",
         help="write a handler for the kernel that bundles each crash into DIR, and stop; the options for what is taken"
         " and --encrypt-to hold for each crash",
@@ -161,8 +176,15 @@ def _add_program(group: "argparse._ArgumentGroup") -> None:
         help="of a program, N an hour; more are counted (%(default)s)",
     )
     add("--at-once", type=_positive, default=2, metavar="N", help="N at the same time, others wait (%(default)s)")
-    add("--handle", metavar="DIR", help=argparse.SUPPRESS)
+    add("--handle", type=_some, metavar="DIR", help=argparse.SUPPRESS)
     add("--crash", help=argparse.SUPPRESS)
+
+
+def _some(text: str) -> str:
+    """A script gives an empty value where its variable is not set."""
+    if not text:
+        raise argparse.ArgumentTypeError("the value is empty")
+    return text
 
 
 def _positive(text: str) -> int:

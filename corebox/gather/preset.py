@@ -9,6 +9,7 @@ import os
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from corebox.errors import UsageError
+from corebox.gather.compatible import require_compatible, require_nothing_else
 from corebox.gather.options import make_parser
 
 MEMBER = "preset.json"
@@ -49,6 +50,7 @@ def make_preset(options: Optional[str], message: Optional[str]) -> Preset:
     for name in _NOT_FIXED:
         if getattr(parsed, name) != parser.get_default(name):
             raise _bad("{} cannot be fixed".format(name if name == "core" else "--" + name.replace("_", "-")))
+    require_compatible(parser, parsed)
     recipient = None
     if parsed.encrypt_to and os.path.isfile(parsed.encrypt_to):
         with open(parsed.encrypt_to, "rb") as file:
@@ -106,9 +108,18 @@ def preset_arguments(preset: Preset, arguments: Sequence[str]) -> Iterator[List[
 
 
 def parse_arguments(program: str, arguments: Sequence[str], preset: Preset) -> argparse.Namespace:
-    """The options of one run; ``--help`` shows what is fixed."""
+    """The options of one run; ``--help`` shows what is fixed.
+
+    Raises:
+        UsageError: ``wrong-usage``.
+    """
     fixed = [*preset.options, *([_ENCRYPT + " (a key in this program)"] if preset.recipient else [])]
-    return make_parser(program, " ".join(fixed)).parse_args(list(_joined(arguments)))
+    parser = make_parser(program, " ".join(fixed))
+    options = parser.parse_args(list(_joined(arguments)))
+    require_compatible(parser, options)
+    if preset == Preset():  # what is fixed holds for gathering, and the customer cannot leave it out
+        require_nothing_else(parser, options)
+    return options
 
 
 def _joined(arguments: Sequence[str]) -> Iterator[str]:
