@@ -5,7 +5,7 @@ without NT_FILE (qemu-user, a note above ``kernel.core_file_note_size_limit``).
 """
 
 import bisect
-from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from corebox.coredump.header import (
     ET_EXEC,
@@ -89,22 +89,30 @@ def find_modules(facts: Facts) -> Tuple[Tuple[Module, ...], Tuple[FileMapping, .
 def group_mappings(memory: Memory, mappings: Iterable[FileMapping]) -> List[Group]:
     """The mappings in runs of one path, each no longer than the ELF file is in memory.
 
-    An ELF header at offset 0 begins a new run; so does what lies apart, as where node maps its code a second time.
-    What overlaps the mapping before is left out: no kernel writes it, and a million that overlap would take hours.
+    A file's offset 0 begins a new run; so does what lies apart, as where node maps its code a second time. In a small
+    program the data begins in the first page as well: what the file itself wants there does not begin a new one. What overlaps the mapping before is left out: no kernel writes it, and a million that overlap would take hours.
     """
     runs: List[List[FileMapping]] = []
-    limit = 0
+    limit, again = 0, frozenset()  # type: int, FrozenSet[int]
     for mapping in sorted(mappings, key=lambda m: m.start):
         last = runs[-1][-1] if runs else None
         if last is not None and mapping.start < last.end:
             continue
         joins = last is not None and (last.path, last.deleted) == (mapping.path, mapping.deleted)
-        if joins and mapping.file_offset > 0 and mapping.start < limit:
+        if joins and mapping.start < limit and (mapping.file_offset > 0 or mapping.start in again):
             runs[-1].append(mapping)
         else:
             runs.append([mapping])
             limit = image_end(memory, mapping.start) or mapping.end + LONGEST_IMAGE
+            again = _begins_of_file(memory, mapping.start)
     return [_group(memory, run, before) for run, before in zip(runs, [[], *runs])]
+
+
+def _begins_of_file(memory: Memory, start: int) -> FrozenSet[int]:
+    """Where the module at ``start`` has the beginning of its file, each time that a segment needs that page."""
+    loads = [s for s in read_headers(memory, start) if s.kind == PT_LOAD]
+    bias = load_bias(loads, start)
+    return frozenset(bias + s.address - s.offset for s in loads)
 
 
 def _group(memory: Memory, run: List[FileMapping], before: List[FileMapping]) -> Group:

@@ -1,11 +1,13 @@
 """Cores of every shape, each one real: ``tests/cores/Makefile`` says how it was made."""
 
+import tarfile
 import time
 from pathlib import Path
 
 import pytest
 
 from corebox.coredump.core import open_core
+from tests.support.realcores import CORES
 from tests.unit.coredump.conftest import RealCore
 
 LIBC = ("/usr/lib/x86_64-linux-gnu/libc.so.6", "93ac61ec5a8eb1396f9fbd350e3169a558528a40")
@@ -92,6 +94,21 @@ def test_a_core_of_another_machine_without_nt_file_is_read_through_the_link_map(
         assert [entry.name for entry in core.link_map] == ["", "/lib/libc.so.6", ""]
     # This qemu leaves the pages with ELF headers out, so that no build ID is in the core.
     assert modules_of(real_core("aarch64")) == [("./aarch64", None), ("/lib/libc.so.6", None)]
+
+
+def test_a_small_program_whose_data_begins_in_the_first_page_of_its_file_is_one_module(tmp_path: Path) -> None:
+    path = tmp_path / "core"
+    with tarfile.open(CORES / "riscv64.tar.xz") as archive, path.open("wb") as file:
+        core_in_archive = archive.extractfile("core")
+        assert core_in_archive
+        file.write(core_in_archive.read())
+    with open_core(str(path)) as core:
+        program, *libraries = core.modules
+        mapped = [each for each in core.mappings if each.path == "/opt/acme/bin/orders"]
+    assert [each.file_offset for each in mapped] == [0, 0, 0x1000]
+    assert (program.path, program.is_executable) == ("/opt/acme/bin/orders", True)
+    assert (program.start, program.end) == (mapped[0].start, mapped[-1].end)
+    assert not any(each.is_executable for each in libraries)
 
 
 def test_seventy_thousand_segments_without_nt_file_are_understood_within_two_seconds(real_core: RealCore) -> None:
