@@ -44,6 +44,8 @@ _INDEX, _BLOBS = "index", "blobs"
 _SHORTEST, _MOST_NAMED = 4, 10
 #: Seconds for which a shared file system may show what was before, and between two looks.
 _STALE, _POLL = 3.0, 0.05
+#: Which index.json a store has before its first image.
+_NO_INDEX = "none"
 _AGAIN = "build or pull it again"
 
 
@@ -82,18 +84,10 @@ class Store:
         self._scratch = scratch_of(self.home / "tmp", us)
         self._locks = Locks(self.home, us, self._scratch)
         self._roots = Roots(roots, self._scratch, self._locks)
-        if known != FORMAT:
+        if known != FORMAT and self._index.exists():
             with self._locks.exclusive(_INDEX):
-                self._upgrade()
-
-    def _upgrade(self) -> None:
-        """Make the store one of this version: a new one, or that of an older corebox."""
-        if read_format(self.home) == FORMAT:
-            return  # another process was faster
-        write_atomically(self.oci / "oci-layout", index.LAYOUT, self._scratch)
-        # Version 1 listed an image once for each manifest that led to it.
-        self._write_index(self._newest_index())
-        write_format(self.home, self._scratch)
+                # Version 1 listed an image once for each manifest that led to it.
+                self._write_index(self._newest_index())
 
     # Blobs
 
@@ -311,21 +305,30 @@ class Store:
                 self._write_index(change(self._newest_index()) if is_old else changed)
 
     def _write_index(self, images: list[index.Listed]) -> None:
+        """Replace the index, and make the store one of this version with the first that we write."""
+        is_ours = read_format(self.home) == FORMAT
+        if not is_ours:
+            write_atomically(self.oci / "oci-layout", index.LAYOUT, self._scratch)
         index.write_index(self._index, images, self._scratch)
         write_lookup(self._lookup_file, lookup_text(images, self._stamp()), self._scratch)
+        if not is_ours:
+            write_format(self.home, self._scratch)
 
     def _stamp(self) -> str:
         """Which index.json it is."""
         try:
             status = self._index.stat()
         except FileNotFoundError:
-            return "none"
+            return _NO_INDEX
         return f"{status.st_ino} {status.st_size} {status.st_mtime_ns}"
 
     def _lookup(self) -> Lookup:
         """The lookup of the index as it is now, made again if need be."""
         with explained(self.home):
-            found = open_lookup(self._lookup_file, self._stamp())
+            stamp = self._stamp()
+            if stamp == _NO_INDEX:
+                return Lookup(lookup_text([], stamp))
+            found = open_lookup(self._lookup_file, stamp)
             if found is not None:
                 return found
             with self._locks.exclusive(_INDEX):

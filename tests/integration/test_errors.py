@@ -2,6 +2,7 @@
 
 import lzma
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -28,9 +29,9 @@ def assert_one_message(result: Result, status: int, *words: str) -> None:
 
 
 def content(folder: Path) -> list[Path]:
-    """Every file beneath a folder, but for the empty frame of a store."""
-    frame = {"oci-layout", "index.json"}
-    return [path for path in folder.rglob("*") if path.is_file() and path.name not in frame and path.suffix != ".lock"]
+    """Every file beneath a folder, but for a store's locks and the note whose temporary files lie beside it."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    return [path for path in files if not re.fullmatch(r"tmp/[0-9a-f]{16}\.json", "/".join(path.parts[-2:]))]
 
 
 def unpack_core(name: str, folder: Path) -> Path:

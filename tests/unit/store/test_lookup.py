@@ -175,8 +175,6 @@ def test_an_older_store_is_upgraded_and_lists_each_image_once(tmp_path: Path) ->
     first, second = manifest_of(store, config), manifest_of(store, config, annotations={"of": "another"})
     write_index(store, [(first, "app:1"), (second, "registry.example.com/app:1"), (second, "")])
     damaged = Descriptor(MANIFEST_TYPE, "sha256:" + 64 * "0", 1)
-    for name in ("format.json", "lookup"):
-        (tmp_path / name).unlink()
     upgraded = Store(tmp_path)
     (image,) = upgraded.images()
     assert (image.image_id, image.tags) == (config, ("app:1", "registry.example.com/app:1"))
@@ -196,7 +194,6 @@ def test_an_image_that_is_made_good_loses_no_name(tmp_path: Path) -> None:
     data = store.blob_path(config).read_bytes()
     store.blob_path(config).unlink()
     write_index(store, [(manifest, "app:1")])
-    (tmp_path / "format.json").unlink()
     store = Store(tmp_path)
     store.blob_path(config).write_bytes(data)
     assert store.put_manifest(manifest, ["app:2"]).tags == ("app:1", "app:2")

@@ -1,6 +1,7 @@
 """The store: blobs, images and their names, notes, and what prune takes."""
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -30,10 +31,22 @@ def put_image(store: Store, *layers: bytes, tags: tuple[str, ...] = ()) -> Store
     return store.put_image({"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "layers": parts}, config, tags)
 
 
-def test_a_new_store_is_an_oci_layout_that_only_its_owner_enters(store: Store) -> None:
-    assert (store.oci / "oci-layout").read_bytes() == b'{"imageLayoutVersion":"1.0.0"}'
+def test_a_new_store_is_one_that_only_its_owner_enters_and_looking_writes_nothing_into_it(store: Store) -> None:
     assert store.home.stat().st_mode & 0o777 == 0o700
     assert store.images() == []
+    assert store.look_up("app:1") is None
+    with pytest.raises(InputError):
+        store.find("app:1")
+    assert not any(path.is_file() for path in store.oci.rglob("*"))
+    assert not (store.home / "format.json").exists()
+    assert not (store.home / "lookup").exists()
+
+
+def test_the_first_image_makes_the_store_an_oci_layout_of_this_version(store: Store) -> None:
+    put_image(store, b"layer", tags=("app:1",))
+    assert (store.oci / "oci-layout").read_bytes() == b'{"imageLayoutVersion":"1.0.0"}'
+    assert json.loads((store.home / "format.json").read_bytes()) == {"format": 2}
+    assert Store(store.home).find("app:1").tags == ("app:1",)
 
 
 def test_a_blob_is_named_by_its_digest(store: Store) -> None:
