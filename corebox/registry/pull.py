@@ -182,7 +182,7 @@ def _require_crash(name: str, config: Json, kinds: Sequence[str]) -> None:
     """
     if IDENTITY in _labels(config) or any(kind != "other" for kind in kinds):
         return
-    message = f"{name} is a container image, and holds no crash: it has neither corebox's labels nor its layers"
+    message = f"{name} is a container image, and contains no crash: it has neither corebox's labels nor its layers"
     hint = "give an image that corebox built; one that went through `docker export` or `import` has lost both"
     raise InputError("not-a-crash", message, hint)
 

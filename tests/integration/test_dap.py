@@ -207,7 +207,7 @@ def test_another_protocol_is_refused(lab: Lab, image: str, data: bytes) -> None:
         child.stdin.write(data)
         child.stdin.flush()
         assert child.wait(30) == 3
-        assert b"no message of the Debug Adapter Protocol" in child.stderr.read()
+        assert b"not a message of the Debug Adapter Protocol" in child.stderr.read()
 
 
 def test_a_port_serves_one_after_the_other_and_only_this_machine(lab: Lab, image: str, engine: str) -> None:

@@ -207,7 +207,7 @@ def test_an_index_leads_to_the_image_whatever_it_leaves_out(shelf: Shelf, manife
                     "has images for windows/amd64"),
         "artefact": (artefact, MANIFEST_TYPE, (empty,), "an artefact of type application/spdx+json"),
         "helm": (helm, MANIFEST_TYPE, (empty,), f"an artefact of type {helm_type}"),
-        "foreign": (plain, MANIFEST_TYPE, (plain_config,), "is a container image, and holds no crash"),
+        "foreign": (plain, MANIFEST_TYPE, (plain_config,), "is a container image, and contains no crash"),
     }  # fmt: skip
     for tag, (value, kind, blobs, words) in wrong.items():
         put(shelf, tag, value, kind, *blobs)
