@@ -90,7 +90,8 @@ def group_mappings(memory: Memory, mappings: Iterable[FileMapping]) -> List[Grou
     """The mappings in runs of one path, each no longer than the ELF file is in memory.
 
     A file's offset 0 begins a new run; so does what lies apart, as where node maps its code a second time. In a small
-    program the data begins in the first page as well: what the file itself wants there does not begin a new one. What overlaps the mapping before is left out: no kernel writes it, and a million that overlap would take hours.
+    program the data begins in the first page as well: what the file itself wants there does not begin a new one.
+    What overlaps the mapping before is left out: no kernel writes it, and a million that overlap would take hours.
     """
     runs: List[List[FileMapping]] = []
     limit, again = 0, frozenset()  # type: int, FrozenSet[int]

@@ -148,7 +148,8 @@ class Locks:
 
     @contextlib.contextmanager
     def noted(self, name: str) -> Iterator[Path]:
-        """Leave a note for other machines, and no lock."""
+        """Leave a note for other machines, and no lock; those of processes that were killed go."""
+        self._others(name)
         note = self._notes / f"{name}.with-{secrets.token_hex(8)}"
         self._write(note)
         try:
@@ -158,13 +159,17 @@ class Locks:
 
     def elsewhere(self, name: str) -> bool:
         """Whether somebody whose locks we do not see has left a note."""
-        found = False
+        return any(owner.place != self._us.place for owner in self._others(name))
+
+    def _others(self, name: str) -> list[Owner]:
+        """Who has left a note and may be alive; the notes of those who are gone are removed."""
+        found = []
         for note in self._notes.glob(f"{name}.with-*"):
             owner = read_owner(note)
             if owner is not None and _is_gone(owner, self._us):
                 note.unlink(missing_ok=True)
-            elif owner is not None and owner.place != self._us.place:
-                found = True
+            elif owner is not None:
+                found.append(owner)
         return found
 
     def _write(self, note: Path) -> None:

@@ -278,3 +278,13 @@ def test_a_killed_process_leaves_a_store_that_works(tmp_path: Path) -> None:
     assert (tmp_path / "locks" / "index.alone").exists()
     put_random_image(Store(tmp_path), 10, "app:1")
     assert not list((tmp_path / "locks").glob("index.*"))
+
+
+def test_the_note_of_a_killed_process_goes_when_the_next_one_leaves_its_own(tmp_path: Path, us: Owner) -> None:
+    killed = us._replace(pid=2**22 + 1)  # above the kernel's highest, PID_MAX_LIMIT
+    living = locks_of(tmp_path, us)
+    left = tmp_path / "locks" / "roots.with-0"
+    left.write_text(json.dumps(killed))
+    with living.noted("roots") as note, living.noted("roots") as another:
+        assert set((tmp_path / "locks").iterdir()) == {note, another}
+    assert list((tmp_path / "locks").iterdir()) == []
