@@ -1,6 +1,7 @@
 """Puts the crash handler into its folder, which must be one that only root can change: the kernel runs it as root."""
 
 import argparse
+import contextlib
 import os
 import shutil
 import stat
@@ -153,6 +154,7 @@ def _content(directory: str, options: argparse.Namespace) -> List[str]:
         recipient = options.encrypt_to
         if os.path.isfile(recipient):
             recipient = os.path.join(directory, _RECIPIENT)
-            shutil.copyfile(options.encrypt_to, recipient)
+            with contextlib.suppress(shutil.SameFileError):  # the key of the handler that was there before
+                shutil.copyfile(options.encrypt_to, recipient)
         words.append("--encrypt-to={}".format(recipient))
     return words

@@ -361,6 +361,15 @@ def test_options_for_what_is_taken_hold_for_each_crash(tmp_path: Path, core_path
     assert core.redacted
 
 
+def test_a_handler_can_be_installed_again_with_the_key_that_it_has(tmp_path: Path) -> None:
+    key, place = tmp_path / "keys.txt", tmp_path / "dumps"
+    key.write_text("age1abc\n")
+    for given in (key, place / "recipient"):
+        assert main(["--install-handler", str(place), "--encrypt-to", str(given)]) == 0
+        assert f"'--encrypt-to={place}/recipient'" in (place / "corebox-handler").read_text()
+    assert (place / "recipient").read_text() == "age1abc\n"
+
+
 @pytest.mark.parametrize("text", ["", "1,2,3", "x,1,2,app", "-1,1,2,app", "1,1,1e3,app"])
 def test_what_the_kernel_never_says_is_refused(text: str) -> None:
     assert main(["--handle=/none", f"--crash={text}"]) == 2
