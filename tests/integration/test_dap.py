@@ -34,8 +34,7 @@ def image(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A small crash, built."""
     folder = tmp_path_factory.mktemp("small")
     bundle = folder / "small.corebox"
-    program = build_program(folder / "app", "libfail.so", "-s")
-    assert lab.corebox("gather", program.crash(), "-o", bundle).status == 0
+    assert lab.corebox("gather", build_program(folder / "app").crash(), "-o", bundle).status == 0
     built: str = lab.build(bundle)["image_id"]
     return built
 
@@ -94,7 +93,15 @@ def test_one_that_launches_gets_the_crash_too(lab: Lab, image: str) -> None:
     found = debug(lab, command=command, request="launch", arguments=wish)
     assert found["opened"] == "launch"
     assert found["frames"][0]["name"] == "fail"
-    assert re.fullmatch(r"app\+0x[0-9a-f]+", found["frames"][1]["name"]), "the executable is stripped"
+
+
+def test_frames_without_symbols_are_named_by_their_module(lab: Lab, tmp_path: Path) -> None:
+    bundle = tmp_path / "stripped.corebox"
+    program = build_program(tmp_path / "app", "libfail.so", "-s")
+    assert lab.corebox("gather", program.crash(), "-o", bundle).status == 0
+    found = debug(lab, command=words(bundle, "bubblewrap"))
+    assert found["frames"][0]["name"] == "fail"
+    assert re.fullmatch(r"app\+0x[0-9a-f]+", found["frames"][1]["name"])
 
 
 def test_instructions_are_those_that_gdb_prints(lab: Lab, bundle: Path) -> None:
