@@ -19,10 +19,11 @@ from corebox.bundle.mounts import Mounts
 from corebox.bundle.openfile import OpenFile, Status
 from corebox.bundle.reader import Reader, reading_as
 from corebox.bundle.rootfs import resolve
+from corebox.coredump.disk import stored_extents
 from corebox.errors import InputError
 
-#: No linker leaves more than this of a file unwritten.
-_LARGEST_HOLE = 1 << 30
+#: Linkers leave less than this of a file unwritten, or of all files of a crash: they align to 2 MiB at the most.
+_COUNTED_HOLE, _LARGEST_HOLE, _MOST_HOLES = 1 << 20, 64 << 20, 256 << 20
 _PATIENCE = 5.0  # seconds
 _MOST_STALLED = 2
 #: What other descriptors this process may need.
@@ -86,6 +87,7 @@ class DiskRoot:
         self._most_open = max(_SPARE, _raise_limit() - _SPARE)
         self._adopted: List[OpenFile] = []
         self._stalled: List[str] = []
+        self._holes: Dict[Tuple[int, int], int] = {}
 
     def __enter__(self) -> "DiskRoot":
         """Return self."""
@@ -137,6 +139,18 @@ class DiskRoot:
             if file is None:
                 raise changed(self.directory + path)
         return {path: file for path, file in found.items() if file}
+
+    def why_not_taken(self, descriptor: int) -> Optional[str]:
+        """What is wrong with an open file: a bundle holds regular files, and their holes as zeros."""
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return "not a regular file"
+        if status.st_size - 512 * status.st_blocks > _COUNTED_HOLE:  # or its file system compresses
+            hole = status.st_size - sum(extent.size for extent in stored_extents(descriptor, status.st_size))
+            self._holes[status.st_dev, status.st_ino] = hole
+            if hole > _LARGEST_HOLE or sum(self._holes.values()) > _MOST_HOLES:
+                return "a sparse file: {} of its {} bytes are not stored".format(hole, status.st_size)
+        return None
 
     def may_hold(self, path: str) -> bool:
         """Whether canonical ``path`` can be that of a file on disk."""
@@ -246,7 +260,7 @@ class DiskRoot:
 
     def _open_regular(self, path: str) -> int:
         descriptor = self._open_beneath(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-        why = why_not_taken(os.fstat(descriptor))
+        why = self.why_not_taken(descriptor)
         if why:
             os.close(descriptor)
             raise _NotHereError(why)
@@ -302,16 +316,6 @@ class DiskRoot:
         if self.reader and error.errno in (errno.EACCES, errno.EPERM):
             return "{}, {}".format(NOT_ITS_OWN, self.reader.uid)
         return _WORDS.get(error.errno or 0) or (error.strerror or str(error)).lower()
-
-
-def why_not_taken(status: os.stat_result) -> Optional[str]:
-    """What is wrong with what is of this status: a bundle holds regular files, and their holes as zeros."""
-    if not stat.S_ISREG(status.st_mode):
-        return "not a regular file"
-    hole = status.st_size - 512 * status.st_blocks
-    if hole > _LARGEST_HOLE:
-        return "a sparse file: {} of its {} bytes are not stored".format(hole, status.st_size)
-    return None
 
 
 def _raise_limit() -> int:

@@ -23,13 +23,21 @@ def reading_as(reader: Optional[Reader]) -> Iterator[None]:
     if reader is None:
         yield
         return
-    gid, groups = os.getegid(), os.getgroups()
-    try:
+    with contextlib.ExitStack() as stack:
+        groups, gid = os.getgroups(), os.getegid()
         os.setgroups(reader.groups)
+        stack.callback(os.setgroups, groups)
         os.setegid(reader.gid)
+        stack.callback(os.setegid, gid)
         os.seteuid(reader.uid)
+        stack.callback(os.seteuid, 0)
         yield
-    finally:
-        os.seteuid(0)
-        os.setegid(gid)
-        os.setgroups(groups)
+
+
+def can_read_as(reader: Reader) -> bool:
+    """Whether this process may change its user (CAP_SETUID, CAP_SETGID) to that one."""
+    try:
+        with reading_as(reader):
+            return True
+    except OSError:
+        return False

@@ -7,6 +7,13 @@ import os
 import stat
 from typing import Iterator
 
+from corebox.errors import HostError
+
+#: What is open in this process; a file there is replaced for all, not for whoever redirected it to us.
+_MOST_LINKS = 40
+_NAMES_OF_OPEN_FILES = ("/proc/", "/dev/")
+_NOT_DEVICES = "/dev/shm/"  # noqa: S108 -- ordinary files in memory
+
 _PREFIX = ".corebox-tmp-"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
@@ -120,3 +127,22 @@ def _lock(path: str) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def replaceable(out: str) -> str:
+    """The file that writing to ``out`` would replace: behind a symbolic link the one that it names.
+
+    Raises:
+        HostError: ``cannot-write`` for a device, a pipe or a directory, and for what stands for an open file:
+            /dev/stdout would itself be replaced, for everybody.
+    """
+    place = os.path.abspath(out)
+    for _ in range(_MOST_LINKS):
+        if place.startswith(_NAMES_OF_OPEN_FILES) and not place.startswith(_NOT_DEVICES):
+            break
+        if not os.path.islink(place):
+            if os.path.isfile(place) or not os.path.exists(place):
+                return place
+            break
+        place = os.path.join(os.path.realpath(os.path.dirname(place)), os.readlink(place))
+    raise HostError("cannot-write", "{} is not a regular file".format(out), "give the name of a file")

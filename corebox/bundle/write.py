@@ -17,7 +17,7 @@ from corebox.bundle.runscript import run_script
 from corebox.bundle.sha256 import sha256
 from corebox.bundle.stage import Stage
 from corebox.bundle.tarformat import BLOCK, format_member, padding
-from corebox.bundle.temporary import temporary_directory
+from corebox.bundle.temporary import replaceable, temporary_directory
 from corebox.coredump.disk import Buffers
 from corebox.coredump.header import HEADER_SIZE
 from corebox.errors import HostError
@@ -64,11 +64,8 @@ def write_bundle(
         InputError: ``file-changed`` when a file is no longer as the manifest has it, or the core still grows.
         HostError: ``no-space`` or ``cannot-write``.
     """
-    directory = os.path.dirname(os.path.abspath(out))
-    if os.path.exists(out) and not os.path.isfile(out):  # root would replace a device
-        raise HostError(
-            "cannot-write", "{} exists and is not a regular file".format(out), "choose another place with -o"
-        )
+    out = replaceable(out)
+    directory = os.path.dirname(out)
     try:
         with temporary_directory(directory) as place:
             temporary = os.path.join(place, "bundle")

@@ -30,7 +30,7 @@ from corebox.errors import InputError
 from corebox.gather import extras
 from corebox.gather.also import FolderIndex
 from corebox.gather.files import FileSet
-from corebox.gather.find import ModuleFile, Places, find_module
+from corebox.gather.find import ModuleFile, Places, as_missing, find_module
 
 _AT_BASE = 7  # getauxval(3): where the dynamic linker is mapped
 #: Ten times what the largest programs load; a core written by hand can name millions.
@@ -38,6 +38,7 @@ _MOST_MODULES = 8192
 #: Stands in the manifest's list of what is missing, in the place of a path.
 MORE = "[more]"
 _MOST_OTHERS = 10000
+_ANOTHER = "the process had another file of this path as well, and the bundle has that one"
 _LONGEST_OS_RELEASE = 1 << 16
 
 
@@ -77,7 +78,7 @@ def collect(core: CoreFile, root: DiskRoot, wishes: Wishes) -> Collection:
     files = FileSet(root)
     places = Places(root, wishes.executable, wishes.live, FolderIndex(wishes.also))
     modules = [find_module(core, module, places) for module in core.modules[:_MOST_MODULES]]
-    not_taken = _take_modules(files, modules, wishes)
+    modules, not_taken = _take_modules(files, modules, wishes)
     _take_interpreter(core, files, modules)
     debug = _take_extras(core, files, modules)
     for name in wishes.extra:
@@ -134,8 +135,11 @@ def _path(each: ModuleFile) -> str:
     return each.found.path if each.found.file else each.module.path
 
 
-def _take_modules(files: FileSet, modules: Iterable[ModuleFile], wishes: Wishes) -> List[Remark]:
-    """Take the files that were found; returns what is left out on request."""
+def _take_modules(
+    files: FileSet, modules: Iterable[ModuleFile], wishes: Wishes
+) -> Tuple[List[ModuleFile], List[Remark]]:
+    """Take the files that were found; returns the modules as the bundle has them, and what is left out on request."""
+    taken = []  # type: List[ModuleFile]
     left_out = []
     for each in modules:
         module, found = each.module, each.found
@@ -143,12 +147,16 @@ def _take_modules(files: FileSet, modules: Iterable[ModuleFile], wishes: Wishes)
             left_out.append(Remark(_path(each), "left out on request; give it with -e EXECUTABLE"))
         elif found.file is None:
             files.miss(module.path, found.why or "not found")
-        else:
-            files.take(found, "executable" if module.is_executable else "module")
+        elif files.take(found, "executable" if module.is_executable else "module"):
             for name in (module.path, *module.opened_as):
                 if name.startswith("/"):
                     files.name(name, found.path)
-    return left_out
+        else:
+            files.miss(found.path, _ANOTHER)
+            taken.append(as_missing(each, _ANOTHER))
+            continue
+        taken.append(each)
+    return taken, left_out
 
 
 def _take_interpreter(core: CoreFile, files: FileSet, modules: List[ModuleFile]) -> None:

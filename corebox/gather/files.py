@@ -39,17 +39,20 @@ class FileSet:
         """Note that ``name`` was wanted, and why it is not taken."""
         self._missing[name] = why
 
-    def take(self, found: Found, role: str) -> None:
-        """Take a file that was found, with the links on the way; the first role of a file counts."""
-        self._add_links(found.links)
-        if found.file:
-            self.put(found.path, found.file, role)
+    def take(self, found: Found, role: str) -> bool:
+        """Take a file that was found, with the links on the way; the first role of a file counts.
 
-    def put(self, path: str, file: OpenFile, role: str) -> None:
-        """Take the file as the one at canonical ``path``."""
+        Returns whether it is the one at its path in the bundle: a process can have had two files under one name.
+        """
+        self._add_links(found.links)
+        return found.file is not None and self.put(found.path, found.file, role)
+
+    def put(self, path: str, file: OpenFile, role: str) -> bool:
+        """Take the file as the one at canonical ``path``; returns whether it is that."""
         if path not in self._entries and is_canonical(path):
             self._entries[path] = FileEntry(path, role, *file.status)
             self.sources[path] = file
+        return path in self.sources and self.sources[path].inode == file.inode
 
     def want(self, name: str, role: str) -> bool:
         """Take the file of this name if it is there, and say whether it was."""

@@ -3,7 +3,7 @@
 import os
 from typing import Dict, Iterator, NamedTuple, Optional
 
-from corebox.bundle.disk import DiskRoot, Found, why_not_taken
+from corebox.bundle.disk import DiskRoot, Found
 from corebox.bundle.openfile import OpenFile
 from corebox.bundle.prove import ModuleProof, fits, prove_module
 from corebox.bundle.reader import reading_as
@@ -51,9 +51,9 @@ def find_module(core: CoreFile, module: Module, places: Places) -> ModuleFile:
         if best is None or _rank(core, found) > _rank(core, best.found):
             best = each
     assert best
-    if best.proof.verdict != MISSING:
-        return _unless_stranger(best, places.root)
-    return _as_missing(best, best.proof.detail)
+    if best.proof.verdict == MISSING or (best.found.file and best.found.file.elf is None):
+        return as_missing(best, best.proof.detail)  # whoever gathers: such a file was never mapped as this module
+    return _unless_stranger(best, places.root)
 
 
 def _rank(core: CoreFile, found: Found) -> int:
@@ -126,7 +126,7 @@ def _open_file(path: str, root: DiskRoot) -> Optional[OpenFile]:
         descriptor = open_regular(path)
     except InputError:
         return None
-    if why_not_taken(os.fstat(descriptor)):
+    if root.why_not_taken(descriptor):
         os.close(descriptor)
         return None
     return root.adopt(OpenFile(path, descriptor))
@@ -136,12 +136,12 @@ def _unless_stranger(best: ModuleFile, root: DiskRoot) -> ModuleFile:
     """Root takes nothing of a stranger's crash by its name alone: the stranger has chosen the names."""
     if root.reader is None:
         return best
-    return _as_missing(
+    return as_missing(
         best, "{}, and the crash is of user {}: {}".format(NOT_PROVED, root.reader.uid, best.proof.detail)
     )
 
 
-def _as_missing(each: ModuleFile, why: Optional[str]) -> ModuleFile:
+def as_missing(each: ModuleFile, why: Optional[str]) -> ModuleFile:
     """The module without the file that was found, which is not to be taken."""
     if each.found.file is None:
         return each

@@ -5,8 +5,9 @@ import pwd
 import re
 from typing import Optional
 
-from corebox.bundle.reader import Reader
+from corebox.bundle.reader import Reader, can_read_as
 from corebox.coredump.core import CoreFile
+from corebox.errors import HostError
 
 
 def reader_for(core: CoreFile, path: Optional[str], root: str, process: Optional[Reader]) -> Optional[Reader]:
@@ -26,7 +27,24 @@ def reader_for(core: CoreFile, path: Optional[str], root: str, process: Optional
     else:
         uid, gid = core.process.uid or 0, core.process.gid
         found = _user(_outside(uid, root, "uid_map"), _outside(uid if gid is None else gid, root, "gid_map"))
-    return found if found.uid else None
+    if found.uid == 0 or _is_confined():
+        return None
+    if not can_read_as(found):
+        raise HostError(
+            "cannot-change-user",
+            "this process may not change its user, and so not look with the eyes of user {}".format(found.uid),
+            "gather as that user; or, if you trust the crash, add --trust",
+        )
+    return found
+
+
+def _is_confined() -> bool:
+    """Whether we are root of a user namespace only: then the kernel keeps us to the files of whoever made that."""
+    try:
+        with open("/proc/self/uid_map") as file:
+            return [line.split() for line in file] != [["0", "0", "4294967295"]]
+    except OSError:
+        return False
 
 
 def _outside(number: int, root: str, table: str) -> int:

@@ -1,7 +1,8 @@
 """Lines for the user: any path can be printed, whatever the locale."""
 
+import os
 import sys
-from typing import TextIO
+from typing import Optional, TextIO
 
 
 def say(text: str) -> None:
@@ -14,7 +15,15 @@ def complain(text: str) -> None:
     _print(text, sys.stderr)
 
 
-def _print(text: str, stream: TextIO) -> None:
+def _print(text: str, stream: Optional[TextIO]) -> None:
+    """What nobody can read any more is no reason to fail: the bundle is what counts."""
+    if stream is None:  # closed before we were started
+        return
     encoding = stream.encoding or "ascii"
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-    stream.flush()
+    try:
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        stream.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # nor will Python try it again when it ends
+        if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+            complain("warning: standard output cannot be written: {}".format(error.strerror))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from corebox.bundle.temporary import temporary_directory
+from corebox.bundle.temporary import replaceable, temporary_directory
 from corebox.errors import HostError
 
 
@@ -41,8 +41,7 @@ def new_name(out: Path) -> Iterator[Path]:
     Raises:
         HostError: ``cannot-write``, also for what is there and no file: a device would be replaced by root.
     """
-    if out.exists() and not out.is_file():
-        raise HostError("cannot-write", f"{out} exists and is not a regular file", "give the name of a file")
+    out = Path(replaceable(str(out)))
     try:
         with temporary_directory(str(out.parent)) as folder:
             yield Path(folder) / out.name

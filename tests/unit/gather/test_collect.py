@@ -83,9 +83,12 @@ def test_library_upgraded_since_is_a_mismatch_with_both_build_ids(core_path: Pat
     assert (libc.path, libc.verdict, libc.memory, libc.file) == (LIBC, "mismatch", BUILD_IDS[LIBC], OTHER_ID)
 
 
-def test_library_that_is_no_elf_file_any_more_is_a_mismatch(core_path: Path, root: Path) -> None:
+def test_what_is_no_elf_file_any_more_is_not_taken_for_the_library(core_path: Path, root: Path) -> None:
     put(root, LIBC, b"INPUT(libc.so.7)")
-    assert manifest_of(core_path, root).modules[1].verdict == "mismatch"
+    manifest = manifest_of(core_path, root)
+    assert manifest.modules[1].verdict == "missing"
+    assert "not the file that was mapped" in str(manifest.modules[1].detail)
+    assert LIBC not in [entry.path for entry in manifest.files]
 
 
 def test_library_deleted_since_is_missing(core_path: Path, root: Path) -> None:
