@@ -4,61 +4,71 @@ No signal gets a thread out of a request that a FUSE server has taken and keeps;
 (the kernel's fs/fuse/dev.c, ``request_wait_answer``).
 """
 
+import json
 import os
 import select
 import signal
 import time
-from typing import Any, Callable
+from typing import Any, Callable, Optional
+
+from corebox.bundle.reader import Reader
+
+#: Tells the parent that the child is still at work.
+Beat = Callable[[], object]
+_MOST_ANSWER = 1 << 20
 
 
 class StalledError(Exception):
-    """No answer within the time limit."""
+    """Silence for longer than the time limit."""
 
 
-def run_aside(act: Callable[[], Any], seconds: float) -> Any:
-    """What ``act`` returns, a value of built-in types; its OSErrors are raised here.
+def run_aside(act: Callable[[Beat], Any], seconds: float, reader: Optional[Reader] = None) -> Any:
+    """What ``act`` returns, a value that JSON can hold; the child is ``reader`` altogether, if there is one.
+
+    A FUSE mount answers processes alone whose real, effective and saved user are all the one who mounted it (fuse(4),
+    ``allow_other``).
 
     Raises:
-        StalledError: after ``seconds``.
+        StalledError: after ``seconds`` without an answer or a beat.
+        OSError: the child has ended without an answer.
     """
-    import pickle  # noqa: PLC0415  # for few mounts
-
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            with open(writing, "wb") as file:
-                pickle.dump(_answer(act), file)
+            if reader:
+                _become(reader)
+            answer = act(lambda: os.write(writing, b"\n"))
+            with open(writing, "w") as file:
+                json.dump(answer, file)
         finally:
             os._exit(0)
     os.close(writing)
     try:
-        data = _read_all(reading, time.monotonic() + seconds)
+        return _read_answer(reading, seconds)
     finally:
         os.close(reading)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    error, value = pickle.loads(data)  # noqa: S301 -- our own process has written it
-    if error:
-        raise error
-    return value
 
 
-def _answer(act: Callable[[], Any]) -> Any:
-    try:
-        return None, act()
-    except OSError as error:
-        return error, None
+def _become(reader: Reader) -> None:
+    """Give up what root may, for good; the kernel lets nobody trace such a process (ptrace(2), dumpable)."""
+    os.setgroups(reader.groups)
+    os.setresgid(reader.gid, reader.gid, reader.gid)
+    os.setresuid(reader.uid, reader.uid, reader.uid)
 
 
-def _read_all(descriptor: int, deadline: float) -> bytes:
+def _read_answer(descriptor: int, seconds: float) -> Any:
     data = b""
-    while True:
-        if not select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
-            raise StalledError
+    deadline = time.monotonic() + seconds
+    while select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
         piece = os.read(descriptor, 1 << 16)
-        if not piece and not data:
-            raise OSError("it could not be read")
-        if not piece:
-            return data
-        data += piece
+        if not piece or len(data) > _MOST_ANSWER:
+            try:
+                return json.loads(data.decode())
+            except ValueError as error:
+                raise OSError("it could not be read") from error
+        data += piece.lstrip(b"\n")
+        deadline = time.monotonic() + seconds
+    raise StalledError

@@ -13,7 +13,7 @@ from collections import deque
 from typing import Deque, Dict, Iterable, List, NamedTuple, Optional, Tuple, Union
 
 from corebox.bundle import layout
-from corebox.bundle.aside import StalledError, run_aside
+from corebox.bundle.aside import Beat, StalledError, run_aside
 from corebox.bundle.faults import changed
 from corebox.bundle.mounts import Mounts
 from corebox.bundle.openfile import OpenFile, Status
@@ -25,6 +25,7 @@ from corebox.errors import InputError
 #: Linkers leave less than this of a file unwritten, or of all files of a crash: they align to 2 MiB at the most.
 _COUNTED_HOLE, _LARGEST_HOLE, _MOST_HOLES = 1 << 20, 64 << 20, 256 << 20
 _PATIENCE = 5.0  # seconds
+_TEMPORARY = ("/var/tmp",)  # noqa: S108 -- nothing is found there by its name
 _MOST_STALLED = 2
 #: What other descriptors this process may need.
 _SPARE = 64
@@ -85,6 +86,7 @@ class DiskRoot:
         self._folders: Dict[str, Tuple[str, Links, Optional[int]]] = {}
         self._open: Deque[OpenFile] = deque()
         self._most_open = max(_SPARE, _raise_limit() - _SPARE)
+        self._inodes: Dict[Tuple[int, int], OpenFile] = {}
         self._adopted: List[OpenFile] = []
         self._stalled: List[str] = []
         self._holes: Dict[Tuple[int, int], int] = {}
@@ -243,9 +245,17 @@ class DiskRoot:
 
     def _look(self, path: str, links: Links) -> Found:
         """The file at canonical ``path``."""
-        file = OpenFile(self.directory + path, self._open_regular(path), reopen=lambda file: self._reopen(file, path))
-        self._hold(file)
-        return Found(path, links, file, None)
+        descriptor = self._open_regular(path)
+        status = os.fstat(descriptor)
+        inode = status.st_dev, status.st_ino
+        if inode in self._inodes:  # another name of a file that is open already
+            os.close(descriptor)
+        else:
+            self._inodes[inode] = OpenFile(
+                self.directory + path, descriptor, reopen=lambda file: self._reopen(file, path)
+            )
+            self._hold(self._inodes[inode])
+        return Found(path, links, self._inodes[inode], None)
 
     def _hold(self, file: OpenFile) -> None:
         if len(self._open) >= self._most_open:
@@ -288,29 +298,41 @@ class DiskRoot:
         silent = Found(name, (), None, "{} does not answer".format(mount))
         if mount in self._stalled or len(self._stalled) >= _MOST_STALLED:
             return silent
-        with contextlib.ExitStack() as stack:
-            import tempfile  # noqa: PLC0415  # it brings random and shutil with it
+        import tempfile  # noqa: PLC0415  # it brings random and shutil with it
 
-            copy = stack.enter_context(tempfile.TemporaryFile())
-            try:
-                path, links, status, why = run_aside(lambda: self._copy(name, copy.fileno()), _PATIENCE)
-            except StalledError:
-                self._stalled.append(mount)
-                return silent
-            if status is None:
-                return Found(path, links, None, why)
-            file = OpenFile(self.directory + path, os.dup(copy.fileno()), Status(*status))
-            return Found(path, links, self.adopt(file), None)
+        # Not in /tmp, which is memory on many machines.
+        place = os.environ.get("TMPDIR") or next((path for path in _TEMPORARY if os.access(path, os.W_OK)), None)
+        try:
+            with tempfile.TemporaryFile(dir=place) as copy:
+                answer = run_aside(lambda beat: self._copy(name, copy.fileno(), beat), _PATIENCE, self.reader)
+                path, links, status, why = answer
+                links = tuple((str(link), str(target)) for link, target in links)
+                if status is None:
+                    return Found(str(path), links, None, str(why))
+                file = OpenFile(self.directory + str(path), os.dup(copy.fileno()), Status(*map(int, status)))
+                return Found(str(path), links, self.adopt(file), None)
+        except StalledError:
+            self._stalled.append(mount)
+            return silent
+        except (OSError, ValueError, TypeError) as error:
+            return Found(name, (), None, self._reason(error) if isinstance(error, OSError) else str(error))
 
-    def _copy(self, name: str, into: int) -> Tuple[str, Links, Optional[Status], Optional[str]]:
+    def _copy(self, name: str, into: int, beat: Beat) -> Tuple[str, Links, Optional[Status], Optional[str]]:
         """In a process of its own: what ``find`` would tell of the name, after its content has been copied."""
-        self._mounts = self._mounts._replace(slow=())
+        self._mounts, self.reader = self._mounts._replace(slow=()), None  # who must be able to read it, we are now
         found = self._find(name)
-        if found.file:
+        if found.file is None:
+            return found.path, found.links, None, found.why
+        try:
             for offset in range(0, found.file.status.size, _CHUNK):
-                os.write(into, os.pread(found.file.fileno(), _CHUNK, offset))
+                os.pwrite(into, os.pread(found.file.fileno(), _CHUNK, offset), offset)
+                beat()
             found.file.check_unchanged()
-        return found.path, found.links, found.file.status if found.file else None, found.why
+        except OSError as error:
+            return found.path, found.links, None, self._reason(error)
+        except InputError as error:
+            return found.path, found.links, None, error.message
+        return found.path, found.links, found.file.status, None
 
     def _reason(self, error: OSError) -> str:
         if self.reader and error.errno in (errno.EACCES, errno.EPERM):

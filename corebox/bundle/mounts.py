@@ -9,7 +9,10 @@ from typing import Iterable, Iterator, NamedTuple, Optional, Set, Tuple
 _ALWAYS_VIRTUAL = ("/proc", "/sys", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr")
 _VIRTUAL = {"proc", "sysfs", "devpts", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs", "configfs", "mqueue"}
 #: A process or a machine answers for these, and it may have been the one that crashed.
-_SLOW = {"nfs", "nfs4", "cifs", "smb3", "afs", "ceph", "autofs", "fuse", "fuseblk"}
+_SLOW = {
+    *("fuse", "fuseblk", "nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "autofs", "9p"),
+    *("lustre", "beegfs", "gpfs", "gfs2", "ocfs2", "orangefs", "ncpfs"),
+}
 
 
 class Mounts(NamedTuple):
@@ -32,13 +35,13 @@ def read_mounts(root: str) -> Mounts:
 
     The root itself is none of them: without an answer from there nothing can be gathered anyway.
     """
-    process = re.match(r"(/proc/[0-9]+)/root/*\Z", root)
+    process = re.match(r"(/proc/[0-9]+)/root(/.*)?\Z", root)
     try:
         with open((process.group(1) if process else "/proc/self") + "/mountinfo", "rb") as file:
             lines = [os.fsdecode(line) for line in file]
     except OSError:
         return Mounts()
-    return parse_mounts(lines, "" if process else root)
+    return parse_mounts(lines, process.group(2) or "" if process else os.path.realpath(root))
 
 
 def parse_mounts(lines: Iterable[str], root: str = "") -> Mounts:
@@ -59,7 +62,7 @@ def answering_devices(pid: int) -> Set[Tuple[int, int]]:
     for table in ("/proc/{}/mountinfo".format(pid), "/proc/self/mountinfo"):
         with contextlib.suppress(OSError), open(table, "rb") as file:
             for line in file:
-                fields = os.fsdecode(line).split()
+                fields = os.fsdecode(line).split(" ")
                 if "-" in fields[6:-1] and fields[fields.index("-", 6) + 1].split(".")[0] not in _SLOW:
                     major, minor = fields[2].split(":")
                     found.add((int(major), int(minor)))
@@ -69,7 +72,7 @@ def answering_devices(pid: int) -> Set[Tuple[int, int]]:
 def _parse(lines: Iterable[str]) -> Iterator[Tuple[str, str]]:
     """Mount point and type of each file system; blanks in the former are written as octal numbers."""
     for line in lines:
-        fields = line.split()
+        fields = line.rstrip("\n").split(" ")  # other blanks are not written as numbers
         if "-" in fields[6:-1]:
             point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), fields[4])
             yield point, fields[fields.index("-", 6) + 1]

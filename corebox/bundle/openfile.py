@@ -4,7 +4,7 @@ import os
 from typing import Callable, NamedTuple, Optional, Tuple
 
 from corebox.bundle.faults import changed
-from corebox.coredump.elffile import read_facts
+from corebox.coredump.elffile import checksum_of, read_facts
 from corebox.coredump.values import ElfFile
 from corebox.errors import InputError
 
@@ -43,6 +43,7 @@ class OpenFile:
         self._reopen = reopen
         self._facts: Optional[ElfFile] = None
         self._damage: Optional[str] = None
+        self._checksum: Optional[int] = None
 
     def fileno(self) -> int:
         """The descriptor, whose position means nothing.
@@ -84,6 +85,13 @@ class OpenFile:
     def why_not_elf(self) -> str:
         """What is wrong with it where ``elf`` is None."""
         return self._damage or ""
+
+    @property
+    def checksum(self) -> int:
+        """Its CRC-32, for which all of it is read, once."""
+        if self._checksum is None:
+            self._checksum = checksum_of(self.fileno())
+        return self._checksum
 
     def close(self) -> None:
         """Close it; one that can be opened again will be when somebody asks for it."""

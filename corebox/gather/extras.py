@@ -10,7 +10,7 @@ from corebox.bundle.prove import fits
 from corebox.bundle.rootfs import is_canonical
 from corebox.coredump.core import CoreFile
 from corebox.coredump.disk import read_at
-from corebox.coredump.elffile import checksum_of, debug_path
+from corebox.coredump.elffile import debug_path
 from corebox.coredump.values import ElfFile, Module
 from corebox.gather.dwo import take_split_debug
 from corebox.gather.files import FileSet
@@ -148,7 +148,7 @@ def _by_debuglink(files: FileSet, found: Found) -> Optional[Found]:
     directory = os.path.dirname(found.path)
     for place in (directory, directory + "/.debug", "/usr/lib/debug" + directory):
         debug = files.root.find(place + "/" + name)
-        if debug.file and debug.path != found.path and checksum_of(debug.file.fileno()) == checksum:
+        if debug.file and debug.path != found.path and debug.file.checksum == checksum:
             return debug
     return None
 

@@ -219,6 +219,45 @@ def test_a_file_behind_a_slow_mount_is_copied(tmp_path: Path) -> None:
         assert root.find(str(library.parent / "none")).why == "no such file"
 
 
+@pytest.fixture
+def own_mount(place: Path) -> Iterator[Path]:
+    """A FUSE mount of nobody's, which answers nobody alone, as that of an AppImage does; the program is in it."""
+    source, mount = place / "source", place / "mount"
+    source.mkdir()
+    mount.mkdir()
+    os.chown(mount, NOBODY, NOBODY)
+    (place / "odd").rename(source / "odd")
+    device = Path("/dev/fuse")
+    mode = device.stat().st_mode & 0o777
+    device.chmod(0o666)  # as it is where users mount anything
+    as_nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    with subprocess.Popen([*as_nobody, "bindfs", "--no-allow-other", "-f", source, mount]) as server:
+        while f" {mount} " not in Path("/proc/mounts").read_text():  # root may not look at the mount itself
+            time.sleep(0.05)
+        yield mount
+        subprocess.run(["umount", mount], check=True)
+        server.wait()
+    device.chmod(mode)
+
+
+def test_a_program_on_its_users_own_mount(own_mount: Path, place: Path) -> None:
+    as_nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    subprocess.run([*as_nobody, own_mount / "odd"], cwd=place, check=False)
+    status, manifest = gather(place / "core")
+    assert (status, {each.verdict for each in manifest.modules}) == (0, {"verified"})
+    assert verify_bundle(place / "x.corebox").ok
+
+
+def test_a_copy_that_fails_costs_its_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = tmp_path / "net" / "lib.so"
+    library.parent.mkdir()
+    library.write_bytes(module(Format(), b"\x07"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
+    with DiskRoot("/", None, read_mounts("/")._replace(slow=(str(library.parent),))) as root:
+        assert root.find(str(library)).why == "no such file"
+        assert root.find("/bin/true").file
+
+
 def test_a_file_that_changes_while_it_is_read_is_left_out(place: Path) -> None:
     core = crash(place)
     with (place / "odd").open("ab") as file:
