@@ -27,6 +27,7 @@ from corebox.debugger.session import (
     DEBUG,
     ENVIRONMENT,
     GDBSIDE,
+    PYTHON_PATH,
     READ_USER_GDBINIT,
     REPLACED_EXECUTABLE,
     SCRIPT,
@@ -67,6 +68,7 @@ class ShellOptions(NamedTuple):
         script: a file of ours that gdb is to find at ``SCRIPT`` with the same suffix.
         symbols: where to find debug files, in addition to those of the image.
         sources: where to find sources: ``PATH``, ``PATH=PREFIX``, or ``debuginfod``.
+        python_path: folders of the user's whose Python packages gdb imports.
         gdbinit: a file of the user's with gdb commands, run before the core is opened.
         typed_at: somebody types commands, which are kept for the next session on the same crash.
         opens: gdb opens the core when it starts.
@@ -82,6 +84,7 @@ class ShellOptions(NamedTuple):
     script: Path | None = None
     symbols: SymbolOptions = SymbolOptions()
     sources: tuple[str, ...] = ()
+    python_path: tuple[Path, ...] = ()
     gdbinit: Path | None = None
     typed_at: bool = False
     opens: bool = True
@@ -130,6 +133,7 @@ def prepare_session(
         mounts = [*_ours(opened, work), Mount(readable, CORE)]
         mounts += [Mount(_readable(path, engine, work), target) for path, target in _given(options)]
         mounts += [Mount(_readable(path, engine, work), target) for path, target in _hidden(opened)]
+        mounts += _python_path(options.python_path)
         crash = CrashFiles(opened.manifest, opened.root, opened.debug, options.executable)
         found = find_symbols(store, crash, options.symbols, progress)
         mounts.append(Mount(_status(opened.manifest, found.modules, work), SYMBOL_STATUS))
@@ -202,6 +206,15 @@ def _given(options: ShellOptions) -> Iterator[tuple[Path, str]]:
         yield options.script, SCRIPT + options.script.suffix
     if options.gdbinit:
         yield options.gdbinit, USER_GDBINIT
+
+
+def _python_path(folders: Sequence[Path]) -> Iterator[Mount]:
+    """Where gdbside/packages.py finds the user's Python packages."""
+    for number, folder in enumerate(folders):
+        if not folder.is_dir():
+            hint = "give the folder that your packages are in: --python-path DIR"
+            raise InputError("no-such-file", f"{folder} is not a folder", hint)
+        yield Mount(folder.resolve(), f"{PYTHON_PATH}/{number}")
 
 
 def _gdbside(work: Path) -> Path:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import click
+
 from corebox.actions.shell import ShellOptions
 from corebox.actions.subject import Pulling, Subject, resolve
 from corebox.cli import options, output
@@ -37,6 +39,15 @@ def _told_once() -> Callable[[str], None]:
     return tell
 
 
+_python_path = click.option(
+    "--python-path",
+    type=click.Path(path_type=Path, readable=False),
+    multiple=True,
+    metavar="DIR",
+    help="A folder whose Python packages gdb imports, e.g. your pretty-printers. Repeatable.",
+)
+
+
 def session(function: Callable[..., int]) -> Callable[..., int]:
     """Give a command the options of a session, and their values as the argument ``session``."""
 
@@ -47,6 +58,7 @@ def session(function: Callable[..., int]) -> Callable[..., int]:
     @options.engine
     @options.registry
     @options.no_customer_code
+    @_python_path
     @functools.wraps(function)
     def command(
         *,
@@ -60,11 +72,17 @@ def session(function: Callable[..., int]) -> Callable[..., int]:
         plain_http: bool,
         registry: str | None,
         no_customer_code: bool,
+        python_path: tuple[Path, ...],
         **others: Any,
     ) -> int:
         wanted = SymbolOptions(symbols, environment=not no_debuginfod, force=force)
         chosen = ShellOptions(
-            engine=engine, customer_code=not no_customer_code, symbols=wanted, sources=sources, tell=_told_once()
+            engine=engine,
+            customer_code=not no_customer_code,
+            symbols=wanted,
+            sources=sources,
+            python_path=python_path,
+            tell=_told_once(),
         )
         pulling = Pulling(meter("pulling"), ca_file, plain_http, registry)
         return function(session=Session(chosen, pulling, identity), **others)

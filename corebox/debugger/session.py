@@ -23,6 +23,7 @@ SOURCES = "/.corebox/source"
 FETCHED = SOURCES + "/fetched"
 SCRATCH = "/.corebox/tmp"
 USER_GDBINIT = "/.corebox/user.gdbinit"
+PYTHON_PATH = "/.corebox/python"
 HISTORY, HISTORY_PIPE = "/.corebox/history", "/.corebox/history.pipe"
 
 #: What makes gdb a Python prompt, after the banner; leaving it ends gdb (gdb manual, "Python Commands").

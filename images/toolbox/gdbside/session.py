@@ -16,6 +16,7 @@ import cxxprinters
 import editors
 import history
 import opened
+import packages
 import programs
 import pystacks
 import trampoline
@@ -216,4 +217,5 @@ programs.refuse()
 history.begin()
 trampoline.register()
 opened.prepare(shown)
+packages.load()  # last: the user's printers are asked before ours
 gdb.events.before_prompt.connect(greet)
