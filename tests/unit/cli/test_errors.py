@@ -152,7 +152,7 @@ def test_who_gives_gdbs_options_to_corebox_is_told_where_they_belong(
         (["info", "--jsno", "x"], "wrong-usage", "No such option '--jsno'. Did you mean '--json'?"),
         (["info"], "wrong-usage", "Missing argument 'SUBJECT'"),
         (["info", ""], "no-such-file", "the name is empty"),
-        (["gather", ""], "no-such-file", " does not exist"),
+        (["gather", ""], "wrong-usage", "argument CORE: the value is empty"),
         (["gather", "core", "more"], "wrong-usage", "unrecognized arguments: more"),
         (["gather", "--pid", "-1"], "wrong-usage", "argument --pid: -1 is not a positive integer"),
         (["gather"], "no-core-given", "no core given"),
