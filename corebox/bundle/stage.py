@@ -9,6 +9,7 @@ from collections import deque
 from threading import Condition, Thread
 from typing import Any, Callable, Deque, Optional, Tuple
 
+_LONGEST_SLEEP = 1.0  # seconds
 _MOST_WAITING = 16  # pieces of at most 1 MiB: what bounds the memory
 
 
@@ -24,7 +25,8 @@ class Stage:
         self._failure: Optional[BaseException] = None
 
     def __enter__(self) -> "Stage":
-        self._thread = Thread(target=self._work)
+        # A daemon, and one that looks up now and then: Ctrl-C may come while it is started, before anybody can end it.
+        self._thread = Thread(target=self._work, daemon=True)
         self._thread.start()
         return self
 
@@ -33,8 +35,8 @@ class Stage:
             if kind is None:
                 self.finish()
         finally:
+            self._ended = True
             with self._changed:
-                self._ended = True
                 self._changed.notify_all()
             self._end()
 
@@ -66,7 +68,7 @@ class Stage:
             while True:
                 with self._changed:
                     while not self._waiting and not self._ended:
-                        self._changed.wait()
+                        self._changed.wait(_LONGEST_SLEEP)
                     if self._ended:  # what still waits is dropped
                         return
                     arguments = self._waiting[0]
