@@ -29,23 +29,31 @@ from corebox.bundle.runtime import HANDLER, Container, OpenFiles, ResourceLimit,
 from corebox.bundle.tarformat import Member, format_member, padding
 from corebox.bundle.write import WrittenBundle, write_bundle
 from corebox.coredump.core import open_core
-from tests.support.elfwriter import NT_FILE, NT_PRSTATUS, PAGE, CoreWriter, Format, module
+from corebox.coredump.modules import AT_ENTRY
+from tests.support.elfwriter import NT_AUXV, NT_FILE, NT_PRSTATUS, PAGE, CoreWriter, Format, module
 
+PROGRAM, PROGRAM_ID = 0x550000000000, "cd" * 20
 LIBRARY, LIBRARY_ID = 0x7F0000000000, "ab" * 20
 CONTENT = {
-    "/opt/app/bin/app": module(Format(), b"\xcd" * 20),
+    "/opt/app/bin/app": module(Format(), bytes.fromhex(PROGRAM_ID)),
     "/usr/lib/libx.so.1.2": module(Format(), bytes.fromhex(LIBRARY_ID)),
 }
 CORE_SIZE = 1 << 20
 
 
 def _core() -> bytes:
-    """A core with a thread, a library's first page and a stack, whose file ends in a hole."""
+    """A core with a thread, the first pages of a program and a library, and a stack, whose file ends in a hole."""
     writer, form = CoreWriter(), Format()
     writer.note(NT_PRSTATUS, form.prstatus(42, 11, [0] * 27))
-    writer.note(NT_FILE, form.mappings([(LIBRARY, LIBRARY + PAGE, 0, b"/usr/lib/libx.so.1.2")]))
+    writer.note(NT_AUXV, form.words(AT_ENTRY, PROGRAM, 0, 0))
+    program, library = (
+        (PROGRAM, PROGRAM + PAGE, 0, b"/opt/app/bin/app"),
+        (LIBRARY, LIBRARY + PAGE, 0, b"/usr/lib/libx.so.1.2"),
+    )
+    writer.note(NT_FILE, form.mappings([program, library]))
+    writer.memory(PROGRAM, CONTENT["/opt/app/bin/app"][:PAGE], flags=4)
     writer.memory(LIBRARY, CONTENT["/usr/lib/libx.so.1.2"][:PAGE], flags=4)
-    writer.memory(0x7FFE00000000, (b"stack" * 1000).ljust(CORE_SIZE - 2 * PAGE, b"\0"))
+    writer.memory(0x7FFE00000000, (b"stack" * 1000).ljust(CORE_SIZE - 3 * PAGE, b"\0"))
     return writer.to_bytes()
 
 
@@ -82,6 +90,10 @@ def manifest(**changes: Any) -> Manifest:
             ModuleEntry(
                 "/usr/lib/libx.so.1.2", ("/lib/libx.so.1",), LIBRARY, LIBRARY + PAGE, False,
                 LIBRARY_ID, LIBRARY_ID, "verified", len(CONTENT["/usr/lib/libx.so.1.2"]), None,
+            ),
+            ModuleEntry(
+                "/opt/app/bin/app", (), PROGRAM, PROGRAM + PAGE, True,
+                PROGRAM_ID, PROGRAM_ID, "verified", len(CONTENT["/opt/app/bin/app"]), None,
             ),
         ),
         files=files,
