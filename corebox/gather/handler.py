@@ -25,7 +25,7 @@ from corebox.gather.handlerscript import NO_BUNDLE
 from corebox.gather.job import Output, pack, wishes_of, with_runtime
 from corebox.gather.live import HeldProcess, held_process
 from corebox.gather.owner import reader_for
-from corebox.gather.proc import read_runtime
+from corebox.gather.proc import is_crash_of, read_runtime
 from corebox.gather.progress import format_size
 from corebox.gather.retention import RAW, Limits, close_hours, enforce, make_room, write_log
 from corebox.gather.summary import is_exact
@@ -84,7 +84,7 @@ def handle_crash(directory: str, core: BinaryIO, crash: Crash, options: argparse
     """
     limits = Limits(options.max_bundles, options.max_bytes, options.keep_free)
     try:
-        with held_process(crash.pid) as held:
+        with held_process(crash.pid, crash.user, crash.time) as held:
             outcome = _handle(directory, core, crash, options, held)
         enforce(directory, limits, _newest(directory, crash))
         close_hours(directory, crash.time)
@@ -104,7 +104,9 @@ def _newest(directory: str, crash: Crash) -> str:
 
 
 def _handle(directory: str, core: BinaryIO, crash: Crash, options: argparse.Namespace, held: HeldProcess) -> _Outcome:
-    runtime = read_runtime(crash.pid, HANDLER)
+    runtime = read_runtime(crash.pid, HANDLER) if held.owner else None
+    if runtime and not is_crash_of(crash.pid, crash.user, crash.time):
+        runtime = None  # its number may have become another process's while we read
     room = _Room(directory, options, os.path.join(directory, crash.base + RAW))
     with _locked(room.raw) as file:
         try:
@@ -184,12 +186,15 @@ def _bundle(
     out = os.path.join(room.directory, crash.base + SUFFIX + (envelope.suffix if envelope else ""))
     wishes = wishes_of(options)._replace(live=held.files)
     with open_core(room.raw) as core:
-        reader = reader_for(core, None, held.root, held.owner or Reader(crash.user, _NOBODY))
+        # Of a process that is gone nobody knows whether root was root of this system, or of a container only.
+        gone = Reader(crash.user, _NOBODY)
+        reader = reader_for(core, None, held.root, held.owner or gone) or (None if held.owner else gone)
         with DiskRoot(held.root, reader, held.mounts) as root:
             collection = with_runtime(collect(core, root, wishes), runtime)
             manifest = pack(options, collection, core, Output(out, envelope, room.watch)).manifest
     proof = "exact" if is_exact(manifest) else "not exact, see corebox info"
-    return "{}: {}".format(os.path.basename(out), proof)
+    gone_note = "" if held.owner else "; the process was gone, the files are those of this system"
+    return "{}: {}{}".format(os.path.basename(out), proof, gone_note)
 
 
 def running_program() -> str:

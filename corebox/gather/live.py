@@ -14,7 +14,7 @@ from corebox.bundle.mounts import Mounts, answering_devices, read_mounts
 from corebox.bundle.reader import Reader
 from corebox.bundle.temporary import temporary_directory
 from corebox.errors import HostError, InputError
-from corebox.gather.proc import owner_of
+from corebox.gather.proc import is_crash_of, owner_of
 
 #: A process can map 65,530 files (vm.max_map_count). Of so many files the names must do for the others.
 _MOST_HELD = 20000
@@ -24,7 +24,8 @@ _SPARE = 4096
 class HeldProcess(NamedTuple):
     """Root and mapped files of a process, by start address: paths that stay good when the process is gone.
 
-    ``mounts`` is what lies beneath its root, ``owner`` whose process it is, None if it was gone before.
+    ``mounts`` is what lies beneath its root, ``owner`` whose process it is, None if it was gone before: then the root
+    is that of this system, which has files for what the core proves at most.
     """
 
     root: str
@@ -34,7 +35,21 @@ class HeldProcess(NamedTuple):
 
 
 @contextlib.contextmanager
-def held_process(pid: int) -> Iterator[HeldProcess]:
+def held_process(pid: int, user: int, time: int) -> Iterator[HeldProcess]:
+    """Hold what the crashed process of the user has, if it is there still; ``time`` is that of its crash.
+
+    Its number may be another process's by now, also while we look: what was held is good if it is the same afterwards.
+    """
+    if is_crash_of(pid, user, time):
+        with _held(pid) as held:
+            if held.owner and is_crash_of(pid, user, time):
+                yield held
+                return
+    yield HeldProcess("/", {}, read_mounts("/"), None)
+
+
+@contextlib.contextmanager
+def _held(pid: int) -> Iterator[HeldProcess]:
     """Hold the root and each mapped file of the process once, however often it is mapped.
 
     O_PATH asks no file system, and files of those that may never answer are left to their names.
@@ -52,7 +67,8 @@ def held_process(pid: int) -> Iterator[HeldProcess]:
         try:
             root = hold("/proc/{}/root".format(pid))
         except OSError:
-            root = "/"
+            yield HeldProcess("/", {}, read_mounts("/"), None)
+            return
         for start, (path, identity) in _file_mappings(pid).items():
             with contextlib.suppress(OSError):  # not ours to open, or gone already: the root has a file of that name
                 if identity not in held and len(held) < most:

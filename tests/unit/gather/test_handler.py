@@ -3,16 +3,20 @@
 import io
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from corebox.bundle.read import read_manifest
+from corebox.gather import proc
 from corebox.gather.cli import main
 from corebox.gather.handler import Crash, handle_crash, parse_crash
 from corebox.gather.handlerscript import NO_BUNDLE
+from corebox.gather.live import held_process
 from corebox.gather.options import make_parser
+from corebox.gather.proc import is_crash_of
 from corebox.gather.retention import Kept, Limits, close_hours, enforce, kept_files, make_room, surplus
 
 GONE = "999999999"  # a process that there is none of
@@ -395,3 +399,37 @@ def test_files_of_somebody_else_among_the_hours_stay(tmp_path: Path) -> None:
         (hours / name).write_text("x\n")
     close_hours(str(tmp_path), 1700000000)
     assert {path.name for path in hours.iterdir()} == set(strangers)
+
+
+def test_another_process_that_has_the_number_by_now_tells_nothing(handler: Path, core_path: Path) -> None:
+    """It is root's here, and the crash another user's: nothing of root's may be seen with its rights."""
+    now = int(time.time())
+    with subprocess.Popen(["sleep", "60"]) as other:
+        try:
+            for user in ("1000", "0"):
+                assert feed(handler, core_path, str(other.pid), str(now), user, "!app") == 0
+                now += 1
+            assert not is_crash_of(other.pid, 1000, now)
+            assert not is_crash_of(other.pid, 0, now)
+            with held_process(other.pid, 0, now) as held:
+                assert (held.root, held.files, held.owner) == ("/", {}, None)
+        finally:
+            other.kill()
+    bundles = list(handler.glob("*.corebox"))
+    assert len(bundles) == 2
+    assert all(read_manifest(bundle).runtime is None for bundle in bundles)
+    assert len([line for line in log_of(handler) if "; the process was gone" in line]) == 2
+
+
+def test_a_kernel_that_does_not_tell_of_crashes_tells_when_a_process_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = proc._status
+
+    def old(path: str) -> dict[str, str]:
+        return {name: value for name, value in real(path).items() if name != "CoreDumping"}
+
+    monkeypatch.setattr(proc, "_status", old)
+    user = os.getuid()
+    assert is_crash_of(os.getpid(), user, int(time.time()))
+    assert not is_crash_of(os.getpid(), user + 1, int(time.time()))
+    assert not is_crash_of(os.getpid(), user, 1700000000)
+    assert not is_crash_of(int(GONE), user, int(time.time()))
