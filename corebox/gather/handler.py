@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import re
+import select
 import sys
 from typing import BinaryIO, Iterator, NamedTuple, Optional
 
@@ -34,6 +35,7 @@ _NOBODY = 65534
 _PIECE = 1 << 20
 #: So many bytes are written between two looks at the free space.
 _STEP = 16 << 20
+_SILENCE = 60  # seconds
 _ODD = re.compile(rb"[^A-Za-z0-9._+-]")
 
 
@@ -152,7 +154,10 @@ class _Room:
         """The core in pieces, as far as there is room."""
         done = 0
         while self.is_there(done):
-            piece = core.read(_PIECE)
+            if not _has_more(core):
+                self.reason = "the kernel sent nothing for {} s".format(_SILENCE)
+                return
+            piece = core.read1(_PIECE)  # type: ignore[attr-defined]  # what is there: read() waits for all of it
             if not piece:
                 return
             done += len(piece)
@@ -167,6 +172,20 @@ class _Room:
         self._looked = min(self._looked, done)  # the counting has begun anew
         if not self.is_there(done):
             raise HostError("no-space", "no room for a bundle: {}".format(self.reason), "lower --keep-free")
+
+
+def _has_more(core: BinaryIO) -> bool:
+    """Whether more of the core, or its end, comes before long.
+
+    The kernel waits for the file system of each file that is dumped, which may be the crashed user's own (FUSE).
+    """
+    try:
+        descriptor = core.fileno()
+    except OSError:  # in memory
+        return True
+    look = select.poll()
+    look.register(descriptor, select.POLLIN)
+    return bool(look.poll(_SILENCE * 1000))
 
 
 @contextlib.contextmanager

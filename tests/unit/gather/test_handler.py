@@ -433,3 +433,17 @@ def test_a_kernel_that_does_not_tell_of_crashes_tells_when_a_process_started(mon
     assert not is_crash_of(os.getpid(), user + 1, int(time.time()))
     assert not is_crash_of(os.getpid(), user, 1700000000)
     assert not is_crash_of(int(GONE), user, int(time.time()))
+
+
+def test_a_kernel_that_falls_silent_is_not_waited_for(
+    tmp_path: Path, core_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("corebox.gather.handler._SILENCE", 1)
+    begun = core_path.read_bytes()[:8192]
+    reading, writing = os.pipe()
+    os.write(writing, begun)
+    with os.fdopen(reading, "rb") as core:
+        status = handle_crash(str(tmp_path), core, CRASH, make_parser().parse_args(["--no-nice"]))
+    os.close(writing)
+    assert "the core is cut: the kernel sent nothing for 1 s; " in log_of(tmp_path)[0]
+    assert [path.suffix for path in tmp_path.glob("app-*")] == [".core" if status else ".corebox"]
