@@ -37,7 +37,10 @@ def in_job(job: Path, options: tuple[str, ...], *words: str, home: str) -> Resul
     """A command of corebox in the job's container; only the job's folder is where it is outside, too."""
     python = Path(sys.executable)
     folders = {"/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc"}
-    folders |= {f"/{path.parts[1]}" for path in (python.resolve(), python, REPOSITORY)}
+    # /tmp is the container's own, so that of a checkout in it only its folder is there.
+    folders |= {
+        str(Path(*path.parts[: 3 if path.parts[1] == "tmp" else 2])) for path in (python.resolve(), python, REPOSITORY)
+    }
     mounts = [word for each in sorted(folders) if Path(each).exists() for word in ("--volume", f"{each}:{each}:ro")]
     job_mount = f"{job}:{job}"
     command = ["docker", "run", "--rm", "--network=none", "--tmpfs=/tmp:exec", *mounts, "--volume", job_mount, *options]
