@@ -109,7 +109,8 @@ def test_unreadable_files_are_named_for_an_ordinary_user(site: Site, crash: Cras
     script += f"{ORDINARY} python3 gather.pyz core -o x.corebox"
     done = site.run(script, check=False)  # in a mount namespace of its own
     assert done.returncode == 1
-    assert "MISSING: /opt/acme/bin/pipeline: permission denied" in done.stdout
+    assert "MISSING: /opt/acme/bin/pipeline: not readable for this user" in done.stdout
+    assert "run the same command again as root" in done.stdout
 
 
 def test_root_of_a_process_in_a_chroot(site: Site, crash: Crash, tmp_path: Path) -> None:

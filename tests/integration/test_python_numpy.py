@@ -97,7 +97,7 @@ def test_the_report_has_the_python_frames_at_the_native_ones(report: Any) -> Non
 
 def test_text_and_page_have_them_too(numpy_bundle: Path, lab: Lab, tmp_path: Path) -> None:
     text = lab.done("report", numpy_bundle, "--engine", "bubblewrap").output
-    found = re.findall(r"^ +py (\S+) at (\S+):(\d+)$", text.partition("1 with this stack")[0], re.MULTILINE)
+    found = re.findall(r"^ +py (\S+) at (\S+):(\d+)$", text.partition("\nthread 2 (")[0], re.MULTILINE)
     assert tuple(function for function, _, _ in found) == STACK
     assert found[1][1:] == (SCRIPT, str(line_of("return ctypes")))
     page = lab.done("report", numpy_bundle, "--engine", "bubblewrap", "--format", "html").output
