@@ -10,6 +10,8 @@ from corebox.coredump.core import CoreFile
 from corebox.coredump.values import Module, PageComparison
 from corebox.errors import CoreboxError
 
+_MAPPED = ("exec", "dyn")
+
 
 class ModuleProof(NamedTuple):
     """The verdict on one module; ``memory`` and ``file`` are build IDs in lower-case hex, None if there is none.
@@ -28,7 +30,11 @@ class ModuleProof(NamedTuple):
 def fits(core: CoreFile, file: OpenFile) -> bool:
     """Whether the file is for the processor of the core; what is not an ELF file is for none."""
     elf = file.elf
-    return elf is not None and (elf.machine, elf.bits, elf.byte_order) == (core.machine, core.bits, core.byte_order)
+    return (
+        elf is not None
+        and elf.kind in _MAPPED
+        and (elf.machine, elf.bits, elf.byte_order) == (core.machine, core.bits, core.byte_order)
+    )
 
 
 def prove_module(core: CoreFile, module: Module, found: Found) -> ModuleProof:
@@ -41,7 +47,12 @@ def prove_module(core: CoreFile, module: Module, found: Found) -> ModuleProof:
         return ModuleProof(module.path, module.build_id, None, MISMATCH, why)
     if not fits(core, file):
         why = "the file of this name is for {}, the core is of {}".format(file.elf.machine, core.machine)
+        if file.elf.kind not in _MAPPED:
+            why = "the file of this name is neither a program nor a shared library"
         return ModuleProof(module.path, module.build_id, None, MISSING, _what_is_left(core, module, why))
+    if not file.elf.whole:
+        why = "the file is cut, or has symbols alone: what was mapped is not in it"
+        return ModuleProof(module.path, module.build_id, file.elf.build_id, MISMATCH, why)
     verdict, detail = compare_build_ids(module.build_id, file.elf.build_id)
     proven = verdict == VERIFIED
     if verdict == CANNOT_VERIFY:

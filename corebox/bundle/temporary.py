@@ -114,8 +114,36 @@ def _make(parent: str, stack: contextlib.ExitStack) -> str:
             continue  # another process has just taken it for a dead one's
         except OSError:
             return path  # NFS locks no directories; nobody removes it then
-        if os.path.isdir(path):
-            return path
+        if not os.path.isdir(path):
+            continue
+        return path if is_safe(parent) else _by_descriptor(path, stack)
+
+
+def _by_descriptor(path: str, stack: contextlib.ExitStack) -> str:
+    """A name of the directory that nobody can give to another one, where another user can rename ``path``."""
+    descriptor = os.open(path, _DIRECTORY)
+    stack.callback(os.close, descriptor)
+    if os.fstat(descriptor).st_uid != os.geteuid():
+        raise HostError(
+            "cannot-write",
+            "{} was put in the place of a temporary directory".format(path),
+            "write into a folder that no other user may write to, with -o",
+        )
+    return "/proc/{}/fd/{}".format(os.getpid(), descriptor)
+
+
+def is_safe(folder: str) -> bool:
+    """Whether nobody but root and ourselves can put another thing in the place of what is in the folder."""
+    writable = 0o022 if os.geteuid() == 0 else 0o002
+    place = os.path.realpath(folder)
+    while True:
+        status = os.lstat(place)
+        others = status.st_mode & writable and not status.st_mode & stat.S_ISVTX
+        if others or status.st_uid not in (0, os.geteuid()):
+            return False
+        if place == "/":
+            return True
+        place = os.path.dirname(place)
 
 
 def _lock(path: str) -> int:
@@ -144,5 +172,7 @@ def replaceable(out: str) -> str:
             if os.path.isfile(place) or not os.path.exists(place):
                 return place
             break
+        if os.lstat(place).st_uid not in (0, os.geteuid()):
+            break  # another user has chosen where it leads
         place = os.path.join(os.path.realpath(os.path.dirname(place)), os.readlink(place))
     raise HostError("cannot-write", "{} is not a regular file".format(out), "give the name of a file")

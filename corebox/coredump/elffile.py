@@ -171,6 +171,7 @@ def _facts(file: _Open) -> ElfFile:
         package=_parse_package(file.read_section(".note.package", SHT_NOTE), header),
         lowest_page=lowest_page(file.segments),
         hollow=hollow,
+        whole=_is_whole(file),
     )
 
 
@@ -186,6 +187,12 @@ def _is_hollow(file: _Open) -> bool:
     kinds = [file.sections[name].kind for name in (".interp", ".dynamic", ".text") if name in file.sections]
     code = [s.file_size for s in file.segments if s.kind == PT_LOAD and s.flags & PF_X and s.memory_size]
     return SHT_NOBITS in kinds or (bool(code) and not any(code))
+
+
+def _is_whole(file: _Open) -> bool:
+    loads = [segment for segment in file.segments if segment.kind == PT_LOAD]
+    code = [segment.file_size for segment in loads if segment.flags & PF_X and segment.memory_size]
+    return all(s.offset + s.file_size <= file.size for s in loads) and (any(code) or not code)
 
 
 def _build_id(file: _Open) -> Optional[str]:

@@ -7,7 +7,7 @@ from corebox.coredump.values import Segment
 
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_PHDR = 1, 2, 3, 4, 6
 PF_X, PF_W = 1, 2
-ET_EXEC, ET_CORE = 2, 4
+ET_EXEC, ET_DYN, ET_CORE = 2, 3, 4
 MAGIC = b"\x7fELF"
 HEADER_SIZE = 64
 PN_XNUM = 0xFFFF

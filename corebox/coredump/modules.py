@@ -8,6 +8,7 @@ import bisect
 from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from corebox.coredump.header import (
+    ET_DYN,
     ET_EXEC,
     HEADER_SIZE,
     MAGIC,
@@ -125,8 +126,10 @@ def _group(memory: Memory, run: List[FileMapping], before: List[FileMapping]) ->
     base = first.start - first.file_offset
     if first.file_offset and not (before and base < before[-1].end) and (image_end(memory, base) or 0) > first.start:
         return Group(tuple(run), True, base)
-    begin = memory.read_available(first.start, len(MAGIC)) if first.file_offset == 0 else b""
-    return Group(tuple(run), begin == MAGIC if len(begin) == len(MAGIC) else None, first.start)
+    begin = memory.read_available(first.start, HEADER_SIZE) if first.file_offset == 0 else b""
+    header = parse_header(begin)
+    other = header is not None and header.kind not in (ET_EXEC, ET_DYN)  # a core, or an object file that is linked
+    return Group(tuple(run), begin[:4] == MAGIC and not other if len(begin) >= len(MAGIC) else None, first.start)
 
 
 def read_build_id(memory: Memory, base: int) -> Optional[str]:

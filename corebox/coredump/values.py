@@ -104,6 +104,7 @@ class ElfFile(NamedTuple):
     and build ID of the file in which dwz has put what several debug files share. ``package`` is name and version of the
     package that the file says it is of (systemd's "ELF Package Metadata"). ``lowest_page`` is where its first segment
     is linked. ``hollow`` says that it is a debug file: its code and data have no bytes.
+    ``whole`` says, by the program headers, that its code has bytes and that all it is mapped from is in the file.
     """
 
     machine: str
@@ -121,6 +122,7 @@ class ElfFile(NamedTuple):
     package: Optional[str] = None
     lowest_page: int = 0
     hollow: bool = False
+    whole: bool = True
 
     @property
     def symbols(self) -> str:

@@ -47,7 +47,7 @@ def _look_through(folders: Iterable[str]) -> Tuple[Dict[str, List[str]], Dict[st
             facts = read_elf(path)
         except CoreboxError:
             continue
-        if not facts.hollow:
+        if facts.whole:
             by_build_id.setdefault(facts.build_id or "", []).append(path)
             by_name.setdefault(os.path.basename(path), []).append(path)
     return by_build_id, by_name

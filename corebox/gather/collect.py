@@ -35,8 +35,8 @@ from corebox.gather.find import ModuleFile, Places, as_missing, find_module
 _AT_BASE = 7  # getauxval(3): where the dynamic linker is mapped
 #: Ten times what the largest programs load; a core written by hand can name millions.
 _MOST_MODULES = 8192
-#: Stands in the manifest's list of what is missing, in the place of a path.
-MORE = "[more]"
+#: Stand in the manifest's list of what is missing, in the place of a path.
+MORE, LIBRARIES = "[more]", "[libraries]"
 _MOST_OTHERS = 10000
 _ANOTHER = "the process had another file of this path as well, and the bundle has that one"
 _LONGEST_OS_RELEASE = 1 << 16
@@ -84,6 +84,9 @@ def collect(core: CoreFile, root: DiskRoot, wishes: Wishes) -> Collection:
     for name in wishes.extra:
         if not files.want(name, "extra"):
             files.miss(name, files.root.find(name).why or "not found")
+    elf = next((each.found.file.elf for each in modules if each.module.is_executable and each.found.file), None)
+    if elf and elf.interpreter and len(modules) == 1:
+        files.miss(LIBRARIES, "the core does not say which libraries were mapped: " + ", ".join(elf.needed))
     if len(core.modules) > _MOST_MODULES:
         files.miss(MORE, "{} more modules are not looked for".format(len(core.modules) - _MOST_MODULES))
     files.drop_conflicts()
@@ -122,11 +125,13 @@ def check_executable(core: CoreFile, executable: str) -> None:
             "{} is for {}, the core is of {}".format(executable, facts.machine, core.machine),
             "core and executable must be of one crash; at its site -e may be left out: the core names the executable",
         )
-    if facts.hollow:
+    if facts.kind not in ("exec", "dyn"):
+        raise InputError("not-elf", "{} is not a program".format(executable), "give -e the program that crashed")
+    if facts.hollow or not facts.whole:
         raise InputError(
             "debug-file",
-            "{} is a debug file: it has symbols, and no code".format(executable),
-            "give -e the program itself; corebox takes the debug file with --symbols at the desk",
+            "{} is a debug file or was cut: its code is not in it".format(executable),
+            "give -e the program itself; corebox takes debug files with --symbols at the desk",
         )
 
 

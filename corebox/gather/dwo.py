@@ -9,6 +9,7 @@ from corebox.gather.files import FileSet
 
 MOST_FILES = 4096
 _MOST_NAMED = 8
+_MOST_LACKING = 64
 
 
 def take_split_debug(files: FileSet, holders: Iterable[Optional[Found]]) -> None:
@@ -26,11 +27,13 @@ def take_split_debug(files: FileSet, holders: Iterable[Optional[Found]]) -> None
         packed = _ids(package)
         if packed.intersection(each.dwo_id for each in wanted):
             files.take(package, "debug")
-        lacking = []
+        lacking = []  # type: List[Skeleton]
         for each in wanted:
             if each.dwo_id in packed:
                 continue
-            own = next((at for at in _candidates(files, found, each) if each.dwo_id in _ids(at)), None)
+            own = None
+            if len(lacking) < _MOST_LACKING:  # where so many are not, the others are not either
+                own = next((at for at in _candidates(files, found, each) if each.dwo_id in _ids(at)), None)
             if own is None or taken >= MOST_FILES:
                 lacking.append(each)
             else:

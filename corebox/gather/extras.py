@@ -71,9 +71,15 @@ def take_scripts(files: FileSet, modules: Iterable[Module]) -> None:
         for place in (place for name in names for place in (_AUTO_LOAD + name, name)):
             for suffix in ("-gdb.py", "-gdb.gdb"):
                 found = files.root.find(place + suffix)
-                if found.file and found.file.status.size <= _MAX_SCRIPT:
+                if found.file and found.file.status.size <= _MAX_SCRIPT and _is_own(found, names, own, suffix):
                     files.take(found, "auto-load")
                     _take_imports(files, found.file, own)
+
+
+def _is_own(found: Found, names: Iterable[str], own: Tuple[str, ...], suffix: str) -> bool:
+    """Whether the script is where such scripts are: a link may lead to anything."""
+    beside = tuple(os.path.dirname(name) + "/" for name in names)
+    return found.path.endswith(suffix) and found.path.startswith((_AUTO_LOAD + "/", *beside, *own))
 
 
 def _take_imports(files: FileSet, script: OpenFile, own: Tuple[str, ...]) -> None:
@@ -88,6 +94,8 @@ def _take_imports(files: FileSet, script: OpenFile, own: Tuple[str, ...]) -> Non
         if is_canonical(folder) and (folder + "/").startswith(own):
             at = files.root.find(folder)
             for found in _python_below(files, at.path) if (at.path + "/").startswith(own) else ():
+                if not found.path.startswith(own) or not found.path.endswith(".py"):
+                    continue  # a link to something else
                 taken += 1
                 if taken > _MAX_SCRIPTS:
                     return

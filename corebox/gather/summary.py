@@ -9,7 +9,7 @@ from corebox.bundle.manifest import Manifest, ModuleEntry
 from corebox.bundle.program import program_of, system_name
 from corebox.bundle.verdict import MISMATCH, MISSING, VERDICTS, VERIFIED
 from corebox.bundle.write import WrittenBundle
-from corebox.gather.collect import MORE
+from corebox.gather.collect import LIBRARIES, MORE
 from corebox.gather.find import NOT_PROVED
 from corebox.gather.progress import format_size
 from corebox.gather.runtimewords import runtime_facts
@@ -34,7 +34,7 @@ _ADVICE_EXECUTABLE = "if you have the executable that crashed elsewhere, gather 
 
 def is_exact(manifest: Manifest) -> bool:
     """Whether all modules are verified, the program among them, and the core is whole."""
-    whole = manifest.core.truncated is None and all(remark.path != MORE for remark in manifest.missing)
+    whole = manifest.core.truncated is None and not any(remark.path in (MORE, LIBRARIES) for remark in manifest.missing)
     named = any(module.executable for module in manifest.modules)
     return whole and named and all(module.verdict == VERIFIED for module in manifest.modules)
 

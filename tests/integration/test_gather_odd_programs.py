@@ -135,6 +135,39 @@ def test_a_debug_file_is_no_executable(odd: Path, capsys: pytest.CaptureFixture[
     assert "is a debug file" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("how", ["debug", "cut"])
+def test_a_file_without_the_code_is_not_verified_by_its_build_id(odd: Path, how: str) -> None:
+    core = crash(odd.parent, odd)
+    if how == "debug":
+        subprocess.run(["objcopy", "--only-keep-debug", odd], check=True)
+    else:
+        odd.write_bytes(odd.read_bytes()[:4096])
+    found = gather(core)
+    assert (found.status, found.program.verdict) == (1, "mismatch")
+    assert [proof.verdict for proof in verify_bundle(found.path).modules if proof.path == str(odd)] == ["mismatch"]
+
+
+def test_elf_files_that_are_data_of_the_program_are_left(odd: Path) -> None:
+    """A debugger's or linker's crash: it had a core and an object file mapped."""
+    source = """
+        #include <fcntl.h>
+        #include <stdlib.h>
+        #include <sys/mman.h>
+        int main(int count, char **words) {
+            for (; *++words; ) *(volatile char *)mmap(0, 4096, PROT_READ, MAP_PRIVATE, open(*words, O_RDONLY), 0);
+            abort();
+        }"""
+    place = odd.parent
+    other = crash(place, odd).rename(place / "other.dump")
+    reader, compiled = place / "reader", place / "odd.o"
+    subprocess.run(["gcc", "-x", "c", "-", "-o", reader], input=source, text=True, check=True)
+    subprocess.run(["gcc", "-c", FOLDER / "odd" / "odd.c", "-o", compiled], check=True)
+    found = gather(crash(place, reader, other, compiled))
+    assert_verified(found, reader)
+    assert {str(other), str(compiled)} <= {remark.path for remark in found.manifest.not_taken}
+    assert main([str(place / "core"), "-e", str(other), "-o", str(place / "y.corebox")]) == 3
+
+
 def test_files_that_were_moved_are_found_by_build_id(odd: Path, tmp_path: Path) -> None:
     """An AppImage is mounted somewhere else each time, and gone afterwards."""
     build_id = read_elf(str(odd)).build_id

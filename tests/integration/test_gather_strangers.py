@@ -119,6 +119,7 @@ def test_printers_are_followed_within_the_data_of_their_library_alone(place: Pat
     (place / "share" / "own").mkdir()
     (place / "share" / "own" / "printers.py").write_text("pass\n")
     (place / "share" / "linked").symlink_to(hidden)
+    (place / "share" / "own" / "key.py").symlink_to(hidden / "secret.py")
     up = "../" * len(place.parts)
     names = [f"{place}/share/own", f"{place}/share/linked", f"{place}/share/{up}{str(hidden)[1:]}", str(hidden)]
     (place / "odd-gdb.py").write_text("".join(f"'{name}'\n" for name in names))
@@ -323,6 +324,43 @@ def test_a_summary_that_nobody_reads_costs_nothing(place: Path, closed: str) -> 
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert verify_bundle(place / "y.corebox").ok
+
+
+def test_a_script_that_is_a_link_is_left(place: Path, private: Path) -> None:
+    """Whoever gathers: the crash may be another's who has only made it look like this user's own."""
+    (place / "odd-gdb.py").symlink_to(private)
+    _, manifest = gather(crash(place), "--trust")
+    assert str(private) not in {entry.path for entry in manifest.files}
+
+
+def test_nobody_swaps_the_temporary_directory(place: Path, tmp_path: Path) -> None:
+    """Root gathers in a folder of nobody's, who puts a link in the place of whatever root makes there."""
+    own = tmp_path / "own"
+    own.mkdir(mode=0o777)
+    core = crash(place)
+    subprocess.run(["gzip", "-k", core], check=True)
+    swap = """
+import os, sys
+folder, target = sys.argv[1:]
+while True:
+    for name in os.listdir(folder):
+        if name.startswith(".corebox-tmp-"):
+            try:
+                os.rename(f"{folder}/{name}", f"{folder}/moved-{name}")
+                os.symlink(target, f"{folder}/{name}")
+            except OSError:
+                pass
+"""
+    as_nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "/usr/bin/python3", "-c", swap]
+    with subprocess.Popen([*as_nobody, place, own]) as swapper:
+        for number in range(10):
+            main([f"{core}.gz", "-o", str(place / f"{number}.corebox"), "--no-nice"])
+        swapper.kill()
+    assert list(own.iterdir()) == []
+    (place / "link.corebox").symlink_to(own / "new")
+    os.lchown(place / "link.corebox", NOBODY, NOBODY)
+    assert main([str(core), "-o", str(place / "link.corebox")]) == 4
+    assert list(own.iterdir()) == []
 
 
 def test_a_link_to_an_open_file_is_not_replaced(place: Path) -> None:
