@@ -1,7 +1,7 @@
 """Files with split debug information: ``.dwo`` of each compilation unit, or all of them in a ``.dwp``."""
 
 import os
-from typing import FrozenSet, Iterable, Iterator, Optional
+from typing import FrozenSet, Iterable, Iterator, List, Optional
 
 from corebox.bundle.disk import Found
 from corebox.coredump.splitdwarf import Skeleton, skeletons, split_ids
@@ -27,7 +27,7 @@ def take_split_debug(files: FileSet, holders: Iterable[Optional[Found]]) -> None
         packed = _ids(package)
         if packed.intersection(each.dwo_id for each in wanted):
             files.take(package, "debug")
-        lacking = []  # type: List[Skeleton]
+        lacking: List[Skeleton] = []
         for each in wanted:
             if each.dwo_id in packed:
                 continue
