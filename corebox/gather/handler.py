@@ -16,7 +16,6 @@ from typing import BinaryIO, Iterator, NamedTuple, Optional
 from corebox.bundle.disk import DiskRoot
 from corebox.bundle.envelope import envelope_for
 from corebox.bundle.layout import SUFFIX
-from corebox.bundle.reader import Reader
 from corebox.bundle.runtime import HANDLER, Runtime
 from corebox.coredump.core import open_core
 from corebox.errors import HostError, UsageError, as_ours
@@ -25,13 +24,12 @@ from corebox.gather.compressed import write_sparse
 from corebox.gather.handlerscript import NO_BUNDLE
 from corebox.gather.job import Output, pack, wishes_of, with_runtime
 from corebox.gather.live import HeldProcess, held_process
-from corebox.gather.owner import reader_for
+from corebox.gather.owner import reader_for, user_of
 from corebox.gather.proc import is_crash_of, read_runtime
 from corebox.gather.progress import format_size
 from corebox.gather.retention import RAW, Limits, close_hours, enforce, make_room, write_log
 from corebox.gather.summary import is_exact
 
-_NOBODY = 65534
 _PIECE = 1 << 20
 #: So many bytes are written between two looks at the free space.
 _STEP = 16 << 20
@@ -206,7 +204,7 @@ def _bundle(
     wishes = wishes_of(options)._replace(live=held.files)
     with open_core(room.raw) as core:
         # Of a process that is gone nobody knows whether root was root of this system, or of a container only.
-        gone = Reader(crash.user, _NOBODY)
+        gone = user_of(crash.user)
         reader = reader_for(core, None, held.root, held.owner or gone) or (None if held.owner else gone)
         with DiskRoot(held.root, reader, held.mounts) as root:
             collection = with_runtime(collect(core, root, wishes), runtime)

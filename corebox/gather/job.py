@@ -20,7 +20,7 @@ from corebox.errors import HostError, InputError, UsageError
 from corebox.gather.collect import Collection, Wishes, collect, stored_core
 from corebox.gather.compressed import decompressed_core
 from corebox.gather.output import give_to_caller, require_harmless
-from corebox.gather.owner import reader_for
+from corebox.gather.owner import reader_for, user_of
 from corebox.gather.progress import format_size
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def given_core(options: argparse.Namespace) -> GivenCore:
         from corebox.gather.systemd import find_crash  # noqa: PLC0415
 
         crash = find_crash(options.coredump_dir, options.coredumpctl)
-        return GivenCore(crash.path, Reader(crash.uid, crash.gid))
+        return GivenCore(crash.path, user_of(crash.uid, crash.gid))
     return GivenCore(options.core, None)
 
 

@@ -9,6 +9,8 @@ from corebox.bundle.reader import Reader, can_read_as
 from corebox.coredump.core import CoreFile
 from corebox.errors import HostError
 
+_NOBODY = 65534
+
 
 def reader_for(core: CoreFile, path: Optional[str], root: str, process: Optional[Reader]) -> Optional[Reader]:
     """The user who must have been able to read what is gathered; None if that is whoever gathers.
@@ -23,10 +25,10 @@ def reader_for(core: CoreFile, path: Optional[str], root: str, process: Optional
     if process:
         found = process
     elif owner and owner.st_uid != 0 and str(owner.st_uid) != os.environ.get("SUDO_UID"):
-        found = _user(owner.st_uid, owner.st_gid)
+        found = user_of(owner.st_uid)  # its group may be that of the folder
     else:
         uid, gid = core.process.uid or 0, core.process.gid
-        found = _user(_outside(uid, root, "uid_map"), _outside(uid if gid is None else gid, root, "gid_map"))
+        found = user_of(_outside(uid, root, "uid_map"), _outside(uid if gid is None else gid, root, "gid_map"))
     if found.uid == 0 or _is_confined():
         return None
     if not can_read_as(found):
@@ -62,9 +64,12 @@ def _outside(number: int, root: str, table: str) -> int:
     return number
 
 
-def _user(uid: int, gid: int) -> Reader:
-    """A user of this system, with all groups."""
+def user_of(uid: int, gid: Optional[int] = None) -> Reader:
+    """A user of this system, with all groups; where ``gid`` is not known, the user's own is the first of them."""
     try:
-        return Reader(uid, gid, tuple(os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)))
+        user = pwd.getpwuid(uid)
+        own = user.pw_gid if gid is None else gid
+        return Reader(uid, own, tuple(os.getgrouplist(user.pw_name, own)))
     except (KeyError, OverflowError):
-        return Reader(uid, gid, (gid,))
+        own = _NOBODY if gid is None else gid
+        return Reader(uid, own, (own,))

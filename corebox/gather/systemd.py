@@ -13,7 +13,6 @@ from corebox.errors import InputError
 
 DIRECTORY = "/var/lib/systemd/coredump"
 _JOURNAL_PATIENCE = 20  # seconds
-_NOBODY = 65534
 
 _NAME = re.compile(
     r"core\.(?P<comm>.*)\.(?P<uid>\d+)\.[0-9a-f]{32}\.(?P<pid>\d+)\.(?P<usec>\d+)(\.(zst|lz4|xz))?\Z", re.DOTALL
@@ -24,7 +23,7 @@ _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 class StoredCrash(NamedTuple):
     """One core of the store; ``time`` in microseconds since 1970.
 
-    Where the attributes are lost, ``executable`` is None and ``gid`` that of nobody.
+    Where the attributes are lost, ``executable`` and ``gid`` are None.
     """
 
     path: str
@@ -33,7 +32,7 @@ class StoredCrash(NamedTuple):
     pid: int
     time: int
     executable: Optional[str]
-    gid: int = _NOBODY
+    gid: Optional[int] = None
 
 
 def parse_name(path: str) -> Optional[StoredCrash]:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import tarfile
@@ -16,6 +17,7 @@ from corebox.bundle.read import BundleReader, read_manifest
 from corebox.bundle.verify import verify_bundle
 from corebox.gather.cli import main
 from tests.support.crashes import Program, build_library
+from tests.support.handler import bundle_of, handler_in
 from tests.support.systemd import SERVICE
 
 PACKERS = {"zst": ["zstd", "-q"], "lz4": ["lz4", "-q", "-m"], "xz": ["xz", "-1", "-k"], "gz": ["gzip", "-1", "-k"]}
@@ -200,21 +202,17 @@ def test_stopped_container_of_podman(program: Program, tmp_path: Path) -> None:
     assert manifest.process.executable == "/opt/app"
 
 
+@pytest.mark.alone
 def test_handler_finds_files_that_are_deleted_while_it_works(program: Program, tmp_path: Path) -> None:
     """As in an upgrade under a crash: the name is gone, the dying process still maps the file."""
-    place = tmp_path / "crashes"
-    assert main(["--install-handler", str(place)]) == 0
-    words = [str(program.executable), str(program.library), "stay"]  # its child crashes, with the same mappings
+    words = [str(program.executable), str(program.library), "stay"]  # until its child's core is there
     with subprocess.Popen(words, cwd=program.folder, stdout=subprocess.DEVNULL) as parent:
-        core = wait_for_core(program.folder)
+        wait_for_core(program.folder)
         program.library.unlink()
-        with core.open("rb") as source:
-            done = subprocess.run(
-                [str(place / "corebox-handler"), str(parent.pid), "1700000000", "app"], stdin=source, check=False
-            )
-        parent.kill()
-    assert done.returncode == 0
-    verification = verify_bundle(place / f"app-{parent.pid}-1700000000.corebox")
+        with handler_in(tmp_path / "crashes") as place:
+            parent.send_signal(signal.SIGABRT)
+            bundle = bundle_of(place, parent.pid)
+    verification = verify_bundle(bundle)
     assert verification.ok
     assert str(program.library) in [proof.path for proof in verification.modules]
 
