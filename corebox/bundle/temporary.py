@@ -19,14 +19,17 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 @contextlib.contextmanager
-def temporary_directory(parent: str) -> Iterator[str]:
+def temporary_directory(parent: str, guarded: bool = False) -> Iterator[str]:
     """A new directory in ``parent``, 0700, removed at the end; what dead processes left in ``parent`` goes first.
+
+    ``guarded`` is for a parent that the user names, which may be another user's: then it has a name that nobody can
+    give to another directory.
 
     A living process holds the lock of its directory (flock(2): released by the kernel when the process dies).
     """
     remove_abandoned(parent)
     with contextlib.ExitStack() as stack:
-        yield _make(parent, stack)
+        yield _make(parent, stack, guarded)
 
 
 def remove_abandoned(parent: str) -> None:
@@ -101,7 +104,7 @@ def _new_name() -> str:
     return os.urandom(8).hex()
 
 
-def _make(parent: str, stack: contextlib.ExitStack) -> str:
+def _make(parent: str, stack: contextlib.ExitStack, guarded: bool) -> str:
     while True:
         path = os.path.join(parent, _PREFIX + _new_name())
         # Said before there is a directory, so that it goes whenever we are interrupted. What a child of a killed
@@ -112,23 +115,28 @@ def _make(parent: str, stack: contextlib.ExitStack) -> str:
             stack.callback(os.close, _lock(path))
         except (BlockingIOError, FileNotFoundError):
             continue  # another process has just taken it for a dead one's
-        except OSError:
-            return path  # NFS locks no directories; nobody removes it then
-        if not os.path.isdir(path):
-            continue
-        return path if is_safe(parent) else _by_descriptor(path, stack)
+        except OSError:  # NFS locks no directories; nobody removes it then
+            pass
+        else:
+            if not os.path.isdir(path):
+                continue
+        return _by_descriptor(path, stack) if guarded and not is_safe(parent) else path
 
 
 def _by_descriptor(path: str, stack: contextlib.ExitStack) -> str:
     """A name of the directory that nobody can give to another one, where another user can rename ``path``."""
-    descriptor = os.open(path, _DIRECTORY)
+    swapped = HostError(
+        "cannot-write",
+        "another user has put something else in the place of {}".format(path),
+        "write into a folder that no other user may write to, with -o",
+    )
+    try:
+        descriptor = os.open(path, _DIRECTORY)
+    except OSError as error:
+        raise swapped from error
     stack.callback(os.close, descriptor)
     if os.fstat(descriptor).st_uid != os.geteuid():
-        raise HostError(
-            "cannot-write",
-            "{} was put in the place of a temporary directory".format(path),
-            "write into a folder that no other user may write to, with -o",
-        )
+        raise swapped
     return "/proc/{}/fd/{}".format(os.getpid(), descriptor)
 
 

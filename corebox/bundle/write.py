@@ -67,7 +67,7 @@ def write_bundle(
     out = replaceable(out)
     directory = os.path.dirname(out)
     try:
-        with temporary_directory(directory) as place:
+        with temporary_directory(directory, guarded=True) as place:
             temporary = os.path.join(place, "bundle")
             with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 content = _Content(manifest, sources, core, progress)

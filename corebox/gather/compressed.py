@@ -49,7 +49,7 @@ def decompressed_core(path: str, directory: str) -> Iterator[str]:
         return
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(open(path, "rb"))
-        folder = stack.enter_context(temporary_directory(directory))  # mode 0700
+        folder = stack.enter_context(temporary_directory(directory, guarded=True))  # mode 0700
         name = os.path.join(folder, os.path.basename(path))
         with open(name, "wb") as target:
             write_sparse(_READERS[kind](source), target)

@@ -151,7 +151,7 @@ def core_of_process(pid: int, directory: str) -> Iterator[str]:
             "there is no gcore on this machine to take a core of a running process",
             "install gdb; or end the process with `kill -ABRT {}` and gather its core".format(pid),
         )
-    with temporary_directory(directory) as place:
+    with temporary_directory(directory, guarded=True) as place:
         prefix = os.path.join(place, "core")
         command = ["gcore", "-o", prefix, str(pid)]
         done = subprocess.run(

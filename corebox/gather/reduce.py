@@ -22,7 +22,7 @@ def slim_core(core: CoreFile, directory: str) -> Iterator[CoreFile]:
         HostError: ``no-space`` or ``cannot-write``.
         InputError: ``file-changed`` when the core still grows.
     """
-    with temporary_directory(directory) as folder:  # mode 0700
+    with temporary_directory(directory, guarded=True) as folder:  # mode 0700
         path = os.path.join(folder, os.path.basename(core.path))
         with open(path, "wb") as file:
             write_sparse(_slim_pieces(core), file)

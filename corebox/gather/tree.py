@@ -26,7 +26,7 @@ def unpacked_archive(path: str, directory: str) -> Iterator[str]:
     Raises:
         InputError: ``not-an-archive``, ``image-archive``.
     """
-    with temporary_directory(directory) as into, open(path, "rb") as file:
+    with temporary_directory(directory, guarded=True) as into, open(path, "rb") as file:
         unpack_tree(file, into, path)
         # The first is of the OCI image layout, the second of what "docker save" wrote before.
         if any(_is_file(os.path.join(into, name)) for name in ("oci-layout", "repositories")):
@@ -45,7 +45,7 @@ def unpacked_output(command: List[str], directory: str) -> Iterator[str]:
     Raises:
         HostError: ``engine-failed`` when the command fails.
     """
-    with temporary_directory(directory) as into:
+    with temporary_directory(directory, guarded=True) as into:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
             assert child.stdout
             assert child.stderr
