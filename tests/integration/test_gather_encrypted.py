@@ -146,7 +146,7 @@ def test_private_key_is_not_taken_for_a_recipient(
     keys: dict[str, tuple[str, Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     core = build_program(tmp_path / "app").crash()
-    assert main([str(core), "-o", str(tmp_path / "x"), "--encrypt-to", str(keys["certificate"][1])]) == 2
+    assert main([str(core), "-o", str(tmp_path / "x"), "--encrypt-to", str(keys["certificate"][1]), "--no-nice"]) == 2
     assert "contains no public key" in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
 
