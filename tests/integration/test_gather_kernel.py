@@ -53,7 +53,7 @@ def test_a_core_that_systemd_cut_is_said_to_be_so(program: Program, tmp_path: Pa
         )
         alive.kill()
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "cut by systemd-coredump, which says so in the journal" in done.stdout
+    assert "truncated by systemd-coredump, according to the journal" in done.stdout
     truncated = read_manifest(out).core.truncated
     assert truncated is not None
     assert truncated.cut_by == "systemd-coredump"

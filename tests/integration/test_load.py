@@ -119,7 +119,7 @@ def test_a_store_with_a_thousand_images(crowded: Lab, words: tuple[str, ...]) ->
 
 def test_a_limit_takes_most_of_a_thousand_images(crowded: Lab) -> None:
     began = time.monotonic()
-    shown = crowded.done("prune", "--limit", "1").output
+    shown = crowded.done("prune", "--limit", "1k").output
     took = time.monotonic() - began
     print(f"prune --limit: {took:.2f} s")
     assert shown.count("removed") == IMAGES
