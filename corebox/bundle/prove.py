@@ -10,8 +10,6 @@ from corebox.coredump.core import CoreFile
 from corebox.coredump.values import Module, PageComparison
 from corebox.errors import CoreboxError
 
-_MAPPED = ("exec", "dyn")
-
 
 class ModuleProof(NamedTuple):
     """The verdict on one module; ``memory`` and ``file`` are build IDs in lower-case hex, None if there is none.
@@ -32,7 +30,7 @@ def fits(core: CoreFile, file: OpenFile) -> bool:
     elf = file.elf
     return (
         elf is not None
-        and elf.kind in _MAPPED
+        and elf.is_program
         and (elf.machine, elf.bits, elf.byte_order) == (core.machine, core.bits, core.byte_order)
     )
 
@@ -47,7 +45,7 @@ def prove_module(core: CoreFile, module: Module, found: Found) -> ModuleProof:
         return ModuleProof(module.path, module.build_id, None, MISMATCH, why)
     if not fits(core, file):
         why = "the file of this name is for {}, the core is of {}".format(file.elf.machine, core.machine)
-        if file.elf.kind not in _MAPPED:
+        if not file.elf.is_program:
             why = "the file of this name is neither a program nor a shared library"
         return ModuleProof(module.path, module.build_id, None, MISSING, _what_is_left(core, module, why))
     if not file.elf.whole:

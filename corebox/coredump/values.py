@@ -125,6 +125,11 @@ class ElfFile(NamedTuple):
     whole: bool = True
 
     @property
+    def is_program(self) -> bool:
+        """Whether it is of a kind that processes map and run: a program or a shared library."""
+        return self.kind in ("exec", "dyn")
+
+    @property
     def symbols(self) -> str:
         """``FULL``, ``MINIMAL`` or ``NONE``."""
         return FULL if self.has_debug_info else NONE if self.stripped else MINIMAL

@@ -125,7 +125,7 @@ def check_executable(core: CoreFile, executable: str) -> None:
             "{} is for {}, the core is of {}".format(executable, facts.machine, core.machine),
             "core and executable must be of one crash; at its site -e may be left out: the core names the executable",
         )
-    if facts.kind not in ("exec", "dyn"):
+    if not facts.is_program:
         raise InputError("not-elf", "{} is not a program".format(executable), "give -e the program that crashed")
     if facts.hollow or not facts.whole:
         raise InputError(
