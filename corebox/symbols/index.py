@@ -15,8 +15,8 @@ from corebox.coredump.values import NONE
 from corebox.errors import CoreboxError
 from corebox.symbols.wish import Facts
 
-_VERSION = 1
-_COLUMNS = "path BLOB PRIMARY KEY, stamp TEXT, build_id TEXT, symbols TEXT, shared TEXT"
+_VERSION = 2
+_COLUMNS = "path BLOB PRIMARY KEY, stamp TEXT, build_id TEXT, symbols TEXT, shared TEXT, code INTEGER"
 _BATCH = 2048  # files between two commits, each of which waits for the disk
 _PATIENCE = 30.0  # seconds to wait for another process
 
@@ -47,7 +47,8 @@ def read_facts(path: Path) -> Facts:
         found = read_elf(str(path))
     except CoreboxError:  # no ELF file, not readable, or damaged: then it is not the file
         return Facts(None, NONE)
-    return Facts(found.build_id, found.symbols, found.debugaltlink[1] if found.debugaltlink else None)
+    code = found.is_program and found.whole and not found.hollow
+    return Facts(found.build_id, found.symbols, found.debugaltlink[1] if found.debugaltlink else None, code)
 
 
 def _stamp(path: Path) -> str | None:
@@ -64,7 +65,7 @@ class _Table:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._new: list[tuple[bytes, str, str | None, str, str | None]] = []
+        self._new: list[tuple[bytes, str, str | None, str, str | None, bool]] = []
         self._database: sqlite3.Connection | None = None
         with self._mending():
             self._open()
@@ -80,13 +81,13 @@ class _Table:
         row = None
         with self._mending():
             if self._database is not None:
-                query = "SELECT build_id, symbols, shared FROM files WHERE path = ? AND stamp = ?"
+                query = "SELECT build_id, symbols, shared, code FROM files WHERE path = ? AND stamp = ?"
                 row = self._database.execute(query, (os.fsencode(path), stamp)).fetchone()
-        return Facts(*row) if row else None
+        return Facts(row[0], row[1], row[2], bool(row[3])) if row else None
 
     def put(self, path: Path, stamp: str, facts: Facts) -> None:
         """Note the facts, now or with the next ones."""
-        self._new.append((os.fsencode(path), stamp, facts.build_id, facts.symbols, facts.shared))
+        self._new.append((os.fsencode(path), stamp, facts.build_id, facts.symbols, facts.shared, facts.code))
         if len(self._new) >= _BATCH:
             self._write()
 
@@ -95,7 +96,7 @@ class _Table:
         with self._mending():
             if self._database is not None and rows:
                 with self._database:
-                    self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", rows)
+                    self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def _open(self) -> None:
         self._database = sqlite3.connect(self._path, timeout=_PATIENCE)

@@ -13,11 +13,19 @@ Key = str | tuple[str, int]
 
 
 class Facts(NamedTuple):
-    """What counts of a file: build ID and level of symbols; ``shared`` is the build ID of what dwz has taken out."""
+    """What counts of a file.
+
+    Attributes:
+        build_id: lower-case hex, None if it has none.
+        symbols: their level.
+        shared: the build ID of what dwz has taken out.
+        code: what a process maps is in it; a debug file has the same build ID, and no code.
+    """
 
     build_id: str | None
     symbols: str
     shared: str | None = None
+    code: bool = False
 
 
 def answers(key: Key, path: Path, facts: Facts) -> bool:
