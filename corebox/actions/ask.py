@@ -5,7 +5,7 @@ import signal
 import time
 from typing import NamedTuple
 
-from corebox.actions.shell import Session
+from corebox.actions.session import Session
 from corebox.debugger.budget import MAX_ANSWER, Budget
 from corebox.debugger.records import LAST, Record, read_records
 from corebox.debugger.session import ask

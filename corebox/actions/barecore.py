@@ -34,4 +34,5 @@ def opened_core(
             manifest, sources = collect(core, disk, Wishes(executable=str(executable)))
             write_bundle(str(bundle), manifest, sources, CompactCore(core), jobs=os.cpu_count() or 1)
         built = build(store, bundle, BuildOptions(), progress)
-    return Image(str(subject.path), store.find(built.image_id))
+    assert built.image  # the native builder's are in the store
+    return Image(str(subject.path), built.image)

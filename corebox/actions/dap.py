@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
-from corebox.actions.shell import Session
+from corebox.actions.session import Session
 from corebox.debugger.adapter import Adapter, Client, relay
 from corebox.errors import CoreboxError, HostError, UsageError
 
@@ -74,7 +74,7 @@ def parse_address(text: str, anywhere: bool) -> tuple[str, int]:
 
 def _serve(session: Session, client: Client) -> None:
     with session.engine.pipe(session.sandbox, session.command) as gdb:
-        relay(client, gdb, Adapter(session.executable, session.sources))
+        relay(client, gdb, Adapter(session.crash.inside, session.sources))
 
 
 def _until_gone() -> contextlib.AbstractContextManager[None]:

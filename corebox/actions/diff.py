@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from corebox.actions.report import report, require_stack
-from corebox.actions.shell import ShellOptions
+from corebox.actions.session import SessionOptions
 from corebox.actions.subject import Subject
 from corebox.report.difference import Difference, difference
 from corebox.store.store import Store
@@ -13,7 +13,7 @@ def diff(
     store: Store,
     subjects: tuple[tuple[str, Subject], tuple[str, Subject]],
     time_limit: float,
-    options: ShellOptions,
+    options: SessionOptions,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Difference:
     """What differs between two crashes, each with its name; gdb is asked about one after the other.
@@ -22,7 +22,7 @@ def diff(
         InputError: ``no-answer`` if gdb can read no frame of one of them, and those of ``report``.
         HostError: those of ``report``.
     """
-    first, second = (report(store, subject, name, time_limit, options, progress) for name, subject in subjects)
+    first, second = (report(store, subject, name, time_limit, options, progress).report for name, subject in subjects)
     require_stack(first)
     require_stack(second)
     return difference(first, second)

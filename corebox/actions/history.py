@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from corebox.actions.provision import Provision
 from corebox.debugger.session import HISTORY, HISTORY_PIPE
 from corebox.engine.sandbox import Mount
 from corebox.store.store import Store
@@ -20,8 +21,8 @@ _PIPE = 1 << 16  # bytes that a pipe holds (pipe(7))
 
 
 @contextmanager
-def lent_history(store: Store, identity: str, work: Path) -> Iterator[list[Mount]]:
-    """Mounts that let gdb read the commands of the crash ``identity``; at the end its new ones are kept."""
+def lent_history(store: Store, identity: str, work: Path) -> Iterator[Provision]:
+    """What lets gdb read the commands of the crash ``identity``; at the end its new ones are kept."""
     past, pipe = work / "history", work / "history.pipe"
     note = store.recall(_KIND, identity) or {}
     past.write_text("".join(f"{line}\n" for line in _commands(note.get("commands", []))))
@@ -31,7 +32,7 @@ def lent_history(store: Store, identity: str, work: Path) -> Iterator[list[Mount
     # Open for both, so that neither end waits for the other (fifo(7)).
     end = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
     try:
-        yield [Mount(past, HISTORY), Mount(pipe, HISTORY_PIPE)]
+        yield Provision((Mount(past, HISTORY), Mount(pipe, HISTORY_PIPE)))
         with suppress(BlockingIOError):  # gdb was killed, or hands out nothing: what was known stays
             typed = _commands(os.read(end, _PIPE).decode(errors="replace").split("\n"))
             store.remember(_KIND, identity, {"commands": typed})

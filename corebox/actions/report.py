@@ -2,23 +2,30 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from corebox.actions.ask import ask_gdb
-from corebox.actions.shell import ShellOptions, prepare_session
-from corebox.actions.subject import Image, Subject, image_of
+from corebox.actions.session import SessionOptions, prepare_session
+from corebox.actions.subject import Subject
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.runtime import Runtime
 from corebox.coredump.core import open_core
 from corebox.coredump.signals import signal_name
 from corebox.debugger.answer import Answer, Missing, Stack, Why, no_answer, parse_answer
-from corebox.image.opened import open_image
+from corebox.image.opened import OpenedImage
 from corebox.report.document import Report, failed_group, group_threads
 from corebox.report.memory import judge_memory
 from corebox.report.regions import Region, regions_of
 from corebox.report.signature import signature
 from corebox.store.files import new_name
 from corebox.store.store import Store
-from corebox.store.values import StoredImage
+
+
+class Reported(NamedTuple):
+    """The report, and the image that it is about."""
+
+    report: Report
+    opened: OpenedImage
 
 
 def report(
@@ -26,25 +33,24 @@ def report(
     subject: Subject,
     name: str,
     time_limit: float,
-    options: ShellOptions,
+    options: SessionOptions,
     progress: Callable[[str], None] = lambda _: None,
-) -> Report:
+) -> Reported:
     """Ask gdb about the crash; ``name`` is what the user calls it.
 
     Raises:
         InputError: those of ``prepare_session``.
         HostError: ``time-limit``, and those of ``prepare_session``.
     """
-    image = image_of(store, subject, progress)
-    opened = open_image(store, image)
-    with prepare_session(store, Image(name, image), options, progress) as session:
+    with prepare_session(store, subject, options, progress) as session:
         asked = ask_gdb(session, time_limit)
     answer = _with_reason(parse_answer(asked.records, asked.deaths), asked.said)
     answer = answer._replace(missing=(*answer.missing, *(Missing("values", each) for each in session.lacking)))
+    opened = session.crash.opened
     manifest = opened.manifest
     groups = group_threads(with_names(answer.threads, manifest.runtime), manifest.modules)
     failed = failed_group(groups, answer.why)
-    return Report(
+    made = Report(
         name=name,
         identity=opened.identity,
         known=signature(
@@ -56,6 +62,7 @@ def report(
         symbols=session.symbols,
         memory=judge_memory(manifest, answer.why.kind if answer.why else None),
     )
+    return Reported(made, opened)
 
 
 def _with_reason(answer: Answer, said: str) -> Answer:
@@ -92,13 +99,8 @@ def with_names(threads: Sequence[Stack], runtime: Runtime | None) -> Sequence[St
     return [thread._replace(name=thread.name or names.get(thread.tid)) for thread in threads]
 
 
-def memory_regions(store: Store, image: StoredImage) -> Iterator[Region]:
-    """What was mapped, for a picture.
-
-    Raises:
-        InputError: those of ``open_image``.
-    """
-    opened = open_image(store, image)
+def memory_regions(opened: OpenedImage) -> Iterator[Region]:
+    """What was mapped, for a picture."""
     if opened.core is None:
         return
     with open_core(str(opened.core)) as core:

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from corebox.actions.shell import ShellOptions, prepare_session
+from corebox.actions.session import SessionOptions, prepare_session
 from corebox.actions.subject import Subject
 from corebox.debugger.session import SCRIPT
 from corebox.engine.sandbox import Finished
@@ -19,7 +19,7 @@ def run(
     subject: Subject,
     script: Path,
     time_limit: float,
-    options: ShellOptions,
+    options: SessionOptions,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Finished:
     """Run ``script`` when the core is open; what gdb says while it opens it goes to the errors.

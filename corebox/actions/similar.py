@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from corebox.actions.report import report, require_stack
-from corebox.actions.shell import ShellOptions
+from corebox.actions.session import SessionOptions
 from corebox.actions.subject import Subject
 from corebox.errors import CoreboxError, InputError
 from corebox.image.toolbox import ensure_toolbox
@@ -68,7 +68,7 @@ def similar(
     names: Sequence[str],
     find: Callable[[str], Subject],
     time_limit: float,
-    options: ShellOptions,
+    options: SessionOptions,
     jobs: int,
     by: str = "family",
     done: Callable[[str], None] = lambda _: None,
@@ -91,7 +91,7 @@ def similar(
 
     def look(name: str) -> _Look | Failure:
         try:
-            made = report(store, find(name), name, time_limit, options)
+            made = report(store, find(name), name, time_limit, options).report
             require_stack(made)
         except CoreboxError as error:
             if isinstance(error, InputError) or error.code in _OF_THIS_CRASH:

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
+from corebox.actions.provision import Provision
 from corebox.actions.symbols import Symbols
 from corebox.bundle.manifest import Manifest
 from corebox.debugger.session import FETCHED, SOURCES, source_arguments
@@ -18,15 +18,7 @@ FROM_SERVERS = "debuginfod"
 _TIME_LIMIT = 300.0  # seconds for gdb to name the files
 
 
-class Sources(NamedTuple):
-    """What is mounted, the arguments that tell gdb of it, and the folders that stand for names which gdb may tell."""
-
-    mounts: tuple[Mount, ...] = ()
-    arguments: tuple[str, ...] = ()
-    folders: tuple[SourceFolder, ...] = ()
-
-
-def mount_sources(places: Sequence[str]) -> Sources:
+def source_folders(places: Sequence[str]) -> Provision:
     """The folders among ``places``, each ``PATH`` or ``PATH=PREFIX``.
 
     Raises:
@@ -36,21 +28,21 @@ def mount_sources(places: Sequence[str]) -> Sources:
     folders = [parse_source(place) for place in places if place != FROM_SERVERS]
     targets = [f"{SOURCES}/{number}" for number in range(len(folders))]
     pairs = list(zip(folders, targets, strict=True))
-    return Sources(
-        tuple(Mount(folder.path.resolve(), target) for folder, target in pairs),
-        source_arguments((target, folder.prefix or str(folder.path)) for folder, target in pairs),
-        (*folders, *(SourceFolder(folder.path, target) for folder, target in pairs)),
+    return Provision(
+        mounts=tuple(Mount(folder.path.resolve(), target) for folder, target in pairs),
+        arguments=source_arguments((target, folder.prefix or str(folder.path)) for folder, target in pairs),
+        source_folders=(*folders, *(SourceFolder(folder.path, target) for folder, target in pairs)),
     )
 
 
-def fetch(
+def fetched_sources(
     engine: Engine,
     sandbox: Sandbox,
     command: Sequence[str],
     symbols: Symbols,
     manifest: Manifest,
     work: Path,
-) -> Sources:
+) -> Provision:
     """Ask gdb which source files the frames of all threads are in, and fetch those that it cannot find.
 
     Args:
@@ -76,5 +68,5 @@ def fetch(
     folder.mkdir(mode=0o755)
     build_ids = {str(module.memory or module.file) for module in manifest.modules}
     if not fetch_sources(symbols.servers, names, build_ids, folder):
-        return Sources()
-    return Sources((Mount(folder, FETCHED),), ("-d", FETCHED), (SourceFolder(folder, FETCHED),))
+        return Provision()
+    return Provision((Mount(folder, FETCHED),), ("-d", FETCHED), source_folders=(SourceFolder(folder, FETCHED),))

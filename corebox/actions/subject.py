@@ -145,5 +145,7 @@ def image_of(store: Store, subject: Subject, progress: Callable[[str], None] = l
     if isinstance(subject, BundleFile):
         from corebox.actions.build import BuildOptions, build  # noqa: PLC0415  # slow to import, and most were built
 
-        return store.find(build(store, subject.path, BuildOptions(identity=subject.identity), progress).image_id)
+        built = build(store, subject.path, BuildOptions(identity=subject.identity), progress)
+        assert built.image  # the native builder's are in the store
+        return built.image
     return subject.image

@@ -3,7 +3,7 @@
 import click
 
 from corebox.actions.dap import listen, serve_port, serve_streams
-from corebox.actions.shell import prepare_session
+from corebox.actions.session import prepare_session
 from corebox.cli import options, output
 from corebox.cli.session import Session, session
 from corebox.debugger.adapter import SPEAK

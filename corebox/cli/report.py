@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from corebox.actions.report import memory_regions, report, require_stack, write_report
-from corebox.actions.subject import BareCore, image_of, keep_subject
+from corebox.actions.subject import BareCore, keep_subject
 from corebox.cli import options, output
 from corebox.cli.session import Session, session
 from corebox.errors import InputError
@@ -66,9 +66,9 @@ def command(
         from corebox.actions.barecore import opened_core  # noqa: PLC0415
 
         found, chosen = opened_core(store, found, executable, output.progress()), session.options
-    made = report(store, found, subject, time_limit, chosen, output.progress())
+    made, opened = report(store, found, subject, time_limit, chosen, output.progress())
     if form == "html":
-        text = html_page(made, memory_regions(store, image_of(store, found)))
+        text = html_page(made, memory_regions(opened))
     elif form == "json":
         text = json.dumps(made.to_json(), sort_keys=True, indent=1) + "\n"
     elif form == "markdown":

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from corebox.actions.shell import ShellOptions
+from corebox.actions.session import SessionOptions
 from corebox.actions.subject import Pulling, Subject, resolve
 from corebox.cli import options, output
 from corebox.cli.meter import meter
@@ -18,7 +18,7 @@ from corebox.symbols.places import SymbolOptions
 class Session(NamedTuple):
     """What the user chose: how gdb is run, and how a subject is fetched and read."""
 
-    options: ShellOptions
+    options: SessionOptions
     pulling: Pulling
     identity: Path | None
 
@@ -76,7 +76,7 @@ def session(function: Callable[..., int]) -> Callable[..., int]:
         **others: Any,
     ) -> int:
         wanted = SymbolOptions(symbols, environment=not no_debuginfod, force=force)
-        chosen = ShellOptions(
+        chosen = SessionOptions(
             engine=engine,
             customer_code=not no_customer_code,
             symbols=wanted,

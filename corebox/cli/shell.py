@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from corebox.actions.shell import prepare_session
+from corebox.actions.session import prepare_session
 from corebox.cli import options
 from corebox.cli.output import note, progress
 from corebox.cli.session import Session, session

@@ -75,6 +75,14 @@ def test_a_python_prompt(lab: Lab, bundle: Path, engine: str) -> None:
     assert typist.leave(b"\x04") == 0
 
 
+def test_a_core_of_another_program_is_refused(lab: Lab, bundle: Path, site: Site) -> None:
+    other = site.crash_faults("containers").core
+    refused = lab.corebox("shell", bundle, "--engine", "bubblewrap", "-c", other, "--", "-batch")
+    assert (refused.status, "is a core of another program than pipeline" in refused.errors) == (3, True)
+    forced = lab.gdb(bundle, "bubblewrap", "info inferiors", options=["-c", other, "--force"])
+    assert "its frames will be wrong" in forced.errors
+
+
 @pytest.fixture(scope="module")
 def containers(site: Site, zipapp: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A crash amid containers, gathered with and without what the customer's machine has of pretty-printers."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from corebox.actions.ask import MOST_STARTS, ask_gdb, how_it_ended
-from corebox.actions.shell import Session
+from corebox.actions.session import Session
 from corebox.debugger.records import LAST
 from corebox.engine.sandbox import Finished, Sandbox
 from corebox.errors import HostError
@@ -50,7 +50,8 @@ class Scripted:
 
 def ask(*runs: Sequence[tuple[int, str]] | None) -> tuple[Any, list[str]]:
     engine: Any = Scripted(runs)
-    session = Session(engine, Sandbox(Path("/")), ("gdb",), None, (), (), ())
+    crash: Any = None  # nobody asks for it
+    session = Session(engine, Sandbox(Path("/")), ("gdb",), crash, (), (), (), ())
     return ask_gdb(session, 60.0), engine.asked
 
 

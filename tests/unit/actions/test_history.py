@@ -16,7 +16,8 @@ def store(tmp_path: Path) -> Store:
 
 def session(store: Store, identity: str, written: bytes | None) -> list[str]:
     """The commands that a session begins with; it ends by writing ``written`` into the pipe."""
-    with store.workplace() as work, lent_history(store, identity, work) as (past, pipe):
+    with store.workplace() as work, lent_history(store, identity, work) as provision:
+        past, pipe = provision.mounts
         known = past.source.read_text().splitlines()
         if written is not None:
             end = os.open(pipe.source, os.O_WRONLY | os.O_NONBLOCK)
