@@ -21,7 +21,7 @@ _REPEAT = 5  # each, in turn
 # As on a site where no libzstd is installed; the arguments are gather's.
 _WITHOUT_ZSTD = """
 import sys
-from corebox.bundle import zstd
+from corebox.files import zstd
 from corebox.gather.cli import main
 zstd.load_library = lambda: None
 sys.exit(main(sys.argv[1:]))

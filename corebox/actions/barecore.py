@@ -7,9 +7,9 @@ from pathlib import Path
 from corebox.actions.build import BuildOptions, build
 from corebox.actions.subject import BareCore, Image
 from corebox.bundle.corecontent import CompactCore
-from corebox.bundle.disk import DiskRoot
 from corebox.bundle.write import write_bundle
 from corebox.coredump.core import open_core
+from corebox.files.diskroot import DiskRoot
 from corebox.gather.collect import Wishes, collect
 from corebox.gather.compressed import decompressed_core
 from corebox.store.store import Store

@@ -24,14 +24,14 @@ from corebox.image.parts import ADDED, OURS
 from corebox.image.tar import Entry
 from corebox.image.template import default_template
 from corebox.image.toolbox import Toolbox, ensure_toolbox, lend_toolbox
+from corebox.locate.find import DebugFile
+from corebox.locate.places import SymbolOptions
+from corebox.locate.status import CrashFiles
 from corebox.registry.reference import check_name, repository_name
 from corebox.store.files import stat_of
 from corebox.store.origin import note_origin
 from corebox.store.store import Store
 from corebox.store.values import Layer, StoredImage
-from corebox.symbols.find import DebugFile
-from corebox.symbols.places import SymbolOptions
-from corebox.symbols.status import CrashFiles
 
 Progress = Callable[[str], None]
 

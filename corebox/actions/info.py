@@ -5,15 +5,15 @@ from typing import Any, NamedTuple
 
 from corebox.actions.source import plain_bundle
 from corebox.actions.subject import BareCore, BundleFile, Subject
-from corebox.bundle.disk import DiskRoot
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.read import read_manifest
 from corebox.coredump.core import open_core
+from corebox.files.diskroot import DiskRoot
 from corebox.gather.collect import Wishes, collect
 from corebox.image.opened import open_image
+from corebox.locate.status import CrashFiles, ModuleSymbols, module_symbols
 from corebox.report.memory import judge_memory
 from corebox.store.store import Store
-from corebox.symbols.status import CrashFiles, ModuleSymbols, module_symbols
 
 
 class Info(NamedTuple):

@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from corebox.coredump.faults import not_a_file
 from corebox.engine.base import Engine
 from corebox.errors import InputError
+from corebox.files.faults import not_a_file
 
 
 class Lender(NamedTuple):

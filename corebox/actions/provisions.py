@@ -30,10 +30,10 @@ from corebox.debugger.session import (
 from corebox.engine.sandbox import Mount
 from corebox.errors import InputError
 from corebox.image.opened import OpenedImage
+from corebox.locate.split import DEEP, lay_out_split
+from corebox.locate.status import CrashFiles, ModuleSymbols
 from corebox.resources import shipped
 from corebox.store.values import host_architecture
-from corebox.symbols.split import DEEP, lay_out_split
-from corebox.symbols.status import CrashFiles, ModuleSymbols
 
 
 def our_files(opened: OpenedImage, work: Path) -> Provision:

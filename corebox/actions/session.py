@@ -21,9 +21,9 @@ from corebox.engine.base import Engine
 from corebox.engine.choose import choose_engine
 from corebox.engine.sandbox import Sandbox
 from corebox.image.opened import open_image
+from corebox.locate.places import SymbolOptions
+from corebox.locate.status import CrashFiles, ModuleSymbols
 from corebox.store.store import Store
-from corebox.symbols.places import SymbolOptions
-from corebox.symbols.status import CrashFiles, ModuleSymbols
 
 Progress = Callable[[str], None]
 

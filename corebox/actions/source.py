@@ -4,13 +4,13 @@ import os
 from pathlib import Path
 
 from corebox.bundle.corecontent import CompactCore
-from corebox.bundle.disk import DiskRoot
 from corebox.bundle.envelope import decrypt, is_encrypted
 from corebox.bundle.read import is_bundle
 from corebox.bundle.unpack import require_space
 from corebox.bundle.write import write_bundle
 from corebox.coredump.core import open_core
 from corebox.errors import CoreboxError, InputError, UsageError
+from corebox.files.diskroot import DiskRoot
 from corebox.gather.collect import Wishes, collect
 from corebox.gather.compressed import decompressed_core
 from corebox.gather.tree import unpacked_archive

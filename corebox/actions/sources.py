@@ -11,7 +11,7 @@ from corebox.debugger.sources import SourceFolder, parse_source
 from corebox.engine.base import Engine
 from corebox.engine.sandbox import Mount, Sandbox
 from corebox.errors import UsageError
-from corebox.symbols.sources import fetch_sources
+from corebox.locate.sources import fetch_sources
 
 #: What stands for a folder if servers are to be asked.
 FROM_SERVERS = "debuginfod"

@@ -12,13 +12,13 @@ from corebox.coredump.elffile import read_elf
 from corebox.coredump.values import FULL
 from corebox.debugger.session import FORCED
 from corebox.errors import HostError, InputError
+from corebox.locate.find import DebugFile, find_debug_files, lacking
+from corebox.locate.places import GivenFile, Places, SymbolOptions, open_places
+from corebox.locate.status import CrashFiles, ModuleSymbols, best_of, module_symbols
 from corebox.store.store import Store
-from corebox.symbols.find import DebugFile, find_debug_files, lacking
-from corebox.symbols.places import GivenFile, Places, SymbolOptions, open_places
-from corebox.symbols.status import CrashFiles, ModuleSymbols, best_of, module_symbols
 
 if TYPE_CHECKING:
-    from corebox.symbols.debuginfod import Debuginfod
+    from corebox.locate.debuginfod import Debuginfod
 
 
 class Forced(NamedTuple):

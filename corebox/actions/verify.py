@@ -4,12 +4,12 @@ from typing import Any
 
 from corebox.actions.source import plain_bundle
 from corebox.actions.subject import BareCore, BundleFile, Subject
-from corebox.bundle.disk import DiskRoot
 from corebox.bundle.prove import ModuleProof
 from corebox.bundle.verdict import VERIFIED
 from corebox.bundle.verify import Verification, prove_core, verify_bundle
 from corebox.coredump.core import open_core
 from corebox.errors import InputError
+from corebox.files.diskroot import DiskRoot
 from corebox.gather.also import FolderIndex
 from corebox.gather.find import Places, find_module
 from corebox.image.opened import open_image

@@ -4,20 +4,19 @@ import zlib
 from collections import deque
 from typing import TYPE_CHECKING, BinaryIO, Deque, Iterator, Union
 
-from corebox.bundle import zstd
 from corebox.bundle.faults import damaged
 from corebox.coredump.header import MAGIC
 from corebox.errors import HostError, InputError
+from corebox.files import zstd
+from corebox.files.gunzip import WRAPPED, gunzip
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
 GZIP_MAGIC = b"\x1f\x8b"
 
-_GZIP_WINDOW = 31  # zlib: a gzip wrapper around a 32 KiB window; writes no time and no name
 _LEVEL = 1
 _CHUNK = 1 << 20
-# zlib copies what follows a member: the more is read at once, the more is copied for each of many tiny members.
 _READ = 1 << 16
 
 
@@ -63,7 +62,7 @@ class GzipWriter:
 
 
 def _gzip_member(data: bytes) -> bytes:
-    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, WRAPPED)  # writes no time and no name
     return compressor.compress(data) + compressor.flush()
 
 
@@ -91,7 +90,7 @@ def decompressed(source: BinaryIO) -> Iterator[bytes]:
     magic = source.read(4)
     source.seek(0)
     if magic[:2] == GZIP_MAGIC:
-        return _gunzip(source)
+        return _checked(gunzip(iter(lambda: source.read(_READ), b"")))
     if magic == MAGIC:
         raise InputError(
             "not-a-bundle",
@@ -107,26 +106,14 @@ def decompressed(source: BinaryIO) -> Iterator[bytes]:
     library = zstd.load_library()
     if library is None:
         raise HostError("no-libzstd", "this machine has no libzstd 1.4 or later", "apt-get install libzstd1")
-    return zstd.decompressed(library, source)
+    return _checked(zstd.decompressed(library, source))
 
 
-def _gunzip(source: BinaryIO) -> Iterator[bytes]:
-    data = source.read(_READ)
-    while data:
-        member = zlib.decompressobj(_GZIP_WINDOW)
-        while not member.eof:
-            if not data:
-                data = source.read(_READ)
-            if not data:
-                raise damaged("it ends early")
-            try:
-                piece = member.decompress(data, _CHUNK)
-            except zlib.error as error:
-                raise damaged("gzip says: {}".format(error)) from error
-            data = member.unconsumed_tail
-            if piece:
-                yield piece
-        data = member.unused_data or source.read(_READ)
+def _checked(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        yield from pieces
+    except ValueError as error:
+        raise damaged(str(error)) from error
 
 
 class Stream:

@@ -6,11 +6,10 @@ import os
 from functools import partial
 from typing import Callable, Iterator, Optional, Union
 
-from corebox.bundle.faults import changed, reading
-from corebox.coredump.compact import SHORTEST_HOLE, plan_compaction
 from corebox.coredump.core import CoreFile
-from corebox.coredump.disk import Buffers, read_at, stored_extents
-from corebox.coredump.values import Extent
+from corebox.files.extents import Buffers, Extent, read_at, stored_extents
+from corebox.files.faults import changed, reading
+from corebox.reduce.compact import SHORTEST_HOLE, plan_compaction
 
 #: Called with offset and bytes of a piece of the original core; returns as many bytes.
 Change = Callable[[int, bytes], bytes]

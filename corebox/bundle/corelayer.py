@@ -24,8 +24,8 @@ from corebox.bundle.tarformat import (
 )
 from corebox.coredump.header import HEADER_SIZE
 from corebox.coredump.table import ReadCore
-from corebox.coredump.values import Extent
-from corebox.coredump.within import outer_header, outer_table
+from corebox.files.extents import Extent
+from corebox.reduce.within import outer_header, outer_table
 
 #: Paths in the image.
 CORE_FILE = FOLDER + "/core"

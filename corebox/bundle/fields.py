@@ -5,8 +5,8 @@ import re
 from typing import Dict, List, Optional, Sequence, Tuple, TypeVar
 
 from corebox.bundle.faults import damaged
-from corebox.bundle.rootfs import is_canonical
 from corebox.errors import InputError
+from corebox.files.paths import is_canonical
 
 _ADDRESS = re.compile(r"0x[0-9a-f]{1,16}\Z")
 _HEX = re.compile(r"([0-9a-f]{2}){1,64}\Z")

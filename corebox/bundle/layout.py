@@ -14,10 +14,6 @@ SUFFIX = ".corebox"
 #: What is ours in an image is beneath this directory; the core's layer comes with the bundle.
 FOLDER = ".corebox"
 
-#: Canonical paths are at most this long: PATH_MAX of Linux (``linux/limits.h``).
-MAX_PATH = 4096
-#: and this deep: what walks or removes a tree may call itself for each directory, and Python does that 1000 times.
-MAX_DEPTH = 256
 #: A manifest that is longer than this is an attack, not a crash: 70,000 files make about 25 MB.
 MAX_MANIFEST = 64 << 20
 MAX_FILES = 200000

@@ -19,8 +19,8 @@ from corebox.bundle.manifest import (
     SymlinkEntry,
     TruncatedCore,
 )
-from corebox.bundle.rootfs import check_tree
 from corebox.bundle.runtime import parse_runtime
+from corebox.bundle.tree import check_tree
 from corebox.bundle.verdict import VERDICTS
 from corebox.coredump.values import FULL, MINIMAL, NONE
 from corebox.errors import InputError

@@ -2,13 +2,14 @@
 
 from typing import NamedTuple, Optional
 
-from corebox.bundle.disk import Found
-from corebox.bundle.openfile import OpenFile
 from corebox.bundle.verdict import CANNOT_VERIFY, MISMATCH, MISSING, VERIFIED, compare_build_ids
 from corebox.coredump.compare import compare_with_file
 from corebox.coredump.core import CoreFile
+from corebox.coredump.elffile import elf_of, why_not_elf
 from corebox.coredump.values import Module, PageComparison
 from corebox.errors import CoreboxError
+from corebox.files.diskroot import Found
+from corebox.files.openfile import OpenFile
 
 
 class ModuleProof(NamedTuple):
@@ -27,7 +28,7 @@ class ModuleProof(NamedTuple):
 
 def fits(core: CoreFile, file: OpenFile) -> bool:
     """Whether the file is for the processor of the core; what is not an ELF file is for none."""
-    elf = file.elf
+    elf = elf_of(file)
     return (
         elf is not None
         and elf.is_program
@@ -40,18 +41,19 @@ def prove_module(core: CoreFile, module: Module, found: Found) -> ModuleProof:
     file = found.file
     if file is None:
         return ModuleProof(module.path, module.build_id, None, MISSING, _what_is_left(core, module, found.why))
-    if file.elf is None:
-        why = "not the file that was mapped: " + file.why_not_elf
+    elf = elf_of(file)
+    if elf is None:
+        why = "not the file that was mapped: " + why_not_elf(file)
         return ModuleProof(module.path, module.build_id, None, MISMATCH, why)
     if not fits(core, file):
-        why = "the file of this name is for {}, the core is of {}".format(file.elf.machine, core.machine)
-        if not file.elf.is_program:
+        why = "the file of this name is for {}, the core is of {}".format(elf.machine, core.machine)
+        if not elf.is_program:
             why = "the file of this name is neither a program nor a shared library"
         return ModuleProof(module.path, module.build_id, None, MISSING, _what_is_left(core, module, why))
-    if not file.elf.whole:
+    if not elf.whole:
         why = "the file is cut, or has symbols alone: what was mapped is not in it"
-        return ModuleProof(module.path, module.build_id, file.elf.build_id, MISMATCH, why)
-    verdict, detail = compare_build_ids(module.build_id, file.elf.build_id)
+        return ModuleProof(module.path, module.build_id, elf.build_id, MISMATCH, why)
+    verdict, detail = compare_build_ids(module.build_id, elf.build_id)
     proven = verdict == VERIFIED
     if verdict == CANNOT_VERIFY:
         pages = compare_pages(core, module, file)
@@ -59,7 +61,7 @@ def prove_module(core: CoreFile, module: Module, found: Found) -> ModuleProof:
         detail = "{}; {}".format(detail, _pages_in_words(pages))
     elif verdict == MISMATCH and module.deleted:
         detail = "the file was deleted while the process ran, and another is in its place"
-    return ModuleProof(module.path, module.build_id, file.elf.build_id, verdict, detail, proven)
+    return ModuleProof(module.path, module.build_id, elf.build_id, verdict, detail, proven)
 
 
 def compare_pages(core: CoreFile, module: Module, file: OpenFile) -> Optional[PageComparison]:

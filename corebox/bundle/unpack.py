@@ -12,11 +12,11 @@ from typing import Iterator
 from corebox.bundle.compression import Stream
 from corebox.bundle.corelayer import CORE_OFFSET, layer_head, layer_tail
 from corebox.bundle.faults import damaged
-from corebox.bundle.stage import Stage
 from corebox.bundle.tarformat import Member, padding
-from corebox.coredump.disk import read_at
 from corebox.coredump.header import HEADER_SIZE
 from corebox.errors import HostError
+from corebox.files.extents import read_at
+from corebox.files.stage import Stage
 
 _NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 

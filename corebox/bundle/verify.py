@@ -3,13 +3,14 @@
 import tempfile
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
-from corebox.bundle.disk import DiskRoot, Found
 from corebox.bundle.manifest import Manifest, ModuleEntry
 from corebox.bundle.prove import ModuleProof, prove_module
 from corebox.bundle.read import AnyPath, BundleReader, Unpacked
-from corebox.bundle.temporary import temporary_directory
 from corebox.bundle.verdict import MISSING, VERIFIED, compare_build_ids
 from corebox.coredump.core import CoreFile, open_core
+from corebox.coredump.elffile import elf_of
+from corebox.files.diskroot import DiskRoot, Found
+from corebox.files.temporary import temporary_directory
 
 
 class Verification(NamedTuple):
@@ -91,6 +92,7 @@ def _prove_without_core(manifest: Manifest, root: str) -> Tuple[ModuleProof, ...
 def _prove_entry(module: ModuleEntry, found: Found) -> ModuleProof:
     if found.file is None:
         return ModuleProof(module.path, module.memory, None, MISSING, found.why)
-    build_id = found.file.elf.build_id if found.file.elf else None
+    elf = elf_of(found.file)
+    build_id = elf.build_id if elf else None
     verdict, detail = compare_build_ids(module.memory, build_id)
     return ModuleProof(module.path, module.memory, build_id, verdict, detail)

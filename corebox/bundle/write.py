@@ -9,18 +9,18 @@ from corebox.bundle import compression, layout
 from corebox.bundle.corecontent import PIECES_KEPT, CoreContent, Piece
 from corebox.bundle.corelayer import layer_head, layer_tail
 from corebox.bundle.digests import format_sums, identity_of
-from corebox.bundle.faults import changed, reading
 from corebox.bundle.manifest import FileEntry, Manifest
 from corebox.bundle.members import core_member, file_members, plain, symlink_members
-from corebox.bundle.openfile import OpenFile
 from corebox.bundle.runscript import run_script
-from corebox.bundle.sha256 import sha256
-from corebox.bundle.stage import Stage
 from corebox.bundle.tarformat import BLOCK, format_member, padding
-from corebox.bundle.temporary import replaceable, temporary_directory
-from corebox.coredump.disk import Buffers
 from corebox.coredump.header import HEADER_SIZE
 from corebox.errors import HostError
+from corebox.files.extents import Buffers
+from corebox.files.faults import changed, reading
+from corebox.files.openfile import OpenFile
+from corebox.files.sha256 import sha256
+from corebox.files.stage import Stage
+from corebox.files.temporary import replaceable, temporary_directory
 
 if TYPE_CHECKING:
     from corebox.bundle.envelope import Envelope

@@ -8,8 +8,8 @@ from corebox.actions.build import BuildOptions, Built, build, rebuild
 from corebox.actions.labels import PRIVATE
 from corebox.cli import options, output
 from corebox.image.template import default_template, shipped_template
+from corebox.locate.places import SymbolOptions
 from corebox.store.store import Store
-from corebox.symbols.places import SymbolOptions
 
 
 def _print_template(context: click.Context, _: click.Parameter, wanted: bool) -> None:

@@ -9,10 +9,10 @@ from corebox.actions.subject import resolve
 from corebox.bundle.manifest import MemoryEntry
 from corebox.cli import options, output
 from corebox.gather.summary import summary_lines
+from corebox.locate.status import ModuleSymbols
 from corebox.report.memory import judge_memory
 from corebox.report.words import memory_lines
 from corebox.store.store import Store
-from corebox.symbols.status import ModuleSymbols
 
 
 @click.command("info", short_help="Show what crashed, how, its memory and its modules.")

@@ -11,8 +11,8 @@ from corebox.actions.session import SessionOptions
 from corebox.actions.subject import Pulling, Subject, resolve
 from corebox.cli import options, output
 from corebox.cli.meter import meter
+from corebox.locate.places import SymbolOptions
 from corebox.store.store import Store
-from corebox.symbols.places import SymbolOptions
 
 
 class Session(NamedTuple):

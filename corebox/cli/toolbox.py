@@ -5,7 +5,14 @@ from pathlib import Path
 import click
 
 from corebox.cli import options, output
-from corebox.image.toolbox import Toolbox, ensure_toolbox, export_toolbox, import_toolbox, list_toolboxes, make_toolbox
+from corebox.image.toolbox import (
+    Toolbox,
+    ensure_toolbox,
+    export_toolbox,
+    import_toolbox,
+    list_toolboxes,
+    make_toolbox,
+)
 from corebox.store.store import Store
 
 

@@ -5,11 +5,11 @@ import os
 from typing import Iterator, Tuple
 
 from corebox.coredump.core import CoreFile
-from corebox.coredump.disk import read_at
 from corebox.coredump.elffile import read_segments
 from corebox.coredump.header import HEADER_SIZE, PF_W, PT_LOAD, parse_header
 from corebox.coredump.identity import load_bias
 from corebox.coredump.values import Module, PageComparison
+from corebox.files.extents import read_at
 
 
 def compare_with_file(core: CoreFile, module: Module, descriptor: int) -> PageComparison:

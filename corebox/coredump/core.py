@@ -4,7 +4,6 @@ import os
 from typing import Dict, Iterator, Optional, Tuple
 
 from corebox.coredump import machines, notes
-from corebox.coredump.disk import open_regular, read_at, stored_extents
 from corebox.coredump.header import PF_X
 from corebox.coredump.linkmap import walk_link_map
 from corebox.coredump.memory import Memory
@@ -12,7 +11,8 @@ from corebox.coredump.modules import Facts, find_modules
 from corebox.coredump.process import CoreNotes, collect_notes, describe_process
 from corebox.coredump.systems import AT_EXECFN
 from corebox.coredump.table import ProgramTable, measure_truncation, read_table
-from corebox.coredump.values import Extent, FileMapping, LinkMapEntry, Module, Process, Segment, Truncation
+from corebox.coredump.values import FileMapping, LinkMapEntry, Module, Process, Segment, Truncation
+from corebox.files.extents import Extent, open_regular, read_at, stored_extents
 
 _Modules = Tuple[Tuple[Module, ...], Tuple[FileMapping, ...]]
 

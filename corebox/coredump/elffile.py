@@ -3,11 +3,9 @@
 import json
 import os
 import struct
-import zlib
 from typing import Dict, NamedTuple, Optional, Tuple
 
 from corebox.coredump import faults
-from corebox.coredump.disk import open_regular, read_at
 from corebox.coredump.header import (
     HEADER_SIZE,
     MAGIC,
@@ -25,6 +23,10 @@ from corebox.coredump.machines import machine_name
 from corebox.coredump.notes import parse_build_id
 from corebox.coredump.sections import SHT_NOBITS, SHT_NOTE, Section, read_sections
 from corebox.coredump.values import ElfFile, Segment
+from corebox.errors import InputError
+from corebox.files.extents import open_regular, read_at
+from corebox.files.faults import unreadable
+from corebox.files.openfile import OpenFile
 
 _KINDS = {1: "rel", 2: "exec", 3: "dyn", 4: "core"}
 _MAPPED = ("exec", "dyn")
@@ -76,7 +78,7 @@ def is_elf(path: str) -> bool:
     try:
         return read_at(descriptor, 0, len(MAGIC)) == MAGIC
     except OSError as error:
-        raise faults.unreadable(path, error) from error
+        raise unreadable(path, error) from error
     finally:
         os.close(descriptor)
 
@@ -87,23 +89,6 @@ def debug_path(build_id: str) -> str:
     gdb manual, "Separate Debug Files".
     """
     return ".build-id/{}/{}.debug".format(build_id[:2], build_id[2:])
-
-
-def file_checksum(path: str) -> int:
-    """The CRC-32 of a file, as a debuglink names it (gdb manual, "Separate Debug Files")."""
-    with open(path, "rb") as file:
-        return checksum_of(file.fileno())
-
-
-def checksum_of(descriptor: int) -> int:
-    """The CRC-32 of an open file."""
-    crc, offset = 0, 0
-    while True:
-        piece = os.pread(descriptor, 1 << 20, offset)
-        if not piece:
-            return crc
-        crc = zlib.crc32(piece, crc)
-        offset += len(piece)
 
 
 def read_elf(path: str) -> ElfFile:
@@ -136,7 +121,24 @@ def read_facts(descriptor: int, path: str) -> ElfFile:
             raise faults.not_elf(path, "its headers are damaged")
         return _facts(_Open(descriptor, size, header, segments, read_sections(descriptor, header, size)))
     except OSError as error:
-        raise faults.unreadable(path, error) from error
+        raise unreadable(path, error) from error
+
+
+def elf_of(file: Optional[OpenFile]) -> Optional[ElfFile]:
+    """Facts of a file that was found, which are read once; None for no file, another kind, or a damaged one."""
+    return file.once(_facts_or_why)[0] if file else None
+
+
+def why_not_elf(file: OpenFile) -> str:
+    """What is wrong with it where ``elf_of`` gives None."""
+    return file.once(_facts_or_why)[1]
+
+
+def _facts_or_why(file: OpenFile) -> Tuple[Optional[ElfFile], str]:
+    try:
+        return read_facts(file.fileno(), file.name), ""
+    except InputError as error:
+        return None, error.message
 
 
 def read_segments(descriptor: int, header: Header) -> Tuple[Segment, ...]:

@@ -93,19 +93,6 @@ def _is_of_esp_idf(start: bytes, size: int) -> bool:
     return bool(0 <= size - length <= 64 and version & 0xFFFF < 0x400 and tasks < 1 << 12)
 
 
-def unreadable(path: str, error: OSError) -> CoreboxError:
-    """``no-such-file`` or ``cannot-read``: the system refused to open or read ``path``."""
-    if isinstance(error, FileNotFoundError):
-        return InputError("no-such-file", "{} does not exist".format(path), "check the name: ls -l", path=path)
-    hint = "check owner and permissions: ls -ld {}; cores often belong to root".format(path)
-    return InputError("cannot-read", "cannot read {}: {}".format(path, error.strerror), hint, path=path)
-
-
-def not_a_file(path: str) -> CoreboxError:
-    """``not-a-file``: a directory, pipe or device stands in the place of a file."""
-    return InputError("not-a-file", "{} is not a regular file".format(path), "check it: ls -ld " + path, path=path)
-
-
 def not_in_core(address: int, size: int) -> CoreboxError:
     """``memory-not-in-core``: a range of memory was not dumped, or was cut off."""
     message = "the {} bytes of memory at 0x{:x} are not in the core".format(size, address)

@@ -6,8 +6,8 @@ from array import array
 from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from corebox.coredump import faults
-from corebox.coredump.disk import PAGE, read_at
 from corebox.coredump.values import Segment
+from corebox.files.extents import PAGE, read_at
 
 # A dozen for each of a few thousand modules, read a few times each; a hostile core can show millions of modules.
 MOST_HEADERS = 4000000

@@ -4,11 +4,11 @@ import os
 import struct
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
-from corebox.coredump.disk import read_at
 from corebox.coredump.header import Header
 from corebox.coredump.machines import has_swapped_siginfo, registers, status_layout
 from corebox.coredump.values import FileMapping, Segment, Thread
 from corebox.errors import InputError
+from corebox.files.extents import read_at
 
 NT_PRSTATUS, NT_PRPSINFO, NT_AUXV, NT_FILE, NT_SIGINFO = 1, 3, 6, 0x46494C45, 0x53494749
 NT_GNU_BUILD_ID = 3

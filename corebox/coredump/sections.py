@@ -6,8 +6,8 @@ A table that does not fit its file has no sections; that is a finding, not an er
 import struct
 from typing import Dict, NamedTuple
 
-from corebox.coredump.disk import read_at
 from corebox.coredump.header import Header
+from corebox.files.extents import read_at
 
 SHT_NOTE, SHT_NOBITS = 7, 8
 #: ``gcc -ffunction-sections`` makes some ten thousand.

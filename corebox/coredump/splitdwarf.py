@@ -8,9 +8,9 @@ import struct
 import zlib
 from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from corebox.coredump.disk import read_at
 from corebox.coredump.header import HEADER_SIZE, Header, parse_header
 from corebox.coredump.sections import SHT_NOBITS, Section, read_sections
+from corebox.files.extents import read_at
 
 MOST_UNITS = 1 << 16
 _LARGEST_INFLATED = 64 << 20

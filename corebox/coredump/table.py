@@ -6,7 +6,6 @@ from functools import partial
 from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from corebox.coredump import faults
-from corebox.coredump.disk import LAST_OFFSET, read_at
 from corebox.coredump.header import (
     ET_CORE,
     HEADER_SIZE,
@@ -19,6 +18,7 @@ from corebox.coredump.header import (
     parse_segments,
 )
 from corebox.coredump.values import Segment, Truncation
+from corebox.files.extents import LAST_OFFSET, read_at
 
 # vm.max_map_count is 65,530 by default and 1 to 2 million on hosts of databases.
 MOST_SEGMENTS = 4000000

@@ -13,9 +13,9 @@ from collections import OrderedDict
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from corebox.coredump.core import CoreFile
-from corebox.coredump.disk import LAST_OFFSET
 from corebox.coredump.linkmap import AT_RANDOM
-from corebox.coredump.values import Extent, Segment
+from corebox.coredump.values import Segment
+from corebox.files.extents import LAST_OFFSET, Extent
 
 KINDS = ("file", "stack", "heap", "arena", "anonymous")
 

@@ -17,13 +17,6 @@ class Segment(NamedTuple):
     memory_size: int
 
 
-class Extent(NamedTuple):
-    """A run of bytes that a file really stores (not a hole)."""
-
-    offset: int
-    size: int
-
-
 class FileMapping(NamedTuple):
     """One entry of NT_FILE; ``deleted`` says that the kernel had marked ``path`` with " (deleted)"."""
 

@@ -25,22 +25,14 @@ import requests.exceptions
 from docker.types import LogConfig, Ulimit
 from docker.types import Mount as BindMount
 
-from corebox.bundle.temporary import is_abandoned
 from corebox.engine.batch import MAX_OUTPUT, run_batch
 from corebox.engine.pipe import piped
 from corebox.engine.procfs import masked_in_containers
-from corebox.engine.sandbox import (
-    OUTPUT,
-    Finished,
-    Mount,
-    RootEntries,
-    Sandbox,
-    read_root_entries,
-    working_folder,
-)
+from corebox.engine.sandbox import OUTPUT, Finished, Mount, RootEntries, Sandbox, read_root_entries, working_folder
 from corebox.engine.seccomp import container_filter
 from corebox.engine.terminal import attach, die_with_us
 from corebox.errors import HostError, InputError, system_words
+from corebox.files.temporary import is_abandoned
 
 PING_TIMEOUT = 10  # seconds; a Podman that has just been started looks through its storage first
 REQUEST_TIMEOUT = 600

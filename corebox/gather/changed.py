@@ -4,9 +4,9 @@ import os
 from typing import Optional
 
 from corebox.bundle.manifest import ModuleEntry, Remark
-from corebox.bundle.openfile import OpenFile
 from corebox.bundle.verdict import MISSING
 from corebox.errors import InputError
+from corebox.files.openfile import OpenFile
 from corebox.gather.collect import Collection
 
 

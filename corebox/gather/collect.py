@@ -5,7 +5,6 @@ import time
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from corebox import __version__
-from corebox.bundle.disk import DiskRoot
 from corebox.bundle.manifest import (
     CrashedProcess,
     Manifest,
@@ -16,17 +15,18 @@ from corebox.bundle.manifest import (
     StoredCore,
     TruncatedCore,
 )
-from corebox.bundle.openfile import OpenFile
 from corebox.bundle.prove import fits
-from corebox.bundle.rootfs import is_canonical
 from corebox.coredump.core import CoreFile
-from corebox.coredump.disk import read_at
-from corebox.coredump.elffile import read_elf
+from corebox.coredump.elffile import elf_of, read_elf
 from corebox.coredump.machines import runs_on
 from corebox.coredump.systems import LINUX
 from corebox.coredump.usage import measure_memory
 from corebox.coredump.values import FULL, MINIMAL, NONE, ElfFile, FileMapping
 from corebox.errors import InputError
+from corebox.files.diskroot import DiskRoot
+from corebox.files.extents import read_at
+from corebox.files.openfile import OpenFile
+from corebox.files.paths import is_canonical
 from corebox.gather import extras
 from corebox.gather.also import FolderIndex
 from corebox.gather.files import FileSet
@@ -84,7 +84,7 @@ def collect(core: CoreFile, root: DiskRoot, wishes: Wishes) -> Collection:
     for name in wishes.extra:
         if not files.want(name, "extra"):
             files.miss(name, files.root.find(name).why or "not found")
-    elf = next((each.found.file.elf for each in modules if each.module.is_executable and each.found.file), None)
+    elf = next((elf_of(each.found.file) for each in modules if each.module.is_executable and each.found.file), None)
     if elf and elf.interpreter and len(modules) == 1:
         files.miss(LIBRARIES, "the core does not say which libraries were mapped: " + ", ".join(elf.needed))
     if len(core.modules) > _MOST_MODULES:
@@ -167,7 +167,7 @@ def _take_modules(
 def _take_interpreter(core: CoreFile, files: FileSet, modules: List[ModuleFile]) -> None:
     """The dynamic linker under the name that the executable has for it, which not every core holds (PT_INTERP)."""
     for each in modules:
-        elf = each.found.file.elf if each.module.is_executable and each.found.file else None
+        elf = elf_of(each.found.file) if each.module.is_executable else None
         if elf and elf.interpreter and elf.interpreter.startswith("/"):
             base = core.auxv.get(_AT_BASE)
             loaded = [other.found for other in modules if other.module.start == base and other.found.file]
@@ -191,7 +191,7 @@ def _take_extras(core: CoreFile, files: FileSet, modules: List[ModuleFile]) -> L
 def _entry(each: ModuleFile, debug: Optional[ElfFile], taken: Dict[str, OpenFile]) -> ModuleEntry:
     """What the manifest says of a module, with the most that the files in the bundle tell of it."""
     module, proof, file, path = each.module, each.proof, each.found.file, _path(each)
-    own = file.elf if file else None
+    own = elf_of(file)
     told = {elf.symbols for elf in (own if path in taken else None, debug) if elf}
     return ModuleEntry(
         path=path,

@@ -5,13 +5,13 @@ import errno
 import os
 from typing import BinaryIO, Callable, Dict, Iterator, Optional
 
-from corebox.bundle import zstd
 from corebox.bundle.compression import GZIP_MAGIC
-from corebox.bundle.temporary import temporary_directory
 from corebox.coredump.faults import not_a_core
 from corebox.coredump.header import MAGIC
 from corebox.errors import HostError, InputError
-from corebox.gather import lz4
+from corebox.files import lz4, zstd
+from corebox.files.gunzip import gunzip
+from corebox.files.temporary import temporary_directory
 
 _XZ_MAGIC = b"\xfd7zXZ\0"
 _CHUNK = 1 << 20
@@ -113,32 +113,18 @@ def _unzstd(source: BinaryIO) -> Iterator[bytes]:
     library = zstd.load_library()
     if library is None:
         raise HostError("no-libzstd", "this machine has no libzstd 1.4 or later", "decompress the core first: zstd -d")
-    try:
+    # Cut short: what is there is used, and the core's headers tell what is missing.
+    with contextlib.suppress(ValueError, InputError):
         yield from zstd.decompressed(library, source, _LONGEST_WINDOW)
-    except InputError:
-        return  # cut short: what is there is used, and the core's headers tell what is missing
 
 
 def _gunzip(source: BinaryIO) -> Iterator[bytes]:
-    import zlib  # noqa: PLC0415  # nobody else needs it, as below
-
-    member = zlib.decompressobj(31)
-    data = source.read(_CHUNK)
-    while data:
-        try:
-            piece = member.decompress(data, _CHUNK)
-        except zlib.error:
-            return
-        if piece:
-            yield piece
-        data = member.unconsumed_tail
-        if member.eof:
-            data, member = member.unused_data, zlib.decompressobj(31)
-        data = data or source.read(_CHUNK)
+    with contextlib.suppress(ValueError):
+        yield from gunzip(iter(lambda: source.read(_CHUNK), b""))
 
 
 def _unxz(source: BinaryIO) -> Iterator[bytes]:
-    import lzma  # noqa: PLC0415
+    import lzma  # noqa: PLC0415  # nobody else needs it
 
     decompressor = lzma.LZMADecompressor(memlimit=1 << 30)
     while not decompressor.eof:

@@ -3,8 +3,9 @@
 import os
 from typing import FrozenSet, Iterable, Iterator, List, Optional
 
-from corebox.bundle.disk import Found
+from corebox.coredump.elffile import elf_of
 from corebox.coredump.splitdwarf import Skeleton, skeletons, split_ids
+from corebox.files.diskroot import Found
 from corebox.gather.files import FileSet
 
 MOST_FILES = 4096
@@ -20,7 +21,7 @@ def take_split_debug(files: FileSet, holders: Iterable[Optional[Found]]) -> None
     """
     taken = 0
     for found in holders:
-        wanted = skeletons(found.file.fileno()) if found and found.file and found.file.elf else []
+        wanted = skeletons(found.file.fileno()) if found and found.file and elf_of(found.file) else []
         if found is None or not wanted:
             continue
         package = files.root.find(found.path + ".dwp")
@@ -53,4 +54,4 @@ def _candidates(files: FileSet, found: Found, each: Skeleton) -> Iterator[Found]
 
 
 def _ids(found: Found) -> FrozenSet[int]:
-    return split_ids(found.file.fileno()) if found.file and found.file.elf else frozenset()
+    return split_ids(found.file.fileno()) if found.file and elf_of(found.file) else frozenset()

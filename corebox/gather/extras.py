@@ -4,14 +4,14 @@ import os
 import re
 from typing import Iterable, Iterator, List, Optional, Tuple
 
-from corebox.bundle.disk import Found
-from corebox.bundle.openfile import OpenFile
 from corebox.bundle.prove import fits
-from corebox.bundle.rootfs import is_canonical
 from corebox.coredump.core import CoreFile
-from corebox.coredump.disk import read_at
-from corebox.coredump.elffile import debug_path
+from corebox.coredump.elffile import debug_path, elf_of
 from corebox.coredump.values import ElfFile, Module
+from corebox.files.diskroot import Found
+from corebox.files.extents import read_at
+from corebox.files.openfile import OpenFile
+from corebox.files.paths import is_canonical
 from corebox.gather.dwo import take_split_debug
 from corebox.gather.files import FileSet
 from corebox.gather.find import ModuleFile
@@ -136,7 +136,7 @@ def take_debug_files(files: FileSet, modules: Iterable[ModuleFile]) -> List[Opti
             if holder and holder.file:
                 _take_shared(files, holder, holder.file)
         take_split_debug(files, (each.found, debug))
-        taken.append(debug.file.elf if debug and debug.file else None)
+        taken.append(elf_of(debug.file) if debug else None)
     return taken
 
 
@@ -144,12 +144,14 @@ def _by_build_id(files: FileSet, build_id: Optional[str]) -> Optional[Found]:
     if build_id is None or len(build_id) < 3:
         return None
     found = files.root.find("/usr/lib/debug/" + debug_path(build_id))
-    return found if found.file and found.file.elf and found.file.elf.build_id == build_id else None
+    elf = elf_of(found.file)
+    return found if elf and elf.build_id == build_id else None
 
 
 def _by_debuglink(files: FileSet, found: Found) -> Optional[Found]:
     """The search order of gdb's manual, "Separate Debug Files"."""
-    link = found.file.elf.debuglink if found.file and found.file.elf else None
+    elf = elf_of(found.file)
+    link = elf.debuglink if elf else None
     if link is None or "/" in link[0]:
         return None
     name, checksum = link
@@ -162,9 +164,11 @@ def _by_debuglink(files: FileSet, found: Found) -> Optional[Found]:
 
 
 def _take_shared(files: FileSet, holder: Found, file: OpenFile) -> None:
-    if file.elf is None or file.elf.debugaltlink is None:
+    elf = elf_of(file)
+    if elf is None or elf.debugaltlink is None:
         return
-    name, build_id = file.elf.debugaltlink
+    name, build_id = elf.debugaltlink
     shared = files.root.find(os.path.join(os.path.dirname(holder.path), name))
-    if shared.file and shared.file.elf and shared.file.elf.build_id == build_id:
+    shared_elf = elf_of(shared.file)
+    if shared_elf and shared_elf.build_id == build_id:
         files.take(shared, "debug")

@@ -3,10 +3,11 @@
 import os
 from typing import Dict, List, Tuple
 
-from corebox.bundle.disk import DiskRoot, Found
 from corebox.bundle.manifest import FileEntry, Remark, SymlinkEntry
-from corebox.bundle.openfile import OpenFile
-from corebox.bundle.rootfs import is_canonical, relative_target
+from corebox.coredump.elffile import elf_of
+from corebox.files.diskroot import DiskRoot, Found
+from corebox.files.openfile import OpenFile
+from corebox.files.paths import is_canonical, relative_target
 
 
 class FileSet:
@@ -70,7 +71,7 @@ class FileSet:
         if found.path == path:
             self._add_links(found.links)
             return
-        if found.file and found.file.elf is None:
+        if found.file and elf_of(found.file) is None:
             return  # AT_EXECFN of a script names the script, not the interpreter that ran
         parent = self.root.find(os.path.dirname(name))
         link = parent.path.rstrip("/") + "/" + os.path.basename(name)

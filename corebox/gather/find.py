@@ -3,15 +3,16 @@
 import os
 from typing import Dict, Iterator, NamedTuple, Optional
 
-from corebox.bundle.disk import DiskRoot, Found
-from corebox.bundle.openfile import OpenFile
 from corebox.bundle.prove import ModuleProof, fits, prove_module
-from corebox.bundle.reader import reading_as
 from corebox.bundle.verdict import MISSING
 from corebox.coredump.core import CoreFile
-from corebox.coredump.disk import open_regular
+from corebox.coredump.elffile import elf_of
 from corebox.coredump.values import Module
 from corebox.errors import InputError
+from corebox.files.diskroot import DiskRoot, Found
+from corebox.files.extents import open_regular
+from corebox.files.openfile import OpenFile
+from corebox.files.reader import reading_as
 from corebox.gather.also import FolderIndex
 
 _MEMFD = "/memfd:"
@@ -51,13 +52,13 @@ def find_module(core: CoreFile, module: Module, places: Places) -> ModuleFile:
         if best is None or _rank(core, found) > _rank(core, best.found):
             best = each
     assert best
-    if best.proof.verdict == MISSING or (best.found.file and best.found.file.elf is None):
+    if best.proof.verdict == MISSING or (best.found.file and elf_of(best.found.file) is None):
         return as_missing(best, best.proof.detail)  # whoever gathers: such a file was never mapped as this module
     return _unless_stranger(best, places.root)
 
 
 def _rank(core: CoreFile, found: Found) -> int:
-    if found.file is None or (found.file.elf and not fits(core, found.file)):
+    if found.file is None or (elf_of(found.file) and not fits(core, found.file)):
         return 0
     return 1 + fits(core, found.file)
 

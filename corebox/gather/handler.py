@@ -13,12 +13,12 @@ import select
 import sys
 from typing import BinaryIO, Iterator, NamedTuple, Optional
 
-from corebox.bundle.disk import DiskRoot
 from corebox.bundle.envelope import envelope_for
 from corebox.bundle.layout import SUFFIX
 from corebox.bundle.runtime import HANDLER, Runtime
 from corebox.coredump.core import open_core
 from corebox.errors import HostError, UsageError, as_ours
+from corebox.files.diskroot import DiskRoot
 from corebox.gather.collect import collect
 from corebox.gather.compressed import write_sparse
 from corebox.gather.handlerscript import NO_BUNDLE

@@ -7,16 +7,16 @@ import re
 from typing import TYPE_CHECKING, ContextManager, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from corebox.bundle.corecontent import Change, CompactCore
-from corebox.bundle.disk import DiskRoot
 from corebox.bundle.layout import SUFFIX
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.mounts import read_mounts
 from corebox.bundle.program import program_of
-from corebox.bundle.reader import Reader
 from corebox.bundle.runtime import RUNNING, Runtime
 from corebox.bundle.write import Progress, WrittenBundle, write_bundle
 from corebox.coredump.core import CoreFile, open_core
 from corebox.errors import HostError, InputError, UsageError
+from corebox.files.diskroot import DiskRoot
+from corebox.files.mounts import read_mounts
+from corebox.files.reader import Reader
 from corebox.gather.collect import Collection, Wishes, collect, stored_core
 from corebox.gather.compressed import decompressed_core
 from corebox.gather.output import give_to_caller, require_harmless

@@ -10,10 +10,10 @@ import shutil
 import subprocess
 from typing import Dict, Iterator, NamedTuple, Optional, Tuple
 
-from corebox.bundle.mounts import Mounts, answering_devices, read_mounts
-from corebox.bundle.reader import Reader
-from corebox.bundle.temporary import temporary_directory
 from corebox.errors import HostError, InputError
+from corebox.files.mounts import Mounts, answering_devices, read_mounts
+from corebox.files.reader import Reader
+from corebox.files.temporary import temporary_directory
 from corebox.gather.proc import is_crash_of, owner_of
 
 #: A process can map 65,530 files (vm.max_map_count). Of so many files the names must do for the others.

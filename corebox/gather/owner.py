@@ -5,9 +5,9 @@ import pwd
 import re
 from typing import Optional
 
-from corebox.bundle.reader import Reader, can_read_as
 from corebox.coredump.core import CoreFile
 from corebox.errors import HostError
+from corebox.files.reader import Reader, can_read_as
 
 _NOBODY = 65534
 

@@ -9,8 +9,8 @@ import re
 from collections import Counter
 from typing import Dict, Iterator, List, Optional, Tuple
 
-from corebox.bundle.reader import Reader
 from corebox.bundle.runtime import OpenFiles, ResourceLimit, Runtime, ThreadName
+from corebox.files.reader import Reader
 from corebox.gather.cgroup import container_of, control_group, unit_of
 
 _MOST_THREADS = 10000

@@ -5,13 +5,13 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Iterator, Optional, Sequence
 
-from corebox.bundle.faults import changed
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.temporary import temporary_directory
 from corebox.coredump.core import CoreFile, open_core
-from corebox.coredump.redact import RedactionPlan, plan_redaction
-from corebox.coredump.slim import plan_slim, write_slim
+from corebox.files.faults import changed
+from corebox.files.temporary import temporary_directory
 from corebox.gather.compressed import write_sparse
+from corebox.reduce.redact import RedactionPlan, plan_redaction
+from corebox.reduce.slim import plan_slim, write_slim
 
 
 @contextlib.contextmanager

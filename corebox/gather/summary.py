@@ -4,11 +4,11 @@ import json
 import os
 from typing import Iterator, List, Optional, Sequence
 
-from corebox.bundle.disk import NOT_ITS_OWN, NOT_READABLE
 from corebox.bundle.manifest import Manifest, ModuleEntry
 from corebox.bundle.program import program_of, system_name
 from corebox.bundle.verdict import MISMATCH, MISSING, VERDICTS, VERIFIED
 from corebox.bundle.write import WrittenBundle
+from corebox.files.diskroot import NOT_ITS_OWN, NOT_READABLE
 from corebox.gather.collect import LIBRARIES, MORE
 from corebox.gather.find import NOT_PROVED
 from corebox.gather.progress import format_size

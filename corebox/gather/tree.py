@@ -9,10 +9,10 @@ import tarfile
 import zlib
 from typing import BinaryIO, Dict, Iterator, List, Optional, cast
 
-from corebox.bundle.rootfs import is_canonical, resolve
-from corebox.bundle.strangers import BoundedTar
-from corebox.bundle.temporary import temporary_directory
 from corebox.errors import CoreboxError, HostError, InputError
+from corebox.files.boundedtar import BoundedTar
+from corebox.files.paths import is_canonical, resolve
+from corebox.files.temporary import temporary_directory
 
 #: What a member meets that cannot be where it says: a name too long, a file where a directory is, too many links.
 _ODD = (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EMLINK)

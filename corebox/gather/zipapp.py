@@ -35,7 +35,7 @@ from corebox.gather.cli import main
 
 sys.exit(main())
 """
-_PACKAGES = ("coredump", "bundle", "gather")
+_PACKAGES = ("files", "coredump", "reduce", "bundle", "gather")
 _NO_PRESET = Preset()
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date that a zip archive can hold
 

@@ -5,17 +5,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from corebox.bundle.corecontent import CoreInFile
-from corebox.bundle.disk import DiskRoot
 from corebox.bundle.layout import MAX_CORE_LAYOUT
 from corebox.bundle.write import WrittenBundle, write_bundle
-from corebox.coredump.disk import data_extents
-from corebox.coredump.layout import restore
-from corebox.coredump.sending import copy_range
-from corebox.coredump.values import Extent
 from corebox.errors import InputError
+from corebox.files.copying import copy_range
+from corebox.files.diskroot import DiskRoot
+from corebox.files.extents import Extent, data_extents
 from corebox.image.archive import whole_archive
 from corebox.image.opened import OpenedImage
 from corebox.image.parts import LAYOUT_FILE, OURS
+from corebox.reduce.original import restore
 from corebox.store.files import new_name
 from corebox.store.store import Store
 from corebox.store.values import StoredImage, image_damaged

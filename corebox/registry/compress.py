@@ -16,12 +16,12 @@ from typing import IO, BinaryIO, cast
 
 from isal import isal_zlib
 
-from corebox.bundle import zstd
 from corebox.bundle.corelayer import core_within, layer_tail
-from corebox.bundle.stage import Stage
-from corebox.coredump.disk import read_at
-from corebox.coredump.values import Extent
 from corebox.errors import HostError, InputError
+from corebox.files import zstd
+from corebox.files.extents import Extent, read_at
+from corebox.files.gunzip import WRAPPED, gunzip
+from corebox.files.stage import Stage
 from corebox.registry.faults import lied
 from corebox.store.blobs import BlobWriter
 
@@ -180,31 +180,17 @@ def decompress(pieces: Iterator[bytes], media_type: str) -> Iterator[bytes]:
         InputError: ``digest-mismatch`` for what is not compressed as ``media_type`` says.
         HostError: ``no-libzstd``.
     """
-    if media_type.endswith("gzip"):
-        return _gunzip(pieces)
-    if media_type.endswith("zstd"):
-        return _unzstd(pieces)
-    return pieces
-
-
-def _gunzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    member = isal_zlib.decompressobj(wbits=_GZIP_WINDOW)
-    ended = True
-    for piece in pieces:
-        data = piece
-        while data:
-            if member.eof:
-                member = isal_zlib.decompressobj(wbits=_GZIP_WINDOW)
-            try:
-                out = member.decompress(data, _BLOCK)
-            except isal_zlib.error as error:  # type: ignore[misc]  # its stub knows no type
-                raise lied(f"gzip says: {error}") from error
-            ended = member.eof
-            data = member.unused_data if ended else member.unconsumed_tail
-            if out:
-                yield out
-    if not ended:
-        raise lied("a layer is truncated")
+    try:
+        if media_type.endswith("gzip"):
+            yield from gunzip(pieces, lambda: isal_zlib.decompressobj(wbits=WRAPPED), isal_zlib.error)  # type: ignore[arg-type]  # its stub knows no type
+        elif media_type.endswith("zstd"):
+            yield from zstd.decompressed(_libzstd(), cast("BinaryIO", _Reader(pieces)))
+        else:
+            yield from pieces
+    except ValueError as error:
+        raise lied(str(error)) from error
+    except InputError as error:
+        raise error if error.code != "window-too-large" else lied(error.message) from error
 
 
 class _Reader:
@@ -218,13 +204,6 @@ class _Reader:
         data = self._left or next(self._pieces, b"")
         self._left = data[size:]
         return data[:size]
-
-
-def _unzstd(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    try:
-        yield from zstd.decompressed(_libzstd(), cast("BinaryIO", _Reader(pieces)))
-    except InputError as error:
-        raise error if error.code not in ("bundle-damaged", "window-too-large") else lied(error.message) from error
 
 
 def _libzstd() -> ctypes.CDLL:

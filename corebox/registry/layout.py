@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from corebox.bundle.strangers import BoundedTar
 from corebox.errors import InputError
+from corebox.files.boundedtar import BoundedTar
 from corebox.registry.answers import read_json
 from corebox.registry.choose import INDEXES
 from corebox.store.values import (

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from corebox.bundle.stage import Stage
 from corebox.errors import InputError
+from corebox.files.stage import Stage
 from corebox.registry.access import Access
 from corebox.registry.answers import read_json
 from corebox.registry.client import Client

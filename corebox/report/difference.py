@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from corebox.bundle.manifest import ModuleEntry
 from corebox.gather.progress import format_size
+from corebox.locate.status import ModuleSymbols
 from corebox.report import words
 from corebox.report.document import PlacedFrame, Report
 from corebox.report.stack import entries
-from corebox.symbols.status import ModuleSymbols
 
 
 class Change(NamedTuple):

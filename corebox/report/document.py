@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from corebox import __version__
 from corebox.bundle.manifest import Manifest, ModuleEntry
 from corebox.debugger.answer import Answer, Frame, Omitted, Stack, Why
+from corebox.locate.status import ModuleSymbols
 from corebox.report.family import Signature
 from corebox.report.memory import MemoryVerdict
 from corebox.report.python import PlacedPython, place_python
-from corebox.symbols.status import ModuleSymbols
 
 
 class PlacedFrame(NamedTuple):

@@ -6,9 +6,9 @@ from posixpath import basename
 
 from corebox.bundle.verdict import VERIFIED
 from corebox.gather.progress import format_size
+from corebox.locate.status import ModuleSymbols
 from corebox.printable import counted
 from corebox.report.document import Report
-from corebox.symbols.status import ModuleSymbols
 
 _PARTS = {
     "stacks": "the stacks of the threads",

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from corebox.coredump.core import CoreFile
 from corebox.coredump.usage import segment_kinds
-from corebox.coredump.values import Extent, Segment
+from corebox.coredump.values import Segment
+from corebox.files.extents import Extent
 
 _MOST_RUNS = 500  # of a region: more could not be drawn apart
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
-from corebox.bundle.stage import Stage
+from corebox.files.stage import Stage
 from corebox.store.values import LAYER_TYPE, Descriptor
 
 _CHUNK = 1 << 20

@@ -11,8 +11,8 @@ import tarfile
 from pathlib import Path
 
 from corebox.bundle.layout import FOLDER
-from corebox.bundle.rootfs import is_canonical
-from corebox.bundle.strangers import BoundedTar
+from corebox.files.boundedtar import BoundedTar
+from corebox.files.paths import is_canonical
 from corebox.store.values import image_damaged
 
 #: sendfile(2) and copy_file_range(2) move at most this much at once.

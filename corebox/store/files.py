@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from corebox.bundle.temporary import replaceable, temporary_directory
 from corebox.errors import HostError
+from corebox.files.temporary import replaceable, temporary_directory
 
 
 @contextlib.contextmanager

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from corebox.bundle.temporary import temporary_directory
 from corebox.errors import HostError
+from corebox.files.temporary import temporary_directory
 from corebox.store.files import locked, write_atomically
 
 _POLL = 0.05  # seconds

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from corebox.bundle.temporary import temporary_directory
+from corebox.files.temporary import temporary_directory
 from corebox.store.extract import extract_layer
 from corebox.store.files import locked, try_lock, write_atomically
 from corebox.store.locks import Locks, RangeLocks

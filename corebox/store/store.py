@@ -11,8 +11,8 @@ from pathlib import Path
 
 import platformdirs
 
-from corebox.bundle.temporary import temporary_directory
 from corebox.errors import InputError
+from corebox.files.temporary import temporary_directory
 from corebox.store import index, keep, records
 from corebox.store.blobs import BlobWriter
 from corebox.store.files import explained, remove_stale, stat_of, write_atomically

@@ -4,8 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
-from corebox.bundle.temporary import remove_abandoned
 from corebox.errors import HostError
+from corebox.files.temporary import remove_abandoned
 from corebox.store.files import write_atomically
 from corebox.store.locks import Owner, is_of_before
 

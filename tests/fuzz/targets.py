@@ -15,18 +15,18 @@ from pathlib import Path
 from corebox.bundle.compression import is_compressed
 from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.corelayer import layer_head, layer_tail
-from corebox.bundle.disk import DiskRoot
 from corebox.bundle.parse import parse_manifest
 from corebox.bundle.read import BundleReader
 from corebox.bundle.verify import verify_unpacked
 from corebox.coredump.compare import compare_with_file
 from corebox.coredump.core import CoreFile, open_core
 from corebox.coredump.elffile import read_elf
-from corebox.coredump.redact import plan_redaction
-from corebox.coredump.slim import plan_slim
 from corebox.coredump.usage import measure_memory
 from corebox.errors import CoreboxError
+from corebox.files.diskroot import DiskRoot
 from corebox.gather.collect import Wishes, collect
+from corebox.reduce.redact import plan_redaction
+from corebox.reduce.slim import plan_slim
 from tests.support.elfwriter import NT_AUXV, NT_FILE, CoreWriter, Format
 
 Target = Callable[[bytes], None]

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import strangers
 from corebox.bundle.corelayer import core_within
-from corebox.bundle.strangers import LONGEST_EXTENDED
 from corebox.bundle.tarformat import BLOCK, FILE, GLOBAL_PAX, PAX, Member, format_member, format_record
 from corebox.errors import InputError
+from corebox.files import boundedtar as strangers
+from corebox.files.boundedtar import LONGEST_EXTENDED
 from corebox.gather.tree import unpack_tree
 from corebox.store.store import Store
 from corebox.store.values import Layer

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.disk import DiskRoot
 from corebox.bundle.parse import parse_manifest
-from corebox.coredump.compact import plan_compaction
 from corebox.coredump.core import open_core
-from corebox.coredump.slim import plan_slim
 from corebox.errors import CoreboxError
+from corebox.files.diskroot import DiskRoot
 from corebox.gather.also import FolderIndex
 from corebox.gather.collect import MORE, Wishes, collect
 from corebox.gather.find import Places, find_module
 from corebox.gather.summary import is_exact
+from corebox.reduce.compact import plan_compaction
+from corebox.reduce.slim import plan_slim
 from tests.fuzz.targets import ask_everything, bounds, in_file
 from tests.support.elfwriter import (
     ET_CORE,

@@ -14,15 +14,16 @@ import elftools
 import pytest
 
 from corebox.bundle.corecontent import CompactCore
-from corebox.bundle.disk import DiskRoot
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.mounts import read_mounts
 from corebox.bundle.read import read_manifest
-from corebox.bundle.reader import Reader
 from corebox.bundle.verify import verify_bundle
 from corebox.bundle.write import write_bundle
 from corebox.coredump.core import open_core
+from corebox.coredump.elffile import elf_of
 from corebox.errors import InputError
+from corebox.files.diskroot import DiskRoot
+from corebox.files.mounts import read_mounts
+from corebox.files.reader import Reader
 from corebox.gather.cli import main
 from corebox.gather.collect import Wishes, collect
 from tests.support.elfwriter import NT_FILE, NT_PRPSINFO, PAGE, CoreWriter, Format, module
@@ -212,8 +213,9 @@ def test_a_file_behind_a_slow_mount_is_copied(tmp_path: Path) -> None:
     with DiskRoot("/", None, mounts) as root:
         found = root.find(str(library))
         assert found.file
-        assert found.file.elf
-        assert found.file.elf.build_id == "07"
+        elf = elf_of(found.file)
+        assert elf
+        assert elf.build_id == "07"
         assert found.file.status.size == library.stat().st_size
         library.write_bytes(b"changed")
         assert os.pread(found.file.fileno(), 4, 0) == b"\x7fELF"
@@ -414,7 +416,7 @@ def test_few_descriptors_are_enough_for_many_files(tmp_path: Path) -> None:
     with DiskRoot(str(tmp_path)) as root:
         root._most_open = 8
         files = [root.find(f"/{path.name}").file for path in paths]
-        assert [file.elf.build_id for file in files if file and file.elf] == [f"{n + 1:02x}" for n in range(40)]
+        assert [elf.build_id for elf in map(elf_of, files) if elf] == [f"{n + 1:02x}" for n in range(40)]
         assert len([*Path("/proc/self/fd").iterdir()]) < 40
         paths[0].write_bytes(paths[1].read_bytes())
         assert files[0]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.disk import DiskRoot
 from corebox.coredump.core import open_core
 from corebox.coredump.usage import MemoryUse, measure_memory
+from corebox.files.diskroot import DiskRoot
 from corebox.gather.collect import Wishes, collect
 from corebox.report.memory import judge_memory
 from tests.support.lab import Lab

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.disk import DiskRoot
 from corebox.bundle.program import program_of
 from corebox.coredump.core import open_core
+from corebox.files.diskroot import DiskRoot
 from corebox.gather.collect import Wishes, collect
 
 ABORT = "import os; os.abort()\n"

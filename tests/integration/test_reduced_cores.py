@@ -12,7 +12,7 @@ import pytest
 
 from corebox.bundle.corecontent import CompactCore
 from corebox.coredump.core import CoreFile, open_core
-from corebox.coredump.slim import plan_slim, write_slim
+from corebox.reduce.slim import plan_slim, write_slim
 from tests.support.programs import FOLDER
 
 SOURCES = FOLDER / "reduced"

@@ -24,7 +24,7 @@ import unwinder
 import why
 
 MANIFEST = pathlib.Path("/.corebox/manifest.json")
-SYMBOLS = pathlib.Path("/.corebox/symbols.json")
+SYMBOLS = pathlib.Path("/.corebox/locate.json")
 REPLACED_EXECUTABLE = "/.corebox/executable"
 MOST_DOUBTFUL, MOST_FRAMES = 10, 64
 

@@ -23,13 +23,13 @@ from corebox.bundle.manifest import (
     SymlinkEntry,
 )
 from corebox.bundle.members import core_member, file_members, plain, symlink_members
-from corebox.bundle.openfile import OpenFile
 from corebox.bundle.runscript import run_script
 from corebox.bundle.runtime import HANDLER, Container, OpenFiles, ResourceLimit, Runtime, ThreadName
 from corebox.bundle.tarformat import Member, format_member, padding
 from corebox.bundle.write import WrittenBundle, write_bundle
 from corebox.coredump.core import open_core
 from corebox.coredump.modules import AT_ENTRY
+from corebox.files.openfile import OpenFile
 from tests.support.elfwriter import NT_AUXV, NT_FILE, NT_PRSTATUS, PAGE, CoreWriter, Format, module
 
 PROGRAM, PROGRAM_ID = 0x550000000000, "cd" * 20

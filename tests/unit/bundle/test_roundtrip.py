@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import zstd
 from corebox.bundle.corelayer import CORE_OFFSET
 from corebox.bundle.parse import parse_manifest
 from corebox.bundle.read import BundleReader, is_bundle, read_manifest
 from corebox.bundle.write import write_bundle
-from corebox.coredump.layout import restore
-from corebox.coredump.values import Extent
 from corebox.errors import HostError, InputError
+from corebox.files import zstd
+from corebox.files.extents import Extent
+from corebox.reduce.original import restore
 from tests.unit.bundle import samples
 
 

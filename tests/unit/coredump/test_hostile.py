@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from corebox.coredump.compact import plan_compaction
 from corebox.coredump.core import open_core
 from corebox.coredump.elffile import is_elf, read_elf
 from corebox.coredump.linkmap import MOST_NAMES
-from corebox.coredump.redact import plan_redaction
-from corebox.coredump.slim import plan_slim
 from corebox.errors import CoreboxError, InputError
+from corebox.reduce.compact import plan_compaction
+from corebox.reduce.redact import plan_redaction
+from corebox.reduce.slim import plan_slim
 from tests.support.elfwriter import (
     ET_CORE,
     ET_DYN,
@@ -26,7 +26,7 @@ from tests.support.elfwriter import (
     CoreWriter,
     Format,
 )
-from tests.unit.coredump.conftest import RealCore
+from tests.unit.conftest import RealCore
 
 
 def ask_everything(path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from corebox.coredump.core import open_core
 from tests.support.realcores import CORES
-from tests.unit.coredump.conftest import RealCore
+from tests.unit.conftest import RealCore
 
 LIBC = ("/usr/lib/x86_64-linux-gnu/libc.so.6", "93ac61ec5a8eb1396f9fbd350e3169a558528a40")
 LINKER = ("/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "7ebc65e52f2bbea498b4040fa92f7238377aaba9")

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 
 from corebox.coredump.splitdwarf import Skeleton, skeletons, split_ids
-from corebox.symbols.stubs import empty_unit
+from corebox.locate.stubs import empty_unit
 
 ID = 0xA5CB38A763A2963D
 Value = TypeVar("Value")

@@ -8,7 +8,7 @@ import pytest
 from corebox.coredump.core import CoreFile, open_core
 from corebox.coredump.machines import runs_on
 from corebox.coredump.signals import signal_name
-from corebox.coredump.slim import plan_slim
+from corebox.reduce.slim import plan_slim
 from tests.support.elfwriter import NT_AUXV, NT_FILE, NT_PRPSINFO, NT_PRSTATUS, NT_SIGINFO, PAGE, CoreWriter, Format
 
 STACK = 0x7F7FFF000000

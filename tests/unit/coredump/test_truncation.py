@@ -7,7 +7,7 @@ import pytest
 from corebox.coredump.core import open_core
 from corebox.coredump.values import Truncation
 from corebox.errors import InputError
-from tests.unit.coredump.conftest import RealCore
+from tests.unit.conftest import RealCore
 from tests.unit.coredump.test_shapes import LIBC, LINKER, modules_of
 
 

@@ -8,7 +8,7 @@ import pytest
 from corebox.coredump.core import open_core
 from corebox.coredump.usage import MemoryUse, measure_memory
 from tests.support.elfwriter import NT_AUXV, NT_FILE, NT_PRSTATUS, PAGE, CoreWriter, Format, module
-from tests.unit.coredump.conftest import RealCore
+from tests.unit.conftest import RealCore
 
 BASE, HEAP, STACK, OTHER = 0x40000, 0x900000, 0x7F0000000000, 0x600000000000
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from corebox.bundle.corecontent import CompactCore
-from corebox.bundle.disk import DiskRoot
 from corebox.bundle.manifest import Manifest, Remark, SymlinkEntry
 from corebox.bundle.verify import verify_bundle
 from corebox.bundle.write import write_bundle
 from corebox.coredump.core import open_core
 from corebox.errors import InputError
+from corebox.files.diskroot import DiskRoot
 from corebox.gather.collect import Collection, Wishes, collect
 from tests.support.elfwriter import Format
 from tests.support.realcores import unpack_core

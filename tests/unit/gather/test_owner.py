@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.reader import Reader
 from corebox.coredump.core import open_core
+from corebox.files.reader import Reader
 from corebox.gather.job import given_core
 from corebox.gather.options import make_parser
 from corebox.gather.owner import reader_for, user_of

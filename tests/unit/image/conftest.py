@@ -9,10 +9,10 @@ import pytest
 
 from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.manifest import Manifest, StoredCore
-from corebox.bundle.openfile import OpenFile
 from corebox.bundle.read import BundleReader, Unpacked
 from corebox.bundle.write import write_bundle
 from corebox.coredump.core import open_core
+from corebox.files.openfile import OpenFile
 from corebox.image.native import Assembly, Description, assemble, put_native
 from corebox.image.tar import complete, text_file, write_tar
 from corebox.resources import shipped

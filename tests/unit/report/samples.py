@@ -1,10 +1,10 @@
 """A report of which every text may be chosen."""
 
 from corebox.debugger.answer import Answer, Frame, Instruction, Register, SourceLine, Stack, Variable, Why
+from corebox.locate.status import ModuleSymbols
 from corebox.report.document import Report, group_threads
 from corebox.report.memory import judge_memory
 from corebox.report.signature import signature
-from corebox.symbols.status import ModuleSymbols
 from tests.unit.bundle import samples
 
 

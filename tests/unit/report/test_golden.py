@@ -22,13 +22,13 @@ from corebox.debugger.answer import (
     Variable,
     Why,
 )
+from corebox.locate.status import ModuleSymbols
 from corebox.report.difference import difference, difference_lines
 from corebox.report.document import Report, group_threads
 from corebox.report.markdown import markdown_lines
 from corebox.report.memory import judge_memory
 from corebox.report.signature import signature
 from corebox.report.text import text_lines
-from corebox.symbols.status import ModuleSymbols
 from tests.unit.bundle import samples
 
 FOLDER = Path(__file__).with_name("golden")

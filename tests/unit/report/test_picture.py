@@ -3,7 +3,8 @@
 import pytest
 
 from corebox.bundle.manifest import MemoryEntry
-from corebox.coredump.values import Extent, Segment
+from corebox.coredump.values import Segment
+from corebox.files.extents import Extent
 from corebox.report.picture import GAP, MOST_ISLANDS, MOST_REGIONS, WIDTH, draw
 from corebox.report.regions import Region, stored_runs
 

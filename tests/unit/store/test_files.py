@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.temporary import is_abandoned
 from corebox.errors import HostError
+from corebox.files.temporary import is_abandoned
 from corebox.store.files import explained, locked, try_lock, write_atomically
 from corebox.store.store import Store
 
@@ -152,7 +152,7 @@ def test_two_processes_add_images_at_once(tmp_path: Path) -> None:
 def test_a_folder_is_abandoned_when_its_process_has_died(tmp_path: Path) -> None:
     code = """
         import sys, time
-        from corebox.bundle.temporary import temporary_directory
+        from corebox.files.temporary import temporary_directory
         with temporary_directory(sys.argv[1]) as folder:
             print(folder, flush=True)
             time.sleep(600)

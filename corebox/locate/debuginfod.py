@@ -1,0 +1,238 @@
+"""Debug files and sources from debuginfod servers (debuginfod(8), "WEBAPI"), asked from this process only.
+
+The sandbox has no network. What comes is taken only if its build ID is the one that was asked for. Settings are those
+of the client, debuginfod-client-config(7).
+"""
+
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple, TypeVar
+from urllib.parse import quote, urlsplit
+
+import urllib3
+from urllib3.response import BaseHTTPResponse
+
+from corebox.coredump.values import NONE
+from corebox.errors import UsageError
+from corebox.locate.clientcache import ClientCache, artifact_name, cache_folder
+from corebox.locate.index import read_facts
+from corebox.locate.wish import Key, Wish
+from corebox.web import open_pool
+
+Name = TypeVar("Name")
+
+DEBUGINFO = "debuginfo"
+_CONNECT = 10.0  # seconds
+_PARALLEL = 6
+_BLOCK = 1 << 18
+_MOST_REDIRECTS = 5
+_LARGEST, _LARGEST_SOURCE = 16 << 30, 64 << 20  # bytes
+
+
+class Settings(NamedTuple):
+    """Of the client: seconds for the first answer and in all (0 for no limit), largest file in bytes, headers to send.
+
+    Attributes:
+        urls: servers, in the order in which they are asked.
+        cache: folder.
+        timeout: seconds without a byte.
+        max_time: seconds for one file, 0 for no limit.
+        max_size: bytes of one file.
+        headers: sent with each request.
+    """
+
+    urls: tuple[str, ...]
+    cache: Path
+    timeout: float = 90
+    max_time: float = 0
+    max_size: int = _LARGEST
+    headers: Mapping[str, str] = MappingProxyType({})
+
+
+def read_settings(urls: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """The client's settings for these servers.
+
+    Raises:
+        UsageError: ``bad-debuginfod`` for a URL or a number that is none.
+    """
+    for url in urls:
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+            raise _bad(f"{url} is not the URL of a server")
+    try:
+        timeout, max_time, max_size = (
+            int(environment.get(f"DEBUGINFOD_{name}") or 0) for name in ("TIMEOUT", "MAXTIME", "MAXSIZE")
+        )
+    except ValueError as error:
+        raise _bad(f"a setting is not a number: {error}") from error
+    return Settings(
+        tuple(urls),
+        cache_folder(environment),
+        timeout if timeout > 0 else 90,
+        max_time,
+        min(max_size or _LARGEST, _LARGEST),
+        _headers(environment.get("DEBUGINFOD_HEADERS_FILE")),
+    )
+
+
+def _headers(file: str | None) -> dict[str, str]:
+    if not file:
+        return {}
+    try:
+        lines = Path(file).read_text(encoding="latin-1").splitlines()
+    except OSError as error:
+        raise _bad(f"cannot read DEBUGINFOD_HEADERS_FILE: {error}") from error
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines) if value}
+
+
+def _bad(message: str) -> UsageError:
+    hint = "give http://HOST[:PORT] or https://HOST; see debuginfod-client-config(7)"
+    return UsageError("bad-debuginfod", message, hint)
+
+
+class _LeaveError(Exception):
+    """The server cannot give this file; another one may."""
+
+
+class Debuginfod:
+    """The servers, with the client's cache before them.
+
+    Args:
+        settings: whom to ask, and how.
+        told: gets a line for each thing that a server should do and does not.
+        progress: is told what is being fetched.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        told: Callable[[str], None] = lambda _: None,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._settings = settings
+        self._cache = ClientCache(settings.cache)
+        self._told = told
+        self._progress = progress
+        #: Servers that were asked, and of these the ones that did not answer, which are not waited for again.
+        self.asked: set[str] = set()
+        self.silent: set[str] = set()
+        self._pools: dict[str, urllib3.PoolManager] = {}
+        self._lock = threading.Lock()
+
+    def find(self, wish: Wish) -> dict[Key, Path]:
+        """Those of ``wish`` that have a build ID and that a server or the cache has."""
+        return dict(self._all([(build_id, DEBUGINFO, "") for build_id in wish.build_ids], wish.build_ids))
+
+    def find_sources(self, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Path]:
+        """The source files that are there, by build ID and absolute path as the debug file has it."""
+        return dict(self._all([(build_id, "source", path) for build_id, path in wanted], wanted))
+
+    def _all(self, artifacts: Sequence[tuple[str, str, str]], names: Sequence[Name]) -> list[tuple[Name, Path]]:
+        self._cache.clean()
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            paths = pool.map(lambda artifact: self._get(*artifact), artifacts)
+            return [(name, path) for name, path in zip(names, paths, strict=True) if path]
+
+    def _get(self, build_id: str, kind: str, path: str) -> Path | None:
+        name = artifact_name(kind, path)
+        if name is None:
+            return None
+        cached = self._cache.get(build_id, name)
+        if cached is not None and self._is_right(cached, build_id, kind):
+            return cached
+        if self._cache.missed(build_id, name):
+            return None
+        answers = (self._ask(url, build_id, kind, path, name) for url in self._settings.urls)
+        failed = 0
+        for there in answers:
+            if there:
+                return self._cache.get(build_id, name)
+            failed += there is None
+        if not failed:
+            self._cache.miss(build_id, name)
+        return None
+
+    def _ask(self, url: str, build_id: str, kind: str, path: str, name: str) -> bool | None:
+        """Whether the server has the file, which is then in the cache; None if it cannot be told."""
+        try:
+            return self._fetch(url, build_id, kind, path, name)
+        except (_LeaveError, OSError, ValueError, urllib3.exceptions.HTTPError) as error:  # ValueError: leads to no URL
+            self._told(f"{urlsplit(url).hostname}: {kind} of {build_id}: {error}")
+            return None
+
+    def _fetch(self, url: str, build_id: str, kind: str, path: str, name: str) -> bool:
+        if url in self.silent:
+            raise _LeaveError("it did not answer earlier")
+        self.asked.add(url)
+        base = url.rstrip("/")
+        place = f"{base if base.endswith('/buildid') else base + '/buildid'}/{build_id}/{kind}{quote(path)}"
+        try:
+            answer = self._pool(url).request(
+                "GET",
+                place,
+                preload_content=False,
+                decode_content=False,
+                headers={"Accept-Encoding": "identity", "User-Agent": "corebox", **self._settings.headers},
+                retries=urllib3.Retry(
+                    _MOST_REDIRECTS,
+                    connect=0,
+                    read=1,
+                    redirect=_MOST_REDIRECTS,
+                    other=0,
+                    respect_retry_after_header=False,  # it may say a year
+                ),
+            )
+        except (urllib3.exceptions.MaxRetryError, urllib3.exceptions.ProxySchemeUnknown):
+            self.silent.add(url)
+            raise
+        try:
+            if answer.status == 404:
+                return False
+            if answer.status != 200:
+                raise _LeaveError(f"HTTP {answer.status}")
+            size = answer.headers.get("Content-Length") or "unknown size,"
+            self._progress(f"fetching {kind} of {build_id}, {size} bytes, from {urlsplit(url).hostname}")
+            with self._cache.place(build_id, name) as new:
+                self._write(answer, new, self._settings.max_size if kind == DEBUGINFO else _LARGEST_SOURCE)
+                if not self._is_right(new, build_id, kind):
+                    raise _LeaveError("it sent a file with another build ID")
+        finally:
+            answer.close()
+        return True
+
+    def _write(self, answer: BaseHTTPResponse, new: Path, most: int) -> None:
+        begun, size = time.monotonic(), 0
+        with new.open("wb") as out:
+            for block in answer.stream(_BLOCK):
+                size += len(block)
+                if size > most:
+                    raise _LeaveError(f"the file is larger than {most} bytes")
+                if self._settings.max_time and time.monotonic() - begun > self._settings.max_time:
+                    raise _LeaveError("it took too long")
+                out.write(block)
+        length = answer.headers.get("Content-Length")
+        if length and length != str(size):
+            raise _LeaveError("the connection was lost")
+
+    def _is_right(self, path: Path, build_id: str, kind: str) -> bool:
+        if kind != DEBUGINFO:
+            return True
+        facts = read_facts(path)
+        return facts.build_id == build_id and facts.symbols != NONE
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        parts = urlsplit(url)
+        with self._lock:
+            if url not in self._pools:
+                self._pools[url] = open_pool(
+                    parts.scheme,
+                    parts.netloc.rpartition("@")[2],
+                    timeout=urllib3.Timeout(connect=_CONNECT, read=self._settings.timeout),
+                    maxsize=_PARALLEL,
+                    ssl_context=ssl.create_default_context() if parts.scheme == "https" else None,
+                )
+            return self._pools[url]

@@ -1,0 +1,89 @@
+"""The slim core keeps what backtraces, arguments and locals need, and drops the rest of the heap."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from corebox.coredump.core import open_core
+from corebox.coredump.linkmap import walk_entries
+from corebox.errors import InputError
+from corebox.reduce.slim import plan_slim, write_slim
+from tests.support.elfwriter import NT_PRSTATUS, PAGE, CoreWriter, Format
+from tests.unit.conftest import RealCore
+
+SHAPES = ["dynamic", "nopie", "static", "staticpie", "patched", "filter23", "gcore", "i386", "aarch64"]
+SECRET = b"secret of the heap"
+
+
+def slim(path: Path, into: Path) -> Path:
+    small = into / "slim"
+    with open_core(str(path)) as core, small.open("wb") as out:
+        plan = plan_slim(core)
+        write_slim(core, plan, out.fileno())
+        assert plan.kept_memory + plan.dropped_memory == sum(segment.file_size for segment in core.segments)
+    assert small.stat().st_size == plan.size
+    return small
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_facts_stay_and_the_heap_goes(real_core: RealCore, tmp_path: Path, name: str) -> None:
+    path = real_core(name)
+    small = slim(path, tmp_path)
+    # The program wrote its secret 4,096 times; what the stack points to may keep a few pages of them.
+    assert path.read_bytes().count(SECRET) >= 4096
+    assert small.read_bytes().count(SECRET) < 1024
+    with open_core(str(path)) as original, open_core(str(small)) as core:
+        assert core.truncation is None
+        assert (core.process, core.mappings) == (original.process, original.mappings)
+        assert (core.modules, core.link_map) == (original.modules, original.link_map)
+
+
+@pytest.mark.parametrize("name", ["dynamic", "i386", "gcore"])
+def test_stacks_module_data_and_link_map_stay(real_core: RealCore, tmp_path: Path, name: str) -> None:
+    path = real_core(name)
+    with open_core(str(path)) as original, open_core(str(slim(path, tmp_path))) as core:
+        for thread in original.process.threads:
+            assert thread.stack_pointer is not None
+            segment = original.memory.segment_at(thread.stack_pointer)
+            assert segment is not None
+            used = original.read(thread.stack_pointer, segment.address + segment.file_size - thread.stack_pointer)
+            assert len(used) > 1000
+            assert core.read(thread.stack_pointer, len(used)) == used
+        for module in original.modules:
+            for address, data in original.memory.pieces(module.start, module.end):
+                assert core.read(address, len(data)) == data
+        entries = walk_entries(original.memory, original.header, original.auxv)
+        assert len(entries) == 4
+        for entry in entries:
+            assert core.read(entry.address, 1024) == original.read(entry.address, 1024)
+
+
+def test_dropped_memory_is_absent_and_not_zero(real_core: RealCore, tmp_path: Path) -> None:
+    path = real_core("dynamic")
+    with open_core(str(path)) as original, open_core(str(slim(path, tmp_path))) as core:
+        heap = max(original.segments, key=lambda s: original.read_available(s.address, s.file_size).count(SECRET))
+        there = [core.memory.segment_at(at) for at in range(heap.address, heap.address + heap.file_size, PAGE)]
+        assert 0 < sum(segment is not None for segment in there) < len(there) / 2
+        absent = heap.address + there.index(None) * PAGE
+        with pytest.raises(InputError):
+            core.read(absent, 1)
+
+
+def test_every_register_may_be_the_stack_pointer_of_an_unknown_machine(tmp_path: Path) -> None:
+    form = Format(64, "<", 0x1234)
+    writer = CoreWriter(form)
+    writer.note(NT_PRSTATUS, form.prstatus(1, 11, [7, 0x101000, 9]))
+    writer.memory(0x100000, b"a" * (4 * PAGE))
+    writer.memory(0x200000, b"b" * (4 * PAGE))
+    with open_core(str(slim(writer.write(tmp_path / "core"), tmp_path))) as core:
+        assert core.read(0x101000, 3 * PAGE) == b"a" * (3 * PAGE)
+        assert core.read_available(0x200000, 1) == b""
+
+
+def test_a_truncated_core_becomes_a_truncated_slim_core(real_core: RealCore, tmp_path: Path) -> None:
+    short = tmp_path / "core"
+    short.write_bytes(real_core("dynamic").read_bytes()[:400000])
+    os.truncate(short, 400000)
+    with open_core(str(short)) as original, open_core(str(slim(short, tmp_path))) as core:
+        assert core.modules == original.modules
