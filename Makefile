@@ -22,6 +22,8 @@ APT_TEST += debuginfod dwz libarchive13 rpm
 APT_TEST += bindfs
 # Runtimes that report a failure in their own way.
 APT_TEST += golang-go libgoogle-glog-dev
+# Editors that look at a crash.
+APT_TEST += emacs-nox neovim
 # Engines without root.
 APT_TEST += rootlesskit uidmap slirp4netns fuse-overlayfs python3-venv
 

@@ -22,16 +22,16 @@ def serve_streams(session: Session) -> None:
     """
     # A reader of our own: Python cannot end while a thread reads from its standard input.
     reading = os.fdopen(os.dup(0), "rb")
-    with _ended_by_signals(), _until_gone(), os.fdopen(os.dup(1), "wb") as writing:
+    with ended_by_signals(), until_gone(), os.fdopen(os.dup(1), "wb") as writing:
         _serve(session, Client(reading, writing))
 
 
 def serve_port(session: Session, listening: socket.socket, complain: Callable[[CoreboxError], None]) -> NoReturn:
     """Debug with one client after the other who connects; ``complain`` is told what went wrong with one."""
-    with _ended_by_signals(), listening:
+    with ended_by_signals(), listening:
         while True:
             connection, _ = listening.accept()
-            with _until_gone(), connection, connection.makefile("rb") as reading, connection.makefile("wb") as writing:
+            with until_gone(), connection, connection.makefile("rb") as reading, connection.makefile("wb") as writing:
                 try:
                     _serve(session, Client(reading, writing))
                 except CoreboxError as error:
@@ -77,13 +77,13 @@ def _serve(session: Session, client: Client) -> None:
         relay(client, gdb, Adapter(session.crash.inside, session.sources))
 
 
-def _until_gone() -> contextlib.AbstractContextManager[None]:
+def until_gone() -> contextlib.AbstractContextManager[None]:
     """A client that is gone ends its session, also if that is seen when the last of it is sent."""
     return contextlib.suppress(ConnectionError)
 
 
 @contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def ended_by_signals() -> Iterator[None]:
     """Editors end what they started by a signal: it must leave as little behind as Ctrl-C does."""
 
     def interrupt(*_: object) -> NoReturn:

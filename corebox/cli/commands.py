@@ -13,6 +13,7 @@ COMMANDS = {
     "diff": "diff:command",
     "similar": "similar:command",
     "dap": "dap:command",
+    "mi": "mi:command",
     "ide": "ide:command",
     "build": "build:command",
     "export": "export:command",

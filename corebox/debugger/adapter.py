@@ -26,6 +26,11 @@ _REFUSAL = (
 )
 
 
+def refusal(command: str) -> str:
+    """Why a command that lets a process run, or stops one, is not possible."""
+    return _REFUSAL.format(command)
+
+
 class Client(NamedTuple):
     """The streams of who debugs: an editor or IDE."""
 
@@ -60,7 +65,7 @@ class Adapter:
         command = message.get("command")
         if command not in _RUNNING:
             return None
-        said = _REFUSAL.format(command)
+        said = refusal(str(command))
         # Without showUser VS Code writes it to a log (DAP specification, "ErrorResponse" and "Message").
         error = {"id": 1, "format": said, "showUser": True}
         answer = {"type": "response", "request_seq": message.get("seq"), "command": command, "success": False}
