@@ -5,12 +5,15 @@ from posixpath import basename
 
 from corebox.coredump.core import open_core
 
+#: The label of an image that says it.
+FAULT = "io.corebox.fault"
+
 
 def fault_place(core: Path) -> str:
-    """Signal, module and offset of the instruction that died: ``SIGSEGV sorter.so+0x1155``.
+    """Signal, module and offset of the instruction at which the process stopped: ``SIGSEGV sorter.so+0x1155``.
 
     It depends on no address: where a module was loaded is taken off. Of a jump to where nothing is mapped only the
-    signal and ``(no module)`` remain. The report of the crash says the same.
+    signal and ``(no module)`` remain. The report of the crash takes it from the image's label.
 
     Raises:
         InputError: ``not-a-core``, ``cannot-read``.

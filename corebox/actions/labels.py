@@ -1,7 +1,7 @@
 """What an image's labels say of the crash: a registry shows them to everybody."""
 
 import corebox
-from corebox.actions.fault import fault_place
+from corebox.actions.fault import FAULT, fault_place
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.program import program_of
 from corebox.bundle.read import Unpacked
@@ -16,7 +16,7 @@ def crash_labels(
 ) -> dict[str, str]:
     """The labels; of PRIVATE those that are ``disclosed``, if the bundle has them."""
     process, program = manifest.process, program_of(manifest)
-    fault = {"io.corebox.fault": fault_place(unpacked.core)} if unpacked.core else {}
+    fault = {FAULT: fault_place(unpacked.core)} if unpacked.core else {}
     private = {"arguments": process.arguments, "hostname": manifest.site.hostname}
     return {
         **fault,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from corebox.actions.ask import ask_gdb
+from corebox.actions.fault import FAULT
 from corebox.actions.session import SessionOptions, prepare_session
 from corebox.actions.subject import Subject
 from corebox.bundle.manifest import Manifest
@@ -56,6 +57,7 @@ def report(
         known=signature(
             _signal(manifest, answer.why), failed.frames if failed else (), answer.why, failed.python if failed else ()
         ),
+        fault=opened.image.labels.get(FAULT) or manifest.process.signal_name or "no signal",
         manifest=manifest,
         answer=answer,
         groups=groups,

@@ -46,8 +46,8 @@ class Frame(NamedTuple):
         arguments: their values.
         locals: likewise.
         source: the lines around ``line``, if the file is at hand.
-        unwind: how it was found: by ``registers`` (the innermost), ``cfi``, ``frame-pointer``, ``prologue``, or
-            ``signal``, which is the frame that a signal interrupted.
+        unwind: how it was found: by ``registers`` (the innermost), ``cfi``, ``frame-pointer``, ``call``, ``prologue``,
+            or ``signal``, which is the frame that a signal interrupted.
         no_values: why there are no values; None if they were read.
         omitted: how many more variables it has.
     """

@@ -102,6 +102,7 @@ class Report(NamedTuple):
         name: of the subject, as given.
         identity: of the bundle.
         known: what it is known by; see ``corebox.report.signature``.
+        fault: signal, module and offset of the instruction, as in the label of the image.
         manifest: of the bundle.
         answer: what gdb says.
         groups: the threads.
@@ -112,6 +113,7 @@ class Report(NamedTuple):
     name: str
     identity: str
     known: Signature
+    fault: str
     manifest: Manifest
     answer: Answer
     groups: tuple[ThreadGroup, ...]
@@ -127,12 +129,6 @@ class Report(NamedTuple):
     def signature(self) -> str:
         """The same for crashes of one cause."""
         return self.known.text
-
-    @property
-    def fault(self) -> str:
-        """Signal, module and offset of the instruction that died: what the image's label says."""
-        place = self.groups[0].frames[0].place if self.groups and self.groups[0].frames else ""
-        return f"{self.manifest.process.signal_name or 'no signal'} {place}".rstrip()
 
     @property
     def failed(self) -> "ThreadGroup | None":

@@ -2,11 +2,12 @@
 
 The family is what happened and the first function of the program's own; the signature adds the signal, what the program
 said, and the functions that called it. Both are made of names, which stay when addresses, lines, compilers' clones and
-machines change; runtimes, and what reports failures, do not count (``notguilty/``).
+machines change; runtimes, what reports failures (``notguilty/``), and frames that are not proved do not count.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from posixpath import basename
 
 from corebox.debugger.answer import Why
@@ -41,6 +42,7 @@ def signature(
     """
     kind = why.kind if why else "unknown"
     own = list(_own(frames, why.frame if why else 0, python))
+    frames = proved(frames)
     endless = _recurring(own) if kind == "stack-overflow" or _repeats(own) else []
     if not own and kind == "stack-overflow":
         endless = _recurring([_label(frame) for frame in frames if frame.function])
@@ -52,6 +54,11 @@ def signature(
         functions = list(dict.fromkeys(own))[:DEPTH]
     detail = why.detail if why else None
     return Signature(signal, kind, detail, tuple(functions or [_nearest(frames)]), len(endless), bool(own))
+
+
+def proved(frames: Sequence[PlacedFrame]) -> Sequence[PlacedFrame]:
+    """The frames up to the first that is a guess by its callee's first instructions: all further out rests on it."""
+    return tuple(takewhile(lambda each: each.frame.unwind != "prologue", frames))
 
 
 def is_runtime(frame: PlacedFrame) -> bool:
@@ -66,16 +73,17 @@ def _own(frames: Sequence[PlacedFrame], start: int, python: Sequence[PlacedPytho
     placed: dict[int | None, list[PlacedPython]] = {}
     for each in python:
         placed.setdefault(each.native, []).append(each)
+    sound = len(proved(frames))
     for index, frame in enumerate(frames):  # of the thread, as Python's frames count them; frame.level counts all
         yield from (each.label for each in placed.get(index, ()) if not is_library(each.frame.file))
-        if frame.level >= start and frame.kind != "signal-handler" and _is_known(frame) and not is_runtime(frame):
+        if index < sound and frame.level >= start and _is_known(frame) and not is_runtime(frame):
             yield _label(frame)
     yield from (each.label for each in placed.get(None, ()) if not is_library(each.frame.file))
 
 
 def _is_known(frame: PlacedFrame) -> bool:
-    """Code of no module has no name that could be the same twice."""
-    return bool(frame.function or frame.module)
+    """Code of no module has no name that could be the same twice, and a signal handler's frame is no function."""
+    return frame.kind != "signal-handler" and bool(frame.function or frame.module)
 
 
 def _label(frame: PlacedFrame) -> str:

@@ -11,7 +11,7 @@ from corebox.gather.runtimewords import runtime_facts
 from corebox.gather.summary import describe_crash
 from corebox.report.document import PlacedFrame, Report
 from corebox.report.memory import MemoryVerdict
-from corebox.report.signature import is_runtime
+from corebox.report.signature import is_runtime, proved
 
 #: The answers to the question whether it has run out of memory.
 VERDICTS = {
@@ -30,13 +30,15 @@ def headline(report: Report) -> str:
 
 def culprit(report: Report) -> PlacedFrame | None:
     """The innermost frame that is the program's own."""
-    frames, start = report.failed.frames if report.failed else (), report.answer.why.frame if report.answer.why else 0
+    frames = proved(report.failed.frames) if report.failed else ()
+    start = report.answer.why.frame if report.answer.why else 0
     return next((each for each in frames[start:] if each.kind != "signal-handler" and not is_runtime(each)), None)
 
 
 def unwind(frame: PlacedFrame) -> str | None:
     """How a frame was found, if not by unwind information: what is less certain is marked."""
-    return {"frame-pointer": "by frame pointer", "prologue": "by prologue analysis"}.get(frame.frame.unwind)
+    marks = {"frame-pointer": "by frame pointer", "call": "by return address", "prologue": "by prologue analysis"}
+    return marks.get(frame.frame.unwind)
 
 
 def lead(report: Report) -> tuple[str, ...]:
@@ -79,6 +81,7 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
     yield from runtime_facts(manifest.runtime)
     yield "Bundle", f"{report.identity}, gathered by corebox {manifest.gatherer}"
     yield "Report", f"corebox {__version__}, gdb {report.answer.gdb or 'unknown'}"
+    yield "Fault", report.fault
     yield "Family", report.known.family
     yield "Signature", report.signature
 

@@ -115,6 +115,11 @@ def test_labels_tell_what_crashed_and_what_is_private_when_asked_alone(
     assert {name: seen[1][name] for name in seen[1].keys() - private} == seen[0] == seen[2]
     assert seen[1]["io.corebox.arguments"].startswith(f"{program.executable} ")
     assert seen[1]["io.corebox.hostname"] == os.uname().nodename
+    report = fresh_lab.done("report", crash, "--engine", "bubblewrap", "--format", "json").json
+    innermost = report["threads"][0]["frames"][0]
+    place = f"SIGSEGV {Path(innermost['module']).name}+{innermost['offset']}"
+    assert seen[0]["io.corebox.fault"] == report["fault"] == place
+    assert seen[0]["io.corebox.signal"] == report["signature_parts"]["signal"]
 
 
 def labels_of(lab: Lab, bundle: Path, *options: str) -> dict[str, str]:

@@ -39,7 +39,7 @@ def _must_be_sound(frames: list[Any], manifest: Any) -> None:
     """No frame but the innermost, where the thread was, is outside of code."""
     assert frames[0]["unwind"] == "registers"
     assert all(frame["function"] or frame["module"] or frame["unwind"] for frame in frames)
-    assert {frame["unwind"] for frame in frames} <= {"registers", "cfi", "frame-pointer", "prologue", "signal"}
+    assert {frame["unwind"] for frame in frames} <= {"registers", "cfi", "frame-pointer", "call", "prologue", "signal"}
     assert manifest["modules"]
 
 

@@ -1,8 +1,9 @@
 """Runs inside gdb: a thread's frames, each with how it was found, and why the stack ends.
 
 A frame is found by what its callee tells: gdb's unwind information of the callee ("cfi"), the frame pointer
-("frame-pointer", unwinder.py), gdb's reading of the function's first instructions ("prologue"), or the registers that
-the kernel saved when it called a signal handler ("signal"). The innermost is where the registers say ("registers").
+("frame-pointer", unwinder.py), a return address whose call is of this very function ("call"), the reading of the
+function's first instructions ("prologue"), or the registers that the kernel saved when it called a signal handler
+("signal"). The innermost is where the registers say ("registers").
 """
 
 import gdb

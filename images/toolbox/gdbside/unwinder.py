@@ -203,8 +203,11 @@ class _Amd64:
 
     def after_bad_jump(self):
         """The innermost frame is no code: if it was called, the return address is on top of the stack."""
-        if self.is_return_address(self.known.word(self.sp)):
-            return self.caller("prologue", self.sp)
+        top = self.known.word(self.sp)
+        if self.is_return_address(top):
+            # A return would have left the address that it took just below the stack pointer; a call or jump does not.
+            called = _calls_indirectly(self.known.code(top - 7, 7)) or self.known.word(self.sp - 8) != self.pc
+            return self.caller("call" if called else "prologue", self.sp)
         return self.end(f"the program counter {self.pc:#x} is not in executable memory")
 
     def unwind(self, exact):
@@ -213,10 +216,11 @@ class _Amd64:
         if top is None:
             return self.end("the stack pointer is not that of a stack")
         depth = self.pushed()
-        if depth is not None and self.is_return_address(self.known.word(self.sp + depth)):
-            return self.caller("prologue", self.sp + depth)
+        address = self.known.word(self.sp + depth) if depth is not None else None
+        if self.is_return_address(address):
+            return self.caller("call" if self.calls_here(address) else "prologue", self.sp + depth)
         if self.is_return_address(top) and (self.calls_here(top) or exact):
-            return self.caller("prologue", self.sp)
+            return self.caller("call" if self.calls_here(top) else "prologue", self.sp)
         if exact and self.known.code(self.pc - 1, 4) in [_PUSH + move for move in _MOVES]:
             return self.caller("prologue", self.sp + 8)
         if self.bp == 0:
@@ -329,7 +333,12 @@ def _pushes(code):
 
 def _is_call(code):
     """Whether these seven bytes of x86 code end with a call."""
-    return len(code) == 7 and (code[2] == 0xE8 or any(_is_indirect_call(code[-size:]) for size in range(2, 8)))
+    return len(code) == 7 and (code[2] == 0xE8 or _calls_indirectly(code))
+
+
+def _calls_indirectly(code):
+    """Whether they end with a call of an address from a register or from memory."""
+    return any(_is_indirect_call(code[-size:]) for size in range(2, 8))
 
 
 def _is_indirect_call(code):

@@ -29,4 +29,5 @@ def report(text: str = "deep") -> Report:
     name = signature(manifest.process.signal_name, groups[0].frames, why)
     memory = judge_memory(manifest)
     symbols = ModuleSymbols(module.path, "none", module.memory, text)
-    return Report("x.corebox", "sha256:" + "a" * 64, name, manifest, answer, groups, (symbols,), memory)
+    fault = f"SIGSEGV {text}+0x10"
+    return Report("x.corebox", "sha256:" + "a" * 64, name, fault, manifest, answer, groups, (symbols,), memory)

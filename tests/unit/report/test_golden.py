@@ -79,7 +79,8 @@ def crash() -> Report:
     symbols = tuple(
         ModuleSymbols(each.path, "full" if each.path == PROGRAM else "none", each.memory, None) for each in modules
     )
-    return Report("x.corebox", "sha256:" + "a" * 64, known, manifest, answer, groups, symbols, judge_memory(manifest))
+    fault, memory = "SIGSEGV app+0xc0", judge_memory(manifest)
+    return Report("x.corebox", "sha256:" + "a" * 64, known, fault, manifest, answer, groups, symbols, memory)
 
 
 def other() -> Report:
@@ -92,7 +93,9 @@ def other() -> Report:
     why = Why("abort", "The program called abort()", ())
     known = signature("SIGABRT", groups[0].frames, why)
     answer = made.answer._replace(why=why)
-    return made._replace(name="y.corebox", manifest=manifest, groups=groups, known=known, answer=answer)
+    return made._replace(
+        name="y.corebox", fault="SIGABRT app+0x3c0", manifest=manifest, groups=groups, known=known, answer=answer
+    )
 
 
 def written() -> Iterator[tuple[str, str]]:

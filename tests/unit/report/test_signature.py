@@ -127,6 +127,31 @@ def test_what_a_handler_did_afterwards_does_not_count() -> None:
     assert signature("SIGSEGV", stack, why).text == "SIGSEGV null-dereference in read_order < main"
 
 
+GUESSED = [
+    # How the frames were found, and the functions that count: of those that are proved.
+    (["registers", "cfi", "cfi"], "free_order < close < main"),
+    (["registers", "call", "frame-pointer"], "free_order < close < main"),
+    (["registers", "prologue", "cfi"], "free_order"),
+    (["registers", "signal", "prologue"], "free_order < close"),
+]
+
+
+@pytest.mark.parametrize(("unwind", "expected"), GUESSED)
+def test_frames_that_are_not_proved_and_what_rests_on_them_do_not_count(unwind: list[str], expected: str) -> None:
+    stack = [
+        each._replace(frame=each.frame._replace(unwind=how))
+        for each, how in zip(frames("free_order", "close", "main"), unwind, strict=True)
+    ]
+    assert signature("SIGSEGV", stack, NULL).text == f"SIGSEGV null-dereference in {expected}"
+
+
+def test_without_a_proved_function_of_its_own_the_innermost_module_is_named() -> None:
+    innermost, guess = frames("libc:strlen", "copy")
+    guess = guess._replace(frame=guess.frame._replace(unwind="prologue"))
+    known = signature("SIGSEGV", [innermost, guess], NULL)
+    assert (known.functions, known.own) == (("libc.so.6(strlen)",), False)
+
+
 RUNTIMES = [
     "core::panicking::panic_fmt", "__rustc::rust_begin_unwind", "<alloc::vec::Vec as core::ops::Index>::index",
     "runtime.sigpanic", "runtime.gopanic", "google::LogMessage::Fail", "absl::lts_2023::log_internal::LogMessage::Die",
