@@ -12,3 +12,13 @@ def printable(text: str) -> str:
 def counted(number: int, noun: str) -> str:
     """The number with its noun: 1 thread, 2 threads."""
     return "{} {}{}".format(number, noun, "" if number == 1 else "s")
+
+
+def format_size(size: int) -> str:
+    """A size as people say it, in decimal units."""
+    value = float(size)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"

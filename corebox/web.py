@@ -1,11 +1,26 @@
-"""Connections for HTTP, through the proxy that the environment names."""
+"""HTTP: connections by urllib3, which only this module imports, through the proxy that the environment names."""
 
 import ipaddress
 import urllib.request
 from typing import Any
 from urllib.parse import urlsplit
 
-import urllib3
+from urllib3 import PoolManager, ProxyManager, Retry, Timeout
+from urllib3.exceptions import HTTPError, MaxRetryError, ProxySchemeUnknown, SSLError
+from urllib3.response import BaseHTTPResponse as Response
+
+__all__ = [
+    "HTTPError",
+    "MaxRetryError",
+    "PoolManager",
+    "ProxySchemeUnknown",
+    "Response",
+    "Retry",
+    "SSLError",
+    "Timeout",
+    "is_loopback",
+    "open_pool",
+]
 
 
 def is_loopback(host: str) -> bool:
@@ -17,14 +32,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def open_pool(scheme: str, host: str, **options: Any) -> urllib3.PoolManager:
+def open_pool(scheme: str, host: str, **options: Any) -> PoolManager:
     """Connections to ``host`` with urllib3's ``options``; threads may share them.
 
     Raises:
-        urllib3.exceptions.ProxySchemeUnknown: the environment names a kind of proxy that we cannot use.
+        ProxySchemeUnknown: the environment names a kind of proxy that we cannot use.
     """
     proxy = urllib.request.getproxies().get(scheme)
     if proxy and not is_loopback(host) and not urllib.request.proxy_bypass(host):
         address = proxy if "://" in proxy else f"http://{proxy}"  # as curl takes it
-        return urllib3.ProxyManager(address, **options)
-    return urllib3.PoolManager(**options)
+        return ProxyManager(address, **options)
+    return PoolManager(**options)

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import platformdirs
-
 from corebox.engine.choose import NAMES
 from corebox.errors import UsageError
+from corebox.userfolders import config_folder
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -50,7 +49,7 @@ SETTINGS: Mapping[str, Setting] = {
 def config_file() -> Path:
     """Where the file is: ``COREBOX_CONFIG``, else ``config.toml`` in the platform's place for configuration."""
     named = os.environ.get("COREBOX_CONFIG")
-    return Path(named) if named else platformdirs.user_config_path("corebox") / "config.toml"
+    return Path(named) if named else config_folder() / "config.toml"
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -26,9 +26,9 @@ from corebox.gather.job import Output, pack, wishes_of, with_runtime
 from corebox.gather.live import HeldProcess, held_process
 from corebox.gather.owner import reader_for, user_of
 from corebox.gather.proc import is_crash_of, read_runtime
-from corebox.gather.progress import format_size
 from corebox.gather.retention import RAW, Limits, close_hours, enforce, make_room, write_log
 from corebox.gather.summary import is_exact
+from corebox.printable import format_size
 
 _PIECE = 1 << 20
 #: So many bytes are written between two looks at the free space.

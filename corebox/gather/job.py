@@ -21,7 +21,7 @@ from corebox.gather.collect import Collection, Wishes, collect, stored_core
 from corebox.gather.compressed import decompressed_core
 from corebox.gather.output import give_to_caller, require_harmless
 from corebox.gather.owner import reader_for, user_of
-from corebox.gather.progress import format_size
+from corebox.printable import format_size
 
 if TYPE_CHECKING:
     from corebox.bundle.envelope import Envelope

@@ -3,6 +3,8 @@
 import time
 from typing import TextIO
 
+from corebox.printable import format_size
+
 _INTERVAL = 0.2
 
 
@@ -35,13 +37,3 @@ def describe_progress(done: int, total: int, seconds: float) -> str:
     rate = done / seconds if seconds > 0 else 0.0
     left = ", {:.0f} s left".format((total - done) / rate) if rate else ""
     return "{} of {}, {}/s{}".format(format_size(done), format_size(total), format_size(int(rate)), left)
-
-
-def format_size(size: int) -> str:
-    """A size as people say it, in decimal units."""
-    value = float(size)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if value < 1000:
-            return "{:.0f} {}".format(value, unit) if unit == "bytes" else "{:.1f} {}".format(value, unit)
-        value /= 1000
-    return "{:.1f} TB".format(value)

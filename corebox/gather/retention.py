@@ -10,8 +10,7 @@ from collections import Counter
 from typing import Iterator, List, NamedTuple
 
 from corebox.bundle.layout import SUFFIX
-from corebox.gather.progress import format_size
-from corebox.printable import printable
+from corebox.printable import format_size, printable
 
 LOG = "handler.log"
 HOURS = "hours"

@@ -10,10 +10,10 @@ from typing import Optional
 
 from corebox.gather.job import Gathered, gather, input_size
 from corebox.gather.preset import Preset
-from corebox.gather.progress import ProgressLine, format_size
+from corebox.gather.progress import ProgressLine
 from corebox.gather.summary import is_exact, list_lines, memory_warning, next_lines, summary_json, summary_lines
 from corebox.gather.terminal import complain, say
-from corebox.printable import printable
+from corebox.printable import format_size, printable
 
 _INSTALLED = """\
 installed; now tell the kernel, as root:

@@ -4,16 +4,15 @@ import json
 import os
 from typing import Iterator, List, Optional, Sequence
 
+from corebox.bundle.describe import describe_crash, runtime_facts
 from corebox.bundle.manifest import Manifest, ModuleEntry
-from corebox.bundle.program import program_of, system_name
+from corebox.bundle.program import system_name
 from corebox.bundle.verdict import MISMATCH, MISSING, VERDICTS, VERIFIED
 from corebox.bundle.write import WrittenBundle
 from corebox.files.diskroot import NOT_ITS_OWN, NOT_READABLE
 from corebox.gather.collect import LIBRARIES, MORE
 from corebox.gather.find import NOT_PROVED
-from corebox.gather.progress import format_size
-from corebox.gather.runtimewords import runtime_facts
-from corebox.printable import counted, printable
+from corebox.printable import counted, format_size, printable
 
 _MOST_NAMES = 100
 _NAMES = {"verified": "verified", "mismatch": "MISMATCH", "cannot-verify": "cannot verify", "missing": "MISSING"}
@@ -37,16 +36,6 @@ def is_exact(manifest: Manifest) -> bool:
     whole = manifest.core.truncated is None and not any(remark.path in (MORE, LIBRARIES) for remark in manifest.missing)
     named = any(module.executable for module in manifest.modules)
     return whole and named and all(module.verdict == VERIFIED for module in manifest.modules)
-
-
-def describe_crash(manifest: Manifest) -> str:
-    """What crashed, in one line."""
-    process = manifest.process
-    cause = process.signal_name or ("signal {}".format(process.signal) if process.signal else "no signal")
-    where = " at address 0x{:x}".format(process.fault_address) if process.fault_address is not None else ""
-    pid = "" if process.pid is None else " (pid {})".format(process.pid)
-    name = printable(str(program_of(manifest)))
-    return "{}{}: {}{}, {}".format(name, pid, cause, where, counted(process.threads, "thread"))
 
 
 def summary_lines(

@@ -1,6 +1,5 @@
 """``corebox-gather.pyz``: the gatherer as one file for any Python from 3.6 on; the same bytes each time it is made."""
 
-import importlib.util
 import os
 import zipfile
 from typing import Iterator, Tuple
@@ -83,8 +82,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 def _members() -> Iterator[Tuple[str, bytes]]:
     package = os.path.dirname(os.path.abspath(corebox.__file__))
-    elftools = importlib.util.find_spec("elftools")  # read as files, not imported
-    if not os.path.isdir(package) or elftools is None or not elftools.submodule_search_locations:
+    if not os.path.isdir(package):
         raise UsageError(
             "not-installed", "this is the one-file program already", "copy it, or use an installed corebox"
         )
@@ -93,7 +91,6 @@ def _members() -> Iterator[Tuple[str, bytes]]:
         yield "corebox/" + name, _read(os.path.join(package, name))
     for name in _PACKAGES:
         yield from _sources(os.path.join(package, name), "corebox/" + name)
-    yield from _sources(next(iter(elftools.submodule_search_locations)), "elftools")
 
 
 def _sources(directory: str, prefix: str) -> Iterator[Tuple[str, bytes]]:

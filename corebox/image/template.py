@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import platformdirs
-
 from corebox.errors import UsageError
 from corebox.resources import shipped
+from corebox.userfolders import config_folder
 
 _NAME = "Dockerfile.template"
 
@@ -27,7 +26,7 @@ def shipped_template() -> Path:
 
 def default_template() -> Path:
     """The user's own template, ``Dockerfile.template`` in the configuration directory, else the one that is shipped."""
-    own = platformdirs.user_config_path("corebox") / _NAME
+    own = config_folder() / _NAME
     return own if own.is_file() else shipped_template()
 
 
@@ -43,12 +42,10 @@ def render_template(
     Raises:
         UsageError: ``bad-template``.
     """
-    import jinja2  # noqa: PLC0415  # slow to import, and who opens an image does not need it
+    from corebox.templates import TemplateError, make_environment  # noqa: PLC0415  # slow to import, and who opens an image does not need it
 
-    engine = jinja2.Environment(
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - a Dockerfile is no HTML; the filters below quote what is not ours
-        trim_blocks=True,
+    engine = make_environment(
+        autoescape=False,  # a Dockerfile is no HTML; the filters below quote what is not ours
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
@@ -57,7 +54,7 @@ def render_template(
     try:
         template = engine.from_string(path.read_text(encoding="utf-8"))
         return template.render(layers=layers, labels=labels, environment=environment, entrypoint=entrypoint)
-    except (OSError, UnicodeDecodeError, jinja2.TemplateError) as error:
+    except (OSError, UnicodeDecodeError, TemplateError) as error:
         hint = "compare it with the template that corebox ships: corebox build --print-template"
         raise UsageError("bad-template", f"cannot use the template {path}: {error}", hint) from error
 

@@ -14,15 +14,12 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
 
-import urllib3
-from urllib3.response import BaseHTTPResponse
-
 from corebox.coredump.values import NONE
 from corebox.errors import UsageError
 from corebox.locate.clientcache import ClientCache, artifact_name, cache_folder
 from corebox.locate.index import read_facts
 from corebox.locate.wish import Key, Wish
-from corebox.web import open_pool
+from corebox.web import HTTPError, MaxRetryError, PoolManager, ProxySchemeUnknown, Response, Retry, Timeout, open_pool
 
 Name = TypeVar("Name")
 
@@ -120,7 +117,7 @@ class Debuginfod:
         #: Servers that were asked, and of these the ones that did not answer, which are not waited for again.
         self.asked: set[str] = set()
         self.silent: set[str] = set()
-        self._pools: dict[str, urllib3.PoolManager] = {}
+        self._pools: dict[str, PoolManager] = {}
         self._lock = threading.Lock()
 
     def find(self, wish: Wish) -> dict[Key, Path]:
@@ -160,7 +157,7 @@ class Debuginfod:
         """Whether the server has the file, which is then in the cache; None if it cannot be told."""
         try:
             return self._fetch(url, build_id, kind, path, name)
-        except (_LeaveError, OSError, ValueError, urllib3.exceptions.HTTPError) as error:  # ValueError: leads to no URL
+        except (_LeaveError, OSError, ValueError, HTTPError) as error:  # ValueError: leads to no URL
             self._told(f"{urlsplit(url).hostname}: {kind} of {build_id}: {error}")
             return None
 
@@ -177,7 +174,7 @@ class Debuginfod:
                 preload_content=False,
                 decode_content=False,
                 headers={"Accept-Encoding": "identity", "User-Agent": "corebox", **self._settings.headers},
-                retries=urllib3.Retry(
+                retries=Retry(
                     _MOST_REDIRECTS,
                     connect=0,
                     read=1,
@@ -186,7 +183,7 @@ class Debuginfod:
                     respect_retry_after_header=False,  # it may say a year
                 ),
             )
-        except (urllib3.exceptions.MaxRetryError, urllib3.exceptions.ProxySchemeUnknown):
+        except (MaxRetryError, ProxySchemeUnknown):
             self.silent.add(url)
             raise
         try:
@@ -204,7 +201,7 @@ class Debuginfod:
             answer.close()
         return True
 
-    def _write(self, answer: BaseHTTPResponse, new: Path, most: int) -> None:
+    def _write(self, answer: Response, new: Path, most: int) -> None:
         begun, size = time.monotonic(), 0
         with new.open("wb") as out:
             for block in answer.stream(_BLOCK):
@@ -224,14 +221,14 @@ class Debuginfod:
         facts = read_facts(path)
         return facts.build_id == build_id and facts.symbols != NONE
 
-    def _pool(self, url: str) -> urllib3.PoolManager:
+    def _pool(self, url: str) -> PoolManager:
         parts = urlsplit(url)
         with self._lock:
             if url not in self._pools:
                 self._pools[url] = open_pool(
                     parts.scheme,
                     parts.netloc.rpartition("@")[2],
-                    timeout=urllib3.Timeout(connect=_CONNECT, read=self._settings.timeout),
+                    timeout=Timeout(connect=_CONNECT, read=self._settings.timeout),
                     maxsize=_PARALLEL,
                     ssl_context=ssl.create_default_context() if parts.scheme == "https" else None,
                 )

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import urllib3
-
 from corebox import web
 from corebox.errors import InputError
 from corebox.registry.faults import unreachable
+from corebox.web import PoolManager, ProxySchemeUnknown, Timeout
 
 #: Seconds; a registry may think for a while when it has got a large blob.
 _CONNECT, _READ = 10.0, 120.0
@@ -63,19 +62,19 @@ def _add(context: ssl.SSLContext, path: Path) -> None:
         raise InputError("bad-ca-file", message, "give a file in PEM form: -----BEGIN CERTIFICATE-----") from error
 
 
-def open_pool(scheme: str, host: str, trusted: ssl.SSLContext) -> urllib3.PoolManager:
+def open_pool(scheme: str, host: str, trusted: ssl.SSLContext) -> PoolManager:
     """Connections to ``host``, through the proxy that the environment names.
 
     Raises:
         HostError: ``registry-unreachable`` if it names a kind of proxy that we cannot use.
     """
     options = {
-        "timeout": urllib3.Timeout(connect=_CONNECT, read=_READ),
+        "timeout": Timeout(connect=_CONNECT, read=_READ),
         "maxsize": _POOL,
         "retries": False,
         "ssl_context": trusted,
     }
     try:
         return web.open_pool(scheme, host, **options)
-    except urllib3.exceptions.ProxySchemeUnknown as error:
+    except ProxySchemeUnknown as error:
         raise unreachable(host, error) from error

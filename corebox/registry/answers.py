@@ -2,17 +2,15 @@
 
 import json
 
-import urllib3
-from urllib3.response import BaseHTTPResponse
-
 from corebox.errors import system_words
 from corebox.registry.faults import Cut
+from corebox.web import HTTPError, Response
 
 #: Bytes of an answer that is read for what it says about an error, or to use its connection again.
 _SMALL = 1 << 16
 
 
-def read_body(answer: BaseHTTPResponse, most: int = _SMALL) -> bytes:
+def read_body(answer: Response, most: int = _SMALL) -> bytes:
     """At most so many bytes of the body; its connection is used again only if that was all.
 
     Raises:
@@ -22,7 +20,7 @@ def read_body(answer: BaseHTTPResponse, most: int = _SMALL) -> bytes:
     try:
         while len(body) < most and (piece := answer.read(most - len(body))):
             body += piece
-    except urllib3.exceptions.HTTPError as error:
+    except HTTPError as error:
         raise Cut(reason(error)) from error
     finally:
         answer.close()

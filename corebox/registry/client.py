@@ -9,9 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 from urllib.parse import urlencode, urljoin, urlsplit
 
-import urllib3
-from urllib3.response import BaseHTTPResponse
-
 from corebox.errors import HostError, InputError
 from corebox.registry.access import Access, api_host, may_lead, open_pool, trust
 from corebox.registry.answers import read_body, read_json, reason
@@ -20,6 +17,7 @@ from corebox.registry.faults import Cut, failed, lied, refused, unreachable
 from corebox.registry.reference import Reference
 from corebox.registry.tokens import answer_challenge
 from corebox.store.values import MOST_JSON
+from corebox.web import HTTPError, Response, SSLError
 
 #: urllib3 sends anything that has the buffer protocol; its annotations do not say so.
 Body = bytes | memoryview
@@ -105,7 +103,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         body: Body | None = None,
         stream: bool = False,
-    ) -> BaseHTTPResponse:
+    ) -> Response:
         """Send one request and return the answer, whose status is one of ``expect``; ``what`` is for messages.
 
         Raises:
@@ -128,7 +126,7 @@ class Client:
             raise refused(self.host, what, answer.status)
         raise failed(self.host, what, answer.status, detail)
 
-    def _follow(self, method: str, url: str, headers: Mapping[str, str], body: Body | None) -> BaseHTTPResponse:
+    def _follow(self, method: str, url: str, headers: Mapping[str, str], body: Body | None) -> Response:
         """Send, following redirects of GET (blobs often lie in an object store); no password goes to another host."""
         for _ in range(_MOST_REDIRECTS):
             answer = self._send(method, url, headers, body)
@@ -155,7 +153,7 @@ class Client:
             raise failed(self.host, "redirect to a place with TLS", 0, f"Location: {location:.200}")
         return url
 
-    def _send(self, method: str, url: str, headers: Mapping[str, str], body: Body | None) -> BaseHTTPResponse:
+    def _send(self, method: str, url: str, headers: Mapping[str, str], body: Body | None) -> Response:
         """Send one request; of the answer's body nothing has been read."""
         sent = {"User-Agent": "corebox", "Accept-Encoding": "identity", **headers}
         if self._authorization and self._is_own(url):
@@ -171,12 +169,12 @@ class Client:
                 decode_content=False,
                 retries=False,
             )
-        except urllib3.exceptions.SSLError as error:
+        except SSLError as error:
             raise self._untrusted(error) from error
-        except urllib3.exceptions.HTTPError as error:
+        except HTTPError as error:
             raise Cut(reason(error)) from error
 
-    def _untrusted(self, error: urllib3.exceptions.SSLError) -> Exception:
+    def _untrusted(self, error: SSLError) -> Exception:
         cause = error.args[0] if error.args else error
         if isinstance(cause, ssl.SSLCertVerificationError):
             hint = f"if its CA is your company's: --ca-file CA.pem, or /etc/docker/certs.d/{self.host}/ca.crt"
@@ -268,7 +266,7 @@ class _NoTls(Exception):  # noqa: N818 - never leaves this module
     """The other side does not speak TLS at all."""
 
 
-def _detail(answer: BaseHTTPResponse) -> str:
+def _detail(answer: Response) -> str:
     """What the registry says about an error (distribution spec, "Error codes"), in one short line."""
     try:
         said = read_json(read_body(answer))
@@ -280,10 +278,10 @@ def _detail(answer: BaseHTTPResponse) -> str:
     return ""
 
 
-def _wait(answer: BaseHTTPResponse) -> float:
+def _wait(answer: Response) -> float:
     return min(float(_number(answer, "Retry-After")), _LONGEST_WAIT)
 
 
-def _number(answer: BaseHTTPResponse, header: str) -> int:
+def _number(answer: Response, header: str) -> int:
     text = answer.headers.get(header, "")
     return int(text) if text.isdecimal() and len(text) < 10 else 0

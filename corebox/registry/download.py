@@ -3,13 +3,11 @@
 import hashlib
 from collections.abc import Iterator
 
-import urllib3
-from urllib3.response import BaseHTTPResponse
-
 from corebox.registry.client import Client
 from corebox.registry.faults import Cut, lied
 from corebox.registry.moving import Moving
 from corebox.store.values import Descriptor
+from corebox.web import HTTPError, Response
 
 _CHUNK = 1 << 20
 
@@ -52,13 +50,13 @@ def _read_from(client: Client, blob: Descriptor, offset: int) -> Iterator[bytes]
             if len(piece) > skip:
                 yield piece[skip:]
             skip = max(0, skip - len(piece))
-    except urllib3.exceptions.HTTPError as error:
+    except HTTPError as error:
         raise Cut(f"{type(error).__name__} while downloading") from error
     finally:
         answer.close()
     raise Cut("the connection ended early")  # else the caller had enough and came not back
 
 
-def _begins_at(answer: BaseHTTPResponse, offset: int) -> bool:
+def _begins_at(answer: Response, offset: int) -> bool:
     """Whether the answer is the rest that was asked for, not all of it again."""
     return answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {offset}-")

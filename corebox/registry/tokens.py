@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from functools import partial
 from urllib.parse import urlencode
 
-import urllib3
-
 from corebox.registry.access import Access, may_lead
 from corebox.registry.answers import read_body, read_json
 from corebox.registry.credentials import Credentials
 from corebox.registry.faults import Cut, failed, refused
+from corebox.web import HTTPError, PoolManager
 
 _PARAMETER = re.compile(r'([a-z_]+)="([^"]*)"')
 #: What a header can hold (RFC 9110 section 5.5): nothing that would begin another one.
@@ -23,7 +22,7 @@ _MOST = 1 << 20
 
 
 def answer_challenge(
-    pool: urllib3.PoolManager,
+    pool: PoolManager,
     host: str,
     challenge: str,
     scopes: Sequence[str],
@@ -49,7 +48,7 @@ def answer_challenge(
 
 
 def _fetch(
-    pool: urllib3.PoolManager,
+    pool: PoolManager,
     host: str,
     realm: str,
     service: str,
@@ -73,7 +72,7 @@ def _fetch(
             headers = {"Authorization": credentials.basic} if credentials else {}
             mark = "&" if "?" in realm else "?"
             answer = ask("GET", realm + mark + query, headers=headers)
-    except urllib3.exceptions.HTTPError as error:
+    except HTTPError as error:
         raise Cut(f"the token server does not answer ({type(error).__name__})") from error
     data = read_body(answer, _MOST)
     if answer.status == 429 or answer.status >= 500:

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from corebox.bundle.manifest import ModuleEntry
-from corebox.gather.progress import format_size
 from corebox.locate.status import ModuleSymbols
+from corebox.printable import format_size
 from corebox.report import words
 from corebox.report.document import PlacedFrame, Report
 from corebox.report.stack import entries

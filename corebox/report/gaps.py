@@ -5,9 +5,8 @@ from itertools import groupby
 from posixpath import basename
 
 from corebox.bundle.verdict import VERIFIED
-from corebox.gather.progress import format_size
 from corebox.locate.status import ModuleSymbols
-from corebox.printable import counted
+from corebox.printable import counted, format_size
 from corebox.report.document import Report
 
 _PARTS = {

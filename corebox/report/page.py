@@ -2,9 +2,6 @@
 
 from collections.abc import Iterable
 
-import jinja2
-from markupsafe import Markup
-
 from corebox import __version__
 from corebox.coredump.usage import KINDS
 from corebox.printable import printable
@@ -15,16 +12,15 @@ from corebox.report.picture import draw
 from corebox.report.regions import Region
 from corebox.report.signature import is_runtime
 from corebox.report.stack import entries, own_function
+from corebox.templates import Markup, PackageLoader, make_environment
 
 
 def html_page(report: Report, regions: Iterable[Region]) -> str:
     """The page; ``regions`` is the memory to draw."""
     # Jinja escapes what HTML could read as markup, and the filter what could hide or turn text, for every value.
-    engine = jinja2.Environment(
-        loader=jinja2.PackageLoader("corebox.report", "."),
+    engine = make_environment(
+        loader=PackageLoader("corebox.report", "."),
         autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
         finalize=lambda value: printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
     engine.tests["runtime"] = is_runtime

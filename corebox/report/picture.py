@@ -6,7 +6,7 @@ from posixpath import basename
 from typing import Any, NamedTuple
 
 from corebox.bundle.manifest import MemoryEntry
-from corebox.gather.progress import format_size
+from corebox.printable import format_size
 from corebox.report.regions import Region
 
 #: So wide a picture is.

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from posixpath import basename
 
 from corebox import __version__
+from corebox.bundle.describe import describe_crash, runtime_facts
 from corebox.bundle.program import program_of, system_name
 from corebox.bundle.verdict import VERIFIED
-from corebox.gather.progress import format_size
-from corebox.gather.runtimewords import runtime_facts
-from corebox.gather.summary import describe_crash
+from corebox.printable import format_size
 from corebox.report.document import PlacedFrame, Report
 from corebox.report.memory import MemoryVerdict
 from corebox.report.signature import is_runtime, proved

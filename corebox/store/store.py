@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import platformdirs
-
 from corebox.errors import InputError
 from corebox.files.temporary import temporary_directory
 from corebox.store import index, keep, records
@@ -32,6 +30,7 @@ from corebox.store.values import (
     is_digest,
 )
 from corebox.store.version import FORMAT, read_format, scratch_of, write_format
+from corebox.userfolders import data_folder
 
 _KEPT = 7 * 86400.0  # seconds that a cached file is kept after its last use
 #: Notes under the identity of a bundle, which go with its last image.
@@ -71,7 +70,7 @@ class Store:
     def default() -> "Store":
         """The user's store: ``COREBOX_HOME``, else the XDG data directory."""
         home = os.environ.get("COREBOX_HOME")
-        return Store(Path(home) if home else Path(platformdirs.user_data_dir("corebox")))
+        return Store(Path(home) if home else data_folder())
 
     def _prepare(self) -> None:
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from tests.fuzz.targets import MEMORY, SECONDS, TARGETS
 FUZZ = """
 import sys
 import atheris
-with atheris.instrument_imports(include=["corebox", "elftools"]):
+with atheris.instrument_imports(include=["corebox"]):
     from tests.fuzz.targets import TARGETS
 atheris.Setup(sys.argv[1:], TARGETS[sys.argv[1]])
 atheris.Fuzz()

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import elftools
 import pytest
 
 from corebox.bundle.corecontent import CompactCore
@@ -472,8 +471,7 @@ def test_a_file_that_only_root_may_read_says_so(place: Path, capfd: pytest.Captu
     shutil.copytree(Path(__file__).parents[2] / "corebox", place / "corebox")
     command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "/usr/bin/python3", "-m"]
     more = ["corebox.gather", str(core), "-o", str(place / "x.corebox")]
-    packages = f"{place}:{Path(elftools.__file__).parents[1]}"
-    subprocess.run([*command, *more], cwd=place, env={"PYTHONPATH": packages}, check=False)
+    subprocess.run([*command, *more], cwd=place, env={"PYTHONPATH": str(place)}, check=False)
     said = capfd.readouterr().out
     assert f"{library}: not readable for this user" in said
     assert "run the same command again as root" in said

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from corebox.bundle.describe import runtime_facts
 from corebox.bundle.runtime import RUNNING, Container
 from corebox.gather import cgroup
 from corebox.gather.cgroup import container_of, control_group, unit_of
 from corebox.gather.proc import owner_of, read_runtime
-from corebox.gather.runtimewords import runtime_facts
 from tests.unit.bundle.samples import RUNTIME
 
 ID = "0123456789abcdef" * 4

@@ -51,4 +51,4 @@ def test_a_gathering_reads_what_it_needs_once(core_path: Path, root: Path, tmp_p
     assert (tmp_path / "x.corebox").exists()
     assert len(set(compiled)) == len(compiled)
     seldom = {f"corebox.gather.{name}" for name in ("container", "handler", "live", "reduce", "tree", "zipapp")}
-    assert loaded & (_PROGRAMS_AND_ARCHIVES | seldom | {"elftools", "corebox.bundle.envelope"}) == set()
+    assert loaded & (_PROGRAMS_AND_ARCHIVES | seldom | {"corebox.bundle.envelope"}) == set()

@@ -1,10 +1,12 @@
-"""What the kernel knew of the process, in words. Names in them are the process's own: who prints them escapes them."""
+"""A crash in words."""
 
 from collections import Counter
 from typing import Iterator, Optional, Tuple
 
+from corebox.bundle.manifest import Manifest
+from corebox.bundle.program import program_of
 from corebox.bundle.runtime import Container, ResourceLimit, Runtime
-from corebox.gather.progress import format_size
+from corebox.printable import counted, format_size, printable
 
 _MOST_NAMES = 12
 _SHORT_ID = 12  # as the engines print it
@@ -19,8 +21,21 @@ _LIMITS = (
 )
 
 
+def describe_crash(manifest: Manifest) -> str:
+    """What crashed, in one line."""
+    process = manifest.process
+    cause = process.signal_name or ("signal {}".format(process.signal) if process.signal else "no signal")
+    where = " at address 0x{:x}".format(process.fault_address) if process.fault_address is not None else ""
+    pid = "" if process.pid is None else " (pid {})".format(process.pid)
+    name = printable(str(program_of(manifest)))
+    return "{}{}: {}{}, {}".format(name, pid, cause, where, counted(process.threads, "thread"))
+
+
 def runtime_facts(runtime: Optional[Runtime]) -> Iterator[Tuple[str, str]]:
-    """What one looks up, each with its name."""
+    """What the kernel knew of the process, each fact with its name.
+
+    Names in them are the process's own: escape them before they are printed.
+    """
     if runtime is None:
         return
     if runtime.container:

@@ -1,0 +1,47 @@
+"""What corebox imports is declared, and what is declared is used."""
+
+import ast
+import re
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+from tests.support.programs import REPOSITORY
+
+#: Shipped as files in the toolbox, never imported (docs/explanation/dependencies.md).
+FILES = {"gdb-for-pwndbg", "pystack"}
+
+
+def imported() -> set[str]:
+    """The distributions of all modules that corebox imports and Python does not bring."""
+    names = {name for path in (REPOSITORY / "corebox").rglob("*.py") for name in modules(path)}
+    others = names - set(sys.stdlib_module_names) - {"corebox", "tomllib"}
+    return {canonicalize_name(packages_distributions()[name][0]) for name in others - {"tomli"}} | {"tomli"}
+
+
+def modules(path: Path) -> set[str]:
+    """The first parts of the names of the modules that a file imports."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return {name.split(".")[0] for name in plain | {n.module or "" for n in nodes if isinstance(n, ast.ImportFrom)}}
+
+
+def test_imports_are_the_dependencies_that_are_declared() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    declared = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    assert imported() == declared - FILES
+
+
+def test_each_dependency_says_why_it_is_one() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    page = (REPOSITORY / "docs/explanation/dependencies.md").read_text()
+    declared = {Requirement(line).name for line in project["dependencies"]}
+    assert sorted(name for name in declared if not re.search(rf"^\| {re.escape(name)}\b", page, re.MULTILINE)) == []
