@@ -10,6 +10,7 @@ from corebox.files.paths import is_canonical
 
 _ADDRESS = re.compile(r"0x[0-9a-f]{1,16}\Z")
 _HEX = re.compile(r"([0-9a-f]{2}){1,64}\Z")
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _MODE = re.compile(r"0[0-7]{3}\Z")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z")
 _MAX_NUMBER = 1 << 63
@@ -148,6 +149,10 @@ class Fields:
     def hex_or_none(self, name: str) -> Optional[str]:
         """Bytes in lower-case hex, or null."""
         return None if self._is_null(name) else self._matching(name, _HEX)
+
+    def sha256(self, name: str) -> str:
+        """A SHA-256 in lower-case hex."""
+        return self._matching(name, _SHA256)
 
     def mode(self, name: str) -> int:
         """Permission bits, without set-id and sticky bits, written in octal."""

@@ -10,6 +10,7 @@ from typing import Dict, NamedTuple, Optional, Tuple
 from corebox.bundle import layout
 from corebox.bundle.runtime import Runtime
 
+MANAGERS = ("dpkg", "rpm", "apk")
 ROLES = ("executable", "module", "libthread_db", "auto-load", "debug", "os-release", "extra")
 
 Json = Dict[str, object]
@@ -192,10 +193,39 @@ class Remark(NamedTuple):
         return self._asdict()
 
 
+class LeftOutFile(NamedTuple):
+    """A file of the crash that a light bundle leaves out, because it can be found elsewhere.
+
+    The first five are as of ``FileEntry``. ``sha256`` is that of the content, ``build_id`` None if the file has none.
+    ``package`` and ``version`` say whose file it is and unchanged, as the site's package database of the kind
+    ``manager`` ("dpkg", "rpm", "apk") has it; all three are None for a file of a list of known build IDs.
+    """
+
+    path: str
+    role: str
+    size: int
+    mode: int
+    mtime: int
+    sha256: str
+    build_id: Optional[str]
+    manager: Optional[str] = None
+    package: Optional[str] = None
+    version: Optional[str] = None
+
+    def to_json(self) -> Json:
+        """The JSON object of this value."""
+        return dict(self._asdict(), mode="{:04o}".format(self.mode))
+
+    @property
+    def entry(self) -> FileEntry:
+        """What the bundle says of the file once it is in it."""
+        return FileEntry(*self[:5])
+
+
 class Manifest(NamedTuple):
     """Everything in ``corebox.json``; ``files`` and ``symlinks`` are in byte order of their paths.
 
-    ``runtime`` is None where the process was gone when the bundle was made.
+    ``runtime`` is None where the process was gone when the bundle was made; ``left_out`` is of a light bundle.
     """
 
     gatherer: str
@@ -209,10 +239,14 @@ class Manifest(NamedTuple):
     not_taken: Tuple[Remark, ...]
     memory: Tuple[MemoryEntry, ...] = ()
     runtime: Optional[Runtime] = None
+    left_out: Tuple[LeftOutFile, ...] = ()
 
     def to_json(self) -> Json:
         """The JSON object as in the file."""
+        # Only a light bundle has this key: an earlier bundle that is written again stays what it was.
+        left_out = {"left_out": [entry.to_json() for entry in self.left_out]} if self.left_out else {}
         return {
+            **left_out,
             "format": {"major": layout.MAJOR, "minor": layout.MINOR},
             "gatherer": self.gatherer,
             "site": self.site.to_json(),

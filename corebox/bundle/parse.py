@@ -1,15 +1,18 @@
 """``corebox.json`` back into values, believing nothing: every type, range, path and link is checked."""
 
 import json
+import os
 from typing import Callable, Tuple, TypeVar
 
 from corebox.bundle import layout
 from corebox.bundle.faults import damaged
 from corebox.bundle.fields import Fields
 from corebox.bundle.manifest import (
+    MANAGERS,
     ROLES,
     CrashedProcess,
     FileEntry,
+    LeftOutFile,
     Manifest,
     MemoryEntry,
     ModuleEntry,
@@ -49,10 +52,16 @@ def parse_manifest(data: bytes) -> Manifest:
         not_taken=_each(root, "not_taken", _remark),
         memory=_each(root, "memory", _memory),
         runtime=parse_runtime(runtime) if runtime else None,
+        left_out=_each(root, "left_out", _left_out) if "left_out" in root.names() else (),
     )
-    if len(manifest.files) > layout.MAX_FILES or len(manifest.symlinks) > layout.MAX_SYMLINKS:
+    if len(manifest.files) + len(manifest.left_out) > layout.MAX_FILES or len(manifest.symlinks) > layout.MAX_SYMLINKS:
         raise damaged("more files or symbolic links than any process maps")
-    check_tree([entry.path for entry in manifest.files], [(entry.path, entry.target) for entry in manifest.symlinks])
+    links = [(entry.path, entry.target) for entry in manifest.symlinks]
+    check_tree([entry.path for entry in manifest.files], links)
+    if manifest.left_out:  # they have places of their own among the others
+        check_tree([entry.path for entry in manifest.left_out], links)
+        everything = [entry.path for entry in manifest.files] + [entry.path for entry in manifest.left_out]
+        check_tree(sorted(everything, key=os.fsencode), links)
     return manifest
 
 
@@ -171,6 +180,17 @@ def _file(entry: Fields) -> FileEntry:
         size=entry.number("size"),
         mode=entry.mode("mode"),
         mtime=entry.number("mtime"),
+    )
+
+
+def _left_out(entry: Fields) -> LeftOutFile:
+    return LeftOutFile(
+        *_file(entry),
+        sha256=entry.sha256("sha256"),
+        build_id=entry.hex_or_none("build_id"),
+        manager=entry.choice_or_none("manager", MANAGERS),
+        package=entry.text_or_none("package"),
+        version=entry.text_or_none("version"),
     )
 
 

@@ -3,6 +3,7 @@
 import tempfile
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
+from corebox.bundle.light import why_left_out
 from corebox.bundle.manifest import Manifest, ModuleEntry
 from corebox.bundle.prove import ModuleProof, prove_module
 from corebox.bundle.read import AnyPath, BundleReader, Unpacked
@@ -44,6 +45,7 @@ def verify_unpacked(manifest: Manifest, unpacked: Unpacked, subject: str) -> Ver
             problems += _disagreements(manifest, core)
             proofs = prove_core(core, str(unpacked.root), manifest)
     left_out = {remark.path: remark.why for remark in manifest.not_taken}
+    left_out.update((entry.path, why_left_out(entry)) for entry in manifest.left_out)
     proofs = tuple(
         proof._replace(detail=left_out[proof.path]) if proof.verdict == MISSING and proof.path in left_out else proof
         for proof in proofs

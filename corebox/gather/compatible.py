@@ -11,7 +11,8 @@ _EXCLUSIVE = (
     ("list", "json", "for a document about what would be taken: --dry-run --json"),
 )
 _FOR_EACH_CRASH = (
-    *("slim", "no_core", "no_exe", "consent_hostname", "no_nice", "redact", "extra", "encrypt_to", "jobs"),
+    *("slim", "light", "known", "no_core", "no_exe", "consent_hostname", "no_nice", "redact", "extra", "encrypt_to"),
+    "jobs",
     *("max_bundles", "max_bytes", "keep_free", "per_hour", "at_once"),
 )
 #: What writes a program and stops, the options that it takes, and what to do about another one.

@@ -19,10 +19,9 @@ from corebox.bundle.runtime import HANDLER, Runtime
 from corebox.coredump.core import open_core
 from corebox.errors import HostError, UsageError, as_ours
 from corebox.files.diskroot import DiskRoot
-from corebox.gather.collect import collect
 from corebox.gather.compressed import write_sparse
 from corebox.gather.handlerscript import NO_BUNDLE
-from corebox.gather.job import Output, pack, wishes_of, with_runtime
+from corebox.gather.job import Output, collect_wanted, pack, wishes_of, with_runtime
 from corebox.gather.live import HeldProcess, held_process
 from corebox.gather.owner import reader_for, user_of
 from corebox.gather.proc import is_crash_of, read_runtime
@@ -207,7 +206,7 @@ def _bundle(
         gone = user_of(crash.user)
         reader = reader_for(core, None, held.root, held.owner or gone) or (None if held.owner else gone)
         with DiskRoot(held.root, reader, held.mounts) as root:
-            collection = with_runtime(collect(core, root, wishes), runtime)
+            collection = with_runtime(collect_wanted(options, core, root, wishes), runtime)
             manifest = pack(options, collection, core, Output(out, envelope, room.watch)).manifest
     proof = "exact" if is_exact(manifest) else "not exact, see corebox info"
     gone_note = "" if held.owner else "; the process was gone, the files are those of this system"

@@ -10,6 +10,7 @@ from typing import Iterator, List
 
 from corebox.errors import HostError, UsageError
 from corebox.gather.handlerscript import NO_BUNDLE, TEXT
+from corebox.gather.light import read_known
 from corebox.gather.request import quote
 from corebox.gather.retention import HOURS, kept_files
 from corebox.gather.zipapp import make_zipapp
@@ -138,10 +139,20 @@ def _python() -> str:
     return os.path.abspath(sys.executable)
 
 
+def _copied(path: str, directory: str, number: int) -> str:
+    """The list of known build IDs, where only root can change it."""
+    read_known(path)
+    copy = os.path.join(directory, "known-{}.txt".format(number))
+    with contextlib.suppress(shutil.SameFileError):
+        shutil.copyfile(path, copy)
+    return copy
+
+
 def _content(directory: str, options: argparse.Namespace) -> List[str]:
     """The options that say what is taken, which hold for each crash."""
     flags = {
         "--slim": options.slim,
+        "--light": options.light,
         "--no-core": options.no_core,
         "--no-exe": options.no_exe,
         "--consent-hostname": options.consent_hostname,
@@ -150,6 +161,7 @@ def _content(directory: str, options: argparse.Namespace) -> List[str]:
     words = [name for name, given in flags.items() if given]
     words += ["--redact={}".format(what) for what in options.redact]
     words += ["--with={}".format(os.path.abspath(name)) for name in options.extra]
+    words += ["--known={}".format(_copied(name, directory, number)) for number, name in enumerate(options.known)]
     if options.encrypt_to:
         recipient = options.encrypt_to
         if os.path.isfile(recipient):

@@ -65,7 +65,7 @@ def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
         core = stack.enter_context(open_core(path))
         wishes = wishes_of(options)
         disk = stack.enter_context(open_root(options, core, root, given))
-        collection = _with_cutter(collect(core, disk, wishes), given.path)
+        collection = _with_cutter(collect_wanted(options, core, disk, wishes), given.path)
         if options.pid:
             from corebox.gather.proc import read_runtime  # noqa: PLC0415
 
@@ -77,6 +77,20 @@ def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
         done = pack(options, collection, core, Output(out, envelope, progress))
         give_to_caller(out)
         return done._replace(lacking=_lacking(done.manifest, wishes))
+
+
+def collect_wanted(options: argparse.Namespace, core: CoreFile, root: DiskRoot, wishes: Wishes) -> Collection:
+    """What ``collect`` finds, without what a light bundle leaves out.
+
+    Raises:
+        InputError: those of ``collect``, and of ``read_known``.
+    """
+    if not options.light and not options.known:
+        return collect(core, root, wishes)
+    from corebox.gather.light import LightOptions, lightened, read_known  # noqa: PLC0415
+
+    known = frozenset(each for path in options.known for each in read_known(path))
+    return lightened(collect(core, root, wishes), root, LightOptions(options.light, known))
 
 
 def _lacking(manifest: Manifest, wishes: Wishes) -> Tuple[str, ...]:
@@ -95,7 +109,7 @@ def _is_look(options: argparse.Namespace) -> bool:
 
 def _inputs(options: argparse.Namespace, given: GivenCore) -> List[str]:
     """All files that the user named, none of which may be lost."""
-    named = [given.path, options.executable, options.encrypt_to, *options.extra]
+    named = [given.path, options.executable, options.encrypt_to, *options.extra, *options.known]
     return [path for path in named if path] + ([options.root] if os.path.isfile(options.root) else [])
 
 

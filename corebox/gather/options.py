@@ -108,6 +108,20 @@ def _add_content(group: "argparse._ArgumentGroup") -> None:
         help="keep registers, stacks, what they point to and the modules' data; drop the rest of the heap",
     )
     add(
+        "--light",
+        action="store_true",
+        help="leave out files that this system's package database says are a package's and unchanged: whoever receives"
+        " the bundle gets them from the distribution",
+    )
+    add(
+        "--known",
+        action="append",
+        type=_some,
+        default=[],
+        metavar="FILE",
+        help="leave out files with a build ID of this list, which the vendor has made: corebox known; may be repeated",
+    )
+    add(
         "--redact",
         action="append",
         type=_some,

@@ -15,7 +15,10 @@ from corebox.gather.options import make_parser
 MEMBER = "preset.json"
 _ENCRYPT = "--encrypt-to"
 #: What a customer decides, or what is no option of gathering.
-_NOT_FIXED = ("core", "pid", "coredumpctl", "make_zipapp", "preset", "message", "install_handler", "handle", "crash")
+_NOT_FIXED = (
+    *("core", "pid", "coredumpctl", "known"),
+    *("make_zipapp", "preset", "message", "install_handler", "handle", "crash"),
+)
 _LONGEST_KEY = 1 << 16
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Optional
 
+from corebox.bundle.light import options_for
 from corebox.gather.job import Gathered, gather, input_size
 from corebox.gather.preset import Preset
 from corebox.gather.progress import ProgressLine
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace, preset: Preset) -> int:
     warning = memory_warning(gathered.manifest, bool(options.encrypt_to))
     say(_text(options, gathered, time.monotonic() - began, warning))
     if gathered.written and not options.json:
-        for line in next_lines(gathered.written.path, preset.message):
+        for line in next_lines(gathered.written.path, preset.message, options_for(gathered.manifest)):
             say(line)
     if warning:
         complain("warning: " + warning)

@@ -5,13 +5,14 @@ import os
 from typing import Iterator, List, Optional, Sequence
 
 from corebox.bundle.describe import describe_crash, runtime_facts
-from corebox.bundle.manifest import Manifest, ModuleEntry
+from corebox.bundle.manifest import LeftOutFile, Manifest, ModuleEntry
 from corebox.bundle.program import system_name
 from corebox.bundle.verdict import MISMATCH, MISSING, VERDICTS, VERIFIED
 from corebox.bundle.write import WrittenBundle
 from corebox.files.diskroot import NOT_ITS_OWN, NOT_READABLE
 from corebox.gather.collect import LIBRARIES, MORE
 from corebox.gather.find import NOT_PROVED
+from corebox.gather.packagedb import PACKAGES
 from corebox.printable import counted, format_size, printable
 
 _MOST_NAMES = 100
@@ -56,6 +57,7 @@ def summary_lines(
     yield from told
     if max(len(wrong), len(others)) > _MOST_TOLD:
         yield "  more of them are in the bundle's manifest: corebox info"
+    yield from _light_lines(manifest)
     yield from _core_lines(manifest)
     if written:
         yield "bundle:    {}, {}, {:.1f} s".format(printable(written.path), format_size(written.size), seconds)
@@ -63,15 +65,19 @@ def summary_lines(
     yield "result:    " + _result(manifest, lacking)
 
 
-def next_lines(path: str, message: Optional[str]) -> Iterator[str]:
-    """What to do with the bundle: for the customer, or in the vendor's own words, and for who receives it."""
+def next_lines(path: str, message: Optional[str], places: str = "") -> Iterator[str]:
+    """What to do with the bundle: for the customer, or in the vendor's own words, and for who receives it.
+
+    ``places`` are the options that complete a light bundle.
+    """
     if message:
         first, *others = message.split("\n")
         yield "next:      " + printable(first)
         yield from ("           " + printable(line) for line in others)
         return
     yield "next:      send {} to whoever asked for it".format(printable(path))
-    yield "           whoever receives it opens it with: corebox shell " + printable(os.path.basename(path))
+    command = "corebox shell {} {}".format(os.path.basename(path), places).rstrip()
+    yield "           whoever receives it opens it with: " + printable(command)
 
 
 def memory_warning(manifest: Manifest, encrypted: bool) -> Optional[str]:
@@ -101,6 +107,21 @@ def _advice(module: ModuleEntry) -> Iterator[str]:
         yield _ADVICE[module.verdict]
         if module.executable:
             yield _ADVICE_EXECUTABLE
+
+
+def _light_lines(manifest: Manifest) -> Iterator[str]:
+    """What a light bundle leaves out, and which package databases cannot be read."""
+    names = {(each.package, each.version) for each in manifest.left_out if each.package}
+    known = [each.size for each in manifest.left_out if not each.package]
+    packaged = [each.size for each in manifest.left_out if each.package]
+    if packaged:
+        text = "light:     {} of {} left out, {}: unchanged since installed"
+        yield text.format(counted(len(packaged), "file"), counted(len(names), "package"), format_size(sum(packaged)))
+    if known:
+        yield "known:     {} left out, {}".format(counted(len(known), "file"), format_size(sum(known)))
+    for remark in manifest.not_taken:
+        if remark.path == PACKAGES:
+            yield "  packages: {}".format(printable(remark.why))
 
 
 def _core_lines(manifest: Manifest) -> Iterator[str]:
@@ -151,7 +172,12 @@ def list_lines(manifest: Manifest) -> List[str]:
     if manifest.core.included:
         lines.append("take     {:>12}  the core".format(manifest.core.stored))
     lines += ["missing  {:>12}  {}: {}".format("", printable(r.path), r.why) for r in manifest.missing]
+    lines += ["light    {:>12}  {}{}".format(e.size, printable(e.path), _whose(e)) for e in manifest.left_out]
     return lines + ["leave    {:>12}  {}: {}".format("", printable(r.path), r.why) for r in manifest.not_taken]
+
+
+def _whose(entry: LeftOutFile) -> str:
+    return printable(": {} {}".format(entry.package, entry.version)) if entry.package else ": known"
 
 
 def summary_json(

@@ -347,7 +347,7 @@ def test_a_bug_of_ours_keeps_the_core_and_is_in_the_log(
     def fail(*_: object) -> None:
         raise RecursionError("too deep")
 
-    monkeypatch.setattr("corebox.gather.handler.collect", fail)
+    monkeypatch.setattr("corebox.gather.handler.collect_wanted", fail)
     with core_path.open("rb") as source:
         assert handle_crash(str(tmp_path), source, CRASH, make_parser().parse_args(["--no-nice"])) == NO_BUNDLE
     assert (tmp_path / (CRASH.base + ".core")).read_bytes() == core_path.read_bytes()

@@ -1,0 +1,40 @@
+"""What a light bundle lacks, in words, and where that would be found: of distributions the names of places."""
+
+import re
+from typing import Dict, List, Tuple
+
+from corebox.bundle.manifest import LeftOutFile, Manifest
+
+#: Stands for what nobody but the reader knows.
+RELEASES, REPOSITORY = "FOLDER-OF-RELEASES", "URL-OF-THE-REPOSITORY"
+#: Debian writes "(trixie)" behind the number, and of what is not released yet "forky/sid".
+_CODENAME = re.compile(r"\(([a-z]+)\)|\b([a-z]+)/sid\b")
+
+
+def why_left_out(entry: LeftOutFile) -> str:
+    """Why the file is not in the bundle."""
+    if entry.package is None:
+        return "left out: it has a known build ID"
+    return "left out: it is unchanged from package {} {}".format(entry.package, entry.version)
+
+
+def places_for(manifest: Manifest) -> Tuple[str, ...]:
+    """The places that have what was left out, as one gives them to ``--from``."""
+    places: List[str] = []
+    if any(entry.package for entry in manifest.left_out):
+        places.append(_distribution(manifest.site.os_release) or REPOSITORY)
+    if any(entry.package is None for entry in manifest.left_out):
+        places.append(RELEASES)
+    return tuple(places)
+
+
+def options_for(manifest: Manifest) -> str:
+    """These places as options of a command."""
+    return " ".join("--from " + place for place in places_for(manifest))
+
+
+def _distribution(release: Dict[str, str]) -> str:
+    if release.get("ID") == "ubuntu" and re.match(r"[0-9]{2}\.[0-9]{2}\Z", release.get("VERSION_ID", "")):
+        return "ubuntu:" + release["VERSION_ID"]
+    match = _CODENAME.search(release.get("PRETTY_NAME", "")) if release.get("ID") == "debian" else None
+    return "debian:" + (match.group(1) or match.group(2)) if match else ""
