@@ -33,9 +33,10 @@ class Mounts(NamedTuple):
 def read_mounts(root: str) -> Mounts:
     """The mounts beneath the directory ``root``, which may be that of a process: ``/proc/PID/root``.
 
-    The root itself is none of them: without an answer from there nothing can be gathered anyway.
+    Where the process is held open, it is ``/proc/self/fd/N/root``. The root itself is none of the mounts: without an
+    answer from there nothing can be gathered anyway.
     """
-    process = re.match(r"(/proc/[0-9]+)/root(/.*)?\Z", root)
+    process = re.match(r"(/proc/(?:self/fd/)?[0-9]+)/root(/.*)?\Z", root)
     try:
         with open((process.group(1) if process else "/proc/self") + "/mountinfo", "rb") as file:
             lines = [os.fsdecode(line) for line in file]
@@ -53,13 +54,13 @@ def parse_mounts(lines: Iterable[str], root: str = "") -> Mounts:
     return Mounts(tuple(dict.fromkeys((*_ALWAYS_VIRTUAL, *virtual))), tuple(slow))
 
 
-def answering_devices(pid: int) -> Set[Tuple[int, int]]:
-    """Major and minor number of each file system, mounted for the process or for us, that answers by itself.
+def answering_devices(process: str) -> Set[Tuple[int, int]]:
+    """Major and minor number of each file system that answers by itself, mounted for us or for the process in /proc.
 
     A mapped file of another one must not be opened: a FUSE server may be gone, or never answer on purpose.
     """
     found = set()
-    for table in ("/proc/{}/mountinfo".format(pid), "/proc/self/mountinfo"):
+    for table in (process + "/mountinfo", "/proc/self/mountinfo"):
         with contextlib.suppress(OSError), open(table, "rb") as file:
             for line in file:
                 fields = os.fsdecode(line).split(" ")

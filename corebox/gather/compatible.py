@@ -12,8 +12,7 @@ _EXCLUSIVE = (
 )
 _FOR_EACH_CRASH = (
     *("slim", "light", "known", "no_core", "no_exe", "consent_hostname", "no_nice", "redact", "extra", "encrypt_to"),
-    "jobs",
-    *("max_bundles", "max_bytes", "keep_free", "per_hour", "at_once"),
+    *("jobs", "max_bundles", "max_bytes", "keep_free", "per_hour", "at_once", "max_seconds"),
 )
 #: What writes a program and stops, the options that it takes, and what to do about another one.
 _STOPPING = (

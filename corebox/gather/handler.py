@@ -10,6 +10,7 @@ import fcntl
 import os
 import re
 import select
+import signal
 import sys
 from typing import BinaryIO, Iterator, NamedTuple, Optional
 
@@ -24,8 +25,8 @@ from corebox.gather.handlerscript import NO_BUNDLE
 from corebox.gather.job import Output, collect_wanted, pack, wishes_of, with_runtime
 from corebox.gather.live import HeldProcess, held_process
 from corebox.gather.owner import reader_for, user_of
-from corebox.gather.proc import is_crash_of, read_runtime
-from corebox.gather.retention import RAW, Limits, close_hours, enforce, make_room, write_log
+from corebox.gather.proc import read_runtime
+from corebox.gather.retention import RAW, Limits, close_hours, close_queue, enforce, make_room, write_log
 from corebox.gather.summary import is_exact
 from corebox.printable import format_size
 
@@ -57,6 +58,10 @@ class Crash(NamedTuple):
         return "{}-{}-{}".format(self.name, self.pid, self.time)
 
 
+class _LateError(KeyboardInterrupt):
+    """It takes too long. Nobody who goes on after an error catches this one."""
+
+
 class _Outcome(NamedTuple):
     """What the log says, and the exit status."""
 
@@ -82,18 +87,29 @@ def handle_crash(directory: str, core: BinaryIO, crash: Crash, options: argparse
     Returns an exit status. Whatever happens is in the log.
     """
     limits = Limits(options.max_bundles, options.max_bytes, options.keep_free)
+    before = signal.signal(signal.SIGALRM, _give_up)  # the script has it sent
     try:
         with held_process(crash.pid, crash.user, crash.time) as held:
             outcome = _handle(directory, core, crash, options, held)
         enforce(directory, limits, _newest(directory, crash))
         close_hours(directory, crash.time)
+        close_queue(directory)
+    except _LateError:
+        text = "given up after {} s; what it has read of the core is kept".format(options.max_seconds)
+        outcome = _Outcome(text)
     except KeyboardInterrupt:
         outcome = _Outcome("interrupted; what it has read of the core is kept")
     except Exception as error:  # noqa: BLE001  # nobody sees a traceback of what the kernel has called
         outcome = _Outcome("failed: {}".format(as_ours(error)))
+    finally:
+        signal.signal(signal.SIGALRM, before)
     with contextlib.suppress(OSError):  # the disk is full, or read-only
         write_log(directory, "{} (process {}, user {}): {}".format(crash.name, crash.pid, crash.user, outcome.text))
     return outcome.status
+
+
+def _give_up(*_: object) -> None:
+    raise _LateError
 
 
 def _newest(directory: str, crash: Crash) -> str:
@@ -103,9 +119,7 @@ def _newest(directory: str, crash: Crash) -> str:
 
 
 def _handle(directory: str, core: BinaryIO, crash: Crash, options: argparse.Namespace, held: HeldProcess) -> _Outcome:
-    runtime = read_runtime(crash.pid, HANDLER) if held.owner else None
-    if runtime and not is_crash_of(crash.pid, crash.user, crash.time):
-        runtime = None  # its number may have become another process's while we read
+    runtime = read_runtime(held.place, HANDLER) if held.owner else None
     room = _Room(directory, options, os.path.join(directory, crash.base + RAW))
     with _locked(room.raw) as file:
         try:

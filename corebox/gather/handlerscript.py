@@ -45,9 +45,21 @@ only_count() {
     exit 0
 }
 
+# Who it is for the limits: subordinate users (subuid(5)) count as the one whom they belong to.
+who=$user
+if [ "$user" -ge 65536 ] && [ -r /etc/subuid ]; then
+    while IFS=: read -r owner first count; do
+        case $first:$count in :* | *: | *[!0-9:]*) continue ;; esac
+        if [ "$user" -ge "$first" ] && [ "$user" -lt $((first + count)) ]; then
+            who=$(id -u -- "$owner" 2>/dev/null) || who=$user
+            break
+        fi
+    done </etc/subuid
+fi
+
 # The first crashes of each program of each user in an hour become bundles. noclobber: only one gets each number.
 set -- $(printf %s "$program" | cksum)
-crashes=hours/$((time / 3600)).$user.$1-$2
+crashes=hours/$((time / 3600)).$who.$1-$2
 number=1
 while ! (set -C && : >"$crashes.$number") 2>/dev/null; do
     number=$((number + 1))
@@ -62,18 +74,36 @@ places=@PLACES@
 if [ "$number" -eq 1 ]; then
     places=@PLACES_OF_FIRST@
 fi
-place=1
-while exec 9>"queue/$place" && ! flock -n 9; do
-    place=$((place + 1))
-    if [ "$place" -gt "$places" ]; then
-        rm -f "$crashes.$number" # so that the next one can have it
-        only_count "too many crashes at once"
-    fi
-done
-exec 8>"queue/running.$((place % @AT_ONCE@))"
-flock 8
 
-@PYTHON@ -S @DIR@/corebox-gather.pyz --handle=@DIR@ @OPTIONS@ "--crash=$pid,$time,$user,$program"
+# take DESCRIPTOR NAME PLACES WHY: hold the lock of one of these places, or only count.
+take() {
+    place=1
+    while eval "exec $1>\"queue/$2$place\"" && ! flock -n "$1"; do
+        place=$((place + 1))
+        if [ "$place" -gt "$3" ]; then
+            rm -f "$crashes.$number" # so that the next one can have it
+            only_count "$4"
+        fi
+    done
+}
+
+# run DESCRIPTOR NAME PLACES: wait until one of these is free, and hold its lock.
+run() {
+    place=0
+    while eval "exec $1>\"queue/$2running.$place\"" && ! flock -w 1 "$1"; do
+        place=$(((place + 1) % $3))
+    done
+}
+
+# No user gets more than half of the places, and one of those where gatherers run is left for others.
+take 7 "$who." $((places / 2)) "too many crashes of this user at once"
+take 9 "" "$places" "too many crashes at once"
+run 6 "$who." @AT_ONCE_OF_USER@
+run 8 "" @AT_ONCE@
+
+# It gives up by itself at SIGALRM; one that cannot even do that has no lock that others wait for.
+timeout -s ALRM -k 60 @MAX_SECONDS@ @PYTHON@ -S @DIR@/corebox-gather.pyz --handle=@DIR@ @OPTIONS@ \
+    "--crash=$pid,$time,$user,$program" 6>&- 7>&- 8>&- 9>&-
 status=$?
 case $status in 0 | @NO_BUNDLE@) exit "$status" ;; esac # it has said in the log what became of the crash
 

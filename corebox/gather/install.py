@@ -12,12 +12,11 @@ from corebox.errors import HostError, UsageError
 from corebox.gather.handlerscript import NO_BUNDLE, TEXT
 from corebox.gather.light import read_known
 from corebox.gather.request import quote
-from corebox.gather.retention import HOURS, kept_files
+from corebox.gather.retention import HOURS, QUEUE, kept_files
 from corebox.gather.zipapp import make_zipapp
 
 PROGRAM = "corebox-gather.pyz"
 SCRIPT = "corebox-handler"
-QUEUE = "queue"
 #: %P process ID, %t time, %u user ID, %E path of the program, which may have blanks and so comes last (core(5)).
 _PATTERN = "|{} %P %t %u %E"
 _LONGEST_PATTERN = 127  # CORENAME_MAX_SIZE of the kernel, without the NUL
@@ -40,8 +39,10 @@ def install_handler(options: argparse.Namespace, program: str) -> str:
     pattern = _PATTERN.format(os.path.join(directory, SCRIPT))
     if len(os.fsencode(pattern)) > _LONGEST_PATTERN or any(char.isspace() or char in "%'\\" for char in directory):
         raise _bad_directory("the kernel would not call a handler in {}".format(directory), "a short path, no spaces")
-    if shutil.which("flock") is None:
-        raise HostError("no-flock", "there is no program flock on this machine", "install util-linux")
+    for needed, package in (("flock", "util-linux"), ("timeout", "coreutils")):
+        if shutil.which(needed) is None:
+            message = "there is no program {} on this machine".format(needed)
+            raise HostError("no-flock", message, "install {}".format(package))
     _require_private(directory)
     _require_no_strangers(directory)
     for name in ("", HOURS, QUEUE):
@@ -109,7 +110,8 @@ def _put_program(target: str, program: str) -> None:
 
 def _script(directory: str, pattern: str, options: argparse.Namespace) -> str:
     limits = ["--max-bundles", str(options.max_bundles), "--max-bytes", str(options.max_bytes)]
-    limits += ["--keep-free", str(options.keep_free), "--jobs", str(options.jobs)]
+    limits += ["--keep-free", str(options.keep_free), "--max-seconds", str(options.max_seconds)]
+    limits += ["--jobs", str(options.jobs)]
     values = {
         "DIR": quote(directory),
         "PATTERN": pattern,
@@ -117,6 +119,8 @@ def _script(directory: str, pattern: str, options: argparse.Namespace) -> str:
         "NO_BUNDLE": str(NO_BUNDLE),
         "PER_HOUR": str(options.per_hour),
         "AT_ONCE": str(options.at_once),
+        "AT_ONCE_OF_USER": str(max(1, options.at_once - 1)),
+        "MAX_SECONDS": str(options.max_seconds),
         "PLACES_OF_FIRST": str(options.at_once + _MOST_WAITING_FIRST),
         "PLACES": str(options.at_once + _MOST_WAITING),
         "MAX_BYTES": str(options.max_bytes),

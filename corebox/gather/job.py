@@ -67,9 +67,9 @@ def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
         disk = stack.enter_context(open_root(options, core, root, given))
         collection = _with_cutter(collect_wanted(options, core, disk, wishes), given.path)
         if options.pid:
-            from corebox.gather.proc import read_runtime  # noqa: PLC0415
+            from corebox.gather.proc import place_of, read_runtime  # noqa: PLC0415
 
-            collection = with_runtime(collection, read_runtime(options.pid, RUNNING))
+            collection = with_runtime(collection, read_runtime(place_of(options.pid), RUNNING))
         if _is_look(options):
             return Gathered(collection.manifest, None, _lacking(collection.manifest, wishes))
         out = output_of(options, collection.manifest, envelope)
@@ -214,9 +214,9 @@ def given_core(options: argparse.Namespace) -> GivenCore:
     if len(given) > 1:
         raise UsageError("two-cores-given", "more than one core is given", "give one of CORE, --coredumpctl and --pid")
     if options.pid:
-        from corebox.gather.proc import owner_of  # noqa: PLC0415
+        from corebox.gather.proc import owner_of, place_of  # noqa: PLC0415
 
-        return GivenCore(None, owner_of(options.pid))
+        return GivenCore(None, owner_of(place_of(options.pid)))
     if options.core is None:
         from corebox.gather.systemd import find_crash  # noqa: PLC0415
 

@@ -14,7 +14,7 @@ from corebox.errors import HostError, InputError
 from corebox.files.mounts import Mounts, answering_devices, read_mounts
 from corebox.files.reader import Reader
 from corebox.files.temporary import temporary_directory
-from corebox.gather.proc import is_crash_of, owner_of
+from corebox.gather.proc import held_place, is_crash_of, owner_of, place_of
 
 #: A process can map 65,530 files (vm.max_map_count). Of so many files the names must do for the others.
 _MOST_HELD = 20000
@@ -25,57 +25,56 @@ class HeldProcess(NamedTuple):
     """Root and mapped files of a process, by start address: paths that stay good when the process is gone.
 
     ``mounts`` is what lies beneath its root, ``owner`` whose process it is, None if it was gone before: then the root
-    is that of this system, which has files for what the core proves at most.
+    is that of this system, which has files for what the core proves at most. ``place`` is where more is told of it.
     """
 
     root: str
     files: Dict[int, str]
     mounts: Mounts
     owner: Optional[Reader]
+    place: str
 
 
 @contextlib.contextmanager
 def held_process(pid: int, user: int, time: int) -> Iterator[HeldProcess]:
     """Hold what the crashed process of the user has, if it is there still; ``time`` is that of its crash.
 
-    Its number may be another process's by now, also while we look: what was held is good if it is the same afterwards.
+    Its number may be another process's by now, or become that while we look.
     """
-    if is_crash_of(pid, user, time):
-        with _held(pid) as held:
-            if held.owner and is_crash_of(pid, user, time):
-                yield held
-                return
-    yield HeldProcess("/", {}, read_mounts("/"), None)
+    with contextlib.ExitStack() as stack:
+        held = None
+        with contextlib.suppress(OSError):
+            place = stack.enter_context(held_place(pid))
+            if is_crash_of(place, user, time):
+                held = _hold(place, stack)
+        yield held if held and held.owner else HeldProcess("/", {}, read_mounts("/"), None, "")
 
 
-@contextlib.contextmanager
-def _held(pid: int) -> Iterator[HeldProcess]:
+def _hold(place: str, stack: contextlib.ExitStack) -> HeldProcess:
     """Hold the root and each mapped file of the process once, however often it is mapped.
 
     O_PATH asks no file system, and files of those that may never answer are left to their names.
+
+    Raises:
+        OSError: the process is gone.
     """
     most = _raise_limit()
     held: Dict[Tuple[str, ...], str] = {}
     files = {}
-    with contextlib.ExitStack() as stack:
 
-        def hold(path: str) -> str:
-            descriptor = os.open(path, os.O_PATH)
-            stack.callback(os.close, descriptor)
-            return "/proc/self/fd/{}".format(descriptor)
+    def hold(path: str) -> str:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        stack.callback(os.close, descriptor)
+        return "/proc/self/fd/{}".format(descriptor)
 
-        try:
-            root = hold("/proc/{}/root".format(pid))
-        except OSError:
-            yield HeldProcess("/", {}, read_mounts("/"), None)
-            return
-        for start, (path, identity) in _file_mappings(pid).items():
-            with contextlib.suppress(OSError):  # not ours to open, or gone already: the root has a file of that name
-                if identity not in held and len(held) < most:
-                    held[identity] = hold(path)
-                if identity in held:
-                    files[start] = held[identity]
-        yield HeldProcess(root, files, read_mounts("/proc/{}/root".format(pid)), owner_of(pid))
+    root = hold(place + "/root")
+    for start, (path, identity) in _file_mappings(place).items():
+        with contextlib.suppress(OSError):  # not ours to open, or gone already: the root has a file of that name
+            if identity not in held and len(held) < most:
+                held[identity] = hold(path)
+            if identity in held:
+                files[start] = held[identity]
+    return HeldProcess(root, files, read_mounts(place + "/root"), owner_of(place), place)
 
 
 def _raise_limit() -> int:
@@ -92,17 +91,17 @@ def _raise_limit() -> int:
     return min(_MOST_HELD, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 
 
-def _file_mappings(pid: int) -> Dict[int, Tuple[str, Tuple[str, ...]]]:
+def _file_mappings(place: str) -> Dict[int, Tuple[str, Tuple[str, ...]]]:
     """Start address of each file mapping to its path in map_files, and what tells files apart: device, inode, name."""
     found: Dict[int, Tuple[str, Tuple[str, ...]]] = {}
-    answering = answering_devices(pid)
+    answering = answering_devices(place)
     try:
-        with open("/proc/{}/maps".format(pid), "rb") as file:
+        with open(place + "/maps", "rb") as file:
             for line in file:
                 words = os.fsdecode(line).split(None, 5)
                 if len(words) == 6 and words[4] != "0" and _device(words[3]) in answering:
                     start, end = (int(word, 16) for word in words[0].split("-"))
-                    path = "/proc/{}/map_files/{:x}-{:x}".format(pid, start, end)
+                    path = "{}/map_files/{:x}-{:x}".format(place, start, end)
                     found[start] = (path, (words[3], words[4], words[5]))
     except OSError:
         return {}
@@ -116,8 +115,8 @@ def _device(text: str) -> Tuple[int, int]:
 
 def mapped_files(pid: int) -> Dict[int, str]:
     """Start address of each file mapping of the process to a path that opens the mapped file; empty if not allowed."""
-    found = {start: path for start, (path, _) in _file_mappings(pid).items()}
-    return found if found and os.access("/proc/{}/map_files".format(pid), os.X_OK) else {}
+    found = {start: path for start, (path, _) in _file_mappings(place_of(pid)).items()}
+    return found if found and os.access(place_of(pid) + "/map_files", os.X_OK) else {}
 
 
 def root_of(pid: int) -> str:
@@ -126,7 +125,7 @@ def root_of(pid: int) -> str:
     Raises:
         InputError: ``no-such-process``.
     """
-    root = "/proc/{}/root".format(pid)
+    root = place_of(pid) + "/root"
     if not os.path.isdir(root):
         raise InputError(
             "no-such-process",

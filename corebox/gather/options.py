@@ -180,7 +180,13 @@ def _add_program(group: "argparse._ArgumentGroup") -> None:
         metavar="N",
         help="the handler keeps the N newest bundles and raw cores (%(default)s)",
     )
-    add("--max-bytes", type=_size, default=20 << 30, metavar="N", help="and at most N bytes of them (%(default)s)")
+    add(
+        "--max-bytes",
+        type=_size,
+        default=20 << 30,
+        metavar="N",
+        help="and at most N bytes of them, but the newest whatever its size (%(default)s)",
+    )
     add("--keep-free", type=_size, default=1 << 30, metavar="N", help="and N bytes of the disk free (%(default)s)")
     add(
         "--per-hour",
@@ -190,6 +196,13 @@ def _add_program(group: "argparse._ArgumentGroup") -> None:
         help="of a program, N an hour; more are counted (%(default)s)",
     )
     add("--at-once", type=_positive, default=2, metavar="N", help="N at the same time, others wait (%(default)s)")
+    add(
+        "--max-seconds",
+        type=_positive,
+        default=3600,
+        metavar="N",
+        help="a crash that takes longer has its raw core kept, as far as it was read (%(default)s)",
+    )
     add("--handle", type=_some, metavar="DIR", help=argparse.SUPPRESS)
     add("--crash", help=argparse.SUPPRESS)
 

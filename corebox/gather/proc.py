@@ -22,13 +22,34 @@ _MODELS = ("model name", "cpu model", "cpu", "uarch", "isa")
 _SOCKET = "system.sockprotoname"
 
 
-def owner_of(pid: int) -> Optional[Reader]:
+def place_of(pid: int) -> str:
+    """Where the process of this number is told of, whichever that is at the moment."""
+    return "/proc/{}".format(pid)
+
+
+@contextlib.contextmanager
+def held_place(pid: int) -> Iterator[str]:
+    """Where the process is told of that has this number now, and never another one that gets it: ``/proc/PID``, open.
+
+    When the process is gone, nothing is found there any more.
+
+    Raises:
+        OSError: there is no such process.
+    """
+    descriptor = os.open(place_of(pid), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield "/proc/self/fd/{}".format(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def owner_of(place: str) -> Optional[Reader]:
     """Whose crash it is; None if the process is gone.
 
     A core has the numbers of the process's own user namespace, in which anybody may be root; ``/proc`` has those of
     this one. Of a set-user-ID program, or a service that gave up its rights for a while, the lesser user counts.
     """
-    status = _status("/proc/{}/status".format(pid))
+    status = _status(place + "/status")
     try:
         real_user, effective_user = (int(word) for word in status["Uid"].split()[:2])
         real_group, effective_group = (int(word) for word in status["Gid"].split()[:2])
@@ -38,18 +59,18 @@ def owner_of(pid: int) -> Optional[Reader]:
     return Reader(effective_user or real_user, effective_group or real_group, groups)
 
 
-def is_crash_of(pid: int, user: int, time: int) -> bool:
+def is_crash_of(place: str, user: int, time: int) -> bool:
     """Whether the process is the one whose crash it is, not another one that has got its number since.
 
     The kernel does not wait for a handler that waits for others: a process whose core fits into the pipe is gone by
     then. One that crashes says so since Linux 4.15; before, one that started after the crash is told from it.
     """
-    status = _status("/proc/{}/status".format(pid))
+    status = _status(place + "/status")
     if status.get("Uid", "").split()[:1] != [str(user)]:
         return False
     if "CoreDumping" in _status("/proc/self/status"):
         return status.get("CoreDumping") == "1"
-    started = _started("/proc/{}/stat".format(pid))
+    started = _started(place + "/stat")
     return started is not None and started <= time + 1
 
 
@@ -60,10 +81,9 @@ def _started(path: str) -> Optional[float]:
     return int(boot.group(1)) + int(fields[19]) / os.sysconf("SC_CLK_TCK") if boot and len(fields) > 19 else None
 
 
-def read_runtime(pid: int, source: str) -> Optional[Runtime]:
+def read_runtime(place: str, source: str) -> Optional[Runtime]:
     """All that is told of the process; None if it is gone. What may not be read is left out."""
-    place = "/proc/{}".format(pid)
-    if not os.path.isdir(place):
+    if not os.path.isdir(place + "/task"):
         return None
     group = control_group(_read(place + "/cgroup"))
     system = os.uname()

@@ -13,7 +13,7 @@ from corebox.bundle.layout import SUFFIX
 from corebox.printable import format_size, printable
 
 LOG = "handler.log"
-HOURS = "hours"
+HOURS, QUEUE = "hours", "queue"
 RAW = ".core"
 #: NAME-PID-TIME: bundles, encrypted or not, and raw cores. Whatever else is in the directory is somebody else's.
 _KEPT = re.compile(
@@ -21,6 +21,8 @@ _KEPT = re.compile(
 )
 #: HOUR.USER.PROGRAM.NUMBER or .count; .done was added by a handler that was ended before it removed the file.
 _HOUR_FILE = re.compile(r"([0-9]+)\.[0-9]+\.[0-9]+-[0-9]+\.([0-9]+|count)(\.done)*\Z")
+#: USER.NUMBER or USER.running.NUMBER.
+_USERS_PLACE = re.compile(r"[0-9]+\.(running\.)?[0-9]+\Z")
 _LONGEST_LOG = 1 << 20
 _HOUR = 3600
 
@@ -103,12 +105,7 @@ def _has_room(directory: str, limits: Limits, wanted: int) -> bool:
 def _remove(directory: str, path: str, why: str) -> None:
     """Remove a file, unless another handler is writing it."""
     with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.unlink(path)
-        finally:
-            os.close(descriptor)
+        _unlink_unlocked(path)
         write_log(directory, "removed {}: {}".format(os.path.basename(path), why))
 
 
@@ -138,6 +135,28 @@ def close_hours(directory: str, now: float) -> None:
             if name.endswith(".count"):
                 _log_count(directory, done, hour)
             os.unlink(done)
+
+
+def close_queue(directory: str) -> None:
+    """Remove the places of users who have had no crash for an hour."""
+    place = os.path.join(directory, QUEUE)
+    now = time.time()
+    with contextlib.suppress(OSError):
+        for name in os.listdir(place):
+            path = os.path.join(place, name)
+            with contextlib.suppress(OSError):  # somebody waits there, or another handler was faster
+                if _USERS_PLACE.match(name) and now - os.lstat(path).st_mtime > _HOUR:
+                    _unlink_unlocked(path)
+
+
+def _unlink_unlocked(path: str) -> None:
+    """Remove a file unless another handler holds its lock; that is an OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+    finally:
+        os.close(descriptor)
 
 
 def _past_hours(place: str, current: int) -> Iterator["tuple[str, int]"]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from corebox.gather.cli import main
 from tests.support.realcores import unpack_core
 from tests.unit.gather.sites import make_site
 
@@ -18,3 +19,15 @@ def core_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def root(tmp_path: Path) -> Path:
     """The root where it crashed."""
     return make_site(tmp_path / "root")
+
+
+@pytest.fixture
+def handler(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """An installed handler that keeps two bundles, and makes three of a program an hour."""
+    place = tmp_path / "dumps"
+    words = ["--max-bundles", "2", "--per-hour", "3", "--keep-free", "1M", "--no-nice"]
+    assert main(["--install-handler", str(place), *words]) == 0
+    printed = capsys.readouterr().out
+    assert f"'|{place}/corebox-handler %P %t %u %E'" in printed
+    assert "echo 0 > /proc/sys/kernel/core_pipe_limit" in printed
+    return place

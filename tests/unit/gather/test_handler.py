@@ -2,52 +2,18 @@
 
 import io
 import os
-import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from corebox.bundle.read import read_manifest
-from corebox.gather import proc
 from corebox.gather.cli import main
 from corebox.gather.handler import Crash, handle_crash, parse_crash
 from corebox.gather.handlerscript import NO_BUNDLE
-from corebox.gather.live import held_process
 from corebox.gather.options import make_parser
-from corebox.gather.proc import is_crash_of
 from corebox.gather.retention import Kept, Limits, close_hours, enforce, kept_files, make_room, surplus
-
-GONE = "999999999"  # a process that there is none of
-
-
-@pytest.fixture
-def handler(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
-    """An installed handler that keeps two bundles, and makes three of a program an hour."""
-    place = tmp_path / "dumps"
-    words = ["--max-bundles", "2", "--per-hour", "3", "--keep-free", "1M", "--no-nice"]
-    assert main(["--install-handler", str(place), *words]) == 0
-    printed = capsys.readouterr().out
-    assert f"'|{place}/corebox-handler %P %t %u %E'" in printed
-    assert "echo 0 > /proc/sys/kernel/core_pipe_limit" in printed
-    return place
-
-
-def feed(handler: Path, core: Path, *words: str | bytes) -> int:
-    """Call it as the kernel does: without any environment."""
-    with core.open("rb") as source:
-        command = [str(handler / "corebox-handler"), *words]
-        return subprocess.run(command, stdin=source, check=False, env={}, cwd="/").returncode
-
-
-def stub(handler: Path, status: int) -> None:
-    """Put another program there, which reads nothing."""
-    (handler / "corebox-gather.pyz").write_text(f"import sys\nsys.exit({status})\n")
-
-
-def log_of(handler: Path) -> list[str]:
-    return [line.partition(" ")[2] for line in (handler / "handler.log").read_text().splitlines()]
+from tests.unit.gather.handlers import GONE, feed, log_of, stub
 
 
 def test_each_crash_becomes_a_bundle_and_old_ones_go(handler: Path, core_path: Path) -> None:
@@ -156,27 +122,6 @@ def test_what_a_killed_gatherer_has_read_is_not_followed_by_a_core_without_head(
     assert feed(handler, core_path, GONE, "1700000001", "0", "!app") == 9
     assert [path.name for path in handler.glob("*.core")] == [f"app-{GONE}-1700000001.core"]
     assert log_of(handler)[-1].endswith(f"app-{GONE}-1700000001.core is what it has read")
-
-
-@pytest.mark.parametrize(("earlier", "places"), [(1, 18), (0, 66)], ids=["another", "the first of the hour"])
-def test_one_that_finds_all_places_taken_is_counted(handler: Path, core_path: Path, earlier: int, places: int) -> None:
-    stub(handler, 0)
-    for number in range(earlier):
-        assert feed(handler, core_path, GONE, str(1700000000 + number), "0", "!app") == 0
-    holders = [
-        subprocess.Popen(["flock", str(handler / "queue" / str(n)), "sh", "-c", "echo; cat"],
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        for n in range(1, places + 1)
-    ]  # fmt: skip
-    for holder in holders:
-        assert holder.stdout
-        holder.stdout.readline()
-    assert feed(handler, core_path, GONE, "1700000001", "0", "!app") == 0
-    assert "too many crashes at once" in log_of(handler)[-1]
-    for holder in holders:
-        holder.communicate()
-    assert feed(handler, core_path, GONE, "1700000002", "0", "!app") == 0
-    assert len(log_of(handler)) == 1
 
 
 @pytest.mark.parametrize("name", ["with space", "x" * 120, "per%cent"])
@@ -399,51 +344,3 @@ def test_files_of_somebody_else_among_the_hours_stay(tmp_path: Path) -> None:
         (hours / name).write_text("x\n")
     close_hours(str(tmp_path), 1700000000)
     assert {path.name for path in hours.iterdir()} == set(strangers)
-
-
-def test_another_process_that_has_the_number_by_now_tells_nothing(handler: Path, core_path: Path) -> None:
-    """It is root's here, and the crash another user's: nothing of root's may be seen with its rights."""
-    now = int(time.time())
-    with subprocess.Popen(["sleep", "60"]) as other:
-        try:
-            for user in ("1000", "0"):
-                assert feed(handler, core_path, str(other.pid), str(now), user, "!app") == 0
-                now += 1
-            assert not is_crash_of(other.pid, 1000, now)
-            assert not is_crash_of(other.pid, 0, now)
-            with held_process(other.pid, 0, now) as held:
-                assert (held.root, held.files, held.owner) == ("/", {}, None)
-        finally:
-            other.kill()
-    bundles = list(handler.glob("*.corebox"))
-    assert len(bundles) == 2
-    assert all(read_manifest(bundle).runtime is None for bundle in bundles)
-    assert len([line for line in log_of(handler) if "; the process was gone" in line]) == 2
-
-
-def test_a_kernel_that_does_not_tell_of_crashes_tells_when_a_process_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = proc._status
-
-    def old(path: str) -> dict[str, str]:
-        return {name: value for name, value in real(path).items() if name != "CoreDumping"}
-
-    monkeypatch.setattr(proc, "_status", old)
-    user = os.getuid()
-    assert is_crash_of(os.getpid(), user, int(time.time()))
-    assert not is_crash_of(os.getpid(), user + 1, int(time.time()))
-    assert not is_crash_of(os.getpid(), user, 1700000000)
-    assert not is_crash_of(int(GONE), user, int(time.time()))
-
-
-def test_a_kernel_that_falls_silent_is_not_waited_for(
-    tmp_path: Path, core_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("corebox.gather.handler._SILENCE", 1)
-    begun = core_path.read_bytes()[:8192]
-    reading, writing = os.pipe()
-    os.write(writing, begun)
-    with os.fdopen(reading, "rb") as core:
-        status = handle_crash(str(tmp_path), core, CRASH, make_parser().parse_args(["--no-nice"]))
-    os.close(writing)
-    assert "the core is cut: the kernel sent nothing for 1 s; " in log_of(tmp_path)[0]
-    assert [path.suffix for path in tmp_path.glob("app-*")] == [".core" if status else ".corebox"]

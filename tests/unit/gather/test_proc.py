@@ -12,7 +12,7 @@ from corebox.bundle.describe import runtime_facts
 from corebox.bundle.runtime import RUNNING, Container
 from corebox.gather import cgroup
 from corebox.gather.cgroup import container_of, control_group, unit_of
-from corebox.gather.proc import owner_of, read_runtime
+from corebox.gather.proc import owner_of, place_of, read_runtime
 from tests.unit.bundle.samples import RUNTIME
 
 ID = "0123456789abcdef" * 4
@@ -38,8 +38,8 @@ def test_a_living_process_is_described() -> None:
     with subprocess.Popen([sys.executable, "-c", NAMED], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout
         assert child.stdout.readline() == b"up\n"
-        runtime = read_runtime(child.pid, RUNNING)
-        owner = owner_of(child.pid)
+        runtime = read_runtime(place_of(child.pid), RUNNING)
+        owner = owner_of(place_of(child.pid))
         assert child.stdin
         child.stdin.close()
     assert runtime
@@ -57,8 +57,8 @@ def test_a_living_process_is_described() -> None:
 
 
 def test_a_process_that_is_gone_tells_nothing() -> None:
-    assert read_runtime(999999999, RUNNING) is None
-    assert owner_of(999999999) is None
+    assert read_runtime(place_of(999999999), RUNNING) is None
+    assert owner_of(place_of(999999999)) is None
 
 
 @pytest.mark.parametrize(
@@ -138,6 +138,6 @@ def test_it_is_told_in_words() -> None:
 
 def test_sockets_are_counted_by_protocol() -> None:
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM):
-        runtime = read_runtime(os.getpid(), RUNNING)
+        runtime = read_runtime(place_of(os.getpid()), RUNNING)
     assert runtime
     assert any(files.kind == "UDPv6 socket" for files in runtime.open_files)
