@@ -85,6 +85,8 @@ def write_bundle(
 def _cannot_write(out: str, error: OSError) -> HostError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return HostError("no-space", "no space left for {}".format(out), "write it to another disk with -o")
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return HostError("too-many-open-files", "no more files can be opened", "raise the limit: ulimit -n 4096")
     reason = error.strerror or str(error)
     return HostError("cannot-write", "cannot write {}: {}".format(out, reason), "choose another place with -o")
 

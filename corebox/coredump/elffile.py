@@ -141,6 +141,25 @@ def _facts_or_why(file: OpenFile) -> Tuple[Optional[ElfFile], str]:
         return None, error.message
 
 
+class Identity(NamedTuple):
+    """What tells an ELF file from others without looking at much of it; build ID in lower-case hex."""
+
+    build_id: Optional[str]
+
+
+def read_identity(descriptor: int) -> Optional[Identity]:
+    """The identity of an open file by its program headers alone; None if it is not an ELF file that can be mapped."""
+    try:
+        header = parse_header(read_at(descriptor, 0, HEADER_SIZE))
+        segments = read_segments(descriptor, header) if header and _KINDS.get(header.kind) in _MAPPED else ()
+        if header is None or not any(segment.kind == PT_LOAD for segment in segments):
+            return None
+        size = os.fstat(descriptor).st_size
+        return Identity(build_id_of(header.order, segments, _Open(descriptor, size, header, segments, {}).read_segment))
+    except OSError:
+        return None
+
+
 def read_segments(descriptor: int, header: Header) -> Tuple[Segment, ...]:
     """The program headers of an open file, as many as are there; none if the ELF header gives them an odd size."""
     size = entry_struct(header).size

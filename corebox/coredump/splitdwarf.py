@@ -6,15 +6,20 @@ DWARF 5, 3.1.2, 3.1.3 and 7.3; before that "DWARF Fission" by GNU. A file that m
 import os
 import struct
 import zlib
-from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
 
 from corebox.coredump.header import HEADER_SIZE, Header, parse_header
-from corebox.coredump.sections import SHT_NOBITS, Section, read_sections
+from corebox.coredump.sections import SHT_NOBITS, read_sections
 from corebox.files.extents import read_at
 
 MOST_UNITS = 1 << 16
+#: Of all sections of a file, as long as it is looked at.
 _LARGEST_INFLATED = 64 << 20
 _LONGEST_ABBREVIATIONS, _LONGEST_ENTRY, _LONGEST_NAME = 1 << 16, 1024, 4096
+_LONGEST_NAMES = 16 << 20
+#: Tables that overlap are nobody's but an attacker's: together they are looked through no more often than this.
+_MOST_PASSES = 4
+_CHUNK = 1 << 20
 _SKELETON, _SPLIT_COMPILE = 4, 5  # DW_UT_...
 _COMP_DIR, _STR_OFFSETS_BASE, _DWO_NAME, _GNU_DWO_NAME, _GNU_DWO_ID = 0x1B, 0x72, 0x76, 0x2130, 0x2131  # DW_AT_...
 _FIXED = {
@@ -44,26 +49,42 @@ class _OddError(Exception):
 
 
 class _Data:
-    """The bytes of a section, inflated if need be."""
+    """The bytes of a section of an open file."""
 
-    def __init__(self, descriptor: int, section: Section, header: Header, file_size: int) -> None:
-        self._descriptor, self._offset = descriptor, section.offset
-        self.size = max(0, min(section.size, file_size - section.offset))
-        self._inflated: Optional[bytes] = None
-        # elf(5), Elf64_Chdr. As a unit's length or an abbreviation its type would make no sense.
-        size = 24 if header.bits == 64 else 12
-        start = self.read(0, size + 2)
-        if len(start) == size + 2 and struct.unpack_from(header.order + "I", start)[0] == 1 and start[size] == 0x78:
-            packed = read_at(descriptor, section.offset + size, self.size - size)
-            self._inflated = zlib.decompressobj().decompress(packed, _LARGEST_INFLATED)
-            self.size = len(self._inflated)
+    def __init__(self, descriptor: int, offset: int, size: int) -> None:
+        self.size = size
+        self._descriptor, self._offset = descriptor, offset
 
     def read(self, at: int, size: int) -> bytes:
         """Bytes, fewer at the end."""
         size = max(0, min(size, self.size - at))
-        if self._inflated is not None:
-            return self._inflated[at : at + size]
         return read_at(self._descriptor, self._offset + at, size) if size else b""
+
+    def inflated(self, header: Header, most: int) -> Optional[bytes]:
+        """What is compressed in it, up to ``most`` bytes; None if it is not compressed."""
+        # elf(5), Elf64_Chdr. As a unit's length or an abbreviation its type would make no sense.
+        size = 24 if header.bits == 64 else 12
+        start = self.read(0, size + 2)
+        if len(start) < size + 2 or struct.unpack_from(header.order + "I", start)[0] != 1 or start[size] != 0x78:
+            return None
+        stream, found = zlib.decompressobj(), bytearray()
+        for at in range(size, self.size, _CHUNK):
+            if stream.eof or len(found) >= most:
+                break
+            found += stream.decompress(self.read(at, _CHUNK), most - len(found))
+        return bytes(found)
+
+
+class _Inflated:
+    """The bytes of a section that was compressed."""
+
+    def __init__(self, data: bytes) -> None:
+        self.size = len(data)
+        self._data = data
+
+    def read(self, at: int, size: int) -> bytes:
+        """Bytes, fewer at the end."""
+        return self._data[at : at + size]
 
 
 class _File:
@@ -75,11 +96,27 @@ class _File:
             raise _OddError
         size = os.fstat(descriptor).st_size
         self.header = header
-        self._abbreviations: Dict[int, bytes] = {}
-        self.sections: Dict[str, _Data] = {}
-        for name, section in read_sections(descriptor, header, size).items():
-            if name.startswith(".debug_") and section.kind != SHT_NOBITS:
-                self.sections[name] = _Data(descriptor, section, header, size)
+        self._specifications: Dict[Tuple[int, int], List[Tuple[int, int]]] = {}
+        self._passed = 0
+        self._inflated = 0
+        self._data: Dict[str, Union[_Data, _Inflated]] = {}
+        self._raw = {
+            name: _Data(descriptor, section.offset, max(0, min(section.size, size - section.offset)))
+            for name, section in read_sections(descriptor, header, size).items()
+            if name.startswith(".debug_") and section.kind != SHT_NOBITS
+        }
+
+    def has(self, name: str) -> bool:
+        """Whether there is a section of this name."""
+        return name in self._raw
+
+    def section(self, name: str) -> "Optional[Union[_Data, _Inflated]]":
+        """The section of this name; it is inflated when first asked for."""
+        if name in self._raw and name not in self._data:
+            inflated = self._raw[name].inflated(self.header, _LARGEST_INFLATED - self._inflated)
+            self._inflated += len(inflated or b"")
+            self._data[name] = self._raw[name] if inflated is None else _Inflated(inflated)
+        return self._data.get(name)
 
     def unpack(self, code: str, data: bytes, at: int) -> Tuple[int, ...]:
         """Numbers in the file's byte order."""
@@ -87,7 +124,7 @@ class _File:
 
     def units(self, suffix: str) -> Iterator[Tuple[int, int, int, int, bytes]]:
         """Version, type, offset of the abbreviations, dwo_id or 0, and the first entry of each unit."""
-        info, at = self.sections.get(".debug_info" + suffix), 0
+        info, at = self.section(".debug_info" + suffix), 0
         for _ in range(MOST_UNITS):
             head = info.read(at, _LONGEST_ENTRY) if info else b""
             if len(head) < 12:
@@ -106,16 +143,24 @@ class _File:
 
     def attributes(self, entry: bytes, abbreviations: int, suffix: str) -> Dict[int, Tuple[int, bytes]]:
         """Form and bytes of each attribute of an entry."""
-        section = self.sections.get(".debug_abbrev" + suffix)
-        if abbreviations not in self._abbreviations:
-            self._abbreviations[abbreviations] = section.read(abbreviations, _LONGEST_ABBREVIATIONS) if section else b""
         code, at = _uleb(entry, 0)
         found = {}
-        for attribute, form in _specification(self._abbreviations[abbreviations], code):
+        for attribute, form in self._specification(abbreviations, code, suffix):
             size = _size(form, entry, at, self.header.word_size)
             found[attribute] = form, entry[at : at + size]
             at += size
         return found
+
+    def _specification(self, abbreviations: int, code: int, suffix: str) -> List[Tuple[int, int]]:
+        """Attributes and forms of an abbreviation."""
+        if (abbreviations, code) not in self._specifications:
+            section = self.section(".debug_abbrev" + suffix)
+            if section is None or self._passed > _MOST_PASSES * (section.size + _LONGEST_ABBREVIATIONS):
+                raise _OddError
+            table = section.read(abbreviations, _LONGEST_ABBREVIATIONS)
+            self._specifications[abbreviations, code], end = _specification(table, code)
+            self._passed += end
+        return self._specifications[abbreviations, code]
 
     def text(self, value: Optional[Tuple[int, bytes]], offsets: int) -> str:
         """A string attribute; ``offsets`` is where the unit's part of .debug_str_offsets begins."""
@@ -127,11 +172,11 @@ class _File:
         name = ".debug_line_str" if form == 0x1F else ".debug_str"
         if form in _STRX:
             index = _uleb(data, 0)[0] if form in _LEB else int.from_bytes(data, self.header.byte_order)  # type: ignore
-            table = self.sections.get(".debug_str_offsets")
+            table = self.section(".debug_str_offsets")
             data = table.read(offsets + 4 * index, 4) if table else b""
         elif form not in (0x0E, 0x1F):
             return ""
-        strings = self.sections.get(name)
+        strings = self.section(name)
         if strings is None or len(data) < 4:
             return ""
         return os.fsdecode(strings.read(self.unpack("I", data, 0)[0], _LONGEST_NAME).split(b"\0")[0])
@@ -140,9 +185,10 @@ class _File:
 def skeletons(descriptor: int) -> List[Skeleton]:
     """The compilation units of an open ELF file whose debug information is elsewhere."""
     found = []
+    length = 0
     try:
         file = _File(descriptor)
-        if ".debug_addr" not in file.sections:  # what split units have their addresses in
+        if not file.has(".debug_addr"):  # what split units have their addresses in
             return []
         for version, kind, abbreviations, own_id, entry in file.units(""):
             if version == 5 and kind != _SKELETON:
@@ -153,8 +199,12 @@ def skeletons(descriptor: int) -> List[Skeleton]:
             base = values.get(_STR_OFFSETS_BASE)
             offsets = file.unpack("I", base[1], 0)[0] if base else 8
             name = file.text(values.get(_DWO_NAME) or values.get(_GNU_DWO_NAME), offsets)
+            folder = file.text(values.get(_COMP_DIR), offsets)
+            length += len(name) + len(folder)
+            if length > _LONGEST_NAMES:
+                break
             if name and dwo_id:
-                found.append(Skeleton(name, file.text(values.get(_COMP_DIR), offsets), dwo_id, version))
+                found.append(Skeleton(name, folder, dwo_id, version))
     except (_OddError, OSError, struct.error, zlib.error):
         pass  # what was found before
     return found
@@ -165,7 +215,7 @@ def split_ids(descriptor: int) -> FrozenSet[int]:
     found: Set[int] = set()
     try:
         file = _File(descriptor)
-        index = file.sections.get(".debug_cu_index")
+        index = file.section(".debug_cu_index")
         if index is not None:
             slots = file.unpack("I", index.read(12, 4), 0)[0]
             table = index.read(16, 8 * min(slots, 4 * MOST_UNITS))
@@ -181,8 +231,8 @@ def split_ids(descriptor: int) -> FrozenSet[int]:
     return frozenset(found - {0})
 
 
-def _specification(table: bytes, wanted: int) -> List[Tuple[int, int]]:
-    """Attributes and forms of an abbreviation."""
+def _specification(table: bytes, wanted: int) -> Tuple[List[Tuple[int, int]], int]:
+    """Attributes and forms of an abbreviation, and where it ends in the table."""
     at = 0
     while True:
         code, at = _uleb(table, at)
@@ -200,7 +250,7 @@ def _specification(table: bytes, wanted: int) -> List[Tuple[int, int]]:
                 break
             pairs.append((attribute, form))
         if code == wanted:
-            return pairs
+            return pairs, at
 
 
 def _size(form: int, entry: bytes, at: int, word: int) -> int:

@@ -6,6 +6,7 @@ taken for it.
 
 import contextlib
 import errno
+import itertools
 import os
 import resource
 import stat
@@ -29,7 +30,7 @@ _MOST_STALLED = 2
 #: What other descriptors this process may need.
 _SPARE = 64
 _MOST_OPEN = 8192
-_MOST_FOLDERS = 4096
+_MOST_FOLDERS, _MOST_NAMES = 4096, 10000
 _CHUNK = 1 << 20
 NOT_READABLE, NOT_ITS_OWN = "not readable for this user", "not readable for the user whose crash it is"
 _WORDS = {errno.ENOENT: "no such file", errno.ENOTDIR: "no such file", errno.EACCES: NOT_READABLE}
@@ -84,7 +85,8 @@ class DiskRoot:
         self._found: Dict[str, Found] = {}
         self._folders: Dict[str, Tuple[str, Links, Optional[int]]] = {}
         self._open: Deque[OpenFile] = deque()
-        self._most_open = max(_SPARE, _raise_limit() - _SPARE)
+        limit = _raise_limit()
+        self._most_open = max(limit // 2, limit - _SPARE)
         self._inodes: Dict[Tuple[int, int], OpenFile] = {}
         self._adopted: List[OpenFile] = []
         self._stalled: List[str] = []
@@ -115,7 +117,7 @@ class DiskRoot:
         return self._found[name]
 
     def names_in(self, directory: str) -> List[str]:
-        """The names in a directory, sorted; none if it is not there or may not be read."""
+        """The names in a directory, sorted, of very many only some; none if it is not there or may not be read."""
         try:
             with reading_as(self.reader):
                 path, _, missing = self._resolve(directory)
@@ -125,7 +127,10 @@ class DiskRoot:
         except (OSError, _NotHereError, _SlowError):
             return []
         try:
-            return sorted(os.listdir(descriptor), key=os.fsencode)
+            with os.scandir("/proc/self/fd/{}".format(descriptor)) as entries:  # by descriptor: since Python 3.7
+                return sorted((each.name for each in itertools.islice(entries, _MOST_NAMES)), key=os.fsencode)
+        except OSError:
+            return []
         finally:
             os.close(descriptor)
 

@@ -2,7 +2,12 @@
 
 import sys
 
-from corebox.gather.cli import main
-
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        from corebox.gather.cli import main
+
+        status = main()
+    except KeyboardInterrupt:  # while it starts
+        sys.stderr.write("interrupted; nothing was written\n")
+        status = 130
+    sys.exit(status)

@@ -28,7 +28,7 @@ from corebox.files.extents import read_at
 from corebox.files.openfile import OpenFile
 from corebox.files.paths import is_canonical
 from corebox.gather import extras
-from corebox.gather.also import FolderIndex
+from corebox.gather.also import FolderIndex, OnLook, ignore
 from corebox.gather.files import FileSet
 from corebox.gather.find import ModuleFile, Places, as_missing, find_module
 
@@ -47,7 +47,7 @@ class Wishes(NamedTuple):
 
     ``extra`` are names in the root of more files to take, ``also`` folders with files that have other names there.
     ``live`` maps start addresses to paths that open the file which is mapped there in the living process; such a file
-    is taken instead of another of its name.
+    is taken instead of another of its name. ``on_look`` is told how many files of ``also`` were looked at.
     """
 
     executable: Optional[str] = None
@@ -57,6 +57,7 @@ class Wishes(NamedTuple):
     extra: Tuple[str, ...] = ()
     also: Tuple[str, ...] = ()
     live: Dict[int, str] = {}
+    on_look: OnLook = ignore
 
 
 class Collection(NamedTuple):
@@ -76,7 +77,7 @@ def collect(core: CoreFile, root: DiskRoot, wishes: Wishes) -> Collection:
     if wishes.executable:
         check_executable(core, wishes.executable)
     files = FileSet(root)
-    places = Places(root, wishes.executable, wishes.live, FolderIndex(wishes.also))
+    places = Places(root, wishes.executable, wishes.live, FolderIndex(wishes.also, wishes.on_look))
     modules = [find_module(core, module, places) for module in core.modules[:_MOST_MODULES]]
     modules, not_taken = _take_modules(files, modules, wishes)
     _take_interpreter(core, files, modules)
@@ -87,6 +88,8 @@ def collect(core: CoreFile, root: DiskRoot, wishes: Wishes) -> Collection:
     elf = next((elf_of(each.found.file) for each in modules if each.module.is_executable and each.found.file), None)
     if elf and elf.interpreter and len(modules) == 1:
         files.miss(LIBRARIES, "the core does not say which libraries were mapped: " + ", ".join(elf.needed))
+    if places.also.why_not_all:
+        files.miss(wishes.also[0], places.also.why_not_all)
     if len(core.modules) > _MOST_MODULES:
         files.miss(MORE, "{} more modules are not looked for".format(len(core.modules) - _MOST_MODULES))
     files.drop_conflicts()
@@ -183,7 +186,7 @@ def _take_extras(core: CoreFile, files: FileSet, modules: List[ModuleFile]) -> L
     there = [each.module for each in modules if each.found.file]
     extras.take_thread_library(core, files, there)
     extras.take_companions(core, files, there)
-    extras.take_scripts(files, there)
+    extras.take_scripts(files, [each for each in modules if each.found.file])
     files.want("/etc/os-release", "os-release")
     return extras.take_debug_files(files, modules)
 

@@ -64,7 +64,7 @@ def _check(path: str, name: str) -> None:
     with open(name, "rb") as file:
         start = file.read(_PAGE)
     if not start.startswith(MAGIC):
-        raise not_a_core(path, start)
+        raise not_a_core(path, start, os.path.getsize(name))
 
 
 def write_sparse(pieces: Iterator[bytes], file: BinaryIO) -> None:

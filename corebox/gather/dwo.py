@@ -11,47 +11,64 @@ from corebox.gather.files import FileSet
 MOST_FILES = 4096
 _MOST_NAMED = 8
 _MOST_LACKING = 64
+#: Of all files of a crash together; a look for a name takes as long as that at so many units.
+_MOST_UNITS = 1 << 20
+_UNITS_OF_A_LOOK = 8
 
 
-def take_split_debug(files: FileSet, holders: Iterable[Optional[Found]]) -> None:
-    """The ``.dwp`` and ``.dwo`` files of these ELF files, each proved by its dwo_id.
+class SplitDebug:
+    """Takes the ``.dwp`` and ``.dwo`` files of ELF files into the set, each proved by its dwo_id.
 
     They are looked for where gdb does, beside the file and where the compiler put them (gdb manual, "Separate Debug
     Files"), and beside the program too, where they are moved to.
     """
-    taken = 0
-    for found in holders:
-        wanted = skeletons(found.file.fileno()) if found and found.file and elf_of(found.file) else []
-        if found is None or not wanted:
-            continue
-        package = files.root.find(found.path + ".dwp")
-        packed = _ids(package)
+
+    def __init__(self, files: FileSet) -> None:
+        self._files = files
+        self._left = _MOST_UNITS
+
+    def take(self, holders: Iterable[Optional[Found]]) -> None:
+        """Take what is found of these, and note what is not."""
+        for found in holders:
+            if found and found.file and elf_of(found.file) and self._left > 0:
+                wanted = skeletons(found.file.fileno())
+                self._left -= len(wanted)
+                if wanted:
+                    self._take(found, wanted)
+
+    def _take(self, found: Found, wanted: List[Skeleton]) -> None:
+        package = self._files.root.find(found.path + ".dwp")
+        packed = self._ids(package)
         if packed.intersection(each.dwo_id for each in wanted):
-            files.take(package, "debug")
-        lacking: List[Skeleton] = []
+            self._files.take(package, "debug")
+        taken, lacking = 0, []  # type: int, List[Skeleton]
         for each in wanted:
             if each.dwo_id in packed:
                 continue
             own = None
-            if len(lacking) < _MOST_LACKING:  # where so many are not, the others are not either
-                own = next((at for at in _candidates(files, found, each) if each.dwo_id in _ids(at)), None)
+            if len(lacking) < _MOST_LACKING and self._left > 0:  # where so many are not, the others are not either
+                own = next((at for at in self._candidates(found, each) if each.dwo_id in self._ids(at)), None)
             if own is None or taken >= MOST_FILES:
                 lacking.append(each)
             else:
-                files.take(own, "debug")
+                self._files.take(own, "debug")
                 taken += 1
+        self._miss(found, lacking)
+
+    def _miss(self, found: Found, lacking: List[Skeleton]) -> None:
         for each in lacking[:_MOST_NAMED]:
-            files.miss(each.path, "split debug information of {}: not here".format(found.path))
+            self._files.miss(each.path, "split debug information of {}: not here".format(found.path))
         if len(lacking) > _MOST_NAMED:
-            files.miss(found.path + ".dwp", "{} more files of split debug information".format(len(lacking)))
+            self._files.miss(found.path + ".dwp", "{} more files of split debug information".format(len(lacking)))
 
+    def _candidates(self, found: Found, each: Skeleton) -> Iterator[Found]:
+        folder = os.path.dirname(found.path)
+        for path in (each.path, os.path.join(folder, each.name), os.path.join(folder, os.path.basename(each.name))):
+            if path.startswith("/"):
+                self._left -= _UNITS_OF_A_LOOK
+                yield self._files.root.find(os.path.normpath(path))
 
-def _candidates(files: FileSet, found: Found, each: Skeleton) -> Iterator[Found]:
-    folder = os.path.dirname(found.path)
-    for path in (each.path, os.path.join(folder, each.name), os.path.join(folder, os.path.basename(each.name))):
-        if path.startswith("/"):
-            yield files.root.find(os.path.normpath(path))
-
-
-def _ids(found: Found) -> FrozenSet[int]:
-    return split_ids(found.file.fileno()) if found.file and elf_of(found.file) else frozenset()
+    def _ids(self, found: Found) -> FrozenSet[int]:
+        ids = split_ids(found.file.fileno()) if found.file and elf_of(found.file) else frozenset()  # type: FrozenSet[int]
+        self._left -= len(ids)
+        return ids

@@ -12,7 +12,7 @@ from corebox.files.diskroot import Found
 from corebox.files.extents import read_at
 from corebox.files.openfile import OpenFile
 from corebox.files.paths import is_canonical
-from corebox.gather.dwo import take_split_debug
+from corebox.gather.dwo import SplitDebug
 from corebox.gather.files import FileSet
 from corebox.gather.find import ModuleFile
 
@@ -60,26 +60,43 @@ def _want_code(core: CoreFile, files: FileSet, name: str, role: str) -> bool:
     return there
 
 
-def take_scripts(files: FileSet, modules: Iterable[Module]) -> None:
+def take_scripts(files: FileSet, modules: Iterable[ModuleFile]) -> None:
     """The scripts that gdb loads by itself for a module, and the Python packages that they import.
 
     gdb's manual, "objfile-gdbdotext file": OBJFILE-gdb.py beside the file or beneath the auto-load directory.
     """
-    for module in modules:
-        names = names_of(module)
+    for each in modules:
+        names = [name for name in names_of(each.module) if _is_name_of(files, name, each.found)]
         own = tuple(folder for name in names for folder in _data_folders(name))
         for place in (place for name in names for place in (_AUTO_LOAD + name, name)):
             for suffix in ("-gdb.py", "-gdb.gdb"):
                 found = files.root.find(place + suffix)
-                if found.file and found.file.status.size <= _MAX_SCRIPT and _is_own(found, names, own, suffix):
+                if (
+                    found.file
+                    and found.file.status.size <= _MAX_SCRIPT
+                    and _is_own(found, names, own, suffix)
+                    and _is_of_its_owner(found.file, each.found.file)
+                ):
                     files.take(found, "auto-load")
                     _take_imports(files, found.file, own)
+
+
+def _is_name_of(files: FileSet, name: str, found: Found) -> bool:
+    """Whether the file is there under this name: whoever writes a core by hand can name any folder."""
+    at = files.root.find(name)
+    return at.path == found.path or (at.file is not None and at.file is found.file)
 
 
 def _is_own(found: Found, names: Iterable[str], own: Tuple[str, ...], suffix: str) -> bool:
     """Whether the script is where such scripts are: a link may lead to anything."""
     beside = tuple(os.path.dirname(name) + "/" for name in names)
     return found.path.endswith(suffix) and found.path.startswith((_AUTO_LOAD + "/", *beside, *own))
+
+
+def _is_of_its_owner(file: OpenFile, holder: Optional[OpenFile]) -> bool:
+    """Whether it belongs to root, or to whom the file belongs that it is taken for; else it may be a secret."""
+    owner = os.fstat(file.fileno()).st_uid
+    return owner == 0 or (holder is not None and owner == os.fstat(holder.fileno()).st_uid)
 
 
 def _take_imports(files: FileSet, script: OpenFile, own: Tuple[str, ...]) -> None:
@@ -94,8 +111,10 @@ def _take_imports(files: FileSet, script: OpenFile, own: Tuple[str, ...]) -> Non
         if is_canonical(folder) and (folder + "/").startswith(own):
             at = files.root.find(folder)
             for found in _python_below(files, at.path) if (at.path + "/").startswith(own) else ():
-                if not found.path.startswith(own) or not found.path.endswith(".py"):
+                if not (found.file and found.path.startswith(own) and found.path.endswith(".py")):
                     continue  # a link to something else
+                if not _is_of_its_owner(found.file, script):
+                    continue
                 taken += 1
                 if taken > _MAX_SCRIPTS:
                     return
@@ -128,6 +147,7 @@ def take_debug_files(files: FileSet, modules: Iterable[ModuleFile]) -> List[Opti
     Returns the facts of each module's, None for a module without one.
     """
     taken = []
+    split = SplitDebug(files)
     for each in modules:
         debug = _by_build_id(files, each.module.build_id) or _by_debuglink(files, each.found)
         if debug:
@@ -135,7 +155,7 @@ def take_debug_files(files: FileSet, modules: Iterable[ModuleFile]) -> List[Opti
         for holder in (each.found, debug):
             if holder and holder.file:
                 _take_shared(files, holder, holder.file)
-        take_split_debug(files, (each.found, debug))
+        split.take((each.found, debug))
         taken.append(elf_of(debug.file) if debug else None)
     return taken
 

@@ -81,7 +81,8 @@ def _candidates(core: CoreFile, module: Module, places: Places) -> Iterator[Foun
             yield root.find(name)
     for path in places.also.candidates(module):
         file = _open_file(path, root)
-        if file:
+        elf = elf_of(file)
+        if file and elf and elf.whole:
             yield own._replace(file=file, why=None)
 
 

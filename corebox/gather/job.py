@@ -19,8 +19,9 @@ from corebox.files.mounts import read_mounts
 from corebox.files.reader import Reader
 from corebox.gather.collect import Collection, Wishes, collect, stored_core
 from corebox.gather.compressed import decompressed_core
-from corebox.gather.output import give_to_caller, require_harmless
+from corebox.gather.output import absolute, give_to_caller, require_harmless
 from corebox.gather.owner import reader_for, user_of
+from corebox.gather.progress import ProgressLine
 from corebox.printable import format_size
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Gathered(NamedTuple):
     lacking: Tuple[str, ...]
 
 
-def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
+def gather(options: argparse.Namespace, progress: ProgressLine) -> Gathered:
     """Do what the options say: collect, and write unless only a look is wanted."""
     envelope = _envelope(options.encrypt_to) if options.encrypt_to else None
     with contextlib.ExitStack() as stack:
@@ -63,7 +64,7 @@ def gather(options: argparse.Namespace, progress: Progress) -> Gathered:
         path = stack.enter_context(find_core(options, given.path))
         root = stack.enter_context(find_root(options))
         core = stack.enter_context(open_core(path))
-        wishes = wishes_of(options)
+        wishes = wishes_of(options)._replace(on_look=progress.look)
         disk = stack.enter_context(open_root(options, core, root, given))
         collection = _with_cutter(collect_wanted(options, core, disk, wishes), given.path)
         if options.pid:
@@ -239,7 +240,7 @@ def scratch_directory(options: argparse.Namespace) -> str:
     """Where temporary files of the size of a core go: TMPDIR if set, else beside the bundle."""
     out = options.output or "."
     place = out if os.path.isdir(out) else os.path.dirname(out)
-    return os.environ.get("TMPDIR") or os.path.abspath(place)
+    return os.environ.get("TMPDIR") or absolute(place)
 
 
 @contextlib.contextmanager
@@ -282,7 +283,7 @@ def wishes_of(options: argparse.Namespace) -> Wishes:
         without_executable=options.no_exe,
         without_core=options.no_core,
         consent_hostname=options.consent_hostname,
-        extra=tuple(os.path.abspath(name) for name in options.extra),
+        extra=tuple(absolute(name) for name in options.extra),
         also=tuple(options.also),
         live=live,
     )
@@ -315,7 +316,7 @@ def require_space(out: str, manifest: Manifest) -> None:
     Raises:
         HostError: ``no-space``, ``cannot-write`` when the directory is not there.
     """
-    directory = os.path.dirname(os.path.abspath(out))
+    directory = os.path.dirname(absolute(out))
     try:
         status = os.statvfs(directory)
     except OSError as error:

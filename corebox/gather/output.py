@@ -6,7 +6,23 @@ import stat
 from typing import Callable, Sequence
 
 from corebox.bundle.layout import SUFFIX
-from corebox.errors import CoreboxError, UsageError
+from corebox.errors import CoreboxError, HostError, UsageError
+
+
+def absolute(path: str) -> str:
+    """The path from the root on.
+
+    Raises:
+        HostError: ``no-current-directory``.
+    """
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError as error:
+        raise HostError(
+            "no-current-directory",
+            "the current directory was removed, so {} names nothing".format(path or "."),
+            "cd to a directory that exists",
+        ) from error
 
 
 def is_bundle(path: str) -> bool:

@@ -3,9 +3,10 @@
 import time
 from typing import TextIO
 
-from corebox.printable import format_size
+from corebox.printable import format_size, printable
 
 _INTERVAL = 0.2
+_LONGEST_NAME = 40
 
 
 class ProgressLine:
@@ -19,11 +20,26 @@ class ProgressLine:
 
     def __call__(self, done: int, total: int) -> None:
         """Show the state, at most five times a second."""
+        if self._is_due():
+            self._show(describe_progress(done, total, time.monotonic() - self._began))
+
+    def look(self, count: int, folder: str) -> None:
+        """Show how many files of folders were looked at, and where; the bytes are counted from then on."""
+        if self._is_due():
+            name = printable(folder)
+            short = name if len(name) <= _LONGEST_NAME else "..." + name[-_LONGEST_NAME:]
+            self._show("{} files looked at, now in {}".format(count, short))
+        self._began = time.monotonic()
+
+    def _is_due(self) -> bool:
         now = time.monotonic()
-        if self._visible and now - self._last >= _INTERVAL:
-            self._last = now
-            self._stream.write("\r\x1b[K" + describe_progress(done, total, now - self._began))
-            self._stream.flush()
+        due = self._visible and now - self._last >= _INTERVAL
+        self._last = now if due else self._last
+        return due
+
+    def _show(self, text: str) -> None:
+        self._stream.write("\r\x1b[K" + text)
+        self._stream.flush()
 
     def clear(self) -> None:
         """Remove the line."""

@@ -29,6 +29,9 @@ _MEMORY = (
     "a core is the memory of the process, so passwords, keys and personal data may be in it: --redact and --slim leave "
     "some of that out, and with --encrypt-to only the receiver can read it"
 )
+_NOT_LOOKED_FOR = (
+    "not looked for elsewhere in memory: values of less than 8 bytes, and base64 or hexadecimal: --redact TEXT"
+)
 _ADVICE_EXECUTABLE = "if you have the executable that crashed elsewhere, gather with it: -e EXECUTABLE"
 
 
@@ -135,6 +138,8 @@ def _core_lines(manifest: Manifest) -> Iterator[str]:
         yield "  redacted: {} blanked{}".format(counted(core.redacted, "place"), note)
     if core.redacted_variables is not None:
         yield "  environment: " + _variables(core.redacted_variables)
+        if core.redacted_variables:
+            yield "    " + _NOT_LOOKED_FOR
     if core.truncated:
         yield "  TRUNCATED: {} missing of {} ({})".format(
             format_size(core.truncated.missing_bytes),

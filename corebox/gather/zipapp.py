@@ -30,9 +30,13 @@ class Importer(zipimport.zipimporter):
 
 sys.path_hooks.insert(0, Importer)
 sys.path_importer_cache.clear()
-from corebox.gather.cli import main
-
-sys.exit(main())
+try:
+    from corebox.gather.cli import main
+    status = main()
+except KeyboardInterrupt:  # while it starts
+    sys.stderr.write("interrupted; nothing was written\\n")
+    status = 130
+sys.exit(status)
 """
 _PACKAGES = ("files", "coredump", "reduce", "bundle", "gather")
 _NO_PRESET = Preset()

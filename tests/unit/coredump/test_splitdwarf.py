@@ -3,6 +3,8 @@
 import itertools
 import os
 import struct
+import tracemalloc
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -73,3 +75,57 @@ def test_of_what_is_cut_or_damaged_there_is_none(read: Callable[[int], object], 
             ask(read, tmp_path / "cut", data[:at])
             ask(read, tmp_path / "damaged", data[:at] + b"\xff" + data[at + 1 :])
     assert not ask(read, tmp_path / "text", b"not an ELF file")
+
+
+def units(*abbreviations: int) -> bytes:
+    """Skeleton units, each with its abbreviations at another offset."""
+    each = [struct.pack("<HBBIQ", 5, 4, 8, at, ID) + bytes([1]) + struct.pack("<IIQ", 0, 7, 0) for at in abbreviations]
+    return b"".join(struct.pack("<I", len(unit)) + unit for unit in each)
+
+
+def test_tables_that_overlap_are_not_looked_through_for_each_unit(tmp_path: Path) -> None:
+    """Each unit finds its abbreviation behind thousands of others."""
+    others = bytes([2, 0x11, 0, 0, 0]) * 4000
+    sections = {
+        ".debug_info": units(*range(0, 20000, 5)),
+        ".debug_abbrev": others + ABBREVIATIONS,
+        ".debug_str": b"../a.o\0/build/x\0",
+        ".debug_addr": bytes(8),
+    }
+    found = ask(skeletons, tmp_path / "program", program(sections))
+    assert 0 < len(found) < 100
+    many = {**sections, ".debug_info": units(*[0] * 500), ".debug_abbrev": ABBREVIATIONS}
+    assert len(ask(skeletons, tmp_path / "program", program(many))) == 500
+
+
+def test_names_are_bounded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("corebox.coredump.splitdwarf._LONGEST_NAMES", 4096)
+    sections = {
+        ".debug_info": units(*[0] * 500),
+        ".debug_abbrev": ABBREVIATIONS,
+        ".debug_str": b"../a.o\0" + b"x" * 1017 + b"\0",
+        ".debug_addr": bytes(8),
+    }
+    assert len(ask(skeletons, tmp_path / "program", program(sections))) == 4
+
+
+def test_sections_that_are_compressed_are_inflated_when_needed_and_no_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def packed(data: bytes) -> bytes:
+        return struct.pack("<IIQQ", 1, 0, len(data), 1) + zlib.compress(data)
+
+    sections = {
+        ".debug_info": packed(units(0)),
+        ".debug_abbrev": packed(ABBREVIATIONS),
+        ".debug_str": packed(b"../a.o\0/build/x\0"),
+        ".debug_addr": bytes(8),
+        ".debug_line": packed(bytes(50 << 20)),
+    }
+    tracemalloc.start()
+    (found,) = ask(skeletons, tmp_path / "program", program(sections))
+    assert (found.path, found.dwo_id) == ("/build/a.o", ID)
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()
+    monkeypatch.setattr("corebox.coredump.splitdwarf._LARGEST_INFLATED", len(units(0)) + 8)
+    assert ask(skeletons, tmp_path / "program", program(sections)) == []

@@ -5,6 +5,7 @@ import io
 import json
 import lzma
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -282,8 +283,13 @@ def test_progress_is_for_terminals_only() -> None:
 
 def test_progress_counts_both_times_that_the_core_is_read(core_path: Path, root: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
+
+    class Counts(ProgressLine):
+        def __call__(self, done: int, total: int) -> None:
+            seen.append((done, total))
+
     options = make_parser().parse_args([str(core_path), "--root", str(root), "--no-nice", "-o", str(tmp_path / "x")])
-    manifest = gather(options, lambda done, total: seen.append((done, total))).manifest
+    manifest = gather(options, Counts(io.StringIO())).manifest
     counts = [done for done, _ in seen]
     assert counts == sorted(counts)
     assert counts[0] <= manifest.core.stored
@@ -391,9 +397,11 @@ def test_what_is_compressed_and_no_core_has_its_own_name(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "log.gz"
-    path.write_bytes(gzip.compress(b"no core"))
-    assert run(path, root) == 3
-    assert f"error: {path} is not a core file: it is not an ELF file\n" in capsys.readouterr().err
+    of_esp_idf = struct.pack("<IIIII", 20000, 0x0102, 5, 340, 0x20000).ljust(20000, b"x")
+    for data, kind in ((b"no core", "not an ELF file\n"), (of_esp_idf, "an ESP-IDF core dump, the memory of a")):
+        path.write_bytes(gzip.compress(data))
+        assert run(path, root) == 3
+        assert f"error: {path} is not a core file: it is {kind}" in capsys.readouterr().err
 
 
 def test_a_text_that_is_not_there_is_not_said_to_be_blanked(

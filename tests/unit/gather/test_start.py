@@ -52,3 +52,32 @@ def test_a_gathering_reads_what_it_needs_once(core_path: Path, root: Path, tmp_p
     assert len(set(compiled)) == len(compiled)
     seldom = {f"corebox.gather.{name}" for name in ("container", "handler", "live", "reduce", "tree", "zipapp")}
     assert loaded & (_PROGRAMS_AND_ARCHIVES | seldom | {"corebox.bundle.envelope"}) == set()
+
+
+@pytest.mark.parametrize("way", ["archive", "module"])
+def test_ctrl_c_while_it_starts_is_told_without_a_traceback(way: str, tmp_path: Path) -> None:
+    program = tmp_path / "gather.pyz"
+    make_zipapp(str(program))
+    run = f"run_path({str(program)!r}" if way == "archive" else "run_module('corebox.gather'"
+    script = f"""if True:
+        import os, runpy, signal, sys
+        class Interrupt:
+            def find_spec(self, name, *rest):
+                if name == "corebox.gather.preset":
+                    os.kill(os.getpid(), signal.SIGINT)
+        sys.meta_path.insert(0, Interrupt())
+        sys.argv = ["gather.pyz", "core"]
+        runpy.{run}, run_name="__main__")"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "interrupted; nothing was written\n")
+
+
+def test_a_directory_that_is_gone_is_told(core_path: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = "import os, sys; os.rmdir(os.getcwd()); from corebox.gather.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", script, str(core_path)]
+    done = subprocess.run(command, cwd=gone, env={}, capture_output=True, text=True, check=False)
+    assert done.returncode == 4
+    assert "the current directory was removed" in done.stderr
+    assert "hint: cd to a directory that exists" in done.stderr
