@@ -16,7 +16,7 @@ from corebox.coredump.values import NONE
 from corebox.debugger.session import (
     CORE,
     DEBUG,
-    GDBSIDE,
+    INSIDE,
     PYTHON_PATH,
     READ_USER_GDBINIT,
     REPLACED_EXECUTABLE,
@@ -29,10 +29,10 @@ from corebox.debugger.session import (
 )
 from corebox.engine.sandbox import Mount
 from corebox.errors import InputError
+from corebox.image.inside import python_inside_gdb
 from corebox.image.opened import OpenedImage
 from corebox.locate.split import DEEP, lay_out_split
 from corebox.locate.status import CrashFiles, ModuleSymbols
-from corebox.resources import shipped
 from corebox.store.values import host_architecture
 
 
@@ -55,23 +55,24 @@ def our_files(opened: OpenedImage, work: Path) -> Provision:
         raise InputError("no-toolbox", message, hint)
     mounts = [
         Mount(opened.toolbox, TOOLBOX),
-        Mount(_gdbside(work), GDBSIDE),
+        Mount(_inside(work), INSIDE),
         Mount(opened.ours / "gdbinit", "/.corebox/gdbinit"),
         Mount(opened.ours / "manifest.json", "/.corebox/manifest.json"),
     ]
     return Provision((*mounts, *([Mount(opened.debug, "/.corebox/debug")] if opened.debug else [])))
 
 
-def _gdbside(work: Path) -> Path:
+def _inside(work: Path) -> Path:
     """Our Python for gdb, which everybody may read: an image that was pulled may hold that of another corebox."""
-    folder = work / "gdbside"
-    folder.mkdir(mode=0o755)
-    work.chmod(0o755)
-    for path in shipped("images/toolbox/gdbside").glob("*.py"):
-        shutil.copyfile(path, folder / path.name)
-        (folder / path.name).chmod(0o644)
-    folder.chmod(0o755)
-    return folder
+    top = work / "inside"
+    for name, path in python_inside_gdb():
+        copy = top / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+        copy.chmod(0o644)
+    for folder in (work, *(each for each in (top, *top.rglob("*")) if each.is_dir())):
+        folder.chmod(0o755)
+    return top
 
 
 def crash_files(crash: Crash, lender: Lender) -> Provision:
@@ -95,7 +96,7 @@ def _hidden(opened: OpenedImage) -> Iterator[tuple[Path, str]]:
 
 
 def python_packages(folders: Sequence[Path]) -> Provision:
-    """The user's Python packages, where gdbside/packages.py finds them.
+    """The user's Python packages, where gdbside/session/packages.py finds them.
 
     Raises:
         InputError: ``no-such-file``.

@@ -6,12 +6,12 @@ import threading
 from typing import BinaryIO, NamedTuple
 
 from corebox.debugger.messages import Message, read_message, write_message
-from corebox.debugger.session import CORE
+from corebox.debugger.session import CORE, inside
 from corebox.debugger.sources import SourceFolder, local_source
 from corebox.errors import CoreboxError, HostError
 
 #: gdb's interpreter that speaks the protocol (gdb manual, "Debugger Adapter Protocol").
-SPEAK = ("-i=dap", "-ex", "python for_editors()")
+SPEAK = ("-i=dap", "-ex", inside("session.commands", "for_editors()"))
 
 _GRACE = 5  # seconds for gdb to end by itself
 

@@ -11,7 +11,7 @@ from typing import Any
 #: Bytes that gdb may write for one report or list; 1,024 threads with 30 frames each, at 700 bytes a frame, are less.
 MAX_ANSWER = 24 << 20
 MAX_VALUES = 750_000
-#: The same as in images/toolbox/gdbside/report.py, twice, for those that forge are not the only ones to say "pc".
+#: The same as in corebox/gdbside/answers/report.py, twice, for those that forge are not the only ones to say "pc".
 MAX_FRAMES = 2 << 15
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from corebox.debugger.budget import Budget
 
-# The same as in images/toolbox/gdbside/report.py.
+# The same as in corebox/gdbside/answers/report.py.
 _BEGIN, _END = b"\x1ecorebox-answer ", b"\x1e\n"
 _MOST = 256
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 TOOLBOX = "/.corebox/toolbox"
-GDBSIDE = TOOLBOX + "/share/corebox"
+INSIDE = TOOLBOX + "/share/corebox"
 CORE = "/.corebox/core"
 GDBINIT = "/.corebox/gdbinit"
 REPLACED_EXECUTABLE = "/.corebox/executable"
@@ -26,10 +26,20 @@ USER_GDBINIT = "/.corebox/user.gdbinit"
 PYTHON_PATH = "/.corebox/python"
 HISTORY, HISTORY_PIPE = "/.corebox/history", "/.corebox/history.pipe"
 
+
+def inside(module: str, call: str) -> str:
+    """The gdb command that calls a function of ``corebox.gdbside``, whatever the user's own Python has in that name."""
+    name = f"corebox.gdbside.{module}"
+    return f"python import {name}; {name}.{call}"
+
+
 #: What makes gdb a Python prompt, after the banner; leaving it ends gdb (gdb manual, "Python Commands").
-PYTHON_PROMPT = ("-ex", "python greet()", "-ex", "set pagination off", "-ex", "python-interactive", "-ex", "quit")
+PYTHON_PROMPT = (
+    *("-ex", inside("session.commands", "greet()")),
+    *("-ex", "set pagination off", "-ex", "python-interactive", "-ex", "quit"),
+)
 #: What makes gdb name the sources that it does not find.
-ASK_SOURCES = ("-batch", "-x", f"{GDBSIDE}/sources.py")
+ASK_SOURCES = ("-batch", "-ex", inside("answers.sources", "answer()"))
 #: Commands of the user's own, read when ours have been and before the core is opened.
 READ_USER_GDBINIT = ("-ix", USER_GDBINIT)
 
@@ -78,7 +88,7 @@ def gdb_command(
         core: path in the image; None leaves opening it, and the executable, to whom gdb will listen to.
         customer_code: load the customer's auto-load scripts and libthread_db.
         symbol_folders: debug-file-directories to look into first.
-        foreign: the core is of another processor than gdb: ``open_core`` in gdbside/opened.py says why that matters.
+        foreign: the core is of another processor than gdb: ``gdbside/session/opened.py`` says why that matters.
             Not for an image's own command: its toolbox may be older.
     """
     loader = [f"{TOOLBOX}/lib/ld.so", "--library-path", f"{TOOLBOX}/lib", f"{TOOLBOX}/bin/gdb"]
@@ -87,13 +97,13 @@ def gdb_command(
     if symbol_folders:
         options += ["-iex", "set debug-file-directory " + ":".join((*symbol_folders, _DEBUG_FOLDERS))]
     program = ["-se", executable] if executable and core else []
-    opening = ["-ex", f"python opened.open_core({core!r})"] if foreign else ["-c", str(core)]
+    opening = ["-ex", inside("session.opened", f"open_core({core!r})")] if foreign else ["-c", str(core)]
     return [*loader, *options, *program, *(opening if core else []), *arguments]
 
 
 def ask(first: int) -> tuple[str, ...]:
-    """The arguments that make gdb answer (``answer.py``), beginning with a step of gdbside/report.py."""
-    return ("-batch", "-ex", f"set $corebox_first_step = {first}", "-x", f"{GDBSIDE}/report.py")
+    """The arguments that make gdb answer (``answer.py``), beginning with a step of gdbside/answers/report.py."""
+    return ("-batch", "-ex", inside("answers.report", f"answer({first})"))
 
 
 def add_symbols(file: str, bias: int) -> tuple[str, ...]:
@@ -148,7 +158,7 @@ def gdbinit(libthread_db: Iterable[str], scripts: Iterable[str]) -> str:
         "set libthread-db-search-path " + ":".join(thread_folders or ["$sdir"]),
         # The image's root is the customer's root: names from the link map are right as they are.
         "set sysroot /",
-        f"source {GDBSIDE}/session.py",
+        f"source {INSIDE}/session.py",
     ]
     return "\n".join(lines) + "\n"
 

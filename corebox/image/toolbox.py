@@ -13,6 +13,7 @@ from typing import NamedTuple
 from corebox.coredump.elffile import read_elf
 from corebox.errors import HostError, InputError
 from corebox.image.findgdb import Debugger, find_debugger, find_gdb
+from corebox.image.inside import python_inside_gdb
 from corebox.image.parts import TOOLBOX, TOOLBOX_HOME, VERSIONS
 from corebox.image.tar import complete, write_tar
 from corebox.resources import shipped
@@ -23,7 +24,7 @@ from corebox.store.values import Json, Layer, is_digest
 
 _RECORD = "toolbox"
 #: The code that decides what is in the toolbox.
-_SOURCES = ("findgdb.py", "toolboxparts.py", "sbom.py", "packages.py")
+_SOURCES = ("findgdb.py", "toolboxparts.py", "sbom.py", "packages.py", "inside.py")
 _CHOICE = "toolbox-choice"
 _BLOCK = 1 << 20
 _MOST_VERSIONS = 4096  # bytes
@@ -190,6 +191,7 @@ def _key(debugger: Debugger) -> str:
         for path in sorted(ours.rglob("*"))
         if path.is_file() and path.parent.name != "__pycache__"
     ]
+    small += [(name, hashlib.sha256(path.read_bytes()).hexdigest()) for name, path in python_inside_gdb()]
     return json.dumps([_source_digest(), debugger.versions(), big, small])
 
 

@@ -1,7 +1,6 @@
 """Lays gdb, its Python, its libraries and its data out as the toolbox."""
 
 import json
-import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from corebox.coredump.elffile import read_elf
 from corebox.image.findgdb import Debugger, unusable
+from corebox.image.inside import python_inside_gdb
 from corebox.image.parts import TOOLBOX_HOME, VERSIONS
 from corebox.image.tar import Entry, text_file
 from corebox.resources import shipped
@@ -59,7 +59,7 @@ def gather_entries(debugger: Debugger, ours: Path, work: Path) -> list[Entry]:
         _file("bin/gdb", debugger.gdb, 0o755),
         *_libraries(debugger, modules.values()),
         *(_file(name, path) for name, path in modules.items()),
-        *_compiled(debugger, version, ours / "gdbside", work),
+        *_compiled(debugger, version, work),
         *_tree("share/gdb", debugger.data, leave_out=("auto-load", "guile", "python", "system-gdbinit")),
         *_terminals(),
         *_tree("lib/locale/C.utf8", _LOCALE),
@@ -126,27 +126,26 @@ def _charsets(folder: Path) -> Iterator[Entry]:
     yield text_file(f"{TOOLBOX_HOME}/lib/gconv/gconv-modules", "".join(f"{line}\n" for line in lines).encode("ascii"))
 
 
-def _compiled(debugger: Debugger, version: str, gdbside: Path, work: Path) -> Iterator[Entry]:
+def _compiled(debugger: Debugger, version: str, work: Path) -> Iterator[Entry]:
     """The standard library as pycs alone; gdb's package and ours as sources with pycs beside them.
 
     gdb finds the modules of its package by looking for ``*.py`` (``gdb/__init__.py``, ``auto_load_packages``).
     """
     tag = "cpython-" + "".join(debugger.python_version.split(".")[:2])
+    found: list[tuple[str, Path, bool]] = []
     jobs: list[tuple[str, str, str]] = []
     for folder, name, with_source in (
         (debugger.stdlib, f"python/lib/{version}", False),
         (debugger.package, "share/gdb/python/gdb", True),
-        (gdbside, "share/corebox", True),
         *((folder, name, True) for name, folder in debugger.packages.items()),
     ):
-        for path in _sources(folder):
-            relative = path.relative_to(folder)
-            if with_source:
-                yield _file(f"{name}/{relative}", path)
-                target = f"{name}/{relative.parent}/__pycache__/{path.stem}.{tag}.pyc"
-            else:
-                target = f"{name}/{relative}c"
-            jobs.append((str(path), f"/{TOOLBOX_HOME}/{name}/{relative}", os.path.normpath(target)))
+        found += [(f"{name}/{path.relative_to(folder)}", path, with_source) for path in _sources(folder)]
+    found += [(f"share/corebox/{name}", path, True) for name, path in python_inside_gdb()]
+    for name, path, with_source in found:
+        if with_source:
+            yield _file(name, path)
+        target = f"{name.rpartition('/')[0]}/__pycache__/{path.stem}.{tag}.pyc" if with_source else f"{name}c"
+        jobs.append((str(path), f"/{TOOLBOX_HOME}/{name}", target))
     _precompile(debugger, jobs, work)
     for _, _, target in jobs:
         yield _file(target, work / target)

@@ -22,6 +22,10 @@ class Pointer:
 """
 
 
+#: Of modules of ours, in and out of packages: a company may have all of them.
+COMMON_NAMES = ("session", "report", "memory", "why", "faults", "cfi", "heap", "values", "frames", "bounded", "gdbside")
+
+
 def packages(folder: Path) -> Path:
     """A folder with one that works, one that fails, and one that has the name of Python's own."""
     for name, text in (("acme/__init__.py", PACKAGE), ("acme/pointers.py", PRINTER), ("broken.py", "1 / 0\n")):
@@ -29,6 +33,8 @@ def packages(folder: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (folder / "json.py").touch()
+    for name in COMMON_NAMES:
+        (folder / f"{name}.py").write_text("ours = True\n")
     return folder
 
 
@@ -39,8 +45,11 @@ def test_its_printers_work_in_every_command(lab: Lab, bundle: Path, engine: str,
     assert "ACME POINTER" in shown.output
     assert "cannot import broken: division by zero" in shown.errors
     assert "cannot import json: Python, gdb or corebox has a module of this name" in shown.errors
+    assert shown.errors.count("cannot import") == 2
     script = tmp_path / "show.py"
-    script.write_text("import gdb\nimport acme\nprint(gdb.parse_and_eval('left').format_string())\n")
+    known = " and ".join(f"__import__('{name}').ours" for name in COMMON_NAMES)
+    show = "print(gdb.parse_and_eval('left').format_string())"
+    script.write_text(f"import gdb\nimport acme\nassert {known}\nsession = report = why = gdbside = None\n{show}\n")
     settings = tmp_path / "config.toml"
     settings.write_text('python-path = "printers"\n')
     configured = {"COREBOX_CONFIG": str(settings)}

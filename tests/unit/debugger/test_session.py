@@ -20,7 +20,9 @@ def test_without_an_executable_gdb_finds_it_itself() -> None:
 
 def test_a_core_of_another_processor_is_opened_by_our_python() -> None:
     command = gdb_command("/opt/app/bin/app", ["-batch"], foreign=True)
-    assert command[-5:] == ["-se", "/opt/app/bin/app", "-ex", "python opened.open_core('/.corebox/core')", "-batch"]
+    opening = "corebox.gdbside.session.opened.open_core('/.corebox/core')"
+    assert command[-5:-2] == ["-se", "/opt/app/bin/app", "-ex"]
+    assert command[-2:] == [f"python import corebox.gdbside.session.opened; {opening}", "-batch"]
     assert "-c" not in command
 
 

@@ -18,12 +18,14 @@ from tests.support.programs import REPOSITORY
 
 #: Shipped as files in the toolbox, never imported (docs/explanation/dependencies.md).
 FILES = {"gdb-for-pwndbg", "pystack"}
+#: What gdb's Python finds in the toolbox, and nobody outside it.
+INSIDE_GDB = {"gdb", "libstdcxx", "pystack"}
 
 
 def imported() -> set[str]:
     """The distributions of all modules that corebox imports and Python does not bring."""
     names = {name for path in (REPOSITORY / "corebox").rglob("*.py") for name in modules(path)}
-    others = names - set(sys.stdlib_module_names) - {"corebox", "tomllib"}
+    others = names - set(sys.stdlib_module_names) - {"corebox", "tomllib"} - INSIDE_GDB
     return {canonicalize_name(packages_distributions()[name][0]) for name in others - {"tomli"}} | {"tomli"}
 
 

@@ -1,0 +1,213 @@
+"""Runs inside gdb when the core is open: collects the facts of a report and writes them as lines of JSON.
+
+gdb's own Python API only, never the text that its commands print. Everything is bounded: a hostile core may have
+endless stacks, values and names. Addresses are "0x" strings; what cannot be read is left out or None.
+
+A report is made in steps, and each step is written as soon as it is done: what a step costs if it crashes gdb, or never
+comes back, is that step alone. Who runs gdb then runs it again from the step after that one.
+"""
+
+import collections
+import contextlib
+import faulthandler
+import json
+import os
+import time
+
+import gdb
+
+from corebox.gdbside.answers import machine
+from corebox.gdbside.bounded import hexadecimal, one_line, text
+from corebox.gdbside.frames import callers, recursion
+from corebox.gdbside.runtimes import pystacks
+from corebox.gdbside.values import variables
+from corebox.gdbside.why import kinds
+
+BEGIN, END = "\x1ecorebox-answer ", "\x1e\n"
+MOST_THREADS, INNERMOST, OUTERMOST = 1024, 96, 32
+MOST_FRAMES = 1 << 15  # of all threads; corebox/debugger/budget.py
+MOST_WALKED, LONGEST_WALK = 1 << 18, 40  # frames, seconds
+MOST_REPEATED = 8
+FRAMES_WITH_VALUES = 24
+LONGEST_STEP = {"stacks": 180, "values": 10}  # seconds; of the others:
+LONGEST = 60
+
+KINDS = {gdb.NORMAL_FRAME: "normal", gdb.INLINE_FRAME: "inline", gdb.SIGTRAMP_FRAME: "signal-handler"}
+# Both are how a whole stack ends.
+ENDS = (gdb.FRAME_UNWIND_OUTERMOST, gdb.FRAME_UNWIND_NO_REASON)
+
+
+def frame_facts(frame, unwind):
+    """One frame: where it is, what function that is, and how it was found."""
+    place = frame.find_sal()
+    return {
+        "pc": hexadecimal(frame.pc()),
+        "kind": KINDS.get(frame.type(), "other"),
+        "unwind": unwind,
+        "function": text(frame.name()),
+        "file": text(place.symtab.filename) if place.symtab else None,
+        "line": place.line if place.symtab and place.line else None,
+    }
+
+
+class Walk:
+    """The stack of the selected thread: its innermost and outermost frames, and what is between them in numbers."""
+
+    def __init__(self):
+        self.innermost, self.top, self.outermost = [], [], collections.deque(maxlen=OUTERMOST)
+        self.total, self.end, self.complete, self.names = 0, None, False, {}
+        self.between = collections.Counter()
+
+    def run(self):
+        """Walk to the end, over an endless recursion in one step; the facts."""
+        latest = time.monotonic() + LONGEST_WALK
+        self.walk(latest, INNERMOST)
+        over = recursion.find(self.top) if len(self.innermost) == INNERMOST else None
+        with over or contextlib.nullcontext():
+            if over:
+                self.total += over.skipped
+                for name in over.names:
+                    self.between[text(name)] += over.skipped // len(over.names)
+            if len(self.innermost) == INNERMOST:
+                self.walk(latest, MOST_WALKED)
+            return self.facts()
+
+    def walk(self, latest, most):
+        """Take the frames that were not taken yet."""
+        frames, taken = callers.Callers(), len(self.innermost)
+        try:
+            for index, (frame, unwind) in enumerate(frames):
+                if index >= most or time.monotonic() > latest:
+                    self.end = f"not read beyond {self.total:,} frames"
+                    return
+                if index >= taken:
+                    self.take(frame, unwind)
+            self.end, self.complete = frames.end, frames.complete
+        except (gdb.error, RuntimeError) as error:
+            self.end = str(error)
+
+    def take(self, frame, unwind):
+        """Keep a frame, in place of the one that is not among the outermost any more."""
+        self.total += 1
+        if len(self.innermost) < INNERMOST:
+            self.innermost.append(frame_facts(frame, unwind))
+            self.top.append(frame)
+            return
+        if len(self.outermost) == OUTERMOST:
+            self.between[self.name(self.outermost[0][0])] += 1
+        self.outermost.append((frame, unwind))
+
+    def name(self, frame):
+        """Its function; looked for once for each address, because an endless recursion has few."""
+        key = frame.pc(), frame.type()
+        if key not in self.names:
+            self.names[key] = text(frame.name())
+        return self.names[key]
+
+    def facts(self):
+        """The frames, and of those left out where, how many, and which functions they were most often."""
+        count = sum(self.between.values())
+        often = [{"name": name, "count": times} for name, times in self.between.most_common(MOST_REPEATED)]
+        return {
+            "frames": [*self.innermost, *(frame_facts(*each) for each in self.outermost)],
+            "omitted": {"after": len(self.innermost), "count": count, "functions": often} if count else None,
+            "end": text(self.end),
+            "complete": self.complete,
+        }
+
+
+def stacks():
+    """The stacks of all threads, the one that crashed first."""
+    crashed = gdb.selected_thread()
+    every = [] if crashed is None else gdb.selected_inferior().threads()
+    found, frames = [], 0
+    for thread in sorted(every, key=lambda each: (each.num != crashed.num, each.num))[:MOST_THREADS]:
+        thread.switch()
+        facts = {"number": thread.num, "tid": thread.ptid[1], "name": text(thread.name, 64)}
+        found.append({**facts, **Walk().run()})
+        frames += len(found[-1]["frames"])
+        if frames > MOST_FRAMES:
+            break
+    if crashed is not None:
+        crashed.switch()
+    return {
+        "threads": found,
+        "total": len(every),
+        "python": pystacks.is_python() or pystacks.unsupported() is not None,
+        "gdb": gdb.VERSION,
+    }
+
+
+def cause():
+    """What kind of fault it is."""
+    if gdb.selected_thread() is None:
+        return None
+    found = kinds.explain()
+    evidence = [text(each) for each in found["evidence"][:64]]
+    return {
+        "kind": found["kind"],
+        "sentence": text(found["sentence"]),
+        "evidence": evidence,
+        "detail": text(found["detail"]),
+        "thread": found["thread"],
+        "frame": found["frame"],
+        "signal": found["signal"],
+    }
+
+
+def python_stacks():
+    """The stacks of all Python threads, the innermost frame first; None if no CPython is in the core."""
+    if not pystacks.is_python() and not pystacks.unsupported():
+        return None
+    found = pystacks.stacks()[:MOST_THREADS]
+    return [{"tid": tid, "frames": list(map(python_frame, each)), "omitted": more} for tid, each, more in found]
+
+
+def python_frame(frame):
+    """A Python frame; its names are as bounded as all others."""
+    return {
+        "function": text(frame.function),
+        "file": text(frame.file),
+        "line": max(0, frame.line),
+        "entry": frame.entry,
+    }
+
+
+def values(level):
+    """The values of one frame of the thread that crashed; None beyond the last."""
+    frame = gdb.newest_frame() if gdb.selected_thread() is not None else None
+    for _ in range(level):
+        frame = frame and frame.older()
+    return frame and {"frame": level, **variables.read(frame)}
+
+
+#: Name and function of each step; the order is part of what the reader knows.
+STEPS = [("stacks", stacks), ("registers", machine.registers), ("disassembly", machine.disassembly), ("cause", cause)]
+STEPS += [("python", python_stacks)]
+STEPS += [("values", lambda level=level: values(level)) for level in range(FRAMES_WITH_VALUES)]
+
+
+def write(facts):
+    """Write facts to the standard output past gdb's pager and filters."""
+    gdb.flush()
+    data = (BEGIN + json.dumps({"version": 1, **facts}) + END).encode("ascii")
+    while data:
+        data = data[os.write(1, data) :]
+
+
+def answer(first):
+    """Take the steps from ``first`` on, and write what each of them found, or why it found nothing."""
+    gdb.execute("set width 0")
+    with contextlib.suppress(RuntimeError):  # new in gdb 14; before, characters counted as elements
+        gdb.set_parameter("print characters", variables.LONGEST_VALUE)
+    for number, (name, step) in enumerate(STEPS[first:], first):
+        # Ends gdb if the step hangs, which nothing else could interrupt.
+        faulthandler.dump_traceback_later(LONGEST_STEP.get(name, LONGEST), exit=True, file=2)
+        found, error = None, None
+        try:
+            found = step()
+        except Exception as caught:  # noqa: BLE001 - a part that fails must not cost the others
+            error = one_line(caught)
+        write({"step": number, "part": name, "found": found, "error": error})
+    faulthandler.cancel_dump_traceback_later()
+    write({"step": len(STEPS), "part": "end", "found": None, "error": None})

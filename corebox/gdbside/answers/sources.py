@@ -1,0 +1,47 @@
+"""Runs inside gdb when the core is open: names the source files of the frames of all threads that are not there.
+
+Build ID and path of each, as one line of JSON; everything is bounded, and no name is opened that a core could choose.
+"""
+
+import pathlib
+
+import gdb
+
+from corebox.gdbside.answers import report
+from corebox.gdbside.bounded import LONGEST_TEXT
+
+MOST_THREADS, MOST_FRAMES, MOST_NAMES = 256, 64, 512
+
+
+def names():
+    """(build ID, path) of each source file, in the order of the frames, the thread that crashed first."""
+    found = {}
+    crashed = gdb.selected_thread()
+    every = gdb.selected_inferior().threads() if crashed is not None else ()
+    for thread in sorted(every, key=lambda each: (each.num != crashed.num, each.num))[:MOST_THREADS]:
+        thread.switch()
+        for symtab in symtabs():
+            path = symtab.fullname()
+            if symtab.objfile.build_id and not pathlib.Path(path).exists():
+                found[symtab.objfile.build_id, path[:LONGEST_TEXT]] = None
+    return list(found)[:MOST_NAMES]
+
+
+def symtabs():
+    """Those of the frames of the selected thread."""
+    try:
+        frame = gdb.newest_frame()
+        for _ in range(MOST_FRAMES):
+            if frame is None:
+                return
+            symtab = frame.find_sal().symtab
+            if symtab is not None:
+                yield symtab
+            frame = frame.older()
+    except (gdb.error, RuntimeError):
+        return  # the stack ends here
+
+
+def answer():
+    """Write them."""
+    report.write({"sources": [{"build_id": build_id, "path": path} for build_id, path in names()]})

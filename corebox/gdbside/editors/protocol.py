@@ -1,0 +1,178 @@
+"""Runs inside gdb: what its Debug Adapter Protocol lacks for cores, put in the place of gdb's own (gdb/dap/*.py).
+
+Answers are bounded: corebox reads none that is larger than its own bounds, and ends the session then.
+"""
+
+import importlib
+import itertools
+import json
+import pathlib
+
+import gdb
+
+from corebox.gdbside import bounded
+from corebox.gdbside.editors import instructions
+
+#: Of one answer; corebox/debugger/messages.py and budget.py take a little more.
+LARGEST, MOST_VALUES = 12 << 20, 600_000
+#: Of one text, one page of the stack, the children of a variable, how many children one has, and bytes of memory.
+LONGEST, MOST_FRAMES, MOST_CHILDREN, MOST_COUNTED, MOST_MEMORY = 256 << 10, 1000, 10_000, 1 << 20, 4 << 20
+
+
+def prepare(process, sentence):
+    """Change gdb's answers; ``process`` is the manifest's, ``sentence`` tells the cause."""
+    from gdb.dap import events, varref  # noqa: PLC0415  # there for who debugs from an editor
+
+    server = _server()
+
+    for name, change in (("threads", _threads(process)), ("stackTrace", _stack), ("readMemory", _memory)):
+        server._commands[name] = change(server._commands[name])
+    del server._commands["disassemble"]
+    server.request("disassemble")(instructions.disassemble)
+    server.Server._send_json = _bounded(server.Server._send_json)
+    variable = varref.VariableReference
+    variable.cache_children, variable.child_count = _children, _counted(variable.child_count)
+    varref.BaseReference.fetch_children = _page(varref.BaseReference.fetch_children)
+    events.send_event = _stopped(events.send_event, process, sentence)
+    # The modules must be in their places before the cause is looked for: see opened.prepare, which has connected.
+    gdb.events.corefile_changed.disconnect(events._on_corefile_changed)
+    gdb.events.corefile_changed.connect(events._on_corefile_changed)
+
+
+def _server():
+    """The module; once it serves, the package has a server by the same name."""
+    return importlib.import_module("gdb.dap.server")
+
+
+def _stopped(send, process, sentence):
+    """The event that a thread has stopped says by which signal and why."""
+
+    def send_event(event, body=None):
+        if event == "stopped" and body["reason"] == "attach" and process["signal_name"]:
+            why = ": ".join([process["signal_name"], *sentence()])
+            body = {**body, "reason": "exception", "description": why, "text": why}
+        send(event, body)
+
+    return send_event
+
+
+def _threads(process):
+    """Threads have their LWP, and their name; a core has that of the first thread only (core(5), NT_PRPSINFO)."""
+
+    def names():
+        for each in gdb.selected_inferior().threads():
+            name = each.name or (process["name"] if each.ptid[1] == process["pid"] else None)
+            yield each.global_num, " ".join(filter(None, (f"LWP {each.ptid[1]}", name)))
+
+    return lambda ask: _renamed(ask, names)
+
+
+def _renamed(ask, names):
+    server = _server()
+
+    def threads(**arguments):
+        answer = ask(**arguments)
+        known = server.send_gdb_with_response(lambda: dict(names()))
+        listed = [{**each, "name": known.get(each["id"], each["name"])} for each in answer["threads"]]
+        return {**answer, "threads": listed}
+
+    return threads
+
+
+def _stack(ask):
+    """A stack comes in pages, and frames without symbols have the name of the module, and where in it they are."""
+    server = _server()
+
+    def stack_trace(**arguments):
+        wanted, start = arguments.get("levels") or 0, arguments.get("startFrame") or 0
+        levels = min(wanted, MOST_FRAMES) if wanted > 0 else MOST_FRAMES
+        answer = ask(**{**arguments, "levels": levels, "startFrame": start})
+        frames = answer["stackFrames"]
+        nameless = [each for each in frames if each["name"].startswith("???")]
+        places = server.send_gdb_with_response(lambda: [_place(each) for each in nameless]) if nameless else ()
+        for frame, place in zip(nameless, places, strict=True):
+            frame["name"] = place + frame["name"][3:]
+        # "Larger than what there is" lets the client ask for more (DAP specification, "StackTrace").
+        return {**answer, "totalFrames": start + len(frames) + (len(frames) == levels)}
+
+    return stack_trace
+
+
+def _place(frame):
+    """``libacme.so+0x1234``, as the report has it; the address where no module is."""
+    counter = int(frame["instructionPointerReference"], 16)
+    for module in json.loads(pathlib.Path("/.corebox/manifest.json").read_bytes())["modules"]:
+        start = int(module["start"], 16)
+        if start <= counter < int(module["end"], 16):
+            return f"{pathlib.PurePath(module['path']).name}+{counter - start:#x}"
+    return f"{counter:#x} (no module)"
+
+
+def _counted(count):
+    """In place of gdb's ``child_count``, which a damaged array may have in billions."""
+
+    def child_count(variable):
+        number = count(variable)
+        return number and min(number, MOST_COUNTED)
+
+    return child_count
+
+
+def _page(fetch):
+    """Children of a variable come in pages of bounded size, also for clients that ask for all."""
+
+    def fetch_children(variable, start, count):
+        return fetch(variable, start, min(count or MOST_CHILDREN, MOST_CHILDREN))
+
+    return fetch_children
+
+
+def _children(variable):
+    """In place of gdb's ``cache_children``, which reads all: a damaged container may claim billions."""
+    if variable._child_cache is None:
+        children = iter(variable._printer.children())
+        variable._child_cache = list(itertools.islice(children, MOST_CHILDREN))
+        if next(children, None) is not None:
+            more = "only the first are shown; for others use the console, e.g. print VECTOR[20000]"
+            variable._child_cache.append((bounded.CUT, more))
+    return variable._child_cache
+
+
+def _memory(ask):
+    """Less memory than was asked for may be answered (DAP specification, "ReadMemory")."""
+
+    def read_memory(**arguments):
+        return ask(**{**arguments, "count": min(arguments["count"], MOST_MEMORY)})
+
+    return read_memory
+
+
+def _bounded(send):
+    """Long texts are cut, and too large an answer is a failed one that says so."""
+
+    def send_json(self, message):
+        if message.get("command") != "readMemory":
+            message = _shortened(message)
+        encoded = json.dumps(message)
+        if len(encoded) > LARGEST or sum(map(encoded.count, ",[{")) > MOST_VALUES:
+            said = f"the answer is too large ({len(encoded) >> 10:,} KiB): ask for a part of it"
+            if message["type"] == "event":
+                message = {"type": "event", "event": "output", "body": {"category": "stderr", "output": said + "\n"}}
+            else:
+                kept = {name: message[name] for name in ("type", "request_seq", "command")}
+                message = {**kept, "success": False, "message": said}
+                message["body"] = {"error": {"id": 2, "format": said, "showUser": True}}
+        send(self, message)
+
+    return send_json
+
+
+def _shortened(value):
+    """The same with no text longer than ``LONGEST``."""
+    if isinstance(value, str):
+        return bounded.text(value, LONGEST)
+    if isinstance(value, dict):
+        return {name: _shortened(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_shortened(each) for each in value]
+    return value

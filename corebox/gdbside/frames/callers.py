@@ -1,0 +1,76 @@
+"""Runs inside gdb: a thread's frames, each with how it was found, and why the stack ends.
+
+A frame is found by what its callee tells: gdb's unwind information of the callee ("cfi"), the frame pointer
+("frame-pointer", unwinder.py), a return address whose call is of this very function ("call"), the reading of the
+function's first instructions ("prologue"), or the registers that the kernel saved when it called a signal handler
+("signal"). The innermost is where the registers say ("registers").
+"""
+
+import gdb
+
+from corebox.gdbside.frames import trampoline, unwinder
+
+# gdb ends a stack without a reason at main and at the program's entry (backtrace past-main, past-entry).
+_WHOLE = (gdb.FRAME_UNWIND_OUTERMOST, gdb.FRAME_UNWIND_NO_REASON)
+
+
+class Callers:
+    """Iterates over the frames of the selected thread, the innermost first, in pairs with how each was found.
+
+    Attributes:
+        end: why there is no frame further out, a sentence without its full stop; known when the iteration is over.
+        complete: that is because the thread began there.
+    """
+
+    def __init__(self):
+        self.end, self.complete = "gdb gives no frame", False
+
+    def __iter__(self):
+        try:
+            frame, unwind, reason = gdb.newest_frame(), "registers", None
+            while frame is not None:
+                if frame.level() and not _is_code(frame.pc()):
+                    self.end = unwinder.NO_CODE.format(frame.pc())
+                    return
+                yield frame, unwind
+                reason = frame.unwind_stop_reason()
+                frame, unwind = frame.older(), _how_caller_is_found(frame, unwind)
+        except (gdb.error, RuntimeError) as error:
+            self.end = str(error)
+            return
+        ours = unwinder.evidence.ends.get(unwinder.thread_number())
+        if ours and reason == gdb.FRAME_UNWIND_SAME_ID:
+            self.end, self.complete = ours
+        elif reason in _WHOLE:
+            self.end, self.complete = "this is the thread's first function", True
+        else:
+            self.end = gdb.frame_stop_reason_string(reason)
+
+
+def _is_code(address):
+    """Whether an address is in executable memory, as far as the core tells."""
+    known = unwinder.evidence.open()
+    return known is None or known.executable(address)
+
+
+def _how_caller_is_found(frame, unwind):
+    """How the caller of ``frame``, which was itself found by ``unwind``, is found."""
+    kind = frame.type()
+    if kind == gdb.INLINE_FRAME:  # one frame of the machine, several of the source
+        return unwind
+    if kind == gdb.SIGTRAMP_FRAME or trampoline.is_trampoline(frame):
+        return "signal"
+    known = unwinder.evidence.open()
+    found = unwinder.evidence.found.get((unwinder.thread_number(), frame.level()))
+    if found or known is None or kind == gdb.TAILCALL_FRAME:
+        return found or "cfi"
+    pc = frame.pc()
+    return "cfi" if known.entry(pc) or known.entry(pc - 1) else "prologue"
+
+
+def lines():
+    """The selected thread's stack in lines, each frame with how it was found, and why it ends."""
+    frames = Callers()
+    for frame, unwind in frames:
+        yield f"#{frame.level():<4} {unwind:13}  {frame.pc():#018x}  {frame.name() or '??'}"
+    yield f"the stack ends here: {frames.end}"

@@ -1,0 +1,110 @@
+"""Runs inside gdb: what memory can hold code, and what unwind information that code has."""
+
+import re
+import struct
+
+import gdb
+
+from corebox.gdbside.frames import cfi
+from corebox.gdbside.memory import corefile
+
+_MOST_MAPPINGS_BACK = 8
+_SECTION = re.compile(r"^\s*(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)", re.MULTILINE)
+#: What opening a core raises that is none.
+UnreadableError = struct.error
+_READ_ERRORS = (gdb.error, OverflowError, ValueError)
+
+
+class Memory:
+    """The core's memory, as far as unwinding needs it; answers are kept."""
+
+    def __init__(self):
+        self.core = corefile.CoreFile()
+        self.form = "<" if self.core.byte_order == "little" else ">", self.core.word
+        # Some systems' cores say of no mapping that it can be executed.
+        self._tells_rights = any(each.flags & corefile.PF_X for each in self.core.mappings)
+        self._modules, self._entries, self._starts = {}, {}, {}
+
+    def read(self, address, size):
+        """Bytes of the process; raises gdb.error if they are not known."""
+        return gdb.selected_inferior().read_memory(address, size).tobytes()
+
+    def word(self, address):
+        """The word at an address; None if it is not known."""
+        try:
+            return int.from_bytes(self.read(address, self.core.word), self.core.byte_order)
+        except _READ_ERRORS:
+            return None
+
+    def code(self, address, size):
+        """Instruction bytes; empty if they are not known."""
+        try:
+            return self.read(address, size)
+        except _READ_ERRORS:
+            return b""
+
+    def starts_with(self, address, codes):
+        """Whether one of these instruction sequences is at an address; kept, for it is asked for every frame."""
+        if (address, codes) not in self._starts:
+            self._starts[address, codes] = any(self.code(address, len(each)) == each for each in codes)
+        return self._starts[address, codes]
+
+    def executable(self, address):
+        """Whether code can be at an address. Not every core names all mappings: then it is what gdb has a file for."""
+        mapping = self.core.at(address)
+        if mapping is None or not self._tells_rights:
+            return self.objfile(address) is not None or (mapping is not None)
+        return bool(mapping.flags & corefile.PF_X)
+
+    def objfile(self, address):
+        """The file that gdb has for an address, or None."""
+        return gdb.current_progspace().objfile_for_address(address)
+
+    def same_mapping(self, *addresses):
+        """Whether all are in one mapping."""
+        mapping = self.core.at(addresses[0])
+        return mapping is not None and all(mapping.start <= each < mapping.end for each in addresses)
+
+    def entry(self, pc):
+        """The unwind information that gdb has of the code at ``pc``, a ``cfi.Entry``, or None."""
+        if pc not in self._entries:
+            objfile = self.objfile(pc)
+            try:
+                found = objfile and self._module(pc, objfile).entry(pc)
+            except (*_READ_ERRORS, cfi.DamagedError):
+                found = None
+            self._entries[pc] = found
+        return self._entries[pc]
+
+    def _module(self, pc, objfile):
+        base = self._base(pc)
+        key = objfile.filename if base is None else base
+        if key not in self._modules:
+            debug = [each.filename for each in gdb.objfiles() if each.owner is not None and each.owner == objfile]
+            files = [each for each in (objfile.filename, *debug) if each]
+            self._modules[key] = cfi.Module(base, _text_of(pc), self.read, self.form, files, _READ_ERRORS)
+        return self._modules[key]
+
+    def _base(self, pc):
+        """Where the ELF header is of the file that is mapped at ``pc``; None if it is not in the core."""
+        mapping = self.core.at(pc)
+        if mapping is None:
+            return None
+        if mapping.path:
+            same = [each for each in self.core.mappings if each.path == mapping.path and each.start <= mapping.start]
+            first = [each.start for each in same if each.offset == 0]
+            if first:
+                return first[-1]
+        at = self.core.mappings.index(mapping)
+        for each in reversed(self.core.mappings[max(0, at - _MOST_MAPPINGS_BACK) : at + 1]):
+            if self.code(each.start, 4) == b"\x7fELF":
+                return each.start
+        return None
+
+
+def _text_of(pc):
+    """Where the section .text is that ``pc`` is in; gdb has it in words only."""
+    for start, end, name in _SECTION.findall(gdb.execute("info files", to_string=True)):
+        if name == ".text" and int(start, 16) <= pc < int(end, 16):
+            return int(start, 16)
+    return 0

@@ -1,0 +1,365 @@
+"""Runs inside gdb: unwinds code without unwind information, and ends a stack where the evidence ends.
+
+gdb asks this before its own unwinders, for each frame. It leaves to gdb what unwind information tells, and the
+frames of signal handlers. What gdb guesses it does not leave to it: gdb takes whatever is on top of the stack for a
+return address if it knows nothing of the code, and invents frames. On x86-64 code that a JIT made, hand-written
+assembly, and code of missing modules are unwound by frame pointer where the chain is sound (System V ABI, 3.2.2).
+"""
+
+import re
+import struct
+
+import gdb
+import gdb.unwinder
+
+from corebox.gdbside.frames import codemap
+
+NO_CODE = "the return address {:#x} is not in executable memory"
+
+_AMD64, _AARCH64, _I386 = "i386:x86-64", "aarch64", "i386"
+_LONGEST_FUNCTION, _LONGEST_PROLOGUE, _LARGEST_FRAME = 1 << 16, 1 << 10, 1 << 14
+_PUSH, _MOVES = b"\x55", (b"\x48\x89\xe5", b"\x48\x8b\xec")  # push %rbp; mov %rsp,%rbp
+# What returns from a signal handler, rt_sigreturn(2) and sigreturn(2): gdb knows the trampolines by these instructions
+# too (gdb/amd64-linux-tdep.c and its like).
+_SIGRETURN = {
+    _AMD64: (b"\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05",),
+    _I386: (b"\xb8\xad\x00\x00\x00\xcd\x80", b"\x58\xb8\x77\x00\x00\x00\xcd\x80"),
+    _AARCH64: (b"\x68\x11\x80\xd2\x01\x00\x00\xd4",),
+}
+# By DWARF's numbers; from x19 on a callee keeps them (AAPCS64, 6.1.1).
+_AARCH64_REGISTERS = (*(f"x{number}" for number in range(31)), "sp")
+_AARCH64_KEPT, _AARCH64_SP = 19, 31
+# Masks and values of bl, blr, and blraa and its like (Arm ARM, C6.2).
+_AARCH64_CALLS = ((0xFC000000, 0x94000000), (0xFFFFFC1F, 0xD63F0000), (0xFEFFF800, 0xD63F0800))
+_BL = b"\x00\x00\x00\x94"
+_ID = re.compile(r"\{stack=(0x[0-9a-f]+),code=(0x[0-9a-f]+),!special\}")
+_AT_CALL = re.compile(r"<(.*)\+(\d+)>", re.DOTALL)
+
+
+class Evidence:
+    """What was found out while stacks were unwound.
+
+    Attributes:
+        memory: the core's, None if no core can be read.
+        found: for (thread, level) how the caller of that frame was found, if not by gdb.
+        trampolines: (thread, level) of frames that return from a signal: what called such a frame was interrupted, and
+            need not be at a call. gdb's own frames must not be asked, while it makes one of them.
+        ends: for a thread why its stack ends, if it was this unwinder that ended it, and whether it is complete.
+        guessed: the thread and level of the frame before, if its caller is a guess of gdb's.
+    """
+
+    def __init__(self):
+        self.memory, self.found, self.ends, self.trampolines, self.guessed = None, {}, {}, set(), None
+
+    def open(self):
+        """The memory of the core that is open, or None."""
+        if self.memory is None:
+            try:
+                self.memory = codemap.Memory()
+            except (OSError, IndexError, ValueError, codemap.UnreadableError):
+                return None
+        return self.memory
+
+    def forget(self, _event=None):
+        """Another core is open, of which gdb may have made frames already."""
+        self.memory, self.found, self.ends, self.trampolines, self.guessed = None, {}, {}, set(), None
+        gdb.invalidate_cached_frames()
+
+
+evidence = Evidence()
+
+
+def thread_number():
+    """The selected thread's number in gdb."""
+    thread = gdb.selected_thread()
+    return thread.global_num if thread else 0
+
+
+class Unwinder(gdb.unwinder.Unwinder):
+    """See the module."""
+
+    def __init__(self):
+        super().__init__("corebox")
+
+    def __call__(self, pending):
+        """What is known of the caller of ``pending``; None leaves it to gdb."""
+        known = evidence.open()
+        if known is None:
+            return None
+        pc, level = pending.pc(), pending.level()
+        if not known.executable(pc):
+            if level:
+                return _none_of(pending, NO_CODE.format(pc))
+            return _Amd64(known, pending, pc).after_bad_jump() if _is_amd64(pending) else None
+        entry = known.entry(pc)
+        covered = entry is not None and (level == 0 or known.entry(pc - 1) is not None)
+        if known.starts_with(pc, _SIGRETURN.get(_name(pending), ())):
+            evidence.trampolines.add((thread_number(), level))
+            return None
+        if not _is_amd64(pending):
+            return _of_other_processor(known, pending, entry if covered else None)
+        exact = level == 0 or _is_interrupted(level)
+        if covered or known.entry(pc if exact else pc - 1) is not None:
+            return None
+        return _Amd64(known, pending, pc).unwind(exact)
+
+
+def _is_interrupted(level):
+    """Whether a signal interrupted the frame at ``level``: then it need not be at a call."""
+    return (thread_number(), level - 1) in evidence.trampolines
+
+
+def _of_other_processor(known, pending, entry):
+    """The same where gdb's guesses are better: on other processors they go by the frame pointer or the code.
+
+    What a guess leads to must be where a call returns to, if that is compiled code.
+    """
+    pc, level, thread = pending.pc(), pending.level(), thread_number()
+    guessed, evidence.guessed = evidence.guessed, (thread, level) if entry is None else None
+    if entry is None:
+        return None
+    if guessed == (thread, level - 1) and not _is_interrupted(level) and not _follows_call(known, _name(pending), pc):
+        return _none_of(pending, f"the return address {pc:#x} does not follow a call")
+    return _from_trampoline(known, pending, entry, pc) if _name(pending) == _AARCH64 else None
+
+
+def _follows_call(known, processor, pc):
+    """Whether a call is before ``pc``; of a processor that is not known to this it is believed."""
+    if processor == _AARCH64:
+        (word,) = struct.unpack("<I", known.code(pc - 4, 4) or _BL)
+        return any(word & mask == value for mask, value in _AARCH64_CALLS)
+    return processor != _I386 or _is_call(known.code(pc - 7, 7))
+
+
+def _name(pending):
+    return pending.architecture().name()
+
+
+def _is_amd64(pending):
+    return _name(pending) == _AMD64
+
+
+def _inner(level):
+    """The frame that was called by the one at ``level``, which gdb is about to make."""
+    frame = gdb.newest_frame()
+    while frame is not None and frame.level() < level - 1:
+        frame = frame.older()
+    return frame
+
+
+def _none_of(pending, reason):
+    """Let there be no frame here: gdb drops one with the identity of a frame that there is, and ends the stack."""
+    evidence.ends[thread_number()] = reason, False
+    frame = _inner(pending.level())
+    while frame is not None:
+        identity = _ID.fullmatch(str(frame))
+        if identity:
+            stack, code = (gdb.Value(int(each, 16)) for each in identity.groups())
+            return pending.create_unwind_info(gdb.unwinder.FrameId(stack, code))
+        frame = frame.newer()
+    return None
+
+
+def _from_trampoline(known, pending, entry, pc):
+    """The caller of a frame whose return address was saved above its CFA, where its callers' frames should begin.
+
+    So it is with the dynamic linker's lazy binding on aarch64: the first entry of the PLT saves two words before it
+    jumps to _dl_runtime_resolve, which says where they are, and not that they belong to it. gdb would unwind the
+    caller with a stack pointer that is 16 bytes too low, find those words in its place, and show the caller twice.
+    """
+    rules = entry.rules(pc)
+    if rules is None or rules[1].get(entry.return_register, -1) < 0 or rules[0][0] is None:
+        return None
+    (register, offset), saved = rules
+    values = {number: _register(pending, name) for number, name in enumerate(_AARCH64_REGISTERS)}
+    base = values.get(register)
+    if base is None:
+        return None
+    for number, place in saved.items():
+        values[number] = known.word(base + offset + place)
+    values[_AARCH64_SP] = base + offset + saved[entry.return_register] + known.core.word
+    identity = gdb.unwinder.FrameId(gdb.Value(base + offset), gdb.Value(entry.start))
+    info = pending.create_unwind_info(identity)
+    for number, name in enumerate(_AARCH64_REGISTERS):
+        if number >= _AARCH64_KEPT and values[number] is not None:
+            info.add_saved_register(name, gdb.Value(values[number]))
+    info.add_saved_register("pc", gdb.Value(values[entry.return_register] or 0))
+    return info
+
+
+def _register(pending, name):
+    """Its value; None if it is not known."""
+    try:
+        return int(pending.read_register(name)) & (1 << 64) - 1
+    except (gdb.error, ValueError):
+        return None
+
+
+class _Amd64:
+    """A frame of x86-64 code without unwind information, with its registers."""
+
+    def __init__(self, known, pending, pc):
+        self.known, self.pending, self.pc = known, pending, pc
+        self.sp, self.bp = _register(pending, "rsp"), _register(pending, "rbp")
+
+    def after_bad_jump(self):
+        """The innermost frame is no code: if it was called, the return address is on top of the stack."""
+        top = self.known.word(self.sp)
+        if self.is_return_address(top):
+            # A return would have left the address that it took just below the stack pointer; a call or jump does not.
+            called = _calls_indirectly(self.known.code(top - 7, 7)) or self.known.word(self.sp - 8) != self.pc
+            return self.caller("call" if called else "prologue", self.sp)
+        return self.end(f"the program counter {self.pc:#x} is not in executable memory")
+
+    def unwind(self, exact):
+        """The caller by the soundest way that there is."""
+        top = None if self.sp is None else self.known.word(self.sp)
+        if top is None:
+            return self.end("the stack pointer is not that of a stack")
+        depth = self.pushed()
+        address = self.known.word(self.sp + depth) if depth is not None else None
+        if self.is_return_address(address):
+            return self.caller("call" if self.calls_here(address) else "prologue", self.sp + depth)
+        if self.is_return_address(top) and (self.calls_here(top) or exact):
+            return self.caller("call" if self.calls_here(top) else "prologue", self.sp)
+        if exact and self.known.code(self.pc - 1, 4) in [_PUSH + move for move in _MOVES]:
+            return self.caller("prologue", self.sp + 8)
+        if self.bp == 0:
+            return self.end("the frame pointer is 0: this is the thread's first function", complete=True)
+        if self.has_frame_pointer():
+            return self.by_frame_pointer()
+        return self.end(f"the code at {self.pc:#x} has no unwind information, and no sound frame pointer")
+
+    def by_frame_pointer(self):
+        """The caller whose frame rbp leads to: this frame's own, or that of the compiled function that called it.
+
+        Then the call before the return address names that function, and where it called this frame from lies below.
+        """
+        code = self.known.code(self.known.word(self.bp + 8) - 5, 5)
+        target = self.known.word(self.bp + 8) + int.from_bytes(code[1:], "little", signed=True)
+        owner = self.known.entry(target) if code[:1] == b"\xe8" else None
+        if owner is not None and not owner.start <= self.pc < owner.end:
+            for at in range(self.sp, min(self.bp, self.sp + _LARGEST_FRAME), 8):
+                address = self.known.word(at)
+                if address is not None and owner.start < address < owner.end and self.returns_to(owner, address, at):
+                    return self.caller("frame-pointer", at)
+        return self.caller("frame-pointer", self.bp + 8, self.known.word(self.bp))
+
+    def returns_to(self, owner, address, at):
+        """Whether a return address on the stack is the one of ``owner``'s call, by where that has its own frame."""
+        rules = owner.rules(address - 1)
+        if rules is None or not self.is_return_address(address):
+            return False
+        register, offset = rules[0]
+        return {6: self.bp, 7: at + 8}.get(register, 0) + offset == self.bp + 16  # DWARF's numbers of rbp and rsp
+
+    def pushed(self):
+        """How many bytes a known function that makes no frame with rbp has put on the stack; None if not known."""
+        start = _start_of_function(self.pc)
+        if start is None or self.pc - start > _LONGEST_PROLOGUE:
+            return None
+        code = self.known.code(start, self.pc - start)
+        if len(code) < self.pc - start or any(_PUSH + move in code for move in _MOVES):
+            return None
+        try:
+            lines = self.pending.architecture().disassemble(start, self.pc - 1) if code else []
+        except gdb.error:
+            return None
+        return sum(_pushes(code[each["addr"] - start :][: each["length"]]) for each in lines)
+
+    def caller(self, how, at, base=None):
+        """The caller whose return address is at ``at``; ``base`` is its frame pointer if that was saved."""
+        evidence.found[thread_number(), self.pending.level()] = how
+        info = self.pending.create_unwind_info(gdb.unwinder.FrameId(gdb.Value(at + 8), gdb.Value(self.pc)))
+        info.add_saved_register("rip", gdb.Value(self.known.word(at)))
+        info.add_saved_register("rsp", gdb.Value(at + 8))
+        info.add_saved_register("rbp", gdb.Value(self.bp if base is None else base))
+        return info
+
+    def end(self, reason, complete=False):
+        """There is no caller: gdb ends a stack whose next frame would be the same again."""
+        evidence.ends[thread_number()] = reason, complete
+        stack = gdb.Value(self.sp or 0)
+        info = self.pending.create_unwind_info(gdb.unwinder.FrameId(stack, gdb.Value(self.pc)))
+        info.add_saved_register("rip", gdb.Value(self.pc))
+        info.add_saved_register("rsp", stack)
+        return info
+
+    def has_frame_pointer(self):
+        """Whether rbp is that of a sound frame: aligned, on the same stack, above; and so is what it leads to."""
+        if self.bp is None or self.bp % 8 or self.bp < self.sp or not self.known.same_mapping(self.sp, self.bp + 15):
+            return False
+        base, address = self.known.word(self.bp), self.known.word(self.bp + 8)
+        if base is None or address is None or not self.known.executable(address):
+            return False
+        if self.known.entry(address - 1) is not None:  # compiled code returns to where it called
+            return self.is_return_address(address) or self.known.starts_with(address, _SIGRETURN[_AMD64])
+        ascends = base > self.bp and not base % 8 and self.known.same_mapping(self.bp, base)
+        return ascends or base == 0
+
+    def is_return_address(self, address):
+        """Whether code is at an address, and before it a call."""
+        if address is None or not self.known.executable(address):
+            return False
+        return _is_call(self.known.code(address - 7, 7))
+
+    def calls_here(self, address):
+        """Whether the call before ``address`` is of the function that this frame is in."""
+        code = self.known.code(address - 5, 5)
+        if code[:1] != b"\xe8":
+            return False
+        target = address + int.from_bytes(code[1:], "little", signed=True)
+        start = _start_of_function(self.pc)
+        return target == start if start is not None else 0 <= self.pc - target < _LONGEST_FUNCTION
+
+
+def _start_of_function(pc):
+    """Where the symbol is that ``pc`` belongs to, or None; gdb's Python API has it in words only."""
+    found = _AT_CALL.search(gdb.format_address(pc - 1))
+    return None if found is None else pc - 1 - int(found[2])
+
+
+def _pushes(code):
+    """By how many bytes an instruction lets the stack grow: push, pop, and sub and add of a constant to rsp."""
+    plain = code[1:] if code[:1] == b"\x41" else code  # REX.B: r8 to r15
+    if len(plain) == 1 and 0x50 <= plain[0] < 0x60:
+        return 8 if plain[0] < 0x58 else -8
+    for operation, sign in ((0xEC, 1), (0xC4, -1)):
+        if code[:3] == bytes([0x48, 0x83, operation]):
+            return sign * int.from_bytes(code[3:], "little", signed=True)
+        if code[:3] == bytes([0x48, 0x81, operation]):
+            return sign * int.from_bytes(code[3:], "little", signed=True)
+    return 0
+
+
+def _is_call(code):
+    """Whether these seven bytes of x86 code end with a call."""
+    return len(code) == 7 and (code[2] == 0xE8 or _calls_indirectly(code))
+
+
+def _calls_indirectly(code):
+    """Whether they end with a call of an address from a register or from memory."""
+    return any(_is_indirect_call(code[-size:]) for size in range(2, 8))
+
+
+def _is_indirect_call(code):
+    """Whether these bytes are one ``call *...`` (Intel SDM, FF /2)."""
+    if code[0] != 0xFF or code[1] >> 3 & 7 != 2:
+        return False
+    mode, base = code[1] >> 6, code[1] & 7
+    size = 2 + {0: 0, 1: 1, 2: 4, 3: 0}[mode]
+    if mode != 3 and base == 4:
+        size += 1
+        if mode == 0 and code[2:3] and code[2] & 7 == 5:
+            size += 4
+    elif mode == 0 and base == 5:
+        size += 4
+    return size == len(code)
+
+
+def register():
+    """Have gdb ask us. Its releases before 14 do not tell an unwinder which frame it is asked about."""
+    if hasattr(gdb.PendingFrame, "level"):
+        gdb.unwinder.register_unwinder(None, Unwinder(), replace=True)
+        if hasattr(gdb.events, "corefile_changed"):
+            gdb.events.corefile_changed.connect(evidence.forget)

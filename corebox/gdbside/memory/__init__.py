@@ -1,0 +1,1 @@
+"""What is in the core's memory: mappings, the heap, what a pointer points to."""

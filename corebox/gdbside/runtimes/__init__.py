@@ -1,0 +1,1 @@
+"""What the runtimes of languages keep of their own: the stacks of interpreted code."""

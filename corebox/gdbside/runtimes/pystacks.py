@@ -1,0 +1,111 @@
+"""Runs inside gdb: the Python stacks of a CPython in the core.
+
+pystack reads them natively, out of the interpreter's own tables, so that no debug files of Python are needed.
+"""
+
+import faulthandler
+import re
+import sys
+
+import gdb
+
+from corebox.gdbside.memory import corefile
+
+HOME = "/.corebox/toolbox/share/pystack"
+MOST_FRAMES = 512
+LONGEST = 60  # seconds
+
+
+class PythonFrame:
+    """A Python frame; the evaluator in C was called anew for it if ``entry``, else an outer frame's call runs it."""
+
+    def __init__(self, function, file, line, entry):
+        self.function, self.file, self.line, self.entry = function, file, line, entry
+
+
+def is_python():
+    """Whether a CPython (3.7 and later) is in the core: it exports its state under this name."""
+    try:
+        gdb.parse_and_eval("&_PyRuntime")
+    except gdb.error:
+        return False
+    return True
+
+
+def unsupported():
+    """The version of a CPython that is too old to be read, ``2.7`` or ``before 3.7``; None if there is none."""
+    if is_python() or not all(map(_is_defined, ("Py_Initialize", "PyEval_EvalFrameEx"))):
+        return None
+    paths = " ".join(mapping.path for mapping in corefile.CoreFile().mappings)
+    named = re.search(r"/(?:lib)?python(\d\.\d+)", paths)
+    return named[1] if named else "before 3.7"
+
+
+def _is_defined(name):
+    try:
+        gdb.parse_and_eval(f"(long) &{name}")
+    except gdb.error:
+        return False
+    return True
+
+
+def stacks():
+    """Thread ID, frames, the innermost first, and how many more there are, of each thread that runs Python.
+
+    Ends gdb if pystack hangs, which nothing else could interrupt.
+
+    Raises:
+        RuntimeError: they cannot be read, and why.
+    """
+    program, version = gdb.current_progspace().filename, unsupported()
+    if version:
+        raise RuntimeError(f"CPython {version} is not supported; 3.7 and later are")
+    if program is None:
+        raise RuntimeError("gdb knows no executable")
+    sys.path.insert(0, HOME)
+    faulthandler.dump_traceback_later(LONGEST, exit=True, file=2)
+    try:
+        from pystack.engine import NativeReportingMode, get_process_threads_for_core  # noqa: PLC0415
+
+        found = get_process_threads_for_core(corefile.PATH, program, native_mode=NativeReportingMode.OFF)
+        return _by_thread(found)
+    except Exception as error:  # whatever pystack makes of a damaged core: the caller wants words
+        raise RuntimeError(" ".join(str(error).split()) or type(error).__name__) from error
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        sys.path.remove(HOME)
+
+
+def _by_thread(found):
+    """A thread that has entered another interpreter is found once for each: the main one is the outermost."""
+    frames = {}
+    for thread in sorted(found, key=lambda each: -(each.interpreter_id or 0)):
+        frames.setdefault(thread.tid, []).extend(_frames(thread))
+    return [(tid, each[:MOST_FRAMES], max(len(each) - MOST_FRAMES, 0)) for tid, each in frames.items()]
+
+
+def _frames(thread):
+    # The list begins at the outermost frame; shims are marks that CPython 3.12 and later puts between two C calls.
+    frames = [
+        PythonFrame(each.code.scope, each.code.filename, each.code.location.lineno, each.is_entry)
+        for each in thread.all_frames
+        if not each.is_shim
+    ]
+    return frames[::-1]
+
+
+def lines():
+    """The stack of the selected thread as Python's own traceback has it, the innermost frame last."""
+    selected = gdb.selected_thread()
+    if selected is None or not (is_python() or unsupported()):
+        return ["no CPython runs in this core"]
+    try:
+        found = {tid: (frames, omitted) for tid, frames, omitted in stacks()}
+    except RuntimeError as error:
+        return [f"the Python stacks cannot be read: {error}"]
+    frames, omitted = found.get(selected.ptid[1], ([], 0))
+    if not frames:
+        return ["this thread runs no Python"]
+    told = [f'  File "{each.file}", line {each.line}, in {each.function}' for each in reversed(frames)]
+    cut = [f"  ... {omitted} more frames are not shown"] if omitted else []
+    return ["Traceback (most recent call last):", *cut, *told]

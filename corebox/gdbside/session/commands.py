@@ -1,0 +1,215 @@
+"""Runs inside gdb before the core is opened: our commands, and what greets the user of an interactive session.
+
+gdb's own Python API only; the facts come from the core, and from the image's manifest, which the gatherer wrote.
+"""
+
+import json
+import pathlib
+
+import gdb
+
+from corebox.gdbside.editors import protocol
+from corebox.gdbside.frames import callers, trampoline, unwinder
+from corebox.gdbside.runtimes import pystacks
+from corebox.gdbside.session import history, opened, packages, programs
+from corebox.gdbside.values import cxxprinters
+from corebox.gdbside.why import kinds
+
+MANIFEST = pathlib.Path("/.corebox/manifest.json")
+SYMBOLS = pathlib.Path("/.corebox/locate.json")
+REPLACED_EXECUTABLE = "/.corebox/executable"
+MOST_DOUBTFUL, MOST_FRAMES = 10, 64
+
+
+def printable(text):
+    """Escape what could move the cursor or hide text: the manifest's strings come from a customer's machine."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in text)
+
+
+def manifest():
+    """The manifest of the crash."""
+    return json.loads(MANIFEST.read_bytes())
+
+
+def banner(facts):
+    """The lines that say what crashed, where, how far the files can be trusted, and what to do next."""
+    process, modules = facts["process"], facts["modules"]
+    what = noted().get("program") or process["executable"] or process["name"] or "a program"
+    lines = ["{} died of {}".format(what, process["signal_name"] or "an unknown signal")]
+    if process["fault_address"]:
+        lines[0] += " at address {}".format(process["fault_address"])
+    lines += why_lines()[:1] + where_lines(modules)
+    verified = sum(module["verdict"] == "verified" for module in modules)
+    lines.append(f"{verified} of {len(modules)} modules verified")
+    doubtful = [module for module in modules if module["verdict"] != "verified"]
+    lines += ["  {}: {}".format(module["verdict"], module["path"]) for module in doubtful[:MOST_DOUBTFUL]]
+    if len(doubtful) > MOST_DOUBTFUL:
+        lines.append(f"  and {len(doubtful) - MOST_DOUBTFUL} more")
+    if doubtful:
+        lines.append("  frames in these may be wrong: ask the customer for the file of the build ID in the core")
+    lines += symbol_lines(facts)
+    if facts["core"]["truncated"]:
+        lines.append("the core is truncated: some memory cannot be read")
+    if pystacks.is_python():
+        lines.append('Python runs in it: "py-bt" for its stack')
+    lines.append('more: "corebox why" for the evidence, "corebox modules" for files and symbols')
+    return lines
+
+
+def in_crashed_thread(tell):
+    """The lines of ``tell`` about the innermost frame of the thread that crashed; nothing if no core is open."""
+    thread = gdb.selected_thread()
+    if thread is None:
+        return []
+    frame = gdb.selected_frame()
+    min(gdb.selected_inferior().threads(), key=lambda each: each.num).switch()
+    try:
+        gdb.newest_frame().select()
+        lines = tell()
+    except gdb.error as error:
+        lines = [f"gdb cannot tell: {error}"]
+    thread.switch()
+    frame.select()
+    return lines
+
+
+def where_lines(modules):
+    """The thread that crashed and its innermost frame."""
+
+    def tell():
+        thread, frame = gdb.selected_thread(), gdb.newest_frame()
+        place, counter = frame.find_sal(), frame.pc()
+        source = f" at {place.symtab.filename}:{place.line}" if place.symtab else ""
+        inside = (each["path"] for each in modules if int(each["start"], 16) <= counter < int(each["end"], 16))
+        threads = len(gdb.selected_inferior().threads())
+        where = f"thread {thread.num} of {threads} (LWP {thread.ptid[1]})"
+        return [f"in {where}: {frame.name() or '??'}{source}, {next(inside, 'in no module')}"]
+
+    return in_crashed_thread(tell)
+
+
+def names(module):
+    """The paths that gdb may know a module by."""
+    return [*module["opened_as"], module["path"], *([REPLACED_EXECUTABLE] if module["executable"] else [])]
+
+
+def build_id(module):
+    """Its build ID in words: the one in the core if that has one."""
+    return module["build_id"]["memory"] or module["build_id"]["file"] or "none"
+
+
+def noted():
+    """What corebox notes beside the image for this session; nothing without corebox."""
+    return json.loads(SYMBOLS.read_bytes()) if SYMBOLS.exists() else {}
+
+
+def symbols_of_modules(facts):
+    """Each module with what is known of its symbols, in a word, and the package that it is of, or None."""
+    # Without corebox, in the image alone, what the gatherer has noted has to do.
+    known = noted().get("modules", facts["modules"])
+    pairs = zip(facts["modules"], known, strict=True)
+    return [(module, given.get("symbols") or "not known", given.get("package")) for module, given in pairs]
+
+
+def symbol_lines(facts):
+    """How many modules have symbols, and which lack them in the stack of the thread that crashed."""
+    known = symbols_of_modules(facts)
+    lines = [f"{sum(symbols == 'full' for _, symbols, _ in known)} of {len(known)} modules with full symbols"]
+    used = set(in_crashed_thread(files_of_stack))
+    lacking = [each for each in known if each[1] != "full" and used.intersection(names(each[0]))]
+    if lacking:
+        lines.append("  no full symbols for these modules of the stack; add them: corebox shell --symbols PLACE")
+    for module, symbols, package in lacking:
+        origin = f"build ID {build_id(module)}" + (f", package {package}" if package else "")
+        lines.append(f"  {symbols}: {module['path']} ({origin})")
+    return lines
+
+
+def files_of_stack():
+    """The files that the frames of the selected thread are in."""
+    space, frame, found = gdb.current_progspace(), gdb.newest_frame(), []
+    while frame is not None and len(found) < MOST_FRAMES:
+        found.append(space.solib_name(frame.pc()) or space.filename)
+        frame = frame.older()
+    return found
+
+
+def why_lines():
+    """What kind of fault it is, then the evidence."""
+
+    def tell():
+        found = kinds.explain()
+        return [found["sentence"], *("  " + line for line in found["evidence"])]
+
+    return in_crashed_thread(tell)
+
+
+def module_lines():
+    """Each module with verdict, build ID, how far its symbols are known, and the debug file that gives them."""
+    files = {each.filename: None for each in gdb.objfiles()}
+    files.update((each.owner.filename, each.filename) for each in gdb.objfiles() if each.owner is not None)
+    for module, symbols, _ in symbols_of_modules(manifest()):
+        opened = next((name for name in names(module) if name in files), None)
+        what = "not opened" if opened is None else f"symbols: {symbols}"
+        if files.get(opened):
+            what += f", in {files[opened]}"
+        yield "{:13}  {:40}  {}  ({})".format(module["verdict"], build_id(module), module["path"], what)
+
+
+class Corebox(gdb.Command):
+    """What corebox knows about this crash: "corebox why", "corebox stack", "corebox modules", "corebox python"."""
+
+    def __init__(self):
+        super().__init__("corebox", gdb.COMMAND_STATUS, prefix=True)
+
+
+class Lines(gdb.Command):
+    """A command that prints lines."""
+
+    def __init__(self, name, lines, text):
+        self.__doc__, self.lines = text, lines
+        super().__init__(name, gdb.COMMAND_STATUS)
+
+    def invoke(self, _argument, _from_tty):
+        """Print them, through gdb's pager."""
+        for line in self.lines():
+            gdb.write(printable(line) + "\n")
+
+
+def shown():
+    """The banner, to be printed."""
+    return [printable(line) for line in banner(manifest())]
+
+
+def greet():
+    """Print the banner once, at the first prompt, which a batch run never reaches."""
+    gdb.events.before_prompt.disconnect(greet)
+    for line in shown():
+        print(line)
+    gdb.execute("set print symbol-loading full")
+    gdb.execute("set pagination on")  # last: gdb has counted the lines so far
+
+
+def for_editors():
+    """Change gdb's Debug Adapter Protocol for cores, when gdb has loaded it: after the init files."""
+    protocol.prepare(manifest()["process"], lambda: why_lines()[:1])
+
+
+def begin():
+    """Add our commands and change what needs to be changed, before the core is opened."""
+    Corebox()
+    Lines("corebox why", why_lines, "What kind of fault it is, with the evidence.")
+    Lines("corebox modules", module_lines, "Each module: verdict, build ID and the file that gives its symbols.")
+    Lines("corebox stack", callers.lines, "The selected thread's stack: how each frame was found, and why it ends.")
+    Lines("corebox python", pystacks.lines, "The Python stack of the selected thread, which needs no debug files.")
+    # The customer's Python may have a command of this name, which then takes the place of ours.
+    Lines("py-bt", pystacks.lines, "The Python stack of the selected thread: the same as corebox python.")
+    gdb.execute("set print symbol-loading off")  # two lines for each module, above the banner; on again after it
+    cxxprinters.register()
+    unwinder.register()
+    programs.refuse()
+    history.begin()
+    trampoline.register()
+    opened.prepare(shown)
+    packages.load()  # last: the user's printers are asked before ours
+    gdb.events.before_prompt.connect(greet)

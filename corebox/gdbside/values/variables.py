@@ -1,0 +1,81 @@
+"""Runs inside gdb: the arguments, local variables and source lines of a frame.
+
+Printers of the customer's run here, and gdb's own readers of other languages: each may raise anything, crash gdb or
+never come back. That is why nothing else depends on them, and the caller asks for one frame at a time.
+"""
+
+import itertools
+import pathlib
+
+from corebox.gdbside.bounded import one_line, text
+
+MOST_VALUES, LONGEST_VALUE, LONGEST_NAME = 24, 240, 128
+LINES_AROUND, LONGEST_LINE, LARGEST_SOURCE = 3, 240, 8 << 20
+OPTIMIZED_OUT = "<optimized out>"
+
+
+def read(frame):
+    """Arguments, locals and source lines of a frame; ``missing`` says why there are no values, None if there are."""
+    place = frame.find_sal()
+    facts = {"arguments": [], "locals": [], "omitted": 0, "missing": None, "source": source(place)}
+    try:
+        block = frame.block()
+    except RuntimeError:
+        facts["missing"] = "no debug information"
+        return facts
+    symbols = list(symbols_of(block))
+    for kind, symbol in symbols[:MOST_VALUES]:
+        facts[kind].append({"name": text(symbol.name, LONGEST_NAME), "value": value_of(frame, symbol)})
+    facts["omitted"] = max(0, len(symbols) - MOST_VALUES)
+    return facts
+
+
+def symbols_of(block):
+    """Kind and symbol of each variable of a function, the innermost block first: of several of a name, that one."""
+    seen = set()
+    while block is not None and not block.is_static and not block.is_global:
+        for symbol in block:
+            kind = "arguments" if symbol.is_argument else "locals" if symbol.is_variable else None
+            if kind and symbol.name not in seen:
+                seen.add(symbol.name)
+                yield kind, symbol
+        if block.function is not None:
+            return
+        block = block.superblock
+
+
+def value_of(frame, symbol):
+    """A variable as gdb prints it on one line, or what kept gdb from it."""
+    try:
+        value = symbol.value(frame)
+        if value.is_optimized_out:
+            return OPTIMIZED_OUT
+        return text(shown(value), LONGEST_VALUE)
+    except Exception as error:  # noqa: BLE001 - printers of the customer's run here; they may raise anything
+        return text(f"<{one_line(error)}>", LONGEST_VALUE)
+
+
+def shown(value):
+    """The value by its pretty-printer; where that failed, gdb returns nothing and prints the error."""
+    printed = value.format_string(max_elements=16, max_depth=3, styling=False)
+    if printed.strip():
+        return printed
+    raw = value.format_string(max_elements=16, max_depth=3, styling=False, raw=True)
+    return OPTIMIZED_OUT if OPTIMIZED_OUT in raw else raw
+
+
+def source(place):
+    """The lines around ``place`` if its file is at hand, under gdb's substitute-path too."""
+    if not place.symtab or not place.line:
+        return []
+    path = pathlib.Path(place.symtab.fullname())
+    first = max(place.line - LINES_AROUND, 1)
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST_SOURCE:
+            return []
+        with path.open(errors="replace") as file:
+            lines = list(itertools.islice(file, first - 1, place.line + LINES_AROUND))
+    except (OSError, ValueError):  # ValueError: a path with a NUL, a line number beyond all bounds
+        return []
+    numbered = enumerate(lines, first)
+    return [{"line": number, "text": text(line.rstrip().expandtabs(), LONGEST_LINE)} for number, line in numbered]

@@ -1,0 +1,1 @@
+"""What kind of fault it was: ``kinds`` is the table, each family of kinds has a module."""

@@ -1,0 +1,58 @@
+"""Runs inside gdb: what a sanitizer found. AddressSanitizer and its kin keep the text of their report in memory."""
+
+import re
+
+from corebox.gdbside.memory import memtext
+from corebox.gdbside.why.faults import Cause
+
+_RUNS = r"(__(asan|lsan|msan|tsan|hwasan|ubsan|sanitizer)(::|_)|__interceptor_)"
+_REPORT = re.compile(rb"==\d+==\s?(?:ERROR|WARNING): (\w+Sanitizer): ([^\0]{8,})")
+_KIND = re.compile(
+    r"(attempting double-free|attempting free on address[^\n]*not malloc|[\w-]+(?: on unknown address)?)"
+)
+_ACCESS = re.compile(r"^((?:READ|WRITE) of size \d+ at 0x[0-9a-f]+ thread \S+)", re.MULTILINE)
+_LOCATED = re.compile(r"^(0x[0-9a-f]+ is located [^\n]*|Address 0x[0-9a-f]+ is located [^\n]*)", re.MULTILINE)
+_SECTION = re.compile(
+    r"^((?:freed|previously allocated|allocated) by thread [^\n]*)\n((?:\s+#\d+ [^\n]*\n)*)", re.MULTILINE
+)
+_UBSAN = re.compile(r"__ubsan_handle_(\w+?)(_v\d)?(_minimal)?(_abort)?$")
+_MOST_FRAMES, _LONGEST = 6, 240
+_PLAIN = {"attempting double-free": "double-free", "SEGV on unknown address": "SEGV"}
+
+
+def sanitizer(fault):
+    """A sanitizer aborts from functions of its own."""
+    called = fault.runs_like(_RUNS)
+    if not called or not fault.runs_like(r"(__sanitizer::|__\w+san::|__\w+san_report|__ubsan_handle|__\w+san_handle)"):
+        return None
+    found = memtext.search(fault, b"Sanitizer: ", _REPORT)
+    if found is None:
+        return _without_text(fault, called)
+    name, text = (memtext.decoded(part) for part in found.groups())
+    kind = _kind(text)
+    headline = text.partition("\n")[0][:_LONGEST]
+    headline = re.split(r" (?:on address |\(?pc 0x|at pc )", headline)[0]
+    lines = [each[1][:_LONGEST] for pattern in (_ACCESS, _LOCATED) for each in [pattern.search(text)] if each]
+    for section in _SECTION.finditer(text):
+        frames = [" ".join(line.split())[:_LONGEST] for line in section[2].splitlines()]
+        lines += [section[1].strip(), *("  " + line for line in frames[:_MOST_FRAMES])]
+    return Cause("sanitizer", f"{name}: {headline}", lines, kind)
+
+
+def _kind(text):
+    found = _KIND.match(text)
+    kind = found[1] if found else "unknown"
+    return "bad-free" if "not malloc" in kind else _PLAIN.get(kind, kind)
+
+
+def _without_text(fault, called):
+    undefined = next(filter(None, (_UBSAN.search(name) for name in fault.names)), None)
+    if undefined:
+        kind = undefined[1].replace("_", "-")
+        return Cause("sanitizer", f"UndefinedBehaviorSanitizer: {kind}", [f"{called} is on the stack"], kind)
+    return Cause(
+        "sanitizer", "A sanitizer reported an error; its text is not in the core", [f"{called} is on the stack"]
+    )
+
+
+KINDS = (sanitizer,)
