@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import corebox
 from corebox.actions.labels import crash_labels
 from corebox.actions.load import load
+from corebox.actions.places import opened_places
 from corebox.actions.source import needs_identity, plain_bundle
 from corebox.actions.symbols import find_symbols
 from corebox.bundle.layout import CORE
@@ -142,7 +143,8 @@ def _build(
     with BundleReader(plain) as reader:
         unpacked = reader.unpack(work / "bundle")
     description = _describe(reader.manifest, unpacked, toolbox, options)
-    found = find_symbols(store, CrashFiles(reader.manifest, unpacked.root), options.symbols, progress)
+    places = opened_places(store, options.symbols, progress)
+    found = find_symbols(CrashFiles(reader.manifest, unpacked.root), places, options.symbols, progress)
     debug = [_debug_entry(file) for file in found.files]
     assembly = assemble(store, unpacked, reader.manifest, toolbox.layer, description, symbols=debug, progress=progress)
     tags = options.tags or (default_tag(reader.manifest, unpacked.identity),)

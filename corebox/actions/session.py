@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from corebox.actions import provisions
+from corebox.actions.completed import completed
 from corebox.actions.crash import Crash, look_at
 from corebox.actions.history import lent_history
 from corebox.actions.lend import Lender
 from corebox.actions.output import lent_output
+from corebox.actions.places import opened_places
 from corebox.actions.provision import Provision, sum_of
 from corebox.actions.sources import FROM_SERVERS, fetched_sources, source_folders
-from corebox.actions.subject import Subject, image_of
+from corebox.actions.subject import Subject
 from corebox.actions.symbols import find_symbols
 from corebox.debugger.session import ASK_SOURCES, CORE, ENVIRONMENT, gdb_command, is_foreign
 from corebox.debugger.sources import SourceFolder
@@ -100,13 +102,16 @@ def prepare_session(
         HostError: ``no-engine``, and those of finding symbols.
     """
     engine = choose_engine(options.engine, store, options.tell)
-    opened = open_image(store, image_of(store, subject, progress))
+    places = opened_places(store, options.symbols, progress)
+    complete = completed(store, subject, places.places, progress)
+    opened = open_image(store, complete.image)
     crash = look_at(opened, options.core, options.executable, options.symbols.force)
     with store.workplace() as work, ExitStack() as lasting:
         lender = Lender(engine, work)
         files = CrashFiles(opened.manifest, opened.root, opened.debug, options.executable)
-        found = find_symbols(store, files, options.symbols, progress)
+        found = find_symbols(files, places, options.symbols, progress)
         parts = [
+            Provision(notices=complete.notices),
             provisions.our_files(opened, work),
             provisions.crash_files(crash, lender),
             provisions.python_packages(options.python_path),

@@ -1,21 +1,20 @@
 """Find the symbols of a crash, and say how much is known of each module then."""
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from posixpath import basename
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from corebox.actions.places import OpenedPlaces
 from corebox.bundle.manifest import ModuleEntry
 from corebox.coredump.elffile import read_elf
 from corebox.coredump.values import FULL
 from corebox.debugger.session import FORCED
 from corebox.errors import HostError, InputError
 from corebox.locate.find import DebugFile, find_debug_files, lacking
-from corebox.locate.places import GivenFile, Places, SymbolOptions, open_places
+from corebox.locate.places import GivenFile, Places, SymbolOptions
 from corebox.locate.status import CrashFiles, ModuleSymbols, best_of, module_symbols
-from corebox.store.store import Store
 
 if TYPE_CHECKING:
     from corebox.locate.debuginfod import Debuginfod
@@ -46,26 +45,24 @@ class Symbols(NamedTuple):
 
 
 def find_symbols(
-    store: Store,
     crash: CrashFiles,
+    opened: OpenedPlaces,
     options: SymbolOptions,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Symbols:
     """The debug files of those modules whose symbols are not at hand.
 
     Args:
-        store: where indexes and unpacked files are kept.
         crash: the files at hand.
-        options: where to look.
+        opened: where to look.
+        options: what the user named.
         progress: told what takes time.
 
     Raises:
         InputError: ``no-such-file``, ``wrong-symbols``, ``bad-symbols``.
-        UsageError: ``bad-debuginfod``.
         HostError: ``debuginfod-unreachable`` for a server that the user named, ``no-libarchive``, ``no-space``.
     """
-    notices: list[str] = []
-    places = open_places(options, store, os.environ, notices.append, progress)
+    places = opened.places
     modules = crash.manifest.modules
     status = module_symbols(crash)
     missing = [
@@ -81,7 +78,7 @@ def find_symbols(
     levels = {file.target: file.facts.symbols for file in found}
     gained = {each.module.path: [levels.get(target) for target in each.targets] for each in missing}
     now = (each._replace(symbols=best_of([each.symbols, *gained.get(each.path, [])])) for each in status)
-    return Symbols(tuple(found), tuple(now), forced, (*notices, *_about_servers(places)), places.servers)
+    return Symbols(tuple(found), tuple(now), forced, (*opened.notices, *_about_servers(places)), places.servers)
 
 
 def _about_servers(places: Places) -> list[str]:

@@ -157,18 +157,41 @@ class ModuleEntry(NamedTuple):
         }
 
 
+class FileOrigin(NamedTuple):
+    """Where a file comes from that was found elsewhere than at the site.
+
+    ``place`` is as the user named it, ``package`` and ``version`` are those of the package that it was in, ``url`` is
+    what was downloaded or read.
+    """
+
+    place: str
+    package: Optional[str] = None
+    version: Optional[str] = None
+    url: Optional[str] = None
+
+    def to_json(self) -> Json:
+        """The JSON object of this value."""
+        return self._asdict()
+
+
 class FileEntry(NamedTuple):
-    """One regular file of ``rootfs``: permission bits, size in bytes, modification time in whole seconds."""
+    """One regular file of ``rootfs``: permission bits, size in bytes, modification time in whole seconds.
+
+    ``origin`` is None for what was taken at the site.
+    """
 
     path: str
     role: str
     size: int
     mode: int
     mtime: int
+    origin: Optional[FileOrigin] = None
 
     def to_json(self) -> Json:
-        """The JSON object of this value."""
-        return dict(self._asdict(), mode="{:04o}".format(self.mode))
+        """The JSON object of this value; without an origin it is as earlier versions wrote it."""
+        value = dict(self._asdict(), mode="{:04o}".format(self.mode))
+        del value["origin"]
+        return dict(value, origin=self.origin.to_json()) if self.origin else value
 
 
 class SymlinkEntry(NamedTuple):

@@ -12,6 +12,7 @@ from corebox.bundle.manifest import (
     ROLES,
     CrashedProcess,
     FileEntry,
+    FileOrigin,
     LeftOutFile,
     Manifest,
     MemoryEntry,
@@ -174,12 +175,23 @@ def _memory(entry: Fields) -> MemoryEntry:
 
 
 def _file(entry: Fields) -> FileEntry:
+    origin = entry.fields_or_none("origin")
     return FileEntry(
         path=entry.path("path"),
         role=entry.choice("role", ROLES),
         size=entry.number("size"),
         mode=entry.mode("mode"),
         mtime=entry.number("mtime"),
+        origin=_origin(origin) if origin else None,
+    )
+
+
+def _origin(origin: Fields) -> FileOrigin:
+    return FileOrigin(
+        place=origin.text("place"),
+        package=origin.text_or_none("package"),
+        version=origin.text_or_none("version"),
+        url=origin.text_or_none("url"),
     )
 
 

@@ -8,6 +8,9 @@ CANNOT_VERIFY = "cannot-verify"
 MISSING = "missing"
 VERDICTS = (VERIFIED, MISMATCH, CANNOT_VERIFY, MISSING)
 
+#: Begins what is said of a file that was looked for at the vendor's: advice for the site is of no use there.
+SEARCHED = "not found in"
+
 
 def compare_build_ids(memory: Optional[str], file: Optional[str]) -> Tuple[str, Optional[str]]:
     """Verdict and detail from the two build IDs alone."""

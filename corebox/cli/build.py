@@ -7,6 +7,7 @@ import click
 from corebox.actions.build import BuildOptions, Built, build, rebuild
 from corebox.actions.labels import PRIVATE
 from corebox.cli import options, output
+from corebox.cli.places import places as places_options
 from corebox.image.template import default_template, shipped_template
 from corebox.locate.places import SymbolOptions
 from corebox.store.store import Store
@@ -62,7 +63,7 @@ def _print_template(context: click.Context, _: click.Parameter, wanted: bool) ->
     help="Also put this into the labels, which a registry shows to everybody; repeatable.",
 )
 @click.option("--check", is_flag=True, help="Build again from scratch and compare the image IDs.")
-@options.symbols
+@places_options
 @options.identity
 @options.as_json
 def command(
@@ -75,7 +76,7 @@ def command(
     template: Path | None,
     disclose: tuple[str, ...],
     check: bool,
-    symbols: tuple[str, ...],
+    places: tuple[str, ...],
     identity: Path | None,
     as_json: bool,
 ) -> int:
@@ -87,7 +88,7 @@ def command(
     If only a core came: BUNDLE is the core, LIBRARIES the archive that the script of corebox request made.
     """
     template = template or default_template()
-    chosen = BuildOptions(tags, builder, load, context, template, identity, libraries, SymbolOptions(symbols), disclose)
+    chosen = BuildOptions(tags, builder, load, context, template, identity, libraries, SymbolOptions(places), disclose)
     built = build(Store.default(), bundle, chosen, output.progress())
     if as_json:
         output.say_json(built.to_json())

@@ -4,6 +4,7 @@
 COMMANDS = {
     "gather": "gather:command",
     "request": "request:command",
+    "recover": "recover:command",
     "info": "info:command",
     "verify": "verify:command",
     "shell": "shell:command",

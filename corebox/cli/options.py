@@ -57,18 +57,6 @@ def registry(function: Function) -> Function:
     return ca_file(click.option("--plain-http", is_flag=True, help=help_text)(place(function)))
 
 
-def symbols(function: Function) -> Function:
-    """--symbols."""
-    option = click.option(
-        "--symbols",
-        multiple=True,
-        metavar="PLACE",
-        help="Where to look for debug files, by build ID: a folder, .deb, .rpm, tar or ELF file, or the URL of a "
-        "debuginfod server. Repeatable.",
-    )
-    return option(function)
-
-
 def other_symbols(function: Function) -> Function:
     """--force and --no-debuginfod."""
     force = click.option("--force", is_flag=True, help="Use the named file even if its build ID differs.")

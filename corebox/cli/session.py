@@ -11,6 +11,7 @@ from corebox.actions.session import SessionOptions
 from corebox.actions.subject import Pulling, Subject, resolve
 from corebox.cli import options, output
 from corebox.cli.meter import meter
+from corebox.cli.places import places as places_options
 from corebox.locate.places import SymbolOptions
 from corebox.store.store import Store
 
@@ -51,7 +52,7 @@ _python_path = click.option(
 def session(function: Callable[..., int]) -> Callable[..., int]:
     """Give a command the options of a session, and their values as the argument ``session``."""
 
-    @options.symbols
+    @places_options
     @options.other_symbols
     @options.sources
     @options.identity
@@ -62,7 +63,7 @@ def session(function: Callable[..., int]) -> Callable[..., int]:
     @functools.wraps(function)
     def command(
         *,
-        symbols: tuple[str, ...],
+        places: tuple[str, ...],
         force: bool,
         no_debuginfod: bool,
         sources: tuple[str, ...],
@@ -75,7 +76,7 @@ def session(function: Callable[..., int]) -> Callable[..., int]:
         python_path: tuple[Path, ...],
         **others: Any,
     ) -> int:
-        wanted = SymbolOptions(symbols, environment=not no_debuginfod, force=force)
+        wanted = SymbolOptions(places, environment=not no_debuginfod, force=force)
         chosen = SessionOptions(
             engine=engine,
             customer_code=not no_customer_code,

@@ -7,7 +7,7 @@ from typing import Iterator, List, Optional, Sequence
 from corebox.bundle.describe import describe_crash, runtime_facts
 from corebox.bundle.manifest import LeftOutFile, Manifest, ModuleEntry
 from corebox.bundle.program import system_name
-from corebox.bundle.verdict import MISMATCH, MISSING, VERDICTS, VERIFIED
+from corebox.bundle.verdict import MISMATCH, MISSING, SEARCHED, VERDICTS, VERIFIED
 from corebox.bundle.write import WrittenBundle
 from corebox.files.diskroot import NOT_ITS_OWN, NOT_READABLE
 from corebox.gather.collect import LIBRARIES, MORE
@@ -106,6 +106,8 @@ def _advice(module: ModuleEntry) -> Iterator[str]:
         yield _ADVICE_READABLE
     elif detail.startswith((NOT_ITS_OWN, NOT_PROVED)):
         yield _ADVICE_TRUST
+    elif detail.startswith(SEARCHED):
+        return
     elif module.verdict in _ADVICE:
         yield _ADVICE[module.verdict]
         if module.executable:

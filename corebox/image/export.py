@@ -32,7 +32,7 @@ def export_core(opened: OpenedImage, out: Path) -> None:
         raise InputError("no-core", "the bundle was made without its core", "ask the customer for the core")
     core = opened.compact
     with new_name(out) as temporary:
-        restore(str(core.path), Extent(core.offset, core.size), _layout(opened), str(temporary))
+        restore(str(core.path), Extent(core.offset, core.size), read_layout(opened), str(temporary))
         temporary.replace(out)
 
 
@@ -51,7 +51,7 @@ def export_bundle(opened: OpenedImage, out: Path) -> WrittenBundle:
         content = None
         if opened.compact is not None:
             file = stack.enter_context(opened.compact.path.open("rb"))
-            content = CoreInFile(file.fileno(), opened.compact.offset, opened.compact.size, _layout(opened))
+            content = CoreInFile(file.fileno(), opened.compact.offset, opened.compact.size, read_layout(opened))
         written = write_bundle(str(finished), opened.manifest, sources, content, jobs=jobs)
         if written.identity != opened.identity:
             hint = "if a newer corebox gathered it, export with that one; else build or pull the image again"
@@ -84,7 +84,12 @@ def write_archive(store: Store, image: StoredImage, out: Path) -> int:
     return len(stream)
 
 
-def _layout(opened: OpenedImage) -> bytes:
+def read_layout(opened: OpenedImage) -> bytes:
+    """From which the original core comes back.
+
+    Raises:
+        InputError: ``image-damaged``.
+    """
     path = opened.ours / Path(LAYOUT_FILE).relative_to(OURS)
     if not path.is_file() or path.stat().st_size > MAX_CORE_LAYOUT:
         raise image_damaged("it does not record what its core was like")

@@ -1,41 +1,62 @@
-"""Packages (.deb, .rpm) and tar files with debug files in them.
+"""Packages (.deb, .rpm, .apk), tar files, zip files and wheels: what they hold, and which of it is wanted.
 
-No path in an archive is used, only names are compared; nothing is unpacked but ELF files, one at a time, and what is
-kept has a build ID that is wanted. libarchive reads them, with the formats and filters named here and no others: some
-of its others open files of this machine or start programs.
+No path in an archive is used, only names are compared; nothing is unpacked but what is wanted, one file at a time, and
+no script of a package is run. libarchive reads them, with the formats and filters named here and no others: some of
+its others open files of this machine or start programs.
 """
 
-import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from corebox.coredump.header import MAGIC
 from corebox.errors import HostError, InputError
-from corebox.locate.index import read_facts
-from corebox.locate.wish import Best, Key, Wish, file_name
+from corebox.files.paths import is_canonical
+from corebox.locate.members import Members
+from corebox.locate.packages import Package, read_package
+from corebox.locate.wanted import Candidate, Member, Origin, Wanted, Wants
+from corebox.locate.wish import Key, Wish
 from corebox.store.store import Store
 
 _FILTERS = ("gzip", "bzip2", "xz", "lzma", "zstd", "rpm")
-_AR, _RPM = b"!<arch>\n", b"\xed\xab\xee\xdb"
+_AR, _RPM, _ZIP = b"!<arch>\n", b"\xed\xab\xee\xdb", b"PK\x03\x04"
 _MOST_MEMBERS = 1 << 20
 _LARGEST_MEMBER = 16 << 30  # bytes
 _LARGEST = 256 << 30
 _BLOCK = 1 << 18
 
 
-class Archive:
-    """One archive; what was found in it stays in the store, what was not is remembered."""
+class _Entry(NamedTuple):
+    """A file or a link in an archive, with its name as it stands there."""
 
-    def __init__(self, path: Path, store: Store) -> None:
+    name: str
+    blocks: Iterator[bytes]
+    mode: int
+    mtime: int
+    target: str | None = None
+
+
+class Archive:
+    """One archive as a place and as a tree.
+
+    Args:
+        path: of the file.
+        store: where temporary files are, and what is known of archives.
+        name: what the user calls it.
+        origin: where its files come from, if not from this file alone.
+    """
+
+    def __init__(self, path: Path, store: Store, name: str | None = None, origin: Origin | None = None) -> None:
+        self.name = name or str(path)
         self._path = path
         self._store = store
+        self._origin = origin
         status = path.stat()
-        self._stamp = json.dumps([str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ino])
+        self.stamp = json.dumps([str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ino])
 
     def find(self, wish: Wish) -> dict[Key, Path]:
         """Those of ``wish`` that are in it.
@@ -44,63 +65,94 @@ class Archive:
             InputError: ``bad-symbols``.
             HostError: ``no-libarchive``, ``no-space``.
         """
-        known = dict(self._store.recall("archive", self._stamp) or {})
-        files = {key: self._store.cached(str(known[file_name(key)])) for key in wish.keys if known.get(file_name(key))}
-        found = {key: path for key, path in files.items() if path.exists()}
-        new = {key for key in wish.keys - found.keys() if known.get(file_name(key), "gone")}
-        if new:
-            looked = self._look(Wish(frozenset(new)))
-            known |= {file_name(key): self._name(key) if key in looked else None for key in new}
-            self._store.remember("archive", self._stamp, known)
-            found |= looked
-        return found
+        return Members(self, self._store, self.stamp).find(wish)
 
-    def _name(self, key: Key) -> str:
-        return f"symbols/{hashlib.sha256(os.fsencode(self._stamp)).hexdigest()[:16]}/{file_name(key)}"
+    def candidates(self, wanted: Sequence[Wanted]) -> Iterator[Candidate]:
+        """See ``Place``; raises as ``find`` does."""
+        origin = self._origin or self._described()
+        for each, member in Members(self, self._store, self.stamp).candidates(wanted):
+            assert member.path
+            yield Candidate(each, member.path, member.name, origin, self)
 
-    def _look(self, wish: Wish) -> dict[Key, Path]:
-        best = Best()
+    def members(self, wants: Wants, *, elf_only: bool = False) -> Iterator[Member]:
+        """See ``Tree``."""
         with self._store.workplace() as work:
-            for number, (name, blocks) in enumerate(_members(self._path, work)):
-                if wish.excludes(name):
+            for number, entry in enumerate(_entries(self._path, work)):
+                name = canonical(entry.name)
+                if name is None or not wants(name):
                     continue
-                path = _written(blocks, work / str(number))
-                if path is None:
+                if entry.target is not None:
+                    yield Member(name, None, entry.target)
                     continue
-                facts = read_facts(path)
-                key = wish.match(name, path, facts)
-                if key is not None:
-                    best.add(key, path, facts)
-                if path not in best.files.values():
-                    path.unlink()
-            return {key: self._store.cache(self._name(key), path) for key, path in best.files.items()}
+                path = self._written(entry, work / str(number), elf_only=elf_only)
+                if path is not None:
+                    yield Member(name, path)
+                    path.unlink(missing_ok=True)
+
+    def _described(self) -> Origin:
+        package = read_package(self._path, self._control) or Package(None, None)
+        return Origin(self.name, package.name, package.version, str(self._path))
+
+    def _control(self, name: str) -> bytes:
+        """A small file that tells what a package is: of an ``ar`` the control file, else the member of this name."""
+        with self._store.workplace() as work:
+            for entry in _entries(self._path, work, part="control.tar"):
+                if canonical(entry.name) == name:
+                    return next(entry.blocks, b"")
+        return b""
+
+    def _written(self, entry: _Entry, path: Path, *, elf_only: bool) -> Path | None:
+        """The member as a file; with ``elf_only`` if it begins as ELF files do."""
+        first = next(entry.blocks, b"")
+        if elf_only and not first.startswith(MAGIC):
+            return None
+        size = len(first)
+        with path.open("xb") as out:
+            out.write(first)
+            for block in entry.blocks:
+                size += len(block)
+                if size > _LARGEST_MEMBER:
+                    raise bad_archive(self._path, "a file in it is larger than any debug file")
+                out.write(block)
+            os.fchmod(out.fileno(), entry.mode & 0o777 | 0o600)
+        os.utime(path, (entry.mtime, entry.mtime))
+        return path
 
 
-def _members(path: Path, work: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
-    """Name and bytes of each regular file; of a Debian package those of the tar in it (deb(5))."""
+def canonical(name: str) -> str | None:
+    """A member's name from the root of the tree; None for what is no name of a file there."""
+    name = "/" + name.removeprefix(".").lstrip("/") if name.startswith("./") else "/" + name.lstrip("/")
+    return name if is_canonical(name) else None
+
+
+def _entries(path: Path, work: Path, part: str = "data.tar") -> Iterator[_Entry]:
+    """Regular files and symbolic links; of a Debian package those of a tar in it (deb(5))."""
     with path.open("rb") as file:
         magic = file.read(8)
-    kind = "ar" if magic == _AR else "cpio" if magic.startswith(_RPM) else "tar"
-    for name, blocks in _entries(path, kind):
-        if kind == "ar" and name.startswith("data.tar"):
-            inner = work / "data"
+    kind = "ar" if magic == _AR else "cpio" if magic.startswith(_RPM) else "zip" if magic.startswith(_ZIP) else "tar"
+    for entry in _read(path, kind):
+        if kind == "ar" and entry.name.startswith(part):
+            inner = work / "inner"
             with inner.open("wb") as out:
-                out.writelines(blocks)
-            yield from _entries(inner, "tar")
+                out.writelines(entry.blocks)
+            yield from _read(inner, "tar")
         elif kind != "ar":
-            yield name, blocks
+            yield entry
 
 
-def _entries(path: Path, kind: str) -> Iterator[tuple[str, Iterator[bytes]]]:
+def _read(path: Path, kind: str) -> Iterator[_Entry]:
     left = _LARGEST
     with _reading(path, kind) as archive:
         for number, entry in zip(count(), archive, strict=False):
             left -= entry.size or 0
             if number > _MOST_MEMBERS or left < 0 or (entry.size or 0) > _LARGEST_MEMBER:
-                raise _bad(path, "it is larger than any package when unpacked")
+                raise bad_archive(path, "it is larger than any package when unpacked")
+            mtime = max(0, min(int(entry.mtime or 0), 1 << 33))
             if entry.isreg:
                 # A name in an encoding that libarchive does not know is None.
-                yield entry.pathname or "", entry.get_blocks(_BLOCK)
+                yield _Entry(entry.pathname or "", entry.get_blocks(_BLOCK), entry.mode or 0, mtime)
+            elif entry.issym:
+                yield _Entry(entry.pathname or "", iter(()), 0, mtime, entry.linkpath or "")
 
 
 @contextmanager
@@ -119,25 +171,10 @@ def _reading(path: Path, kind: str) -> Iterator[Any]:
             ffi.read_open_filename_w(pointer, os.fspath(path), _BLOCK)
             yield ArchiveRead(pointer)
     except ArchiveError as error:
-        raise _bad(path, str(error.msg)) from error
+        raise bad_archive(path, str(error.msg)) from error
 
 
-def _bad(path: Path, why: str) -> InputError:
-    hint = "give a folder, an ELF file, a .deb, an .rpm, a tar file, or the URL of a debuginfod server"
+def bad_archive(path: Path, why: str) -> InputError:
+    """The error for what cannot be read as an archive."""
+    hint = "give a folder, an ELF file, a package (.deb, .rpm, .apk), a tar or zip file, an image or a server's URL"
     return InputError("bad-symbols", f"cannot read symbols from {path}: {why}", hint)
-
-
-def _written(blocks: Iterator[bytes], path: Path) -> Path | None:
-    """The member as a file if it begins as ELF files do."""
-    first = next(blocks, b"")
-    if not first.startswith(MAGIC):
-        return None
-    size = len(first)
-    with path.open("xb") as out:
-        out.write(first)
-        for block in blocks:
-            size += len(block)
-            if size > _LARGEST_MEMBER:
-                raise _bad(path, "a file in it is larger than any debug file")
-            out.write(block)
-    return path

@@ -7,7 +7,7 @@ of the client, debuginfod-client-config(7).
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
@@ -18,12 +18,14 @@ from corebox.coredump.values import NONE
 from corebox.errors import UsageError
 from corebox.locate.clientcache import ClientCache, artifact_name, cache_folder
 from corebox.locate.index import read_facts
-from corebox.locate.wish import Key, Wish
+from corebox.locate.wanted import Candidate, Origin, Wanted
+from corebox.locate.wish import Key, Wish, is_build_id
 from corebox.web import HTTPError, MaxRetryError, PoolManager, ProxySchemeUnknown, Response, Retry, Timeout, open_pool
 
 Name = TypeVar("Name")
 
-DEBUGINFO = "debuginfo"
+DEBUGINFO, EXECUTABLE = "debuginfo", "executable"
+_ELF_KINDS = (DEBUGINFO, EXECUTABLE)
 _CONNECT = 10.0  # seconds
 _PARALLEL = 6
 _BLOCK = 1 << 18
@@ -117,12 +119,21 @@ class Debuginfod:
         #: Servers that were asked, and of these the ones that did not answer, which are not waited for again.
         self.asked: set[str] = set()
         self.silent: set[str] = set()
+        self.name = " ".join(settings.urls)
+        self._came_from: dict[tuple[str, str], str] = {}
         self._pools: dict[str, PoolManager] = {}
         self._lock = threading.Lock()
 
     def find(self, wish: Wish) -> dict[Key, Path]:
         """Those of ``wish`` that have a build ID and that a server or the cache has."""
         return dict(self._all([(build_id, DEBUGINFO, "") for build_id in wish.build_ids], wish.build_ids))
+
+    def candidates(self, wanted: Sequence[Wanted]) -> Iterator[Candidate]:
+        """See ``Place``: what servers call ``executable`` is a library, too."""
+        by_id = {each.build_id: each for each in wanted if each.build_id and is_build_id(each.build_id)}
+        for build_id, path in self._all([(each, EXECUTABLE, "") for each in by_id], list(by_id)):
+            url = self._came_from.get((build_id, EXECUTABLE)) or self.name
+            yield Candidate(by_id[build_id], path, build_id, Origin(self.name, url=url))
 
     def find_sources(self, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Path]:
         """The source files that are there, by build ID and absolute path as the debug file has it."""
@@ -194,9 +205,10 @@ class Debuginfod:
             size = answer.headers.get("Content-Length") or "unknown size,"
             self._progress(f"fetching {kind} of {build_id}, {size} bytes, from {urlsplit(url).hostname}")
             with self._cache.place(build_id, name) as new:
-                self._write(answer, new, self._settings.max_size if kind == DEBUGINFO else _LARGEST_SOURCE)
+                self._write(answer, new, self._settings.max_size if kind in _ELF_KINDS else _LARGEST_SOURCE)
                 if not self._is_right(new, build_id, kind):
                     raise _LeaveError("it sent a file with another build ID")
+            self._came_from[build_id, kind] = place
         finally:
             answer.close()
         return True
@@ -216,10 +228,10 @@ class Debuginfod:
             raise _LeaveError("the connection was lost")
 
     def _is_right(self, path: Path, build_id: str, kind: str) -> bool:
-        if kind != DEBUGINFO:
+        if kind not in _ELF_KINDS:
             return True
         facts = read_facts(path)
-        return facts.build_id == build_id and facts.symbols != NONE
+        return facts.build_id == build_id and (facts.code if kind == EXECUTABLE else facts.symbols != NONE)
 
     def _pool(self, url: str) -> PoolManager:
         parts = urlsplit(url)

@@ -10,9 +10,8 @@ from corebox.bundle.manifest import ModuleEntry
 from corebox.coredump.elffile import debug_path
 from corebox.coredump.values import FULL, ElfFile
 from corebox.locate.index import read_facts
-from corebox.locate.wish import Facts, Key, Source, Wish, answers
+from corebox.locate.wish import Facts, Key, Source, Wish, answers, is_build_id
 
-_BUILD_ID = re.compile(r"[0-9a-f]{4,128}")
 # Names come from the customer, and become paths in the sandbox and in an image.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_+~@%-][A-Za-z0-9._+~@%-]{0,199}")
 _PLAIN_FOLDER = re.compile(r"(/[A-Za-z0-9_+~@%-][A-Za-z0-9._+~@%-]{0,199})*")
@@ -42,7 +41,7 @@ def lacking(module: ModuleEntry, file_of: Callable[[ModuleEntry], ElfFile | None
     """
     build_id = module.memory or module.file
     if build_id is not None:
-        return Lacking(module, build_id, (debug_path(build_id),)) if _BUILD_ID.fullmatch(build_id) else None
+        return Lacking(module, build_id, (debug_path(build_id),)) if is_build_id(build_id) else None
     file = file_of(module)
     link = file.debuglink if file else None
     if link is None or not _PLAIN_NAME.fullmatch(link[0]):
@@ -63,7 +62,7 @@ def find_debug_files(sources: Sequence[Source], modules: Iterable[Lacking]) -> l
     targets = {each.key: each.targets for each in modules}
     found = _find(sources, targets)
     shared = {facts.shared for _, facts in found.values() if facts.shared} - found.keys()
-    targets |= {build_id: (debug_path(build_id),) for build_id in shared if _BUILD_ID.fullmatch(build_id)}
+    targets |= {build_id: (debug_path(build_id),) for build_id in shared if is_build_id(build_id)}
     found |= _find(sources, shared & targets.keys())
     return [DebugFile(*each) for each in _files(found, targets)]
 

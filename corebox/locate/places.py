@@ -1,14 +1,18 @@
-"""What a user may name as a place for symbols: a folder, a package or tar file, an ELF file, or a server's URL."""
+"""What a user may name as a place for the files of a crash, and for symbols; see ``open_places``."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from corebox.coredump.elffile import is_elf
 from corebox.errors import InputError
+from corebox.locate.appimage import AppImage, is_app_image
 from corebox.locate.archives import Archive
+from corebox.locate.bundles import BundleFiles
 from corebox.locate.folders import Folder
 from corebox.locate.index import Index, read_facts
+from corebox.locate.sieve import Sieve
+from corebox.locate.wanted import Candidate, Origin, Wanted
 from corebox.locate.wish import Key, Source, Wish
 from corebox.store.store import Store
 
@@ -20,7 +24,7 @@ _MARK = "ima:"
 
 
 class SymbolOptions(NamedTuple):
-    """Where to look for symbols.
+    """Where to look for the files of a crash, and for their symbols: it is one search.
 
     Attributes:
         places: folders, files and URLs, in the order in which they are tried; URLs come last, and one text may hold
@@ -38,8 +42,14 @@ class GivenFile:
     """An ELF file that the user names."""
 
     def __init__(self, path: Path) -> None:
+        self.name = str(path)
         self.path = path
         self.facts = read_facts(path)
+
+    def candidates(self, wanted: Sequence[Wanted]) -> Iterator[Candidate]:
+        """See ``Place``."""
+        for each in Sieve(wanted).match(self.path.name, self.facts):
+            yield Candidate(each, self.path, str(self.path), Origin(self.name, url=self.name))
 
     def find(self, wish: Wish) -> dict[Key, Path]:
         """The file, if it is one of those of ``wish``."""
@@ -56,12 +66,17 @@ class Places(NamedTuple):
     named_servers: frozenset[str]
 
 
+#: Makes a source of a place of some kind; None for a text that names none of its kind.
+Opener = Callable[[str], Source | None]
+
+
 def open_places(
     options: SymbolOptions,
     store: Store,
     environment: Mapping[str, str],
     told: Callable[[str], None],
     progress: Callable[[str], None],
+    openers: Sequence[Opener] = (),
 ) -> Places:
     """Make sources of what the user named; nothing is read yet.
 
@@ -71,15 +86,21 @@ def open_places(
         environment: for ``DEBUGINFOD_URLS`` and the client's settings.
         told: gets a line for each thing that a server should do and does not.
         progress: is told what is being fetched.
+        openers: of kinds of places that need more than this package has; they are asked before our own.
 
     Raises:
         InputError: ``no-such-file``, ``cannot-read``.
         UsageError: ``bad-debuginfod``.
     """
     index = Index(store.cached("symbols/index.sqlite3"))
-    named = [place for place in options.places if "://" in place]
-    sources = [_local(place, store, index) for place in options.places if place not in named]
-    urls = dict.fromkeys(url for text in named for url in text.split() if not url.startswith(_MARK))
+    sources: list[Source] = []
+    urls: dict[str, None] = {}
+    for place in options.places:
+        source = next((found for opener in openers if (found := opener(place))), None)
+        if source is None and "://" in place:
+            urls |= dict.fromkeys(url for url in place.split() if not url.startswith(_MARK))
+        else:
+            sources.append(source or _local(place, store, index))
     everyone = tuple(dict.fromkeys((*urls, *(_servers(environment) if options.environment else ()))))
     asked = _debuginfod(everyone, environment, told, progress) if everyone else None
     given = tuple(source for source in sources if isinstance(source, GivenFile))
@@ -89,11 +110,15 @@ def open_places(
 def _local(place: str, store: Store, index: Index) -> Source:
     path = Path(place)
     if not place or not path.exists():
-        hint = "give a folder, a package, an ELF file or a URL: --symbols PLACE"
-        raise InputError("no-such-file", f"{place or 'the empty argument of --symbols'} does not exist", hint)
+        hint = "give a folder, a package, an ELF file, an image or a URL: --from PLACE"
+        raise InputError("no-such-file", f"{place or 'the empty argument of --from'} does not exist", hint)
     if path.is_dir():
         return Folder(path, index)
-    return GivenFile(path) if is_elf(str(path)) else Archive(path, store)
+    from corebox.bundle.read import is_bundle  # noqa: PLC0415  # slow to import, and most sessions name no file
+
+    if not is_elf(str(path)):
+        return BundleFiles(path, store) if is_bundle(path) else Archive(path, store)
+    return AppImage(path, store) if is_app_image(path) else GivenFile(path)
 
 
 def _servers(environment: Mapping[str, str]) -> list[str]:

@@ -1,5 +1,6 @@
 """What is looked for: debug files by build ID, or, for modules without one, by debuglink and its checksum."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from posixpath import basename
@@ -8,9 +9,18 @@ from typing import NamedTuple, Protocol
 from corebox.coredump.elffile import debug_path
 from corebox.coredump.values import FULL, NONE
 from corebox.files.checksum import file_checksum
+from corebox.locate.wanted import Place
 
 #: A build ID, or name and CRC-32 of a debuglink.
 Key = str | tuple[str, int]
+
+
+_BUILD_ID = re.compile(r"[0-9a-f]{4,128}")
+
+
+def is_build_id(text: str) -> bool:
+    """Whether it can be part of a path and of a URL."""
+    return _BUILD_ID.fullmatch(text) is not None
 
 
 class Facts(NamedTuple):
@@ -80,8 +90,8 @@ class Best:
             self._full |= {key} if full else set()
 
 
-class Source(Protocol):
-    """A place that may have debug files."""
+class Source(Place, Protocol):
+    """A place that may have files of a crash, and debug files."""
 
     def find(self, wish: Wish) -> dict[Key, Path]:
         """Those of ``wish`` that it has, as files on this machine."""

@@ -66,7 +66,7 @@ def test_only_what_is_wanted_stays(store: Store, program: bytes, tmp_path: Path)
     members = [("text", b"no program", tarfile.REGTYPE), ("app", program, tarfile.REGTYPE)]
     archive = tar(tmp_path / "x.tar", members)
     assert find(archive, store, "01020304") == {}
-    assert [path for path in (store.home / "cache").rglob("*") if path.is_file()] == []
+    assert [path for path in (store.home / "cache/symbols").rglob("*") if path.is_file()] == []
     checksum = file_checksum(str(find(archive, store, BUILD_ID)[BUILD_ID]))
     assert list(find(archive, store, ("app", checksum), ("app", checksum ^ 1))) == [("app", checksum)]
 
@@ -77,7 +77,7 @@ def test_what_is_known_is_not_unpacked_again_until_it_is_gone(
     archive = tar(tmp_path / "x.tar", [("app", program, tarfile.REGTYPE)])
     first = find(archive, store, BUILD_ID, "01020304")
     with monkeypatch.context() as patched:
-        patched.setattr(archives, "_members", None)
+        patched.setattr(archives, "_entries", None)
         assert find(archive, store, BUILD_ID, "01020304") == first
     for path in first.values():
         os.utime(path, (0, 0))

@@ -1,0 +1,181 @@
+"""Find the files of a crash that did not come with it, prove them by the core, and write a bundle that has them."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from corebox.actions.source import plain_bundle
+from corebox.actions.subject import BareCore, BundleFile, Image, Subject
+from corebox.bundle.corecontent import CompactCore, CoreContent, CoreInFile
+from corebox.bundle.corelayer import core_within
+from corebox.bundle.manifest import FileOrigin, Manifest
+from corebox.bundle.read import BundleReader
+from corebox.bundle.verify import prove_core
+from corebox.bundle.write import WrittenBundle, write_bundle
+from corebox.coredump.core import CoreFile, open_core
+from corebox.coredump.values import Module
+from corebox.errors import InputError
+from corebox.files.diskroot import DiskRoot
+from corebox.files.extents import Extent
+from corebox.gather.collect import Wishes, collect
+from corebox.gather.compressed import decompressed_core
+from corebox.locate.complete import completed
+from corebox.locate.places import Places
+from corebox.locate.search import Recovered, search
+from corebox.locate.staging import Staging
+from corebox.store.store import Store
+
+
+class Written(NamedTuple):
+    """The bundle and its manifest."""
+
+    manifest: Manifest
+    bundle: WrittenBundle
+
+
+class Outcome(NamedTuple):
+    """What the search gave, and what was written; None if that was to be left where nothing was found."""
+
+    search: Recovered
+    written: Written | None
+
+
+class _Crash(NamedTuple):
+    """A crash, opened.
+
+    Attributes:
+        core: see there.
+        content: makes what a bundle has of the core.
+        manifest: what a bundle says of it, None if there is a core alone.
+        wanted: the modules whose files are not at hand, or are others.
+        root: an empty folder for files.
+        fill: puts what is at hand into ``root``.
+    """
+
+    core: CoreFile
+    content: Callable[[], CoreContent]
+    manifest: Manifest | None
+    wanted: tuple[Module, ...]
+    root: Path
+    fill: Callable[[], None] = lambda: None
+
+
+def recover(
+    store: Store,
+    subject: Subject,
+    places: Places,
+    out: Path,
+    progress: Callable[[str], None] = lambda _: None,
+    *,
+    always: bool = True,
+) -> Outcome:
+    """Write the bundle ``out``: what the subject has, and what the places have of the rest.
+
+    Args:
+        store: where temporary files are.
+        subject: a core, a bundle or an image.
+        places: where to look.
+        out: is replaced.
+        progress: told what takes time.
+        always: write it also if nothing was found for a bundle.
+
+    Raises:
+        InputError: ``no-core``, ``not-a-core``, ``bundle-damaged``, and the errors of the places.
+        HostError: ``cannot-write``, ``no-space``, and the errors of the places.
+    """
+    with store.workplace() as work, ExitStack() as stack:
+        crash = stack.enter_context(_opened(store, subject, work))
+        found = search(crash.core, crash.wanted, places.sources, crash.root, progress)
+        if not found.taken and not always:
+            return Outcome(found, None)
+        crash.fill()
+        disk = stack.enter_context(DiskRoot(str(crash.root)))
+        fresh = collect(crash.core, disk, Wishes()).manifest
+        origins = {path: FileOrigin(*origin) for path, origin in found.origins.items()}
+        manifest = completed(crash.manifest, fresh, origins, found)
+        progress("writing the bundle")
+        sources = disk.open_all(entry.path for entry in manifest.files)
+        content = crash.content() if manifest.core.included else None
+        written = write_bundle(str(out), manifest, sources, content, jobs=os.cpu_count() or 1)
+        return Outcome(found, Written(manifest, written))
+
+
+@contextmanager
+def _opened(store: Store, subject: Subject, work: Path) -> Iterator[_Crash]:
+    root = work / "root"
+    root.mkdir()
+    if isinstance(subject, BareCore):
+        opening = _bare(subject, root, work)
+    elif isinstance(subject, BundleFile):
+        opening = _unpacked(subject, root, work)
+    else:
+        opening = _of_image(store, subject, root)
+    with opening as crash:
+        yield crash
+
+
+@contextmanager
+def _bare(subject: BareCore, root: Path, work: Path) -> Iterator[_Crash]:
+    with decompressed_core(str(subject.path), str(work)) as path, open_core(path) as core:
+        yield _Crash(core, lambda: CompactCore(core), None, core.modules, root)
+
+
+@contextmanager
+def _unpacked(bundle: BundleFile, root: Path, work: Path) -> Iterator[_Crash]:
+    with BundleReader(plain_bundle(bundle.path, bundle.identity, None, work)) as reader:
+        unpacked = reader.unpack(work / "bundle")
+    if unpacked.core is None or unpacked.core_layout is None:
+        raise _no_core(str(bundle.path))
+    place = core_within(str(unpacked.core))
+    layout = unpacked.core_layout.read_bytes()
+    with _known(unpacked.core, place, layout, reader.manifest, unpacked.root, root) as crash:
+        yield crash
+
+
+@contextmanager
+def _of_image(store: Store, subject: Image, root: Path) -> Iterator[_Crash]:
+    from corebox.image.export import read_layout  # noqa: PLC0415  # slow to import, and only images need it
+    from corebox.image.opened import open_image  # noqa: PLC0415
+
+    opened = open_image(store, subject.image)
+    if opened.compact is None:
+        raise _no_core(subject.name)
+    place = Extent(opened.compact.offset, opened.compact.size)
+    with _known(opened.compact.path, place, read_layout(opened), opened.manifest, opened.root, root) as crash:
+        yield crash
+
+
+@contextmanager
+def _known(path: Path, place: Extent, layout: bytes, manifest: Manifest, files: Path, root: Path) -> Iterator[_Crash]:
+    """A crash of which a bundle has told: the core lies at ``place`` of the file ``path``."""
+    with open_core(str(path)) as core, path.open("rb") as file:
+
+        def content() -> CoreContent:
+            return CoreInFile(file.fileno(), place.offset, place.size, layout)
+
+        staging = Staging(root)
+        for link in manifest.symlinks:  # before all files, which land where these lead
+            staging.link(link.path, link.target)
+
+        def fill() -> None:
+            _put_files(staging, manifest, files)
+
+        proofs = prove_core(core, str(files), manifest)
+        wanted = tuple(module for module, proof in zip(core.modules, proofs, strict=True) if not proof.proven)
+        yield _Crash(core, content, manifest, wanted, root, fill)
+
+
+def _put_files(staging: Staging, manifest: Manifest, files: Path) -> None:
+    """Put the files of a bundle into the root, where nothing else was put."""
+    with DiskRoot(str(files)) as disk:
+        for entry in manifest.files:
+            found = disk.find(entry.path).file
+            if found is not None and not staging.has(entry.path):
+                staging.put(entry.path, found.fileno(), os.fstat(found.fileno()))
+
+
+def _no_core(name: str) -> InputError:
+    hint = "ask the customer for the core, and recover from that: corebox recover CORE --from PLACE"
+    return InputError("no-core", f"{name} has no core, and without one no file can be proved", hint)

@@ -1,0 +1,40 @@
+"""What is still missing after a search, in words."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from corebox.bundle.manifest import Manifest
+from corebox.bundle.verdict import SEARCHED, VERIFIED
+
+if TYPE_CHECKING:
+    from corebox.locate.search import Gap, Recovered
+
+_MOST_TOLD = 5
+
+
+def lacks_files(manifest: Manifest) -> bool:
+    """Whether, as the manifest has it, a search could find something for the crash."""
+    taken = {entry.path for entry in manifest.files}
+    return any(module.path not in taken or module.verdict != VERIFIED for module in manifest.modules)
+
+
+def describe_gap(gap: "Gap", asked: Iterable[str]) -> str:
+    """Why a file is missing: its build ID, the places that were asked, and what they have instead."""
+    build = f"build ID {gap.wanted.build_id}" if gap.wanted.build_id else "no build ID in the core"
+    words = [f"{SEARCHED} {', '.join(asked)} ({build})"]
+    for each in gap.refused:
+        package = " ".join(filter(None, (each.origin.package, each.origin.version)))
+        where = f"{each.origin.place} ({package})" if package else each.origin.place
+        other = f"the build ID {each.build_id}" if each.build_id else each.why
+        words.append(f"{where} has {each.name} with {other}")
+    return "; ".join(words)
+
+
+def gap_notices(found: "Recovered") -> Iterator[str]:
+    """What is missing after a search, in sentences."""
+    for gap in found.gaps[:_MOST_TOLD]:
+        yield f"{gap.wanted.names[0]} is missing: {describe_gap(gap, found.asked)}"
+    if len(found.gaps) > _MOST_TOLD:
+        yield f"{len(found.gaps) - _MOST_TOLD} more files are missing: corebox info lists them"
+    if found.gaps:
+        yield "to find what is missing, name more places: --from PLACE; or ask the customer: corebox request CORE"
