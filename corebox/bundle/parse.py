@@ -197,7 +197,7 @@ def _origin(origin: Fields) -> FileOrigin:
 
 def _left_out(entry: Fields) -> LeftOutFile:
     return LeftOutFile(
-        *_file(entry),
+        *_file(entry)[:5],
         sha256=entry.sha256("sha256"),
         build_id=entry.hex_or_none("build_id"),
         manager=entry.choice_or_none("manager", MANAGERS),

@@ -30,6 +30,7 @@ def completed(known: Manifest | None, fresh: Manifest, origins: Mapping[str, Fil
         files=files,
         symlinks=_links(known, fresh, files),
         missing=tuple(_missing(base, there, gaps, found.asked)),
+        left_out=tuple(entry for entry in base.left_out if entry.path not in paths),
         not_taken=tuple(remark for remark in base.not_taken if remark.path not in paths),
     )
 
