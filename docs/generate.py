@@ -1,6 +1,8 @@
-"""Writes ``commands.md`` and ``schemas.md`` of ``docs/reference`` from the program itself: ``make docs``."""
+"""Writes ``api.md``, ``commands.md`` and ``schemas.md`` of ``docs/reference`` from the program: ``make docs``."""
 
+import inspect
 import json
+import re
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 
 import click
 
+from corebox import api
 from corebox.cli.main import program
 from corebox.gather.options import make_parser
 
@@ -126,7 +129,46 @@ def _type(schema: dict[str, Any]) -> str:
     return " or ".join(kind) if isinstance(kind, list) else str(kind)
 
 
+_API_HEAD = """# The Python interface
+
+Written by `docs/generate.py` from the docstrings of `corebox.api`; examples: [use corebox from
+Python](../how-to/use-from-python.md).
+"""
+
+
+def render_api() -> str:
+    """The page of functions and of what they return."""
+    return _API_HEAD + "".join(_api_section(name, getattr(api, name)) for name in api.__all__)
+
+
+def _api_section(name: str, thing: Any) -> str:
+    lines = [_function(name, thing)] if inspect.isfunction(thing) else [_docstring(thing)]
+    if fields := ", ".join(getattr(thing, "_fields", ())):
+        lines.append(textwrap.fill(f"Fields: {fields}", _WIDTH))
+    if inspect.isclass(thing):
+        lines += [_function(f".{each}", method) for each, method in _methods(thing)]
+    return f"\n## {name}\n\n```\n" + "\n\n".join(lines) + "\n```\n"
+
+
+def _methods(thing: type) -> Iterator[tuple[str, Any]]:
+    for name, method in vars(thing).items():
+        if inspect.isfunction(method) and not name.startswith("_") and method.__doc__:
+            yield name, method
+
+
+def _function(name: str, function: Any) -> str:
+    """Its signature as one reads it, types without their modules, and what it does."""
+    signature = re.sub(r"<function <lambda> at 0x[0-9a-f]+>", "...", f"{name}{inspect.signature(function)}")
+    plain = re.sub(r"\b(?:[a-z_]+\.)+(?=[A-Z])", "", signature)
+    return f"{plain}\n{textwrap.indent(_docstring(function), '    ')}"
+
+
+def _docstring(thing: Any) -> str:
+    return textwrap.dedent(inspect.getdoc(thing) or "").strip()
+
+
 PAGES: dict[Path, Callable[[], str]] = {
+    FOLDER / "api.md": render_api,
     FOLDER / "commands.md": render_commands,
     FOLDER / "schemas.md": render_schemas,
 }

@@ -63,7 +63,7 @@ class Translator:
         assert found  # it matches everything
         token, command = found.groups()
         wrapped = _WRAPPED.fullmatch(command)
-        inner = (_unescape(wrapped[1]) if wrapped[1] is not None else wrapped[2]) if wrapped else command
+        inner = (unescape(wrapped[1]) if wrapped[1] is not None else wrapped[2]) if wrapped else command
         self.ended = self.ended or bool(_ENDS.match(inner))
         changed = _changed(inner)
         if changed is not None:
@@ -81,7 +81,7 @@ class Translator:
         return _FULL_NAME.sub(self._full_name, text).encode("utf-8", "surrogateescape")
 
     def _full_name(self, found: "re.Match[str]") -> str:
-        name = _unescape(found[1])
+        name = unescape(found[1])
         local = local_source(name, self._folders)
         if local is None:
             return found[0]
@@ -130,7 +130,7 @@ def quote(text: bytes) -> bytes:
     return b'"' + re.sub(rb"[^ -~]", lambda found: b"\\%03o" % found[0][0], text) + b'"'
 
 
-def _unescape(text: str) -> str:
+def unescape(text: str) -> str:
     """What is in a C string of the interface."""
 
     def put(found: "re.Match[bytes]") -> bytes:
@@ -147,7 +147,7 @@ class _Line(NamedTuple):
     size: int
 
 
-def _read_line(stream: BinaryIO) -> _Line | None:
+def read_line(stream: BinaryIO) -> _Line | None:
     """The next one; None at the end. No more than ``LARGEST`` bytes are kept."""
     line = stream.readline(LARGEST)
     if not line:
@@ -184,7 +184,7 @@ def relay(client: Client, gdb: "subprocess.Popen[bytes]", translator: Translator
     assert gdb.stdout
     questions = threading.Thread(target=_carry, args=(client, gdb, translator), daemon=True)
     questions.start()
-    while (line := _read_line(gdb.stdout)) is not None:  # type: ignore[arg-type]  # IO[bytes] is what Popen has
+    while (line := read_line(gdb.stdout)) is not None:  # type: ignore[arg-type]  # IO[bytes] is what Popen has
         client.writing.write(translator.to_client(shortened(*line)) + b"\n")
         client.writing.flush()
     if not translator.ended:
