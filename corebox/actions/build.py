@@ -156,12 +156,13 @@ def _build(
         image_id = connect("docker").build(context_archive(store, assembly), tags)
         return Built(image_id, tags, unpacked.identity, layers, None, "docker")
     image = put_native(store, assembly, tags)
-    store.remember("bundle", _stat_key(bundle, options), {"identity": unpacked.identity})
+    store.remember("bundle", _stat_key(bundle, options), {"identity": unpacked.identity}, [unpacked.identity])
     if plain == bundle and unpacked.core is not None:
         note_origin(store, f"sha256:{unpacked.digests[CORE]}", bundle)
     # Symbols and files that a template copies are no part of the key: that image is built each time, of known layers.
     if not options.symbols.places and all(layer.kind != ADDED for layer in image.layers):
-        store.remember("image", _image_key(unpacked.identity, toolbox, options), {"image_id": image.image_id})
+        key = _image_key(unpacked.identity, toolbox, options)
+        store.remember("image", key, {"image_id": image.image_id}, [image.image_id])
     return _built(image, tags, unpacked.identity, layers)
 
 

@@ -35,7 +35,7 @@ def lent_history(store: Store, identity: str, work: Path) -> Iterator[Provision]
         yield Provision((Mount(past, HISTORY), Mount(pipe, HISTORY_PIPE)))
         with suppress(BlockingIOError):  # gdb was killed, or hands out nothing: what was known stays
             typed = _commands(os.read(end, _PIPE).decode(errors="replace").split("\n"))
-            store.remember(_KIND, identity, {"commands": typed})
+            store.remember(_KIND, identity, {"commands": typed}, [identity])
     finally:
         os.close(end)
 

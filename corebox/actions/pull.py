@@ -15,7 +15,7 @@ from corebox.registry.pull import Pulled, pull_image, take_image
 from corebox.registry.push import Moved
 from corebox.registry.reference import is_name, parse_reference, repository_name, within
 from corebox.store.store import Store
-from corebox.store.values import IDENTITY, Json, StoredImage, is_digest
+from corebox.store.values import MADE_FROM, Json, StoredImage, is_digest
 
 _MAGICS = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}
 _CHUNK = 1 << 20
@@ -67,7 +67,7 @@ class _Names:
 
     def __call__(self, config: Json) -> list[str]:
         labels = StoredImage("", "", (), (), config).labels
-        own = f"{repository_name(labels.get('io.corebox.executable', ''))}:{labels.get(IDENTITY, '')[7:19]}"
+        own = f"{repository_name(labels.get('io.corebox.executable', ''))}:{labels.get(MADE_FROM, '')[7:19]}"
         free = [name for name in (*self._there, own) if self._is_free(name)]
         return [self._wanted] if self._wanted else free
 

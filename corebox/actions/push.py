@@ -9,7 +9,7 @@ from corebox.registry.access import Access
 from corebox.registry.push import Pushed, push_image
 from corebox.registry.reference import Reference, parse_reference, repository_name, within
 from corebox.store.store import Store
-from corebox.store.values import IDENTITY, StoredImage
+from corebox.store.values import MADE_FROM, StoredImage
 
 
 class PushOptions(NamedTuple):
@@ -60,5 +60,5 @@ def _program(image: StoredImage) -> str:
 
 def _tagged(reference: Reference, image: StoredImage) -> Reference:
     """Without a tag: a part of the bundle's identity, so that no crash takes another's place."""
-    identity = image.labels.get(IDENTITY, image.image_id)
+    identity = image.labels.get(MADE_FROM, image.image_id)
     return reference if reference.tag else reference._replace(tag=identity.removeprefix("sha256:")[:12])

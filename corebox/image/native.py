@@ -126,7 +126,7 @@ def _build_layer(store: Store, plan: PlannedLayer, file: str) -> BuiltLayer:
         write_tar(plan.entries, writer)
         blob = writer.commit()
     if key:
-        store.remember(_LAYER_RECORD, key, {"digest": blob.digest, "size": blob.size})
+        store.remember(_LAYER_RECORD, key, {"digest": blob.digest, "size": blob.size}, [blob.digest])
     return BuiltLayer(Layer(blob.digest, blob.size, plan.kind, blob.digest), False, file)
 
 

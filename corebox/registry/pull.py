@@ -21,9 +21,9 @@ from corebox.store.images import parse_diff_ids
 from corebox.store.store import Store
 from corebox.store.values import (
     CONFIG_TYPE,
-    IDENTITY,
     LAYER_KIND,
     LAYER_TYPE,
+    MADE_FROM,
     MANIFEST_TYPE,
     Descriptor,
     Json,
@@ -180,7 +180,7 @@ def _require_crash(name: str, config: Json, kinds: Sequence[str]) -> None:
     Raises:
         InputError: ``not-a-crash``.
     """
-    if IDENTITY in _labels(config) or any(kind != "other" for kind in kinds):
+    if MADE_FROM in _labels(config) or any(kind != "other" for kind in kinds):
         return
     message = f"{name} is a container image, and contains no crash: it has neither corebox's labels nor its layers"
     hint = "give an image that corebox built; one that went through `docker export` or `import` has lost both"

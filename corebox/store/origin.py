@@ -4,17 +4,19 @@ import os
 from pathlib import Path
 
 from corebox.store.files import stat_of
-from corebox.store.store import ORIGIN, Store
+from corebox.store.store import Store
+
+_ORIGIN = "origin"
 
 
-def note_origin(store: Store, digest: str, bundle: Path) -> None:
-    """Note that the layer of this digest came out of ``bundle``."""
-    store.remember(ORIGIN, digest, {"path": os.fspath(bundle.absolute()), "stat": stat_of([bundle])})
+def note_origin(store: Store, digest: str, file: Path) -> None:
+    """Note that the layer of this digest came out of ``file``."""
+    store.remember(_ORIGIN, digest, {"path": os.fspath(file.absolute()), "stat": stat_of([file])}, [digest])
 
 
 def known_origin(store: Store, digest: str) -> Path | None:
-    """The bundle that the layer came out of, if it still lies where it was when it was read."""
-    match store.recall(ORIGIN, digest):
+    """The file that the layer came out of, if it still lies where it was when it was read."""
+    match store.recall(_ORIGIN, digest):
         case {"path": str(path), "stat": list(stat)} if Path(path).exists() and stat_of([Path(path)]) == stat:
             return Path(path)
     return None

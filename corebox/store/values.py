@@ -11,13 +11,13 @@ from corebox.errors import InputError
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
-#: Annotation of a layer in a manifest: what the layer is (toolbox, system, program, symbols, core, crash, added).
+#: Annotation of a layer in a manifest: what the layer is to those who made it.
 LAYER_KIND = "io.corebox.layer"
 #: Annotation of a manifest in index.json: the image's name (OCI image spec, "annotations").
 REF_NAME = "org.opencontainers.image.ref.name"
 
-#: Label of an image: the identity of the bundle that it was made from.
-IDENTITY = "io.corebox.bundle"
+#: Label of an image: the digest of what it was made from, by which it is found too.
+MADE_FROM = "io.corebox.bundle"
 
 #: Bytes of a manifest, an index or a configuration. The values of a JSON text take thirty times its length.
 MOST_JSON = 1 << 20

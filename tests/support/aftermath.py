@@ -22,7 +22,7 @@ from tests.support.lab import Lab, Result
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 _GRACE = 10.0  # seconds for what loses its parent to notice
 #: Names that a run may write anew: they say when, or for whom.
-_REPLACED = ("index.json", "lookup")
+_REPLACED = ("index.json",)
 _REPLACED_INDEX = re.compile(r"/locks/after-[0-9a-z]+$")
 #: A store's place for temporary files, which each machine and each mounted disk has of its own.
 _PLACE = re.compile(r"^home/tmp/[0-9a-f]{16}(?=$|/|\.json$)")

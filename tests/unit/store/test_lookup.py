@@ -75,7 +75,7 @@ def write_index(store: Store, entries: list[tuple[Descriptor, str]]) -> None:
 def fill(home: Path, count: int) -> Store:
     store = Store(home)
     write_index(store, [(manifest_of(store, config_of(store, number)), f"app:{number}") for number in range(count)])
-    store.find("app:0")  # makes the lookup
+    store.find("app:0")  # makes the index one of ours
     return store
 
 
@@ -90,7 +90,7 @@ def test_a_lookup_costs_the_same_among_ten_and_among_a_thousand(tmp_path: Path) 
         image.labels["io.corebox.bundle"],
     ):
         costs = [opened_by(lambda: store.find(reference), store.home) for store in (few, many)]  # noqa: B023
-        assert [Path(path).parent.name for path in costs[0]] == ["few", "sha256", "sha256"], "lookup, manifest, config"
+        assert [Path(path).parent.name for path in costs[0]] == ["oci", "sha256", "sha256"], "index, manifest, config"
         assert len(costs[1]) == 3
     costs = [opened_by(lambda: store.look_up("nobody/knows:1"), store.home) for store in (few, many)]  # noqa: B023
     assert [len(each) for each in costs] == [1, 1]
@@ -133,30 +133,74 @@ def test_of_two_manifests_the_one_that_can_be_read_is_kept(tmp_path: Path) -> No
     assert store.find("app:1").manifest_digest == second.digest
 
 
-def remove(path: Path) -> None:
-    path.unlink()
+def calls_of(act: Callable[[], object]) -> int:
+    """How many functions are called meanwhile: the same on every machine, whatever else it does."""
+    count = 0
+
+    def called(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(called)
+    try:
+        act()
+    finally:
+        sys.setprofile(None)
+    return count
 
 
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
+def test_adding_and_naming_cost_the_same_among_ten_and_among_a_thousand(tmp_path: Path) -> None:
+    stores = [fill(tmp_path / str(count), count) for count in (10, 1000)]
+
+    def cost(act: Callable[[Store], object]) -> list[int]:
+        return [calls_of(lambda: act(store)) for store in stores]  # noqa: B023  # called at once
+
+    new = [manifest_of(store, config_of(store, 1000)) for store in stores]
+    assert len(set(cost(lambda store: store.put_manifest(new[0], ["new:1", "app:7"])))) == 1
+    assert len(set(cost(lambda store: store.tag(store.find("app:8"), "app:9")))) == 1
+    assert len(set(cost(lambda store: store.untag("new:1")))) == 1
+    assert len(set(cost(lambda store: store.remove(store.find("app:8"))))) == 1
 
 
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-40])
-
-
-def scramble(path: Path) -> None:
-    head, *lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(head + b"".join(line[:70].replace(b"[", b"{") + b"\n" for line in lines))
-
-
-@pytest.mark.parametrize("damage", [remove, empty, cut, scramble])
-def test_the_lookup_is_made_again_if_it_is_missing_or_damaged(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+def test_a_name_is_found_whatever_is_in_it(tmp_path: Path) -> None:
+    """The index is searched as text."""
     store = Store(tmp_path)
-    images = [put_random_image(store, 100, f"app:{number}") for number in range(2)]
-    damage(tmp_path / "lookup")
-    assert [Store(tmp_path).find(f"app:{number}").image_id for number in range(2)] == [each.image_id for each in images]
-    assert Store(tmp_path).look_up("app:3") is None
+    names = [
+        'a"b',
+        "a\\b",
+        "a\nb,",
+        '"org.opencontainers.image.ref.name": "app:1"',
+        "\u00e9",
+        "a",
+        "a:latest",
+        "b:latest",
+    ]
+    images = {name: put_random_image(store, 10, name) for name in names}
+    put_random_image(store, 10, "app:12")
+    for name, image in images.items():
+        assert store.find(name).image_id == image.image_id
+    assert store.look_up("app:1") is None
+    assert store.find("b").image_id == images["b:latest"].image_id
+    store.untag(names[0])
+    assert store.look_up(names[0]) is None
+    assert store.find(images[names[0]].image_id).tags == ()
+
+
+def test_an_index_that_is_not_as_it_was_written_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("corebox.store.catalogue._STALE", 0.0)
+    store = Store(tmp_path)
+    image, other = (put_random_image(store, 100, f"app:{number}") for number in range(2))
+    path = store.oci / "index.json"
+    text = path.read_bytes()
+    for damaged in (b"", text[:-40], text.replace(b'"digest"', b'"digest')):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError) as caught:
+            store.find("app:1")
+        assert caught.value.code == "image-damaged"
+    path.write_bytes(text.replace(image.image_id.encode(), other.image_id.encode()))
+    with pytest.raises(InputError) as caught:
+        store.find("app:0")
+    assert caught.value.code in ("image-damaged", "ambiguous-image")
 
 
 def test_an_index_that_somebody_else_has_written_is_read_again(tmp_path: Path) -> None:
@@ -175,8 +219,7 @@ def test_an_older_store_is_upgraded_and_lists_each_image_once(tmp_path: Path) ->
     first, second = manifest_of(store, config), manifest_of(store, config, annotations={"of": "another"})
     write_index(store, [(first, "app:1"), (second, "registry.example.com/app:1"), (second, "")])
     damaged = Descriptor(MANIFEST_TYPE, "sha256:" + 64 * "0", 1)
-    upgraded = Store(tmp_path)
-    (image,) = upgraded.images()
+    (image,) = Store(tmp_path).images()
     assert (image.image_id, image.tags) == (config, ("app:1", "registry.example.com/app:1"))
     assert json.loads((tmp_path / "format.json").read_bytes()) == {"format": 2}
     write_index(store, [(first, "app:1"), (damaged, "lost:1")])

@@ -39,7 +39,6 @@ def test_a_new_store_is_one_that_only_its_owner_enters_and_looking_writes_nothin
         store.find("app:1")
     assert not any(path.is_file() for path in store.oci.rglob("*"))
     assert not (store.home / "format.json").exists()
-    assert not (store.home / "lookup").exists()
 
 
 def test_the_first_image_makes_the_store_an_oci_layout_of_this_version(store: Store) -> None:
@@ -120,10 +119,11 @@ def test_an_unknown_and_an_ambiguous_name_are_told_apart(store: Store) -> None:
         store.find("app:1")
     assert unknown.value.code == "no-such-image"
     images = [put_image(store, bytes([number])) for number in range(3)]
-    lines = store._lookup_file.read_bytes().decode().splitlines()  # as if all IDs began alike
-    for image in images:
-        lines = [line.replace(image.image_id[7:], "abcd" + image.image_id[11:]) for line in lines]
-    store._lookup_file.write_text("".join(f"{line}\n" for line in (lines[0], *sorted(lines[1:]))))
+    path = store.oci / "index.json"
+    text = path.read_text()
+    for image in images:  # as if all IDs began alike
+        text = text.replace(image.image_id[7:], "abcd" + image.image_id[11:])
+    path.write_text(text)
     with pytest.raises(InputError) as ambiguous:
         store.find("abcd")
     assert (ambiguous.value.code, ambiguous.value.message) == ("ambiguous-image", "abcd names 3 images")
@@ -159,17 +159,34 @@ def test_notes_are_kept_by_kind_and_key(store: Store) -> None:
     assert store.notes("layer") == [{"digest": "x"}]
 
 
-def test_the_history_of_a_crash_goes_with_its_last_image(store: Store) -> None:
+def test_a_note_goes_with_what_it_needs_or_when_nobody_has_used_it_for_long(store: Store) -> None:
     image = put_random_image(store, 1000)
     identity = image.labels["io.corebox.bundle"]
-    for kind, key in (("history", identity), ("history", "another crash"), ("toolbox", "host")):
-        store.remember(kind, key, {})
+    for key in (identity, "sha256:" + 64 * "0", image.image_id, image.layers[0].digest):
+        store.remember("history", key, {"of": key}, [key])
+    for key in ("host", "old", "used"):
+        store.remember("toolbox", key, {})
+    for note in (store.home / "records" / "toolbox").iterdir():
+        os.utime(note, (1, 1))
+    for key in ("host", "used"):
+        assert store.recall("toolbox", key) == {}
     store.prune()
-    assert [store.recall("history", key) for key in (identity, "another crash")] == [{}, None]
+    kept = [identity, image.image_id, image.layers[0].digest]
+    assert sorted(str(note["of"]) for note in store.notes("history")) == sorted(kept)
+    assert [store.recall("toolbox", key) for key in ("host", "old", "used")] == [{}, None, {}]
     store.remove(image)
     store.prune()
-    assert store.recall("history", identity) is None
-    assert store.notes("toolbox") == [{}], "notes of other kinds stay"
+    assert store.notes("history") == []
+    assert len(store.notes("toolbox")) == 2, "notes that need nothing stay"
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b"\xff", b'{"needs": 1}', b'{"needs": [[]]}'])
+def test_prune_takes_a_note_that_cannot_be_read(store: Store, damage: bytes) -> None:
+    store.remember("any", "key", {})
+    (note,) = store.home.glob("records/any/*")
+    note.write_bytes(damage)
+    store.prune()
+    assert not note.exists()
 
 
 def test_prune_does_not_mind_a_label_that_is_no_text(store: Store) -> None:
