@@ -55,6 +55,10 @@ class HostError(CoreboxError):
     exit_status = 4
 
 
+#: What is said after Ctrl-C.
+INTERRUPTION = "interrupted; no partial files were left behind"
+
+
 def came_of_interruption(error: BaseException) -> bool:
     """Whether it is Ctrl-C, or was raised on the way out of it.
 
@@ -83,7 +87,9 @@ def as_ours(error: BaseException, more: str = "") -> CoreboxError:
         return error
     if isinstance(error, OSError):
         return HostError(
-            "system-refuses", f"the operating system refused: {error}", "check permissions, disk and limits" + more
+            "system-refuses",
+            f"the operating system refused: {_refusal(error)}",
+            "check permissions, disk and limits" + more,
         )
     if os.environ.get("COREBOX_DEBUG"):
         import traceback  # noqa: PLC0415  # nobody else needs it
@@ -91,3 +97,11 @@ def as_ours(error: BaseException, more: str = "") -> CoreboxError:
         traceback.print_exception(type(error), error, error.__traceback__)
     message = f"a bug in corebox: {type(error).__name__}: {error}"
     return CoreboxError("bug", message, "please report it with the output of the same command under COREBOX_DEBUG=1")
+
+
+def _refusal(error: OSError) -> str:
+    """``/srv/x: No space left on device``, without the number of the error."""
+    if not error.strerror:
+        return str(error)
+    name = error.filename if isinstance(error.filename, (str, bytes)) else None
+    return error.strerror if name is None else f"{os.fsdecode(name)}: {error.strerror}"

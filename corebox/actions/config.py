@@ -42,7 +42,7 @@ SETTINGS: Mapping[str, Setting] = {
     "engine": Setting("where gdb runs", choices=NAMES),
     "gdbinit": Setting("your gdb commands", is_path=True),
     "python-path": Setting("folders with your Python packages for gdb", many=True, is_path=True),
-    "registry": Setting("where names without a registry are: HOST[/REPOSITORY]"),
+    "registry": Setting("registry for image names without one: HOST[/REPOSITORY]"),
 }
 
 
@@ -79,7 +79,9 @@ def _checked(path: Path, name: str, value: object) -> str | tuple[str, ...]:
         raise UsageError("unknown-setting", f"{path}: unknown setting {name:.100}", f"did you mean {close[0]}?")
     values = value if isinstance(value, list) and setting.many else [value]
     if not all(isinstance(each, str) and each and "\0" not in each for each in values):
-        kind = f'a text or a list of texts: {name} = ["...", "..."]' if setting.many else f'a text: {name} = "..."'
+        kind = (
+            f'a string or a list of strings: {name} = ["...", "..."]' if setting.many else f'a string: {name} = "..."'
+        )
         raise UsageError("bad-setting", f"{path}: {name} has an invalid value: {value!r:.100}", f"give {kind}")
     if setting.choices and value not in setting.choices:
         hint = f"give one of {', '.join(setting.choices)}"

@@ -52,7 +52,7 @@ def listen(text: str, anywhere: bool) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        hint = "take another port; 0 lets the system choose"
+        hint = "choose another port; 0 lets the system choose"
         raise HostError("port-taken", f"cannot listen on {host}, port {port}: {error.strerror}", hint) from error
 
 

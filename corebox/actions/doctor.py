@@ -50,12 +50,12 @@ def _is_ok(findings: Iterable[Finding], what: str) -> bool:
 def _bubblewrap() -> str:
     """What bubblewrap can do here, in words."""
     engine = find_bubblewrap()
-    limits = [] if engine.has_proc else ["its /proc is empty, which this container wants"]
+    limits = [] if engine.has_proc else ["its /proc is empty, as this container requires"]
     if engine.bounds_memory:
-        limits.append("a control group bounds the memory of a session")
+        limits.append("a control group limits the memory of a session")
     else:
         limits.append(
-            "no control group can be made here: the memory of gdb is bounded, what the kernel keeps for it is not"
+            "no control group can be created here: the memory of gdb is limited, but not what the kernel uses for it"
         )
     return f"works; {'; '.join(limits)}"
 
@@ -66,7 +66,7 @@ def _daemon(name: str, store: Store | None) -> str:
     traits = engine.traits
     kinds = {"rootless": traits.rootless, "users remapped": traits.remapped, "SELinux": traits.selinux}
     kind = "".join(f", {word}" for word, true in kinds.items() if true)
-    memory = "" if engine.bounds_memory else "; it cannot bound the memory of a session (control groups of version 1?)"
+    memory = "" if engine.bounds_memory else "; it cannot limit the memory of a session (cgroup v1?)"
     return f"works{kind}, at {engine.address}{memory}"
 
 

@@ -31,7 +31,9 @@ def lent_output(folder: Path | None, work: Path, tell: Callable[[str], None]) ->
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise HostError("cannot-write", f"cannot make {folder}: {error.strerror}", "give a folder of yours") from error
+        raise HostError(
+            "cannot-write", f"cannot make {folder}: {error.strerror}", "give a folder that you can write to"
+        ) from error
     lent.mkdir()
     lent.chmod(0o777)  # a container's user is another one; nobody else gets past the folders above it
     try:
@@ -72,7 +74,7 @@ def _files(place: Path, tell: Callable[[str], None], inside: str = "") -> Iterat
         name = f"{inside}{entry.name}"
         status = entry.stat(follow_symlinks=False)
         is_folder = stat.S_ISDIR(status.st_mode)
-        too_deep = "it lies too deep" if is_folder and name.count("/") == _DEEPEST else None
+        too_deep = "it is nested too deeply" if is_folder and name.count("/") == _DEEPEST else None
         why = _harm(entry.name) or too_deep or (None if is_folder else _not_plain(status))
         if why:
             tell(f"{name} is not copied: {why}")
@@ -92,4 +94,4 @@ def _harm(name: str) -> str | None:
 def _not_plain(status: os.stat_result) -> str | None:
     if not stat.S_ISREG(status.st_mode):
         return "it is not a regular file"
-    return "it has another name, too" if status.st_nlink > 1 else None
+    return "it has several hard links" if status.st_nlink > 1 else None

@@ -47,7 +47,7 @@ def our_files(opened: OpenedImage, work: Path) -> Provision:
         message = (
             f"the gdb in the image {opened.image.image_id} is for {architecture}, this machine is {host_architecture()}"
         )
-        hint = "get the bundle out, corebox export SUBJECT --bundle crash.corebox, and open that"
+        hint = "extract the bundle and open that: corebox export SUBJECT --bundle crash.corebox"
         raise InputError("wrong-platform", message, hint)
     if not opened.toolbox.is_dir():
         message = f"the image {opened.image.image_id} contains no gdb: it was built without the toolbox"

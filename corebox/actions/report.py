@@ -72,7 +72,7 @@ def _with_reason(answer: Answer, said: str) -> Answer:
     if any(stack.frames for stack in answer.threads) or any(each.part == "stacks" for each in answer.missing):
         return answer
     ends = [stack.end for stack in answer.threads[:1]]
-    reason = "; ".join([*(ends or ["gdb found no thread in the core"]), *([f"it said: {said}"] if said else [])])
+    reason = "; ".join([*(ends or ["gdb found no thread in the core"]), *([f"gdb said: {said}"] if said else [])])
     return answer._replace(missing=(Missing("stacks", reason), *answer.missing))
 
 

@@ -64,15 +64,15 @@ def _program(opened: OpenedImage) -> str:
     """The program's path in the sandbox."""
     machine = opened.manifest.site.machine
     if is_foreign(machine):
-        message = f"the program is for {machine}, and this machine is not"
-        raise InputError("wrong-machine", message, f"start it on a machine of that kind: uname -m says {machine} there")
+        message = f"the program is for {machine}, this machine is not"
+        raise InputError("wrong-machine", message, f"start it on a machine where uname -m says {machine}")
     path = opened.manifest.process.executable
     file = opened.root / path.lstrip("/") if path else None
     if path is None or file is None or not file.is_file():
         hint = "gather again with -e EXECUTABLE where it crashed"
         raise InputError("no-executable", "the bundle has no executable that could be started", hint)
     if not os.access(file, os.X_OK):
-        raise InputError("no-executable", f"{path} may not be executed", "gather it again as it was installed")
+        raise InputError("no-executable", f"{path} is not executable", "gather it again as it was installed")
     return path
 
 
@@ -93,6 +93,6 @@ def _notices(manifest: Manifest, engine: Engine) -> Iterator[str]:
     process = manifest.process
     yield f"starting {process.executable} in the sandbox ({engine.name}): no network, and no files but the bundle's"
     if process.arguments:
-        yield f"when it crashed it had been called as: {process.arguments}"
+        yield f"its command line when it crashed: {process.arguments}"
     if not engine.bounds_memory:
-        yield "it cannot start other processes here: nothing would bound the memory of all (corebox doctor)"
+        yield "it cannot start other processes here: their total memory could not be limited (see corebox doctor)"

@@ -141,7 +141,7 @@ def image_of(store: Store, subject: Subject, progress: Callable[[str], None] = l
             f"where it crashed, run: corebox gather {subject.path} -o crash.corebox; "
             f"without Python there: corebox request {subject.path}; of this machine's own: corebox report CORE -e EXE"
         )
-        raise InputError("bare-core", f"{subject.path} is a core without the files it was mapped from", hint)
+        raise InputError("bare-core", f"{subject.path} is a core without the files that were mapped", hint)
     if isinstance(subject, BundleFile):
         from corebox.actions.build import BuildOptions, build  # noqa: PLC0415  # slow to import, and most were built
 

@@ -71,7 +71,7 @@ def find_symbols(
         if known.symbols != FULL and (wanted := lacking(module, crash.file_of))
     ]
     if places.sources and missing:
-        progress(f"looking for the symbols of {len(missing)} modules")
+        progress(f"looking for symbols of {len(missing)} modules")
     found = find_debug_files(places.sources, missing)
     unused = [file for file in places.given if file.path not in {each.path for each in found}]
     forced = _force(unused, modules, options.force)

@@ -54,7 +54,7 @@ def _print_template(context: click.Context, _: click.Parameter, wanted: bool) ->
     is_eager=True,
     expose_value=False,
     callback=_print_template,
-    help="Print the shipped template, as a start for your own.",
+    help="Print the shipped template as a starting point for your own.",
 )
 @click.option(
     "--disclose",
@@ -82,10 +82,11 @@ def command(
 ) -> int:
     """Turn a bundle into a container image.
 
-    The image's root is the customer's files at their own paths, with our gdb under /.corebox. The same bundle gives
-    the same image ID, and what has been built is not built again.
+    The image's root is the customer's files at their own paths, with corebox's gdb under /.corebox. The same
+    bundle gives the same image ID, and nothing is built twice.
 
-    If only a core came: BUNDLE is the core, LIBRARIES the archive that the script of corebox request made.
+    If the customer sent only a core, BUNDLE is the core, and LIBRARIES the archive that the script of corebox request
+    made.
     """
     template = template or default_template()
     chosen = BuildOptions(tags, builder, load, context, template, identity, libraries, SymbolOptions(places), disclose)
@@ -100,7 +101,7 @@ def command(
 def _check(bundle: Path, chosen: BuildOptions, built: Built) -> int:
     again = rebuild(Store.default(), bundle, chosen, output.progress())
     same = again.image_id == built.image_id
-    output.note(f"built again: {again.image_id}, {'the same' if same else 'ANOTHER image'}")
+    output.note(f"rebuilt: {again.image_id}, {'identical' if same else 'DIFFERENT'}")
     return 0 if same else 1
 
 

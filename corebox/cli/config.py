@@ -12,14 +12,14 @@ from corebox.cli import options, output
 _WITHOUT = ("build",)
 
 
-_HELP = """Show your defaults: values for flags, from a file in TOML.
+_HELP = """Show your defaults: values for flags, read from a TOML file.
 
 \b
 symbols = ["/releases/debug", "https://debuginfod.example.com"]
 engine = "bubblewrap"
 registry = "registry.example.com/crashes"
 
-A flag on the command line replaces the setting of its name. COREBOX_CONFIG names another file.
+A flag on the command line overrides the setting of the same name. COREBOX_CONFIG names another file.
 """
 
 

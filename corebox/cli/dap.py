@@ -13,8 +13,13 @@ from corebox.store.store import Store
 @click.command("dap", short_help="Let an editor or IDE debug a crash.")
 @options.subject
 @session
-@click.option("--listen", "address", metavar="[HOST:]PORT", help="Serve clients that connect here.")
-@click.option("--allow-remote", is_flag=True, help="Permit --listen on other addresses than this machine's own.")
+@click.option(
+    "--listen",
+    "address",
+    metavar="[HOST:]PORT",
+    help="Listen on this address for clients, instead of standard input and output.",
+)
+@click.option("--allow-remote", is_flag=True, help="Permit --listen on addresses other than loopback.")
 @click.option("-i", "interpreter", hidden=True, help="gdb's own option, which Zed passes.")
 def command(
     *,
@@ -26,8 +31,7 @@ def command(
 ) -> int:
     """Debug a crash from an editor or IDE: gdb's Debug Adapter Protocol, from inside the sandbox.
 
-    Whatever the client asks to be attached to or launched, it gets the crash. corebox ide prints what to put into the
-    client's configuration.
+    Whatever the client asks to attach to or launch, it gets the crash. corebox ide prints the client's configuration.
     """
     listening = listen(address, allow_remote) if address else None
     store = Store.default()

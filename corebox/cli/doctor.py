@@ -9,7 +9,7 @@ from corebox.errors import HostError
 
 @click.command("doctor", short_help="Check what this machine supports, and how to fix the rest.")
 def command() -> int:
-    """Tell what this machine can do, and the command that mends what it cannot."""
+    """Check what this machine supports, and show how to fix the rest."""
     diagnosis = doctor()
     for finding in diagnosis.findings:
         output.say(f"{'ok' if finding.ok else 'no':3} {finding.what:11} {finding.detail}")

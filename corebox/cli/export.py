@@ -35,7 +35,7 @@ def command(
     plain_http: bool,
     registry: str | None,
 ) -> int:
-    """Extract the original core, the bundle, bit for bit, or the image, out of a bundle or an image."""
+    """Extract the original core or bundle, bit for bit, or write the image to a file."""
     if core is None and bundle is None and oci_archive is None:
         hint = "give --core FILE, --bundle FILE, --oci-archive FILE, or several of them"
         raise UsageError("nothing-to-export", "nothing to export", hint)

@@ -6,7 +6,7 @@ import sys
 import click
 
 from corebox.cli import output
-from corebox.errors import CoreboxError, UsageError, as_ours, came_of_interruption
+from corebox.errors import INTERRUPTION, CoreboxError, UsageError, as_ours, came_of_interruption
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -14,7 +14,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 def explain(error: BaseException, as_json: bool = False) -> int:
     """Say what went wrong, with ``as_json`` also as a document, and return the exit status."""
     if came_of_interruption(error) or isinstance(error, click.Abort):
-        output.note("interrupted; no partial files were left behind")
+        output.note(INTERRUPTION)
         return INTERRUPTED
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()

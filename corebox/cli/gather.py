@@ -13,5 +13,5 @@ from corebox.gather.cli import main
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(arguments: tuple[str, ...]) -> int:
-    """Pack a core and the files mapped into the process into one bundle; corebox gather --help tells all options."""
+    """Pack a core and the files mapped into the process into one bundle; corebox gather --help lists all options."""
     return main(arguments, "corebox gather")

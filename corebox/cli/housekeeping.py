@@ -43,11 +43,11 @@ def remove(references: tuple[str, ...]) -> int:
     "--limit", metavar="SIZE", help="Also the least recently used images, until the rest fits SIZE: 500M, 20G."
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before images are removed.")
+@click.option("-y", "--yes", is_flag=True, help="Remove images without asking.")
 def prune(older_than: str | None, limit: str | None, dry_run: bool, yes: bool) -> int:
-    """Remove what is not needed: images without a name, layers without an image, old toolboxes, leftovers in engines.
+    """Remove what is no longer needed: untagged images, unused layers, old toolboxes, leftovers in engines.
 
-    At a terminal it asks before it removes images. What a running command uses stays.
+    At a terminal it asks before removing images. What a running command uses is kept.
     """
     seconds = _number("--older-than", older_than, _TIMES, "30d") if older_than is not None else None
     size = _number("--limit", limit, _SIZES, "20G") if limit is not None else None
@@ -76,6 +76,6 @@ def _name(image: StoredImage) -> str:
 def _number(option: str, text: str, units: dict[str, int], example: str) -> int:
     match = re.fullmatch(rf"([0-9]{{1,15}})([{''.join(units)}])", text)
     if match is None:
-        hint = f"give digits and one of {', '.join(units)}: {option} {example}"
+        hint = f"give a number and one of {', '.join(units)}: {option} {example}"
         raise UsageError("bad-number", f"{option} {text} is not a number with a unit", hint)
     return int(match[1]) * units[match[2]]

@@ -11,12 +11,12 @@ from corebox.cli import options
 @options.subject
 @click.argument("dap_options", nargs=-1, type=click.UNPROCESSED)
 def command(*, editor: str, subject: str, dap_options: tuple[str, ...]) -> int:
-    """Print what makes an editor or IDE open a crash with corebox dap.
+    """Print an editor's configuration for opening a crash.
 
-    For vscode it is .vscode/launch.json, with the extension LLDB DAP (llvm-vs-code-extensions.lldb-dap); for zed
-    .zed/debug.json; for neovim Lua for nvim-dap.
+    For vscode: .vscode/launch.json, with the extension LLDB DAP (llvm-vs-code-extensions.lldb-dap). For zed:
+    .zed/debug.json. For neovim: Lua for nvim-dap.
 
-    What follows -- goes to corebox dap: corebox ide zed crash.corebox -- --engine docker --source ~/src
+    Options after -- are passed to corebox dap: corebox ide zed crash.corebox -- --engine docker --source ~/src
     """
     click.echo(configuration(editor, subject, dap_options))
     return 0

@@ -24,7 +24,7 @@ def command(tree: bool, as_json: bool) -> int:
         for line in _tree(found):
             output.say(line)
     else:
-        rows = [("NAME", "IMAGE ID", "SIZE", "CRASHED", "SIGNAL", "TIME")]
+        rows = [("NAME", "IMAGE ID", "SIZE", "PROGRAM", "SIGNAL", "TIME")]
         output.table(rows + [_row(image, tag) for image in found for tag in image.tags or ("<none>",)])
     return 0
 
@@ -52,7 +52,7 @@ def _tree(images: Sequence[StoredImage]) -> Iterator[str]:
 
 
 def _branch(layer: Layer, users: int) -> str:
-    shared = f"shared by {users} images" if users > 1 else "of this image alone"
+    shared = f"shared by {users} images" if users > 1 else "in this image only"
     return f"{layer.kind:8} {output.size(layer.size):>9}  {layer.digest[:19]}  {shared}"
 
 

@@ -28,7 +28,7 @@ At your desk:       corebox info crash.corebox      what crashed, how
                     corebox shell crash.corebox     gdb on it, in a sandbox
                     corebox build crash.corebox     an image to share
                     corebox push crash.corebox registry.example.com/team/crash:1
-At a colleague's:   corebox shell registry.example.com/team/crash:1
+For a colleague:    corebox shell registry.example.com/team/crash:1
 
 \b
 SUBJECT is a bundle file, the name or ID of an image in the store, an image in a registry, or, for info and

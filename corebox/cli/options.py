@@ -23,7 +23,7 @@ def subject(function: Function) -> Function:
 
 def as_json(function: Function) -> Function:
     """--json."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines (a shipped schema).")(function)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON; its schema is documented.")(function)
 
 
 def root(function: Function) -> Function:
@@ -50,9 +50,9 @@ def registry(function: Function) -> Function:
         "--ca-file",
         type=FILE,
         metavar="FILE",
-        help="Another trusted CA, in PEM format, besides the system's and /etc/docker/certs.d/HOST/*.crt.",
+        help="Also trust this CA, in PEM format, besides the system's and /etc/docker/certs.d/HOST/*.crt.",
     )
-    help_text = "Allow HTTP without TLS; always allowed for this machine."
+    help_text = "Allow HTTP without TLS; always allowed for localhost."
     place = click.option("--registry", metavar="HOST[/REPOSITORY]", help="Registry for image names without one.")
     return ca_file(click.option("--plain-http", is_flag=True, help=help_text)(place(function)))
 
@@ -72,7 +72,7 @@ def sources(function: Function) -> Function:
         multiple=True,
         metavar="DIR[=PREFIX]",
         help="Where source files are, and what that folder was called when the program was compiled; or debuginfod, to "
-        "ask its servers. Repeatable.",
+        "ask debuginfod servers. Repeatable.",
     )
     return option(function)
 
@@ -98,7 +98,7 @@ def no_customer_code(function: Function) -> Function:
 def output_folder(function: Function) -> Function:
     """--output."""
     folder = click.Path(path_type=Path, file_okay=False, readable=False)
-    return click.option("--output", type=folder, metavar="DIR", help="Where files that a session writes go.")(function)
+    return click.option("--output", type=folder, metavar="DIR", help="Keep files the session writes in DIR.")(function)
 
 
 def engine(function: Function) -> Function:

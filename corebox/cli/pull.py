@@ -15,12 +15,12 @@ from corebox.store.store import Store
 @click.argument("reference", metavar="IMAGE")
 @options.registry
 def command(reference: str, ca_file: Path | None, plain_http: bool, registry: str | None) -> int:
-    """Pull an image into the store; only the layers that the store lacks.
+    """Pull an image into the store, fetching only the layers that it lacks.
 
     IMAGE is [HOST/]REPOSITORY[:TAG], or what skopeo calls an image: docker://HOST/REPOSITORY:TAG, docker-daemon:NAME,
     docker-archive:FILE[:NAME], oci:DIR[:NAME], oci-archive:FILE[:NAME].
 
-    corebox shell IMAGE pulls by itself what was never pulled; this fetches what is there now.
+    corebox shell IMAGE pulls an image that the store lacks; corebox pull also updates one that it has.
     """
     pulled = pull(Store.default(), reference, Pulling(meter("pulling"), ca_file, plain_http, registry))
     output.table((layer.kind, output.size(layer.size), layer.how, layer.digest[:19]) for layer in pulled.layers)

@@ -24,7 +24,7 @@ from corebox.store.store import Store
     "--executable",
     type=options.PATH,
     metavar="EXE",
-    help="Another executable, e.g. unstripped; with it SUBJECT may be a bare core.",
+    help="Use another executable, e.g. unstripped; SUBJECT may then be a bare core.",
 )
 @session
 @click.option(

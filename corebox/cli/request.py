@@ -27,7 +27,7 @@ from corebox.gather.request import request_script
 def command(core: str, out: Path | None) -> int:
     """Write a shell script that packs the files that CORE needs, for a customer without Python who sent only a core.
 
-    The customer runs it, sh request.sh, and sends the archive that it makes: corebox build CORE libs.tar.gz.
+    The customer runs it (sh request.sh) and sends back the archive that it makes; then: corebox build CORE libs.tar.gz.
     """
     if out is not None:
         require_harmless(str(out), [core], force=True)
@@ -40,6 +40,6 @@ def command(core: str, out: Path | None) -> int:
         out.write_bytes(data)
     script_name = out.name if out else "request.sh"
     output.note(
-        f"the customer runs it, sh {script_name}, and sends libs.tar.gz; then: corebox build {core} libs.tar.gz"
+        f"the customer runs it (sh {script_name}) and sends back libs.tar.gz; then: corebox build {core} libs.tar.gz"
     )
     return 0

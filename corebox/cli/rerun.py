@@ -49,5 +49,5 @@ def command(
             output.note(f"note: {notice}")
         status = ready.engine.attach(ready.sandbox, ready.command, tty)
     if name := signal_of(status):
-        output.note(f"note: it died of {name}")
+        output.note(f"note: it was killed by {name}")
     return status

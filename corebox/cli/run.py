@@ -26,7 +26,7 @@ def command(
     output: Path | None,
     time_limit: float,
 ) -> int:
-    """Run a script (.py or .gdb) in gdb on a crash, in the sandbox; its output and status become ours.
+    """Run a script (.py or .gdb) in gdb on a crash, in the sandbox; corebox passes on its output and exit status.
 
     A Python script has gdb's own module: corebox run crash.corebox threads.py
     """

@@ -34,9 +34,10 @@ def command(
     output: Path | None,
     gdb_arguments: tuple[str, ...],
 ) -> int:
-    """Open gdb on a crash, in a sandbox without network, with nothing of this machine in it.
+    """Open gdb on a crash, in a sandbox without network or access to this machine's files.
 
-    A bundle is built first if need be. What follows -- goes to gdb: corebox shell crash.corebox -- -batch -ex bt
+    A bundle is built into an image first if necessary. Options after -- are passed to gdb:
+    corebox shell crash.corebox -- -batch -ex bt
     """
     if executable == Path("x") and not executable.exists():
         hint = "put gdb's own options after --: corebox shell SUBJECT -- -ex COMMAND"

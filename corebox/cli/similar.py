@@ -13,7 +13,7 @@ from corebox.cli.session import Session, session
 from corebox.store.store import Store
 
 
-@click.command("similar", short_help="Group many crashes by what went wrong.")
+@click.command("similar", short_help="Group crashes by what went wrong.")
 @click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...")
 @session
 @click.option(
@@ -32,7 +32,7 @@ from corebox.store.store import Store
 def command(
     *, session: Session, subjects: tuple[str, ...], jobs: int, time_limit: float, by: str, as_json: bool
 ) -> int:
-    """Group many crashes: those in one group most likely have one cause."""
+    """Group crashes: those in one group most likely have the same cause."""
     store = Store.default()
 
     def tell(name: str) -> None:

@@ -18,11 +18,11 @@ from corebox.store.store import Store
 
 @click.group("toolbox")
 def command() -> None:
-    """The gdb that is layered into every image."""
+    """Manage the toolbox: the gdb that is part of every image."""
 
 
 @command.command("build")
-@click.option("--gdb", type=options.PATH, help="Build it from this gdb, which needs Python support.")
+@click.option("--gdb", type=options.PATH, help="Make it from this gdb, which needs Python support.")
 def build(gdb: Path | None) -> int:
     """Make the toolbox of this machine, and use it from now on."""
     _say(make_toolbox(Store.default(), gdb))
@@ -31,7 +31,7 @@ def build(gdb: Path | None) -> int:
 
 @command.command("list")
 def show() -> int:
-    """List the toolboxes in the store; the one in use has a star."""
+    """List the toolboxes in the store; a star marks the one in use."""
     store = Store.default()
     used = ensure_toolbox(store)
     for toolbox in list_toolboxes(store):
@@ -42,7 +42,7 @@ def show() -> int:
 @command.command("export", short_help="Write the toolbox in use to a file.")
 @click.argument("file", type=options.PATH)
 def export(file: Path) -> int:
-    """Write the toolbox in use to FILE: with it, another machine builds the very same images."""
+    """Write the toolbox in use to FILE: with it, another machine builds identical images."""
     store = Store.default()
     toolbox = ensure_toolbox(store)
     export_toolbox(store, toolbox, file)

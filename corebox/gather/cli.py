@@ -4,7 +4,7 @@ import signal
 import sys
 from typing import Optional, Sequence
 
-from corebox.errors import as_ours, came_of_interruption
+from corebox.errors import INTERRUPTION, as_ours, came_of_interruption
 from corebox.gather.preset import load_preset, parse_arguments, preset_arguments
 from corebox.gather.terminal import complain, say
 from corebox.printable import printable
@@ -37,7 +37,7 @@ def main(arguments: Optional[Sequence[str]] = None, program: str = "corebox-gath
 def _explain(error: BaseException, as_json: bool) -> int:
     """Say what went wrong, with ``as_json`` also as a document, and return the exit status."""
     if came_of_interruption(error):
-        complain("interrupted; nothing was written")
+        complain(INTERRUPTION)
         return 130
     ours = as_ours(error)
     complain("error: " + printable(ours.message))

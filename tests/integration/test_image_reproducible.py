@@ -107,4 +107,4 @@ def test_the_host_s_gdb_makes_a_toolbox_that_works(tmp_path: Path, bundle: Path)
 
 def test_check_builds_again_and_compares(lab: Lab, bundle: Path, image_id: str) -> None:
     result = lab.done("build", bundle, "--no-load", "--check")
-    assert f"built again: {image_id}, the same" in result.errors
+    assert f"rebuilt: {image_id}, identical" in result.errors

@@ -45,7 +45,7 @@ def test_the_program_runs_again(lab: Lab, again: Path, any_engine: str) -> None:
     assert f"in the sandbox ({any_engine})" in done.errors
     assert "crash" in done.errors, "how it had been called"
     done = rerun(lab, again, any_engine)
-    assert (done.status, "it died of SIGSEGV" in done.errors) == (139, True)
+    assert (done.status, "it was killed by SIGSEGV" in done.errors) == (139, True)
     assert rerun(lab, again, any_engine, "fork").status == 5, "it may start others"
     assert rerun(lab, again, any_engine, "write").status == 0, "nothing but its scratch folder can be written"
 

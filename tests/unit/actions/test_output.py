@@ -61,7 +61,7 @@ def test_very_many_files_and_very_deep_folders_have_an_end(tmp_path: Path, monke
         assert lent is not None
         (lent / "/".join(["z"] * 100)).mkdir(parents=True)
     assert len(told) == 1
-    assert told[0].endswith("it lies too deep")
+    assert told[0].endswith("it is nested too deeply")
 
 
 def test_without_a_folder_there_is_none(tmp_path: Path) -> None:

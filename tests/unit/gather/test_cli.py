@@ -347,7 +347,7 @@ def test_termination_leaves_nothing_half_made(core_path: Path, root: Path, tmp_p
             time.sleep(0.005)
         child.terminate()
         assert child.stderr
-        assert "interrupted; nothing was written" in child.stderr.read()
+        assert "interrupted; no partial files were left behind" in child.stderr.read()
     assert child.returncode == 130
     assert [path.name for path in place.iterdir()] == ["core.gz"]
 
