@@ -74,7 +74,7 @@ def parse_address(text: str, anywhere: bool) -> tuple[str, int]:
 
 def _serve(session: Session, client: Client) -> None:
     with session.engine.pipe(session.sandbox, session.command) as gdb:
-        relay(client, gdb, Adapter(session.crash.inside, session.sources))
+        relay(client, gdb, Adapter(session.crash.inside, session.sources, session.notices))
 
 
 def until_gone() -> contextlib.AbstractContextManager[None]:

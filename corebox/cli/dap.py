@@ -10,6 +10,10 @@ from corebox.debugger.adapter import SPEAK
 from corebox.store.store import Store
 
 
+def _unseen(_step: str) -> None:
+    """Progress where nobody looks."""
+
+
 @click.command("dap", short_help="Let an editor or IDE debug a crash.")
 @options.subject
 @session
@@ -35,13 +39,17 @@ def command(
     """
     listening = listen(address, allow_remote) if address else None
     store = Store.default()
+    told: list[str] = []
+    if listening is None:  # an editor's adapter may have its terminal, where the editor itself draws
+        session = session.silent(told.append)
     chosen = session.options._replace(gdb_arguments=SPEAK, opens=False)
-    with prepare_session(store, session.find(store, subject), chosen, output.progress()) as opened:
-        for notice in opened.notices:
-            output.note(f"note: {notice}")
+    progress = output.progress() if listening else _unseen
+    with prepare_session(store, session.find(store, subject), chosen, progress) as opened:
         if listening is None:
-            serve_streams(opened)
+            serve_streams(opened._replace(notices=(*told, *opened.notices)))
         else:
+            for notice in opened.notices:
+                output.note(f"note: {notice}")
             output.note("listening on {}:{}".format(*listening.getsockname()))
             serve_port(opened, listening, output.complain)
     return 0

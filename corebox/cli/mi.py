@@ -24,6 +24,8 @@ def command(*, session: Session, subject: str, gdb_arguments: tuple[str, ...]) -
     """
     words = parse_gdb_words(gdb_arguments)
     store = Store.default()
+    told: list[str] = []
+    session = session.silent(told.append)
     chosen = session.options._replace(
         gdb_arguments=mi_arguments(words),
         gdbinit=words.gdbinit,
@@ -34,5 +36,5 @@ def command(*, session: Session, subject: str, gdb_arguments: tuple[str, ...]) -
             sys.stdout.buffer.write(show_version(opened))
             sys.stdout.flush()
         else:
-            serve(opened)
+            serve(opened._replace(notices=(*told, *opened.notices)))
     return 0

@@ -27,6 +27,11 @@ class Session(NamedTuple):
         """What ``subject`` names; see ``resolve``."""
         return resolve(store, subject, self.pulling, self.identity)
 
+    def silent(self, tell: Callable[[str], None]) -> "Session":
+        """The same for a client: nothing is written to its terminal, and ``tell`` gets what would be noted."""
+        pulling = self.pulling._replace(fetching=lambda _: None)
+        return self._replace(options=self.options._replace(tell=tell), pulling=pulling)
+
 
 def _told_once() -> Callable[[str], None]:
     """Notes what it is told, but for what it has been told before: many crashes have one engine."""

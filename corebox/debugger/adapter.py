@@ -9,6 +9,7 @@ from corebox.debugger.messages import Message, read_message, write_message
 from corebox.debugger.session import CORE, inside
 from corebox.debugger.sources import SourceFolder, local_source
 from corebox.errors import CoreboxError, HostError
+from corebox.printable import printable
 
 #: gdb's interpreter that speaks the protocol (gdb manual, "Debugger Adapter Protocol").
 SPEAK = ("-i=dap", "-ex", inside("session.commands", "for_editors()"))
@@ -44,21 +45,32 @@ class Adapter:
     Args:
         executable: its path in the sandbox, None lets gdb find it.
         folders: where the client has sources.
+        notices: what the user should know, for the client's console.
     """
 
-    def __init__(self, executable: str | None, folders: tuple[SourceFolder, ...]) -> None:
+    def __init__(
+        self, executable: str | None, folders: tuple[SourceFolder, ...], notices: tuple[str, ...] = ()
+    ) -> None:
         program = {"program": executable} if executable else {}
         self._opening = {**program, "coreFile": CORE}
-        self._folders = folders
+        self._folders, self._notices = folders, notices
         self._launch: object = None
+        self._opened, self._early = False, list[Message]()
 
-    def to_gdb(self, message: Message) -> Message:
-        """A client's message: what it wants to launch or attach to becomes the crash."""
+    def to_gdb(self, message: Message) -> list[Message]:
+        """What gdb is told for a client's message: what it wants to launch or attach to becomes the crash."""
+        if message.get("arguments") == []:  # Lua's empty object
+            message = {**message, "arguments": {}}
+        if message.get("command") == "configurationDone" and not self._opened:
+            # Helix says this first, which gdb refuses, and waits for ever for the answer to what it says next.
+            self._early.append(message)
+            return []
         if message.get("command") not in ("launch", "attach"):
-            return message
+            return [message]
+        self._opened = True
         if message["command"] == "launch":
             self._launch = message.get("seq")
-        return {**message, "command": "attach", "arguments": self._opening}
+        return [{**message, "command": "attach", "arguments": self._opening}, *self._early]
 
     def refuse(self, message: Message) -> Message | None:
         """The answer to a client's message that wants a process to run or to stop; None for all other messages."""
@@ -71,23 +83,32 @@ class Adapter:
         answer = {"type": "response", "request_seq": message.get("seq"), "command": command, "success": False}
         return {**answer, "message": said, "body": {"error": error}}
 
-    def to_client(self, message: Message) -> Message:
-        """A message of gdb's: an answer has the command's name of the question."""
-        if self._launch is None or message.get("type") != "response" or message.get("request_seq") != self._launch:
-            return message
-        return {**message, "command": "launch"}
+    def to_client(self, message: Message) -> list[Message]:
+        """What the client is told for a message of gdb's: an answer has the command's name of the question."""
+        if message.get("type") != "response":
+            return [message]
+        if message.get("command") == "initialize":
+            said = [{"category": "console", "output": f"note: {printable(each)}\n"} for each in self._notices]
+            return [message, *({"type": "event", "event": "output", "body": body} for body in said)]
+        launched = self._launch is not None and message.get("request_seq") == self._launch
+        return [{**message, "command": "launch"} if launched else message]
 
     def place_sources(self, value: Message) -> Message:
         """An object in a message of gdb's, in which files that the client has are named as it has them."""
         for key in ("source", "location"):
-            source = value.get(key)
-            if isinstance(source, dict) and isinstance(source.get("path"), str):
-                path = local_source(source["path"], self._folders)
-                if path:
-                    # A client with a reference would ask gdb for the text (DAP specification, "Source").
-                    kept = {name: each for name, each in source.items() if name != "sourceReference"}
-                    value[key] = {**kept, "path": path}
+            if key in value:
+                value[key] = self._place(value[key])
+        if isinstance(value.get("sources"), list):
+            value["sources"] = [self._place(each) for each in value["sources"]]
         return value
+
+    def _place(self, source: object) -> object:
+        path = source.get("path") if isinstance(source, dict) else None
+        local = local_source(path, self._folders) if isinstance(path, str) else None
+        if local is None or not isinstance(source, dict):
+            return source
+        # A client with a reference would ask gdb for the text (DAP specification, "Source").
+        return {**{name: each for name, each in source.items() if name != "sourceReference"}, "path": local}
 
 
 def relay(client: Client, gdb: "subprocess.Popen[bytes]", adapter: Adapter) -> None:
@@ -103,7 +124,8 @@ def relay(client: Client, gdb: "subprocess.Popen[bytes]", adapter: Adapter) -> N
     questions = _Questions(client, gdb, adapter, answers)
     questions.start()
     while (message := read_message(gdb.stdout, adapter.place_sources)) is not None:
-        answers.write(adapter.to_client(message))
+        for each in adapter.to_client(message):
+            answers.write(each)
     if questions.failure:
         raise questions.failure
     if not questions.ended:
@@ -148,7 +170,8 @@ class _Questions(threading.Thread):
                 if refusal:
                     self._answers.write(refusal)
                 else:
-                    write_message(self._gdb.stdin, self._adapter.to_gdb(message))
+                    for each in self._adapter.to_gdb(message):
+                        write_message(self._gdb.stdin, each)
             self.ended = True
         except CoreboxError as error:
             self.failure = error

@@ -7,6 +7,7 @@ import importlib
 import itertools
 import json
 import pathlib
+import sys
 
 import gdb
 
@@ -17,6 +18,12 @@ from corebox.gdbside.editors import instructions
 LARGEST, MOST_VALUES = 12 << 20, 600_000
 #: Of one text, one page of the stack, the children of a variable, how many children one has, and bytes of memory.
 LONGEST, MOST_FRAMES, MOST_CHILDREN, MOST_COUNTED, MOST_MEMORY = 256 << 10, 1000, 10_000, 1 << 20, 4 << 20
+#: Bytes of one source file.
+LARGEST_SOURCE = 4 << 20
+_NO_SOURCE = (
+    "no source file {}: say where it is, corebox dap SUBJECT --source DIR={}, or ask debuginfod servers, "
+    "--source debuginfod"
+)
 
 
 def prepare(process, sentence):
@@ -29,6 +36,7 @@ def prepare(process, sentence):
         server._commands[name] = change(server._commands[name])
     del server._commands["disassemble"]
     server.request("disassemble")(instructions.disassemble)
+    _serve_sources(server)
     server.Server._send_json = _bounded(server.Server._send_json)
     variable = varref.VariableReference
     variable.cache_children, variable.child_count = _children, _counted(variable.child_count)
@@ -37,6 +45,39 @@ def prepare(process, sentence):
     # The modules must be in their places before the cause is looked for: see opened.prepare, which has connected.
     gdb.events.corefile_changed.disconnect(events._on_corefile_changed)
     gdb.events.corefile_changed.connect(events._on_corefile_changed)
+
+
+def _serve_sources(server):
+    """Sources come from here by reference: the client has none at these paths, or corebox puts its own in."""
+    from gdb.dap import sources  # noqa: PLC0415  # as above
+
+    make, numbered = sources.make_source, itertools.count(1 << 20)
+
+    def make_source(fullname, filename=None):
+        made = make(fullname, filename)
+        if "sourceReference" not in made:  # gdb found it; who debugs does not
+            made["sourceReference"] = next(numbered)
+            sources._id_map[made["sourceReference"]] = made
+        return made
+
+    for module in [each for name, each in sys.modules.items() if name.startswith("gdb.dap.")]:
+        if getattr(module, "make_source", None) is make:
+            module.make_source = make_source
+    del server._commands["source"]
+    server.request("source")(_source)
+
+
+def _source(*, sourceReference, source=None, **_more):  # noqa: N803  # the protocol's name
+    """DAP's request."""
+    from gdb.dap import sources  # noqa: PLC0415  # as above
+
+    path = pathlib.Path(sources.decode_source({"sourceReference": sourceReference, **(source or {})}))
+    if not path.is_file():
+        raise gdb.GdbError(_NO_SOURCE.format(path, path.parent))
+    with path.open("rb") as file:
+        text = file.read(LARGEST_SOURCE + 1)
+    cut = "\n" + bounded.CUT if len(text) > LARGEST_SOURCE else ""
+    return {"content": text[:LARGEST_SOURCE].decode("utf-8", "replace") + cut}
 
 
 def _server():
@@ -151,7 +192,7 @@ def _bounded(send):
     """Long texts are cut, and too large an answer is a failed one that says so."""
 
     def send_json(self, message):
-        if message.get("command") != "readMemory":
+        if message.get("command") not in ("readMemory", "source"):
             message = _shortened(message)
         encoded = json.dumps(message)
         if len(encoded) > LARGEST or sum(map(encoded.count, ",[{")) > MOST_VALUES:

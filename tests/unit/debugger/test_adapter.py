@@ -30,14 +30,10 @@ def sources(tmp_path: Path) -> Path:
 def test_whatever_is_to_be_opened_is_the_crash(command: str) -> None:
     made = Adapter("/opt/acme/bin/app", ())
     question = {"seq": 7, "type": "request", "command": command, "arguments": {"program": "/etc/passwd", "pid": 1}}
-    assert made.to_gdb(question) == {
-        "seq": 7,
-        "type": "request",
-        "command": "attach",
-        "arguments": {"program": "/opt/acme/bin/app", "coreFile": "/.corebox/core"},
-    }
+    opening = {"program": "/opt/acme/bin/app", "coreFile": "/.corebox/core"}
+    assert made.to_gdb(question) == [{"seq": 7, "type": "request", "command": "attach", "arguments": opening}]
     answer = {"seq": 9, "type": "response", "request_seq": 7, "command": "attach", "success": True}
-    assert made.to_client(answer) == {**answer, "command": command}
+    assert made.to_client(answer) == [{**answer, "command": command}]
 
 
 def test_all_else_is_handed_on() -> None:
@@ -45,8 +41,28 @@ def test_all_else_is_handed_on() -> None:
     messages: tuple[Message, ...] = ({"command": "threads", "seq": 1}, {"seq": []}, {"command": {}})
     for message in messages:
         assert made.refuse(message) is None
-        assert made.to_gdb(message) == message
-        assert made.to_client(message) == message
+        assert made.to_gdb(message) == [message]
+        assert made.to_client(message) == [message]
+
+
+def test_an_empty_object_of_lua_is_one() -> None:
+    assert Adapter(None, ()).to_gdb({"command": "loadedSources", "arguments": []})[0]["arguments"] == {}
+
+
+def test_a_client_may_say_that_it_is_done_before_it_attaches() -> None:
+    made = Adapter(None, ())
+    done: Message = {"seq": 2, "command": "configurationDone", "arguments": None}
+    assert made.to_gdb(done) == []
+    assert [each["command"] for each in made.to_gdb({"seq": 1, "command": "attach"})] == ["attach", "configurationDone"]
+    assert made.to_gdb(done) == [done]
+
+
+def test_notices_go_to_the_console_once_the_client_is_known() -> None:
+    made = Adapter(None, (), ("app is stripped\x1b[1m",))
+    answer: Message = {"type": "response", "command": "initialize", "success": True}
+    first, second = made.to_client(answer)
+    assert first == answer
+    assert second["body"] == {"category": "console", "output": "note: app is stripped\\x1b[1m\n"}
 
 
 @pytest.mark.parametrize("command", ["next", "stepIn", "stepOut", "continue", "pause", "reverseContinue", "stepBack"])
@@ -67,7 +83,7 @@ def test_what_needs_a_process_is_refused_with_a_sentence_to_be_shown(command: st
 
 
 def test_without_an_executable_gdb_finds_it() -> None:
-    assert Adapter(None, ()).to_gdb({"command": "attach"})["arguments"] == {"coreFile": "/.corebox/core"}
+    assert Adapter(None, ()).to_gdb({"command": "attach"})[0]["arguments"] == {"coreFile": "/.corebox/core"}
 
 
 def test_a_gdb_that_does_not_end_with_its_client_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,6 +99,14 @@ def test_sources_are_named_as_the_client_has_them(sources: Path) -> None:
     assert made.place_sources({"id": 1, "source": source}) == {
         "id": 1,
         "source": {"name": "sort.c", "path": str(sources / "lib" / "sort.c")},
+    }
+
+
+def test_a_list_of_sources_too(sources: Path) -> None:
+    made = Adapter(None, (SourceFolder(sources, "/build"),))
+    listed = [{"path": "/build/lib/sort.c", "sourceReference": 1}, {"path": "/x.c", "sourceReference": 2}, 3]
+    assert made.place_sources({"sources": listed}) == {
+        "sources": [{"path": str(sources / "lib" / "sort.c")}, {"path": "/x.c", "sourceReference": 2}, 3]
     }
 
 
