@@ -24,6 +24,7 @@ def _unseen(_step: str) -> None:
     help="Listen on this address for clients, instead of standard input and output.",
 )
 @click.option("--allow-remote", is_flag=True, help="Permit --listen on addresses other than loopback.")
+@click.option("--send-sources", is_flag=True, help="Send source files, for an editor on another machine.")
 @click.option("-i", "interpreter", hidden=True, help="gdb's own option, which Zed passes.")
 def command(
     *,
@@ -31,6 +32,7 @@ def command(
     subject: str,
     address: str | None,
     allow_remote: bool,
+    send_sources: bool,
     interpreter: str | None,  # noqa: ARG001  # see its help
 ) -> int:
     """Debug a crash from an editor or IDE: gdb's Debug Adapter Protocol, from inside the sandbox.
@@ -45,11 +47,14 @@ def command(
     chosen = session.options._replace(gdb_arguments=SPEAK, opens=False)
     progress = output.progress() if listening else _unseen
     with prepare_session(store, session.find(store, subject), chosen, progress) as opened:
+        # What has no name on the client's side gdb reads in the sandbox.
+        sources = () if send_sources else opened.sources
+        served = opened._replace(sources=sources, notices=(*told, *opened.notices))
         if listening is None:
-            serve_streams(opened._replace(notices=(*told, *opened.notices)))
+            serve_streams(served)
         else:
             for notice in opened.notices:
                 output.note(f"note: {notice}")
             output.note("listening on {}:{}".format(*listening.getsockname()))
-            serve_port(opened, listening, output.complain)
+            serve_port(served, listening, output.complain)
     return 0

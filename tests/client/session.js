@@ -1,7 +1,8 @@
 // Debugs as an editor does, through VS Code's own client, and prints what it was answered as JSON.
 // The argument is JSON: {"command": [...]} to start an adapter or {"port": N} to connect to one; "request" is attach or
 // launch; "evaluate" a list of [expression, context], "refused" one of requests that have to fail, and "asked" one of
-// [request, arguments], in which $thread, $frame and $pc stand for those of the crash.
+// [request, arguments], in which $thread, $frame, $pc and $source stand for those of the crash. "hasty" says that it has
+// configured all before it opens anything, as Helix does.
 'use strict';
 const { spawn } = require('child_process');
 const { DebugClient } = require('@vscode/debugadapter-testsupport');
@@ -24,9 +25,10 @@ async function debug(client, wish) {
     client.on('output', (event) => said.push(event.body.output));
     const found = { capabilities: (await client.initializeRequest()).body };
     await initialized;
+    const done = wish.hasty && client.configurationDoneRequest();
     const opened = client.send(wish.request, wish.arguments);
     await client.send('setBreakpoints', { source: { path: '/nowhere/x.c' }, breakpoints: [{ line: 1 }] });
-    await client.configurationDoneRequest();
+    await (done || client.configurationDoneRequest());
     found.opened = (await opened).command;
     found.stopped = (await stopped).body;
     const threadId = found.stopped.threadId;
@@ -48,7 +50,8 @@ async function debug(client, wish) {
     found.instructions = (await client.send('disassemble', { memoryReference, instructionCount: 4 })).body.instructions;
     found.asked = [];
     for (const [command, given] of wish.asked || []) {
-        const known = { $thread: threadId, $frame: frames[0].id, $pc: memoryReference };
+        const source = frames[0].source && frames[0].source.sourceReference;
+        const known = { $thread: threadId, $frame: frames[0].id, $pc: memoryReference, $source: source };
         const put = ([name, value]) => [name, value in known ? known[value] : value];
         const answer = client.send(command, Object.fromEntries(Object.entries(given).map(put)));
         found.asked.push(await answer.then((done) => done.body, (error) => error.message));

@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +16,9 @@ import pytest
 
 from tests.support.aftermath import World, adopting_orphans
 from tests.support.crashes import build_program
+from tests.support.editors import debug, words
 from tests.support.lab import Lab
-from tests.support.programs import FOLDER, REPOSITORY
-
-CLIENT = REPOSITORY / "tests" / "client" / "session.js"
+from tests.support.programs import FOLDER
 
 
 def request(command: str, **arguments: str) -> bytes:
@@ -37,19 +35,6 @@ def image(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> str:
     assert lab.corebox("gather", build_program(folder / "app").crash(), "-o", bundle).status == 0
     built: str = lab.build(bundle)["image_id"]
     return built
-
-
-def words(subject: object, engine: str, *more: object) -> list[str]:
-    return [sys.executable, "-m", "corebox", "dap", str(subject), "--engine", engine, *map(str, more)]
-
-
-def debug(lab: Lab, **wish: object) -> Any:
-    """What the client was answered, as JSON."""
-    environment = {**os.environ, "COREBOX_HOME": str(lab.home)}
-    command = ["node", str(CLIENT), json.dumps({"request": "attach", **wish})]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def must_be_the_crash(found: Any) -> None:
@@ -232,14 +217,3 @@ def test_a_port_serves_one_after_the_other_and_only_this_machine(lab: Lab, image
             socket.create_connection(("127.0.0.2", port), timeout=5)
         child.send_signal(signal.SIGINT)
         assert child.wait(30) == 130
-
-
-def test_neovims_configuration_is_lua(lab: Lab, tmp_path: Path) -> None:
-    subject = tmp_path / 'a"b\\c\n\x1b[1mé.corebox'
-    subject.touch()
-    text = lab.done("ide", "neovim", subject).output
-    stub = "package.preload.dap = function() return { adapters = {}, configurations = {} } end\n"
-    ask = "local made = require('dap')\nio.write(made.adapters.corebox.args[#made.adapters.corebox.args])\n"
-    check = "assert(made.configurations.cpp[1].type == 'corebox')\n"
-    done = subprocess.run(["lua5.1", "-"], input=stub + text + ask + check, capture_output=True, text=True, check=False)
-    assert (done.stdout, done.stderr) == (str(subject), "")

@@ -1,18 +1,22 @@
 """A crash to be looked at from editors, and programs that look."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pygdbmi.gdbcontroller import GdbController
 
 from tests.support.lab import Lab
-from tests.support.programs import FOLDER
+from tests.support.programs import FOLDER, REPOSITORY
 
+#: VS Code's own client of the Debug Adapter Protocol.
+CLIENT = REPOSITORY / "tests" / "client" / "session.js"
 SOURCES = FOLDER / "editors"
 #: What the folder of sources is called in debug information.
 COMPILED_IN = "/build/acme"
@@ -41,6 +45,20 @@ def the_line(text: str) -> int:
 def corebox_words(*words: object) -> list[str]:
     """How a client starts corebox."""
     return [sys.executable, "-m", "corebox", *map(str, words)]
+
+
+def words(subject: object, engine: str, *more: object) -> list[str]:
+    """How an editor starts the adapter."""
+    return corebox_words("dap", subject, "--engine", engine, *more)
+
+
+def debug(lab: Lab, **wish: object) -> Any:
+    """What the client was answered, as JSON."""
+    environment = {**os.environ, "COREBOX_HOME": str(lab.home)}
+    command = ["node", str(CLIENT), json.dumps({"request": "attach", **wish})]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 @contextmanager
