@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from corebox.debugger.session import inside
 from corebox.errors import UsageError
 
 _INTERPRETERS = re.compile(r"mi[1-4]?")
@@ -67,7 +68,7 @@ def parse_gdb_words(words: Sequence[str]) -> GdbWords:
 def mi_arguments(words: GdbWords) -> tuple[str, ...]:
     """What gdb is started with; its errors would have colours in them, which clients show as they are."""
     plain = ("-iex", "set style enabled off")
-    return (f"--interpreter={words.interpreter}", *plain, *words.commands, "-ex", "python greet()")
+    return (f"--interpreter={words.interpreter}", *plain, *words.commands, "-ex", inside("session.commands", "greet()"))
 
 
 def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:

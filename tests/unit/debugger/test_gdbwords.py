@@ -44,4 +44,5 @@ def test_two_files_of_commands_are_refused() -> None:
 
 def test_the_banner_comes_last() -> None:
     words = mi_arguments(NOTHING._replace(commands=("-ex", "bt")))
-    assert words == ("--interpreter=mi", "-iex", "set style enabled off", "-ex", "bt", "-ex", "python greet()")
+    assert words[:5] == ("--interpreter=mi", "-iex", "set style enabled off", "-ex", "bt")
+    assert words[-1].endswith(".greet()")
