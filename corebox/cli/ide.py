@@ -19,7 +19,7 @@ helix     .helix/languages.toml
 clion     a program to be chosen as the gdb of CLion, Qt Creator, KDevelop
 eclipse   the same, as the gdb of a C/C++ Postmortem Debugger
 
-Options after -- are passed to corebox dap or corebox mi: corebox ide zed crash.corebox -- --engine docker --source ~/src
+Options after -- are passed to corebox dap or corebox mi: corebox ide zed crash.corebox -- --source ~/src
 """
 
 
