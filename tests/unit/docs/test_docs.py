@@ -1,5 +1,6 @@
 """The documentation: everything is reached, every link leads somewhere, and every command in it exists."""
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -74,9 +75,8 @@ def commands(page: Path) -> Iterator[list[str]]:
 def test_commands_in_the_docs_exist(page: Path) -> None:
     for words in commands(page):
         known = options_of(words)
-        used = [word.split("=")[0] for word in words if re.match("--?[a-z]", word)]
-        if "--" in words:
-            used = [word for word in used if words.index(word) < words.index("--")]
+        ours = itertools.takewhile("--".__ne__, words)
+        used = [word.split("=")[0] for word in ours if re.match("--?[a-z]", word)]
         assert set(used) <= known, words
 
 
