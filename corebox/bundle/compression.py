@@ -95,7 +95,7 @@ def decompressed(source: BinaryIO) -> Iterator[bytes]:
         raise InputError(
             "not-a-bundle",
             "{} is not a bundle: it is an ELF file, such as a core or a program".format(source.name),
-            "if it is a core, gather where it crashed: corebox gather CORE; or ask for its files: corebox request CORE",
+            "if it is a core, gather where it crashed: corebox gather CORE; or request its files: corebox request CORE",
         )
     if magic != zstd.MAGIC:
         raise InputError(

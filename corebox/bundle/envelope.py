@@ -71,7 +71,7 @@ def _program(name: str) -> str:
     if path is None:
         raise HostError(
             "no-encryption-program",
-            "there is no program {} on this machine".format(name),
+            "{} is not installed".format(name),
             "install it, or use the other kind of key (age: age1..., openssl: a PEM certificate)",
         )
     return path
@@ -184,13 +184,13 @@ def decrypt(path: str, identity: str, out: BinaryIO) -> None:
         if magic == OPENSSL_MAGIC:
             sealed = _read_line(source)
             command = ["openssl", "pkeyutl", "-decrypt", "-inkey", identity, *_OAEP]
-            hint = "give the private PEM key of the key that it was encrypted for; if it is, transfer the bundle again"
+            hint = "give the private PEM key of the key it was encrypted for; if that fails, transfer the bundle again"
             password = _run(command, sealed, "{} does not open {}".format(identity, path), hint)
             filter_ = Filter([*_ENC, "-d"], password, source, out)
         elif AGE_MAGIC.startswith(magic):
             source.seek(0)
             if _AGE_END not in source.read(_LONGEST_HEAD):  # age would take it into memory, whatever its length
-                raise damaged("its envelope header has no end")
+                raise damaged("its envelope header does not end")
             source.seek(0)
             filter_ = Filter([_program("age"), "-d", "-i", identity], None, source, out)
         else:

@@ -46,12 +46,12 @@ def prove_module(core: CoreFile, module: Module, found: Found) -> ModuleProof:
         why = "not the file that was mapped: " + why_not_elf(file)
         return ModuleProof(module.path, module.build_id, None, MISMATCH, why)
     if not fits(core, file):
-        why = "the file of this name is for {}, the core is of {}".format(elf.machine, core.machine)
+        why = "the file with this name is for {}, the core is from {}".format(elf.machine, core.machine)
         if not elf.is_program:
-            why = "the file of this name is neither a program nor a shared library"
+            why = "the file with this name is neither a program nor a shared library"
         return ModuleProof(module.path, module.build_id, None, MISSING, _what_is_left(core, module, why))
     if not elf.whole:
-        why = "the file is cut, or has symbols alone: what was mapped is not in it"
+        why = "the file is truncated or a debug file: it does not contain what was mapped"
         return ModuleProof(module.path, module.build_id, elf.build_id, MISMATCH, why)
     verdict, detail = compare_build_ids(module.build_id, elf.build_id)
     proven = verdict == VERIFIED
@@ -80,7 +80,7 @@ def _what_is_left(core: CoreFile, module: Module, why: Optional[str]) -> str:
 
 def _pages_in_words(pages: Optional[PageComparison]) -> str:
     if pages is None:
-        return "its pages cannot be compared, for it cannot be read"
+        return "its pages cannot be compared because it cannot be read"
     if pages.different_bytes:
         return "{} of {} dumped bytes differ from the file".format(
             pages.different_bytes, pages.different_bytes + pages.equal_bytes

@@ -134,7 +134,7 @@ class BundleReader:
         member = self._next()
         if member != expected:
             what = "something else about it" if member.name == expected.name else repr(member.name)[:200]
-            raise damaged("the manifest announces {!r:.200}, there is {}".format(expected.name, what))
+            raise damaged("the manifest announces {!r:.200}, the archive has {}".format(expected.name, what))
 
     def _read_small(self, member: Member) -> bytes:
         data = self._stream.read(member.size)
@@ -156,7 +156,7 @@ class BundleReader:
     def _unpack_core(self, into: Path) -> None:
         member = self._next()
         if member != core_member(self.manifest, member.size):
-            raise damaged("the manifest announces a core, there is {!r:.200}".format(member.name))
+            raise damaged("the manifest announces a core, the archive has {!r:.200}".format(member.name))
         with new_file(into, member) as descriptor:
             digest = copy_core(self._stream, member, descriptor, into)
         self._digests.append((layout.CORE, digest))

@@ -17,7 +17,7 @@ def compare_build_ids(memory: Optional[str], file: Optional[str]) -> Tuple[str, 
     if memory is None:
         return CANNOT_VERIFY, "no build ID in the core's memory"
     if file is None:
-        return MISMATCH, "the file has no build ID, the mapped one had"
+        return MISMATCH, "the file has no build ID, but what was mapped had one"
     if memory != file:
         return MISMATCH, "the file is not the one that was mapped"
     return VERIFIED, None

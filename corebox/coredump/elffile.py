@@ -113,7 +113,7 @@ def read_facts(descriptor: int, path: str) -> ElfFile:
     try:
         header = parse_header(read_at(descriptor, 0, HEADER_SIZE))
         if header is None:
-            raise faults.not_elf(path, "it does not begin as one")
+            raise faults.not_elf(path, "it has no ELF header")
         size = os.fstat(descriptor).st_size
         segments = read_segments(descriptor, header)
         mapped = _KINDS.get(header.kind) in _MAPPED and (header.entries or header.sections)

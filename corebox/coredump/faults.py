@@ -119,5 +119,5 @@ def damaged_layout(why: str) -> CoreboxError:
 
 def pattern_too_short(pattern: bytes, shortest: int) -> CoreboxError:
     """``pattern-too-short``: bytes that are in every core by chance."""
-    message = "the pattern {!r} has less than {} bytes".format(pattern, shortest)
-    return UsageError("pattern-too-short", message, "name more of what is to be blanked, so that nothing else is")
+    message = "the pattern {!r} has fewer than {} bytes".format(pattern, shortest)
+    return UsageError("pattern-too-short", message, "give a longer text, so that nothing else is blanked")

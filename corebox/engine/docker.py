@@ -389,7 +389,7 @@ def _way_to(name: str, address: str, words: str) -> str:
         group = "docker" if name == "docker" else "root"
         with suppress(OSError, KeyError):
             group = grp.getgrgid(Path(address.removeprefix("unix://")).stat().st_gid).gr_name
-        return f"you may not use it; become a member of its group and log in anew (sudo usermod -aG {group} $USER)"
+        return f"you are not permitted to use it; join its group and log in again (sudo usermod -aG {group} $USER)"
     if name == "podman":
         return f"start it (systemctl {'' if os.getuid() == 0 else '--user '}start podman.socket)"
     return f"start it (systemctl start {name})"

@@ -43,7 +43,7 @@ def try_engine(engine: Engine, place: Path) -> None:
         raise _unusable(engine.name, error.message, hint) from error
     if done.status != _STATUS:
         said = " ".join(done.errors.decode(errors="replace").split())[-300:]
-        raise _unusable(engine.name, f"a trial ended with status {done.status} ({said or 'it said nothing'})")
+        raise _unusable(engine.name, f"a trial ended with status {done.status} ({said or 'no output'})")
 
 
 def smallest_program(machine: str) -> bytes:
@@ -65,7 +65,7 @@ def _unusable(name: str, why: str, hint: str | None = None) -> HostError:
 def _hint(why: str) -> str:
     if "does not exist" in why or "no such file" in why.lower():
         return (
-            "it sees other files than this machine's: let both have the store at one path (COREBOX_HOME), or use "
-            "--engine bubblewrap; see docs/how-to/in-ci-and-kubernetes.md"
+            "it does not see this machine's files: make the store available to both under one path (COREBOX_HOME), "
+            "or use --engine bubblewrap; see docs/how-to/in-ci-and-kubernetes.md"
         )
     return "use --engine bubblewrap, or repair it; corebox doctor tries it again"

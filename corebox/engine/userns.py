@@ -25,10 +25,10 @@ def way_to_namespaces(files: Path = _FILES) -> str:
     if _number(files / "proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1:
         profile = "/usr/share/apparmor/extra-profiles/bwrap-userns-restrict"
         return (
-            "AppArmor lets only programs that have a profile make user namespaces; give bwrap one: "
+            "AppArmor permits user namespaces only for programs with a profile; add one for bwrap: "
             f"sudo apt-get install apparmor-profiles && sudo apparmor_parser -a {profile}; or use --engine docker"
         )
-    return f"let users make user namespaces (man 7 user_namespaces), or use --engine docker; {_HOW_TO}"
+    return f"permit users to create user namespaces (man 7 user_namespaces), or use --engine docker; {_HOW_TO}"
 
 
 def _in_container(files: Path) -> str:
@@ -39,9 +39,9 @@ def _in_container(files: Path) -> str:
         options.append("apparmor=unconfined")
     if "KUBERNETES_SERVICE_HOST" in os.environ:
         profiles = "seccompProfile and appArmorProfile: {type: Unconfined}"
-        return f"this pod may make no user namespaces; in its securityContext set {profiles}; {_HOW_TO}"
+        return f"this pod is not permitted to create user namespaces; in its securityContext set {profiles}; {_HOW_TO}"
     started = " ".join(f"--security-opt {option}" for option in options) or "--security-opt seccomp=unconfined"
-    return f"this container may make no user namespaces; start it with {started}; {_HOW_TO}"
+    return f"this container is not permitted to create user namespaces; start it with {started}; {_HOW_TO}"
 
 
 def _container(files: Path) -> bool:

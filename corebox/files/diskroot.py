@@ -242,7 +242,7 @@ class DiskRoot:
         """Refuse to look up names that are none on disk."""
         virtual = self._mounts.virtual_at(path)
         if virtual:
-            raise _NotHereError("a name in {}, not of a file on disk".format(virtual))
+            raise _NotHereError("a name in {}, which is not a file on disk".format(virtual))
         slow = self._mounts.slow_at(path)
         if slow:
             raise _SlowError(slow)

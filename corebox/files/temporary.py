@@ -127,8 +127,8 @@ def _by_descriptor(path: str, stack: contextlib.ExitStack) -> str:
     """A name of the directory that nobody can give to another one, where another user can rename ``path``."""
     swapped = HostError(
         "cannot-write",
-        "another user has put something else in the place of {}".format(path),
-        "write into a folder that no other user may write to, with -o",
+        "another user has replaced {}".format(path),
+        "write to a folder that no other user can write to: -o",
     )
     try:
         descriptor = os.open(path, _DIRECTORY)

@@ -175,7 +175,7 @@ def frame_end(descriptor: int, offset: int) -> int:
     for _ in range(MOST_BLOCKS):
         block = os.pread(descriptor, 3, offset)
         if len(block) < 3:
-            raise ValueError("the frame is cut")
+            raise ValueError("the frame is truncated")
         number = int.from_bytes(block, "little")
         offset += 3 + (1 if number >> 1 & 3 == _REPEATED else number >> 3)
         if number & 1:  # the last

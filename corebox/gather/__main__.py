@@ -8,6 +8,6 @@ if __name__ == "__main__":
 
         status = main()
     except KeyboardInterrupt:  # while it starts
-        sys.stderr.write("interrupted; nothing was written\n")
+        sys.stderr.write("interrupted; no partial files were left behind\n")
         status = 130
     sys.exit(status)

@@ -38,7 +38,7 @@ _MOST_MODULES = 8192
 #: Stand in the manifest's list of what is missing, in the place of a path.
 MORE, LIBRARIES = "[more]", "[libraries]"
 _MOST_OTHERS = 10000
-_ANOTHER = "the process had another file of this path as well, and the bundle has that one"
+_ANOTHER = "the process had mapped another file with this path too, which is the one in the bundle"
 _LONGEST_OS_RELEASE = 1 << 16
 
 
@@ -91,7 +91,7 @@ def collect(core: CoreFile, root: DiskRoot, wishes: Wishes) -> Collection:
     if places.also.why_not_all:
         files.miss(wishes.also[0], places.also.why_not_all)
     if len(core.modules) > _MOST_MODULES:
-        files.miss(MORE, "{} more modules are not looked for".format(len(core.modules) - _MOST_MODULES))
+        files.miss(MORE, "{} more modules were not looked for".format(len(core.modules) - _MOST_MODULES))
     files.drop_conflicts()
     others = _once(core.other_files)
     not_taken += [Remark(mapping.path, _why_not(mapping)) for mapping in others[:_MOST_OTHERS]]
@@ -125,16 +125,16 @@ def check_executable(core: CoreFile, executable: str) -> None:
     if (facts.machine, facts.bits) != (core.machine, core.bits):
         raise InputError(
             "wrong-machine",
-            "{} is for {}, the core is of {}".format(executable, facts.machine, core.machine),
-            "core and executable must be of one crash; at its site -e may be left out: the core names the executable",
+            "{} is for {}, the core is from {}".format(executable, facts.machine, core.machine),
+            "core and executable must belong together; where it crashed, leave -e out: the core names the executable",
         )
     if not facts.is_program:
         raise InputError("not-elf", "{} is not a program".format(executable), "give -e the program that crashed")
     if facts.hollow or not facts.whole:
         raise InputError(
             "debug-file",
-            "{} is a debug file or was cut: its code is not in it".format(executable),
-            "give -e the program itself; corebox takes debug files with --symbols at the desk",
+            "{} is a debug file or is truncated: it does not contain the code".format(executable),
+            "give -e the program itself; debug files are for --symbols, when the bundle is opened",
         )
 
 

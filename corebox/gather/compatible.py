@@ -6,9 +6,9 @@ from corebox.errors import UsageError
 
 #: One of two would be ignored; and what to do instead.
 _EXCLUSIVE = (
-    ("root", "container", "the files are taken from one place: give one of them"),
+    ("root", "container", "files are taken from one place: give only one of these options"),
     ("container", "pid", "leave --container out: the files of a process are taken from its own container"),
-    ("list", "json", "for a document about what would be taken: --dry-run --json"),
+    ("list", "json", "for JSON about what would be taken: --dry-run --json"),
 )
 _FOR_EACH_CRASH = (
     *("slim", "light", "known", "no_core", "no_exe", "consent_hostname", "no_nice", "redact", "extra", "encrypt_to"),
@@ -16,8 +16,8 @@ _FOR_EACH_CRASH = (
 )
 #: What writes a program and stops, the options that it takes, and what to do about another one.
 _STOPPING = (
-    ("make_zipapp", ("preset", "message", "force", "json"), "for what the program always does: --preset 'OPTIONS'"),
-    ("install_handler", (*_FOR_EACH_CRASH, "json"), "leave it out; see --help for what holds for each crash"),
+    ("make_zipapp", ("preset", "message", "force", "json"), "for options that the file always has: --preset 'OPTIONS'"),
+    ("install_handler", (*_FOR_EACH_CRASH, "json"), "leave it out; --help lists the options that apply to each crash"),
 )
 
 

@@ -41,7 +41,7 @@ def container_root(name: str, directory: str) -> Iterator[str]:
     raise InputError(
         "no-such-container",
         "no container {} is known to {}: {}".format(name, " or ".join(engines), "; ".join(answers)),
-        "see `{} ps --all`; a removed container is gone, an image can be made one: docker create".format(engines[0]),
+        "list them: {} ps --all; for an image, create a container first: docker create IMAGE".format(engines[0]),
     )
 
 

@@ -41,7 +41,7 @@ def take_thread_library(core: CoreFile, files: FileSet, modules: Iterable[Module
             names = [os.path.dirname(name) + "/libthread_db.so.1" for name in names_of(module)]
             wanted = [_want_code(core, files, name, "libthread_db") for name in names]
             if not any(wanted):
-                files.miss(names[0], "not installed: gdb may not know the threads' names and variables")
+                files.miss(names[0], "not installed: gdb may not show the threads' names and thread-local variables")
 
 
 def take_companions(core: CoreFile, files: FileSet, modules: Iterable[Module]) -> None:

@@ -99,7 +99,7 @@ def _beside(core: CoreFile, module: Module, root: DiskRoot) -> Found:
     found = root.find(os.path.join(os.path.dirname(os.path.abspath(core.path)), module.path))
     if found.file and prove_module(core, module, found).proven:
         return found
-    return Found(module.path, (), None, "the core knows it by a relative name only")
+    return Found(module.path, (), None, "the core has only a relative path for it")
 
 
 def _named_executable(module: Module, path: str, root: DiskRoot) -> Found:

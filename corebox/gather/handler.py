@@ -77,7 +77,9 @@ def parse_crash(text: str) -> Crash:
     """
     match = re.match(r"([0-9]{1,9}),([0-9]{1,12}),([0-9]{1,10}),(.*)\Z", text, re.DOTALL)
     if match is None:
-        raise UsageError("wrong-usage", "not a crash: {}".format(text), "the kernel calls this, by corebox-handler")
+        raise UsageError(
+            "wrong-usage", "not a crash: {}".format(text), "the kernel calls this, through corebox-handler"
+        )
     return Crash(int(match.group(1)), int(match.group(2)), int(match.group(3)), match.group(4))
 
 
@@ -98,7 +100,7 @@ def handle_crash(directory: str, core: BinaryIO, crash: Crash, options: argparse
         text = "given up after {} s; what it has read of the core is kept".format(options.max_seconds)
         outcome = _Outcome(text)
     except KeyboardInterrupt:
-        outcome = _Outcome("interrupted; what it has read of the core is kept")
+        outcome = _Outcome("interrupted; what was read of the core is kept")
     except Exception as error:  # noqa: BLE001  # nobody sees a traceback of what the kernel has called
         outcome = _Outcome("failed: {}".format(as_ours(error)))
     finally:
@@ -131,7 +133,7 @@ def _handle(directory: str, core: BinaryIO, crash: Crash, options: argparse.Name
         if not os.path.getsize(room.raw):
             os.unlink(room.raw)
             return _Outcome("nothing kept: {}".format(reason or "the kernel sent no core"))
-        cut = "the core is cut: {}; ".format(reason) if reason else ""
+        cut = "the core is truncated: {}; ".format(reason) if reason else ""
         try:
             done = _bundle(room, crash, options, held, runtime)
         except Exception as error:  # noqa: BLE001  # a core that we do not understand is kept for who does
@@ -158,7 +160,7 @@ class _Room:
         if make_room(self.directory, self._limits, self.raw, _STEP):
             return True
         free = format_size(self._limits.keep_free)
-        self.reason = "less than {} of the disk would stay free".format(free)
+        self.reason = "less than {} would remain free on the disk".format(free)
         return False
 
     def bounded(self, core: BinaryIO) -> Iterator[bytes]:
@@ -223,7 +225,7 @@ def _bundle(
             collection = with_runtime(collect_wanted(options, core, root, wishes), runtime)
             manifest = pack(options, collection, core, Output(out, envelope, room.watch)).manifest
     proof = "exact" if is_exact(manifest) else "not exact, see corebox info"
-    gone_note = "" if held.owner else "; the process was gone, the files are those of this system"
+    gone_note = "" if held.owner else "; the process had ended, so files were taken from this system"
     return "{}: {}{}".format(os.path.basename(out), proof, gone_note)
 
 

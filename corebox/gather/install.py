@@ -38,10 +38,12 @@ def install_handler(options: argparse.Namespace, program: str) -> str:
     directory = os.path.realpath(options.install_handler)
     pattern = _PATTERN.format(os.path.join(directory, SCRIPT))
     if len(os.fsencode(pattern)) > _LONGEST_PATTERN or any(char.isspace() or char in "%'\\" for char in directory):
-        raise _bad_directory("the kernel would not call a handler in {}".format(directory), "a short path, no spaces")
+        raise _bad_directory(
+            "the kernel could not call a handler in {}".format(directory), "a short path without spaces"
+        )
     for needed, package in (("flock", "util-linux"), ("timeout", "coreutils")):
         if shutil.which(needed) is None:
-            message = "there is no program {} on this machine".format(needed)
+            message = "{} is not installed".format(needed)
             raise HostError("no-flock", message, "install {}".format(package))
     _require_private(directory)
     _require_no_strangers(directory)
@@ -71,7 +73,9 @@ def _require_private(directory: str) -> None:
             raise _bad_directory("{} is not a directory".format(path), "another place")
         if status.st_uid not in (0, os.geteuid()):
             who = "user {}, who owns {},".format(status.st_uid, path)
-            raise _bad_directory("{} could replace what the kernel runs as root".format(who), "a directory of root's")
+            raise _bad_directory(
+                "{} could replace what the kernel runs as root".format(who), "a directory that root owns"
+            )
         # In a directory with the sticky bit, like /tmp, others cannot rename or remove what is not theirs.
         if status.st_mode & _OTHERS and (path == directory or not status.st_mode & stat.S_ISVTX):
             raise _bad_directory(
@@ -88,7 +92,7 @@ def _require_no_strangers(directory: str) -> None:
     if os.path.isdir(directory) and not os.path.exists(os.path.join(directory, SCRIPT)):
         for stranger in kept_files(directory)[:1]:
             raise _bad_directory(
-                "the handler would take {} for a file of its own, and remove it in the end".format(stranger.path),
+                "the handler would take {} for one of its own files, and eventually remove it".format(stranger.path),
                 "an empty directory",
             )
 

@@ -130,7 +130,7 @@ def root_of(pid: int) -> str:
         raise InputError(
             "no-such-process",
             "process {} does not exist, or its root cannot be read".format(pid),
-            "check the number with ps; for processes of others run as root",
+            "check the number with ps; for another user's process run as root",
         )
     return root
 
@@ -147,7 +147,7 @@ def core_of_process(pid: int, directory: str) -> Iterator[str]:
     if shutil.which("gcore") is None:
         raise HostError(
             "no-gcore",
-            "there is no gcore on this machine to take a core of a running process",
+            "gcore, which takes the core of a running process, is not installed",
             "install gdb; or end the process with `kill -ABRT {}` and gather its core".format(pid),
         )
     with temporary_directory(directory, guarded=True) as place:

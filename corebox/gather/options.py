@@ -38,7 +38,7 @@ def make_parser(program: str = "corebox-gather.pyz", fixed: str = "") -> argpars
         prog=program,
         usage="%(prog)s CORE [-o FILE] [OPTIONS]\nall options: %(prog)s --help",
         description=_DESCRIPTION,
-        epilog=_EPILOG + ("\n\nfixed by whoever gave you this program: " + fixed.replace("%", "%%") if fixed else ""),
+        epilog=_EPILOG + ("\n\npreset by whoever gave you this program: " + fixed.replace("%", "%%") if fixed else ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -79,12 +79,12 @@ def _add_source(group: "argparse._ArgumentGroup") -> None:
         type=_some,
         default=[],
         metavar="DIR",
-        help="look in DIR too for files that are not where the core says: found by build ID; may be repeated",
+        help="also look in DIR, by build ID, for files that are not where the core says; repeatable",
     )
     add(
         "--trust",
         action="store_true",
-        help="as root: also take files that the user whose crash it is could not read, or that the core does not prove",
+        help="as root: also take files that the crashed process's user could not read, or that the core does not prove",
     )
 
 
@@ -127,7 +127,7 @@ def _add_content(group: "argparse._ArgumentGroup") -> None:
         type=_some,
         default=[],
         metavar="WHAT",
-        help="blank in the core: env (the values of the environment) or any text; may be repeated",
+        help="blank in the core: env (the values of the environment) or any text; repeatable",
     )
     add("--consent-hostname", action="store_true", help="record the name of this host in the bundle")
 
@@ -163,7 +163,7 @@ def _add_program(group: "argparse._ArgumentGroup") -> None:
         "--preset",
         type=_some,
         metavar="OPTIONS",
-        help="with --make-zipapp: options that the file always has, as one word",
+        help="with --make-zipapp: options that the file always has, as one quoted word",
     )
     add("--message", type=_some, metavar="TEXT", help="with --make-zipapp: what the file says when a bundle is made")
     add(
@@ -187,15 +187,27 @@ def _add_program(group: "argparse._ArgumentGroup") -> None:
         metavar="N",
         help="and at most N bytes of them, but the newest whatever its size (%(default)s)",
     )
-    add("--keep-free", type=_size, default=1 << 30, metavar="N", help="and N bytes of the disk free (%(default)s)")
+    add(
+        "--keep-free",
+        type=_size,
+        default=1 << 30,
+        metavar="N",
+        help="and leaves N bytes of the disk free (%(default)s)",
+    )
     add(
         "--per-hour",
         type=_positive,
         default=5,
         metavar="N",
-        help="of a program, N an hour; more are counted (%(default)s)",
+        help="at most N crashes of a program per hour; more are only counted (%(default)s)",
     )
-    add("--at-once", type=_positive, default=2, metavar="N", help="N at the same time, others wait (%(default)s)")
+    add(
+        "--at-once",
+        type=_positive,
+        default=2,
+        metavar="N",
+        help="at most N at the same time; others wait (%(default)s)",
+    )
     add(
         "--max-seconds",
         type=_positive,

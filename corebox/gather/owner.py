@@ -34,7 +34,7 @@ def reader_for(core: CoreFile, path: Optional[str], root: str, process: Optional
     if not can_read_as(found):
         raise HostError(
             "cannot-change-user",
-            "this process may not change its user, and so not look with the eyes of user {}".format(found.uid),
+            "this process is not permitted to act as user {}, whose permissions decide what is taken".format(found.uid),
             "gather as that user; or, if you trust the crash, add --trust",
         )
     return found

@@ -52,7 +52,7 @@ def make_preset(options: Optional[str], message: Optional[str]) -> Preset:
     parsed = parser.parse_args(words)
     for name in _NOT_FIXED:
         if getattr(parsed, name) != parser.get_default(name):
-            raise _bad("{} cannot be fixed".format(name if name == "core" else "--" + name.replace("_", "-")))
+            raise _bad("{} cannot be preset".format(name if name == "core" else "--" + name.replace("_", "-")))
     require_compatible(parser, parsed)
     recipient = None
     if parsed.encrypt_to and os.path.isfile(parsed.encrypt_to):
@@ -66,7 +66,7 @@ def _bad(message: str) -> UsageError:
     return UsageError(
         "bad-preset",
         "not a preset: " + message,
-        "give options of gathering, as one word: --preset '--slim --redact env'",
+        "give options of gather as one quoted word: --preset '--slim --redact env'",
     )
 
 

@@ -93,7 +93,7 @@ def make_room(directory: str, limits: Limits, newest: str, wanted: int = 0) -> b
     while others and not _has_room(directory, limits, wanted):
         gone = first_to_go(others)
         others.remove(gone)
-        _remove(directory, gone.path, "less than {} of the disk are free".format(format_size(limits.keep_free)))
+        _remove(directory, gone.path, "less than {} is free on the disk".format(format_size(limits.keep_free)))
     return _has_room(directory, limits, wanted)
 
 

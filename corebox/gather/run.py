@@ -20,7 +20,7 @@ _INSTALLED = """\
 installed; now tell the kernel, as root:
   echo '{}' > /proc/sys/kernel/core_pattern
   echo 0 > /proc/sys/kernel/core_pipe_limit
-The second line lets the handler see every crash, also of many at once; it has limits of its own."""
+The second line lets the handler see every crash, even many at once; it has limits of its own."""
 
 
 def run(options: argparse.Namespace, preset: Preset) -> int:

@@ -24,7 +24,9 @@ _ADVICE = {
     "--root DIR, --also DIR",
 }
 _ADVICE_READABLE = "this user may not read it: run the same command again as root"
-_ADVICE_TRUST = "root takes only what the crashed user could read and the core proves; if you trust the crash: --trust"
+_ADVICE_TRUST = (
+    "root takes only what the crashed process's user could read and the core proves; if you trust the crash: --trust"
+)
 _MEMORY = (
     "a core is the memory of the process, so passwords, keys and personal data may be in it: --redact and --slim leave "
     "some of that out, and with --encrypt-to only the receiver can read it"

@@ -76,7 +76,7 @@ def find_crash(directory: str, which: str) -> StoredCrash:
         if crash.executable and os.path.basename(crash.executable) == which:
             return crash
     if not crashes:
-        hint = "see where the kernel sends them, cat /proc/sys/kernel/core_pattern, and give the file itself"
+        hint = "see where the kernel sends them (cat /proc/sys/kernel/core_pattern) and give the file itself"
         raise InputError("no-such-crash", "{} contains no crash".format(directory), hint)
     known = ", ".join("{} ({})".format(crash.pid, crash.name) for crash in crashes[:5])
     raise InputError(

@@ -32,8 +32,8 @@ def unpacked_archive(path: str, directory: str) -> Iterator[str]:
         if any(_is_file(os.path.join(into, name)) for name in ("oci-layout", "repositories")):
             raise InputError(
                 "image-archive",
-                "{} holds an image in layers, not the files of a system".format(path),
-                "make a container of the image and name it: docker create IMAGE, then --container NAME",
+                "{} contains a layered image, not the files of a system".format(path),
+                "create a container from the image and name it: docker create IMAGE, then --container NAME",
             )
         yield into
 

@@ -34,7 +34,7 @@ try:
     from corebox.gather.cli import main
     status = main()
 except KeyboardInterrupt:  # while it starts
-    sys.stderr.write("interrupted; nothing was written\\n")
+    sys.stderr.write("interrupted; no partial files were left behind\\n")
     status = 130
 sys.exit(status)
 """
@@ -88,7 +88,7 @@ def _members() -> Iterator[Tuple[str, bytes]]:
     package = os.path.dirname(os.path.abspath(corebox.__file__))
     if not os.path.isdir(package):
         raise UsageError(
-            "not-installed", "this is the one-file program already", "copy it, or use an installed corebox"
+            "not-installed", "this already is the one-file program", "copy it, or use an installed corebox"
         )
     yield "__main__.py", _MAIN
     for name in ("__init__.py", "errors.py", "printable.py"):

@@ -61,7 +61,7 @@ def parse_assignments(instruction: Instruction) -> dict[str, str]:
     while at < len(instruction.rest):
         match = _ASSIGNMENT.match(instruction.rest, at)
         if match is None:
-            raise bad_dockerfile(instruction.line, f"{instruction.name} wants NAME=VALUE")
+            raise bad_dockerfile(instruction.line, f"{instruction.name} needs NAME=VALUE")
         found[match[1]] = _unquote(match[2], instruction)
         at = match.end()
     return found
@@ -84,14 +84,14 @@ def parse_command(instruction: Instruction) -> list[str]:
     except ValueError:
         words = None
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise bad_dockerfile(instruction.line, f'{instruction.name} wants ["WORD", ...]: the image has no shell')
+        raise bad_dockerfile(instruction.line, f'{instruction.name} needs ["WORD", ...]: the image has no shell')
     return words
 
 
 def parse_word(instruction: Instruction) -> str:
     """The single argument of USER and WORKDIR."""
     if not instruction.rest or re.search(r"[\s\\]", instruction.rest):
-        raise bad_dockerfile(instruction.line, f"{instruction.name} wants one word")
+        raise bad_dockerfile(instruction.line, f"{instruction.name} needs one word")
     if "$" in instruction.rest:
         raise not_native(instruction, "expands a variable")
     return _unquote(instruction.rest, instruction)

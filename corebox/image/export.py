@@ -92,7 +92,7 @@ def read_layout(opened: OpenedImage) -> bytes:
     """
     path = opened.ours / Path(LAYOUT_FILE).relative_to(OURS)
     if not path.is_file() or path.stat().st_size > MAX_CORE_LAYOUT:
-        raise image_damaged("it does not record what its core was like")
+        raise image_damaged("it does not record how its core was laid out")
     return path.read_bytes()
 
 

@@ -99,7 +99,7 @@ def parse_step(instruction: Instruction) -> Step:
             raise not_native(instruction, f"with {name}")
         mode = int(value, 8)
     if len(words) < 2 or instruction.rest.startswith("[") or any(set(word) & set("*?[$\\\"'<") for word in words):
-        raise bad_dockerfile(instruction.line, f"{instruction.name} wants plain names: SOURCE... TARGET")
+        raise bad_dockerfile(instruction.line, f"{instruction.name} needs plain names: SOURCE... TARGET")
     *sources, target = words
     if any(source.startswith(("http:", "https:", "git@")) for source in sources):
         raise not_native(instruction, "fetches something")

@@ -71,7 +71,7 @@ def restore(path: str, compact: Extent, layout: bytes, out_path: str) -> None:
     source = open_regular(path)
     try:
         if compact.offset + compact.size > os.fstat(source).st_size:
-            raise faults.damaged_layout("the compact core is cut")
+            raise faults.damaged_layout("the compact core is truncated")
         _check_compact(wanted, compact.size)
         target = os.open(out_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -113,7 +113,7 @@ def _parse_runs(numbers: object) -> Tuple[Run, ...]:
     if not isinstance(numbers, list) or len(numbers) % 3:
         raise faults.damaged_layout("it has no list of runs")
     if not all(type(number) is int and number >= 0 for number in numbers):
-        raise faults.damaged_layout("its runs are something else than numbers")
+        raise faults.damaged_layout("its runs are not numbers")
     return tuple(Run(*numbers[at : at + 3]) for at in range(0, len(numbers), 3))
 
 

@@ -146,8 +146,8 @@ class _Search:
     def _require_image(self, manifest: Json) -> None:
         """Refuse what is no container image."""
         if manifest.get("schemaVersion") == 1 or "fsLayers" in manifest:
-            hint = "pull and push it with an engine of this decade: docker pull, docker push"
-            raise InputError("old-image-format", f"{self._name} is an image in Docker's format of before 2016", hint)
+            hint = "convert it with a current engine: docker pull, then docker push"
+            raise InputError("old-image-format", f"{self._name} is in Docker's image format from before 2016", hint)
         config = manifest.get("config")
         config_type = str(config.get("mediaType", "")) if isinstance(config, dict) else ""
         kind = str(manifest.get("artifactType") or "") or (config_type if config_type not in _CONFIGS else "")

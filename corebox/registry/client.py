@@ -132,13 +132,13 @@ class Client:
             answer = self._send(method, url, headers, body)
             if answer.status == 401 and not self._is_own(url):  # it would name a server that gets the password
                 answer.close()
-                raise failed(self.host, "redirect to an allowed place", 401, f"from {urlsplit(url).netloc}")
+                raise failed(self.host, "redirect to a permitted address", 401, f"from {urlsplit(url).netloc}")
             target = answer.headers.get("Location")
             if method not in ("GET", "HEAD") or answer.status not in _REDIRECTS or not target:
                 return answer
             read_body(answer)
             url = self.absolute(target, url)
-        raise failed(self.host, "give the location of the blob", 0, "too many redirects")
+        raise failed(self.host, "return the location of the blob", 0, "too many redirects")
 
     def _is_own(self, url: str) -> bool:
         return urlsplit(url).netloc == api_host(self.host)
@@ -150,7 +150,7 @@ class Client:
         except ValueError:
             url = ""
         if not may_lead(self.host, url, self._access):
-            raise failed(self.host, "redirect to a place with TLS", 0, f"Location: {location:.200}")
+            raise failed(self.host, "redirect to an address with TLS", 0, f"Location: {location:.200}")
         return url
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: Body | None) -> Response:

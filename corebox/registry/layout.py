@@ -210,7 +210,7 @@ def _several(place: str, names: list[str]) -> InputError:
     return InputError(
         "ambiguous-image",
         f"{place} has several images",
-        f"put one of these names behind it, after a colon: {', '.join(names):.300}",
+        f"append one of these names after a colon: {', '.join(names):.300}",
     )
 
 

@@ -43,7 +43,7 @@ def answer_challenge(
     parameters = dict(_PARAMETER.findall(rest))
     realm = parameters.get("realm", "")
     if kind.lower() != "bearer" or not may_lead(host, realm, access):
-        raise failed(host, "tell how to log in", 401, f"({challenge:.200})")
+        raise failed(host, "say how to log in", 401, f"({challenge:.200})")
     return "Bearer " + _fetch(pool, host, realm, parameters.get("service", ""), scopes, credentials)
 
 
@@ -82,4 +82,4 @@ def _fetch(
     match read_json(data) if answer.status == 200 else None:
         case {"token": str(token)} | {"access_token": str(token)} if _TOKEN.fullmatch(token):
             return token
-    raise failed(host, "give a token", answer.status, "")
+    raise failed(host, "issue a token", answer.status, "")

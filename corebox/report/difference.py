@@ -159,8 +159,8 @@ def difference_lines(found: Difference, width: int = 100) -> Iterator[str]:
         yield f"{name}:" if changes else f"{name}: no difference"
         for each in changes:
             yield f"  {each.name}"
-            yield f"    - {each.first or '(not there)'}"
-            yield f"    + {each.second or '(not there)'}"
+            yield f"    - {each.first or '(absent)'}"
+            yield f"    + {each.second or '(absent)'}"
     yield ""
     yield "stacks of the threads that crashed:"
     column = (width - 5) // 2

@@ -88,4 +88,4 @@ def _evidence(manifest: Manifest, mapped: int, mappings: int | None, space: int 
             "what was resident cannot be determined: the holes of this core are not the kernel's; it came through a "
             "pipe or from gcore, or was compressed or copied"
         )
-    yield "a core does not record the machine's memory, ulimit -v or a container's limit: ask the site for them"
+    yield "a core does not record the machine's memory, ulimit -v or a container's limit: ask the customer for them"

@@ -34,7 +34,7 @@ def read_format(home: Path) -> int:
             message = f"the store {home} was made by a newer corebox: its format is {version}, this one knows {FORMAT}"
             hint = "update corebox: pip install --upgrade corebox; or use another store: COREBOX_HOME"
             raise HostError("store-too-new", message, hint)
-    raise HostError("store-unusable", f"{path} does not tell the store's format", f"remove it: rm {path}")
+    raise HostError("store-unusable", f"{path} does not state the store's format", f"remove it: rm {path}")
 
 
 def write_format(home: Path, scratch: Path) -> None:

@@ -88,7 +88,7 @@ def test_an_image_is_not_taken_for_the_files_of_a_system(
     image = tmp_path / "image.tar"
     subprocess.run(["tar", "-C", tmp_path, "-cf", image, "oci-layout"], check=True)
     assert run(core_path, image, "--dry-run") == 3
-    assert "holds an image in layers" in capsys.readouterr().err
+    assert "contains a layered image" in capsys.readouterr().err
 
 
 def test_json_carries_counts_bundle_and_manifest(

@@ -212,7 +212,7 @@ def test_a_directory_with_cores_that_are_named_as_the_handler_does_is_refused(
     (place / "core.1").write_text("mine, and no name of the handler's")
     stranger.write_text("mine")
     assert main(["--install-handler", str(place)]) == 2
-    assert f"the handler would take {stranger} for a file of its own" in capsys.readouterr().err
+    assert f"the handler would take {stranger} for one of its own files" in capsys.readouterr().err
     assert sorted(path.name for path in place.iterdir()) == [stranger.name, "core.1"]
     stranger.unlink()
     assert main(["--install-handler", str(place)]) == 0
@@ -273,7 +273,7 @@ def test_a_core_ends_where_the_room_ends(tmp_path: Path, free: int, monkeypatch:
     core = io.BytesIO(b"\x01" * (100 << 20))
     assert handle_crash(str(place), core, CRASH, make_parser().parse_args(["--no-nice"])) == NO_BUNDLE
     (line,) = log_of(place)
-    assert "less than 1.1 GB of the disk would stay free" in line
+    assert "less than 1.1 GB would remain free on the disk" in line
     raws = list(place.glob("*.core"))
     assert len(raws) == (free > 0)
     assert all(raw.stat().st_size <= free for raw in raws)

@@ -143,7 +143,7 @@ def test_another_process_that_has_the_number_by_now_tells_nothing(handler: Path,
     bundles = list(handler.glob("*.corebox"))
     assert len(bundles) == 2
     assert all(read_manifest(bundle).runtime is None for bundle in bundles)
-    assert len([line for line in log_of(handler) if "; the process was gone" in line]) == 2
+    assert len([line for line in log_of(handler) if "; the process had ended" in line]) == 2
 
 
 def test_a_kernel_that_does_not_tell_of_crashes_tells_when_a_process_started(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,5 +180,5 @@ def test_a_kernel_that_falls_silent_is_not_waited_for(
     with os.fdopen(reading, "rb") as core:
         status = handle_crash(str(tmp_path), core, CRASH, make_parser().parse_args(["--no-nice"]))
     os.close(writing)
-    assert "the core is cut: the kernel sent nothing for 1 s; " in log_of(tmp_path)[0]
+    assert "the core is truncated: the kernel sent nothing for 1 s; " in log_of(tmp_path)[0]
     assert [path.suffix for path in tmp_path.glob("app-*")] == [".core" if status else ".corebox"]

@@ -44,7 +44,7 @@ def test_fixed_options_hold_and_the_vendors_words_come_last(
 
 
 def test_help_says_what_is_fixed(program: Path) -> None:
-    assert "fixed by whoever gave you this program: --slim --redact hunter2-hunter2" in call(program, "--help").stdout
+    assert "preset by whoever gave you this program: --slim --redact hunter2-hunter2" in call(program, "--help").stdout
 
 
 def test_the_same_preset_gives_the_same_bytes(program: Path, tmp_path: Path) -> None:
@@ -67,9 +67,9 @@ def test_a_handler_installed_by_it_has_the_options(program: Path, core_path: Pat
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("core.1", "core cannot be fixed"),
-        ("--pid 1", "--pid cannot be fixed"),
-        ("--install-handler /x", "--install-handler cannot be fixed"),
+        ("core.1", "core cannot be preset"),
+        ("--pid 1", "--pid cannot be preset"),
+        ("--install-handler /x", "--install-handler cannot be preset"),
         ("--no-such", "unrecognized arguments: --no-such"),
         ("--redact 'x", "No closing quotation"),
     ],

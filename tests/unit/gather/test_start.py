@@ -69,7 +69,7 @@ def test_ctrl_c_while_it_starts_is_told_without_a_traceback(way: str, tmp_path: 
         sys.argv = ["gather.pyz", "core"]
         runpy.{run}, run_name="__main__")"""
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (130, "interrupted; nothing was written\n")
+    assert (done.returncode, done.stderr) == (130, "interrupted; no partial files were left behind\n")
 
 
 def test_a_directory_that_is_gone_is_told(core_path: Path, tmp_path: Path) -> None:
