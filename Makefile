@@ -24,6 +24,8 @@ APT_TEST += bindfs
 APT_TEST += golang-go libgoogle-glog-dev
 # Editors that look at a crash.
 APT_TEST += emacs-nox neovim
+# Another kernel than the machine's, as a program, and what it keeps programs from.
+APT_TEST += user-mode-linux apparmor
 # Engines without root.
 APT_TEST += rootlesskit uidmap slirp4netns fuse-overlayfs python3-venv
 

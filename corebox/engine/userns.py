@@ -5,6 +5,8 @@ from pathlib import Path
 
 _HOW_TO = "see docs/how-to/in-ci-and-kubernetes.md"
 _FILES = Path("/")
+#: What of a container's security options lifts the rules of a security module.
+_LIFTED = {"AppArmor": "apparmor=unconfined", "SELinux": "label=disable"}
 
 
 def way_to_namespaces(files: Path = _FILES) -> str:
@@ -35,13 +37,21 @@ def _in_container(files: Path) -> str:
     options = []
     if "\nSeccomp:\t2" in _text(files / "proc/self/status"):
         options.append("seccomp=unconfined")
-    if _text(files / "proc/self/attr/current").strip("\0\n") not in ("", "unconfined"):
-        options.append("apparmor=unconfined")
+    confined_by = _security_module(files)
+    options += [_LIFTED[confined_by]] if confined_by else []
     if "KUBERNETES_SERVICE_HOST" in os.environ:
         profiles = "seccompProfile and appArmorProfile: {type: Unconfined}"
         return f"this pod is not permitted to create user namespaces; in its securityContext set {profiles}; {_HOW_TO}"
     started = " ".join(f"--security-opt {option}" for option in options) or "--security-opt seccomp=unconfined"
     return f"this container is not permitted to create user namespaces; start it with {started}; {_HOW_TO}"
+
+
+def _security_module(files: Path) -> str | None:
+    """Which one confines us: AppArmor names a profile and its mode, SELinux a context with a type of its own."""
+    label = _text(files / "proc/self/attr/current").strip("\0\n")
+    if label.endswith(("(enforce)", "(kill)")):
+        return "AppArmor"
+    return "SELinux" if label.count(":") >= 3 and ":unconfined_t:" not in label else None
 
 
 def _container(files: Path) -> bool:

@@ -19,6 +19,8 @@ NONE = {"proc/sys/user/max_user_namespaces": "0\n"}
 OLD_DEBIAN = {"proc/sys/kernel/unprivileged_userns_clone": "0\n", "proc/sys/user/max_user_namespaces": "9000\n"}
 UBUNTU = {"proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1\n", "proc/sys/user/max_user_namespaces": "9000\n"}
 FILTERED = {".dockerenv": "", "proc/self/status": "Name:\tbwrap\nSeccomp:\t2\nSeccomp_filters:\t1\n"}
+SELINUX = {".dockerenv": "", "proc/self/attr/current": "system_u:system_r:container_t:s0:c57,c489\0"}
+FEDORA = {"proc/self/attr/current": "unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023\0"}
 APPARMOR = {**FILTERED, "proc/self/attr/current": "docker-default (enforce)\n"}
 
 
@@ -31,6 +33,8 @@ APPARMOR = {**FILTERED, "proc/self/attr/current": "docker-default (enforce)\n"}
         (UBUNTU, "bwrap-userns-restrict", "sysctl"),
         (FILTERED, "--security-opt seccomp=unconfined;", "apparmor"),
         (APPARMOR, "--security-opt seccomp=unconfined --security-opt apparmor=unconfined", "sysctl"),
+        (SELINUX, "start it with --security-opt label=disable;", "apparmor"),
+        ({**FILTERED, **FEDORA}, "start it with --security-opt seccomp=unconfined;", "label"),
         ({**APPARMOR, **UBUNTU}, "start it with --security-opt", "apparmor-profiles"),
         ({}, "--engine docker", "sysctl"),
     ],
