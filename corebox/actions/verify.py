@@ -10,7 +10,6 @@ from corebox.bundle.verify import Verification, prove_core, verify_bundle
 from corebox.coredump.core import open_core
 from corebox.errors import InputError
 from corebox.files.diskroot import DiskRoot
-from corebox.gather.also import FolderIndex
 from corebox.gather.find import Places, find_module
 from corebox.image.opened import open_image
 from corebox.store.store import Store
@@ -28,7 +27,7 @@ def verify(store: Store, subject: Subject, root: str = "/") -> Verification:
             return verify_bundle(plain, str(scratch))._replace(subject=str(subject.path))
     if isinstance(subject, BareCore):
         with open_core(str(subject.path)) as core, DiskRoot(root) as disk:
-            places = Places(disk, None, {}, FolderIndex())
+            places = Places(disk, None, {}, None)
             proofs = tuple(find_module(core, module, places).proof for module in core.modules)
             return _verification(None, str(subject.path), proofs)
     opened = open_image(store, subject.image)

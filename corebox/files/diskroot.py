@@ -116,8 +116,11 @@ class DiskRoot:
             self._found[name] = self._find(name)
         return self._found[name]
 
-    def names_in(self, directory: str) -> List[str]:
-        """The names in a directory, sorted, of very many only some; none if it is not there or may not be read."""
+    def names_in(self, directory: str, most: int = _MOST_NAMES) -> List[str]:
+        """The names in a directory, sorted, of more than ``most`` only some.
+
+        None if it is not there or may not be read.
+        """
         try:
             with reading_as(self.reader):
                 path, _, missing = self._resolve(directory)
@@ -128,7 +131,7 @@ class DiskRoot:
             return []
         try:
             with os.scandir("/proc/self/fd/{}".format(descriptor)) as entries:  # by descriptor: since Python 3.7
-                return sorted((each.name for each in itertools.islice(entries, _MOST_NAMES)), key=os.fsencode)
+                return sorted((each.name for each in itertools.islice(entries, most)), key=os.fsencode)
         except OSError:
             return []
         finally:

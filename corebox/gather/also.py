@@ -17,10 +17,6 @@ _MOST_SECONDS = 600
 _INTERVAL = 256
 
 
-def ignore(_count: int, _folder: str) -> None:
-    """Nobody looks."""
-
-
 class FolderIndex:
     """The ELF files beneath some folders by build ID and by name, looked through no further than to what is asked for.
 
@@ -28,7 +24,7 @@ class FolderIndex:
         InputError: ``no-such-folder`` for one that is not a directory.
     """
 
-    def __init__(self, folders: Iterable[str] = (), on_look: OnLook = ignore) -> None:
+    def __init__(self, folders: Iterable[str] = (), on_look: OnLook = lambda _count, _folder: None) -> None:
         self._by_build_id = {}  # type: Dict[str, List[str]]
         self._by_name = {}  # type: Dict[str, List[str]]
         folders = tuple(folders)

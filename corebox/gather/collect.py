@@ -2,7 +2,7 @@
 
 import os
 import time
-from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from corebox import __version__
 from corebox.bundle.manifest import (
@@ -28,9 +28,11 @@ from corebox.files.extents import read_at
 from corebox.files.openfile import OpenFile
 from corebox.files.paths import is_canonical
 from corebox.gather import extras
-from corebox.gather.also import FolderIndex, OnLook, ignore
 from corebox.gather.files import FileSet
 from corebox.gather.find import ModuleFile, Places, as_missing, find_module
+
+if TYPE_CHECKING:
+    from corebox.gather.also import FolderIndex
 
 _AT_BASE = 7  # getauxval(3): where the dynamic linker is mapped
 #: Ten times what the largest programs load; a core written by hand can name millions.
@@ -57,7 +59,7 @@ class Wishes(NamedTuple):
     extra: Tuple[str, ...] = ()
     also: Tuple[str, ...] = ()
     live: Dict[int, str] = {}
-    on_look: OnLook = ignore
+    on_look: Callable[[int, str], object] = lambda _count, _folder: None
 
 
 class Collection(NamedTuple):
@@ -77,7 +79,7 @@ def collect(core: CoreFile, root: DiskRoot, wishes: Wishes) -> Collection:
     if wishes.executable:
         check_executable(core, wishes.executable)
     files = FileSet(root)
-    places = Places(root, wishes.executable, wishes.live, FolderIndex(wishes.also, wishes.on_look))
+    places = Places(root, wishes.executable, wishes.live, _index_of(wishes))
     modules = [find_module(core, module, places) for module in core.modules[:_MOST_MODULES]]
     modules, not_taken = _take_modules(files, modules, wishes)
     _take_interpreter(core, files, modules)
@@ -88,7 +90,7 @@ def collect(core: CoreFile, root: DiskRoot, wishes: Wishes) -> Collection:
     elf = next((elf_of(each.found.file) for each in modules if each.module.is_executable and each.found.file), None)
     if elf and elf.interpreter and len(modules) == 1:
         files.miss(LIBRARIES, "the core does not say which libraries were mapped: " + ", ".join(elf.needed))
-    if places.also.why_not_all:
+    if places.also and places.also.why_not_all:
         files.miss(wishes.also[0], places.also.why_not_all)
     if len(core.modules) > _MOST_MODULES:
         files.miss(MORE, "{} more modules were not looked for".format(len(core.modules) - _MOST_MODULES))
@@ -110,6 +112,14 @@ def collect(core: CoreFile, root: DiskRoot, wishes: Wishes) -> Collection:
         memory=tuple(MemoryEntry(*use) for use in measure_memory(core)),
     )
     return Collection(manifest, files.sources)
+
+
+def _index_of(wishes: Wishes) -> "Optional[FolderIndex]":
+    if not wishes.also:
+        return None
+    from corebox.gather.also import FolderIndex  # noqa: PLC0415  # what few gatherings need is read for them alone
+
+    return FolderIndex(wishes.also, wishes.on_look)
 
 
 def check_executable(core: CoreFile, executable: str) -> None:

@@ -5,32 +5,18 @@ import errno
 import os
 from typing import BinaryIO, Callable, Dict, Iterator, Optional
 
-from corebox.bundle.compression import GZIP_MAGIC
 from corebox.coredump.faults import not_a_core
 from corebox.coredump.header import MAGIC
 from corebox.errors import HostError, InputError
 from corebox.files import lz4, zstd
 from corebox.files.gunzip import gunzip
+from corebox.files.magic import compression_of
 from corebox.files.temporary import temporary_directory
 
-_XZ_MAGIC = b"\xfd7zXZ\0"
 _CHUNK = 1 << 20
 #: Of a core that somebody compressed here, as hard as ``zstd -d`` takes it without being asked twice: 128 MiB.
 _LONGEST_WINDOW = 27
 _PAGE = 4096
-
-
-def compression_of(path: str) -> Optional[str]:
-    """How the file is compressed: "zst", "lz4", "gz", "xz" or None."""
-    try:
-        with open(path, "rb") as file:
-            magic = file.read(6)
-    except OSError:
-        return None  # whoever opens it as a core says what is wrong
-    for name, begin in (("zst", zstd.MAGIC), ("lz4", lz4.MAGIC), ("gz", GZIP_MAGIC), ("xz", _XZ_MAGIC)):
-        if magic.startswith(begin):
-            return name
-    return None
 
 
 @contextlib.contextmanager

@@ -51,11 +51,11 @@ def _lists(root: DiskRoot) -> Iterator[Tuple[str, _Package]]:
     """The lists of sums, and the package of each."""
     packages = _parse_status(read_database(root, _STATUS) or b"")
     if packages:
-        for name in root.names_in(_INFO)[: 16 * _MOST_PACKAGES]:
+        for name in root.names_in(_INFO, 16 * _MOST_PACKAGES):
             package = packages.get(name[: -len(_SUMS)]) if name.endswith(_SUMS) else None
             if package:
                 yield _INFO + "/" + name, package
-    for name in root.names_in(_FOLDER)[:_MOST_PACKAGES]:
+    for name in root.names_in(_FOLDER, _MOST_PACKAGES):
         if not name.endswith(_SUMS):
             for package in set(_parse_status(read_database(root, _FOLDER + "/" + name, LARGEST) or b"").values()):
                 yield _FOLDER + "/" + name + _SUMS, package

@@ -1,7 +1,7 @@
 """Files with split debug information: ``.dwo`` of each compilation unit, or all of them in a ``.dwp``."""
 
 import os
-from typing import FrozenSet, Iterable, Iterator, List, Optional
+from typing import FrozenSet, Iterable, Iterator, List
 
 from corebox.coredump.elffile import elf_of
 from corebox.coredump.splitdwarf import Skeleton, skeletons, split_ids
@@ -27,10 +27,10 @@ class SplitDebug:
         self._files = files
         self._left = _MOST_UNITS
 
-    def take(self, holders: Iterable[Optional[Found]]) -> None:
+    def take(self, holders: Iterable[Found]) -> None:
         """Take what is found of these, and note what is not."""
         for found in holders:
-            if found and found.file and elf_of(found.file) and self._left > 0:
+            if found.file and self._left > 0:
                 wanted = skeletons(found.file.fileno())
                 self._left -= len(wanted)
                 if wanted:

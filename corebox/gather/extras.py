@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Iterable, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Iterable, Iterator, List, Optional, Tuple
 
 from corebox.bundle.prove import fits
 from corebox.coredump.core import CoreFile
@@ -12,9 +12,11 @@ from corebox.files.diskroot import Found
 from corebox.files.extents import read_at
 from corebox.files.openfile import OpenFile
 from corebox.files.paths import is_canonical
-from corebox.gather.dwo import SplitDebug
 from corebox.gather.files import FileSet
 from corebox.gather.find import ModuleFile
+
+if TYPE_CHECKING:
+    pass
 
 _LIBC = re.compile(r"(libc\.so\.6|libc-2\.\d+\.so|libpthread\.so\.0|libpthread-2\.\d+\.so)\Z")
 _AUTO_LOAD = "/usr/share/gdb/auto-load"
@@ -147,7 +149,7 @@ def take_debug_files(files: FileSet, modules: Iterable[ModuleFile]) -> List[Opti
     Returns the facts of each module's, None for a module without one.
     """
     taken = []
-    split = SplitDebug(files)
+    split = None  # type: Optional[SplitDebug]
     for each in modules:
         debug = _by_build_id(files, each.module.build_id) or _by_debuglink(files, each.found)
         if debug:
@@ -155,9 +157,19 @@ def take_debug_files(files: FileSet, modules: Iterable[ModuleFile]) -> List[Opti
         for holder in (each.found, debug):
             if holder and holder.file:
                 _take_shared(files, holder, holder.file)
-        split.take((each.found, debug))
+        with_info = [holder for holder in (each.found, debug) if holder and _has_debug_info(holder)]
+        if with_info:
+            from corebox.gather.dwo import SplitDebug  # noqa: PLC0415  # most installed files have none
+
+            split = split or SplitDebug(files)
+            split.take(with_info)
         taken.append(elf_of(debug.file) if debug else None)
     return taken
+
+
+def _has_debug_info(found: Found) -> bool:
+    elf = elf_of(found.file)
+    return elf is not None and elf.has_debug_info
 
 
 def _by_build_id(files: FileSet, build_id: Optional[str]) -> Optional[Found]:

@@ -1,7 +1,7 @@
 """Which file of this machine is the one that a module was mapped from: each candidate is opened once, and proved."""
 
 import os
-from typing import Dict, Iterator, NamedTuple, Optional
+from typing import TYPE_CHECKING, Dict, Iterator, NamedTuple, Optional
 
 from corebox.bundle.prove import ModuleProof, fits, prove_module
 from corebox.bundle.verdict import MISSING
@@ -13,7 +13,9 @@ from corebox.files.diskroot import DiskRoot, Found
 from corebox.files.extents import open_regular
 from corebox.files.openfile import OpenFile
 from corebox.files.reader import reading_as
-from corebox.gather.also import FolderIndex
+
+if TYPE_CHECKING:
+    from corebox.gather.also import FolderIndex
 
 _MEMFD = "/memfd:"
 NOT_PROVED = "not proved by the core"
@@ -36,7 +38,7 @@ class Places(NamedTuple):
     root: DiskRoot
     executable: Optional[str]
     live: Dict[int, str]
-    also: FolderIndex
+    also: "Optional[FolderIndex]"
 
 
 def find_module(core: CoreFile, module: Module, places: Places) -> ModuleFile:
@@ -79,7 +81,7 @@ def _candidates(core: CoreFile, module: Module, places: Places) -> Iterator[Foun
     for name in module.opened_as:
         if name.startswith("/") and name != module.path:
             yield root.find(name)
-    for path in places.also.candidates(module):
+    for path in places.also.candidates(module) if places.also else ():
         file = _open_file(path, root)
         elf = elf_of(file)
         if file and elf and elf.whole:

@@ -15,10 +15,10 @@ from corebox.bundle.write import Progress, WrittenBundle, write_bundle
 from corebox.coredump.core import CoreFile, open_core
 from corebox.errors import HostError, InputError, UsageError
 from corebox.files.diskroot import DiskRoot
+from corebox.files.magic import compression_of
 from corebox.files.mounts import read_mounts
 from corebox.files.reader import Reader
 from corebox.gather.collect import Collection, Wishes, collect, stored_core
-from corebox.gather.compressed import decompressed_core
 from corebox.gather.output import absolute, give_to_caller, require_harmless
 from corebox.gather.owner import reader_for, user_of
 from corebox.gather.progress import ProgressLine
@@ -228,12 +228,21 @@ def given_core(options: argparse.Namespace) -> GivenCore:
 
 def find_core(options: argparse.Namespace, given: Optional[str]) -> ContextManager[str]:
     """The core, readable as a file for as long as the context lasts."""
+    if given is not None and compression_of(given) is None:
+        return _as_it_is(given)
     place = scratch_directory(options)
     if given is not None:
+        from corebox.gather.compressed import decompressed_core  # noqa: PLC0415
+
         return decompressed_core(given, place)
     from corebox.gather.live import core_of_process  # noqa: PLC0415
 
     return core_of_process(options.pid, place)
+
+
+@contextlib.contextmanager
+def _as_it_is(path: str) -> Iterator[str]:
+    yield path
 
 
 def scratch_directory(options: argparse.Namespace) -> str:

@@ -13,7 +13,8 @@ from corebox.files.diskroot import DiskRoot
 from corebox.files.extents import open_regular, read_at
 from corebox.files.openfile import OpenFile
 from corebox.gather.collect import Collection
-from corebox.gather.packagedb import PACKAGES, Owner, Owners, find_owners
+from corebox.gather.defaults import PACKAGES
+from corebox.gather.packagedb import Owner, Owners, find_owners
 
 #: What counts as known: a build ID, and behind it whatever ``corebox known`` notes.
 _LINE = re.compile(rb"([0-9a-fA-F]{4,128})(\s|\Z)")

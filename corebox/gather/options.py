@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from corebox import __version__
 from corebox.errors import UsageError
-from corebox.gather.systemd import DIRECTORY
+from corebox.gather.defaults import COREDUMPS
 
 _DESCRIPTION = """\
 Puts a core file, and every file that the crashed process had mapped, into one archive, and proves that the files are
@@ -63,7 +63,7 @@ def _add_source(group: "argparse._ArgumentGroup") -> None:
         metavar="WHICH",
         help="a crash kept by systemd: PID, program or newest (default)",
     )
-    add("--coredump-dir", type=_some, default=DIRECTORY, metavar="DIR", help="where systemd keeps them (%(default)s)")
+    add("--coredump-dir", type=_some, default=COREDUMPS, metavar="DIR", help="where systemd keeps them (%(default)s)")
     add("--pid", type=_positive, metavar="PID", help="a running process, which goes on running; needs gdb's gcore")
     add(
         "--root",

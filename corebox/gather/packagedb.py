@@ -7,8 +7,6 @@ from corebox.files.extents import read_at
 
 #: Of one file of a database; the largest of real systems have a tenth of that.
 LARGEST = 64 << 20
-#: Stands in the manifest's list of what was not taken, in the place of a path.
-PACKAGES = "[packages]"
 #: Merged into /usr on most systems, while packages still name their files as before (file-hierarchy(7)).
 _MERGED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Optional
 
-from corebox.bundle.light import options_for
+from corebox.bundle.manifest import Manifest
 from corebox.gather.job import Gathered, gather, input_size
 from corebox.gather.preset import Preset
 from corebox.gather.progress import ProgressLine
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace, preset: Preset) -> int:
     warning = memory_warning(gathered.manifest, bool(options.encrypt_to))
     say(_text(options, gathered, time.monotonic() - began, warning))
     if gathered.written and not options.json:
-        for line in next_lines(gathered.written.path, preset.message, options_for(gathered.manifest)):
+        for line in next_lines(gathered.written.path, preset.message, _where_the_rest_is(gathered.manifest)):
             say(line)
     if warning:
         complain("warning: " + warning)
@@ -67,6 +67,15 @@ def _make_zipapp(options: argparse.Namespace) -> int:
     size = make_zipapp(out, make_preset(options.preset, options.message))
     say("wrote {}, {}".format(printable(out), format_size(size)))
     return 0
+
+
+def _where_the_rest_is(manifest: Manifest) -> str:
+    """Of a light bundle, the options that name places with what was left out."""
+    if not manifest.left_out:
+        return ""
+    from corebox.bundle.light import options_for  # noqa: PLC0415
+
+    return options_for(manifest)
 
 
 def _text(options: argparse.Namespace, gathered: Gathered, seconds: float, warning: Optional[str]) -> str:

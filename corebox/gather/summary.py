@@ -11,8 +11,8 @@ from corebox.bundle.verdict import MISMATCH, MISSING, SEARCHED, VERDICTS, VERIFI
 from corebox.bundle.write import WrittenBundle
 from corebox.files.diskroot import NOT_ITS_OWN, NOT_READABLE
 from corebox.gather.collect import LIBRARIES, MORE
+from corebox.gather.defaults import PACKAGES
 from corebox.gather.find import NOT_PROVED
-from corebox.gather.packagedb import PACKAGES
 from corebox.printable import counted, format_size, printable
 
 _MOST_NAMES = 100

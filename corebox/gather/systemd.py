@@ -10,8 +10,8 @@ import re
 from typing import List, NamedTuple, Optional
 
 from corebox.errors import InputError
+from corebox.gather.defaults import COREDUMPS
 
-DIRECTORY = "/var/lib/systemd/coredump"
 _JOURNAL_PATIENCE = 20  # seconds
 
 _NAME = re.compile(
@@ -94,7 +94,7 @@ def was_cut(path: str) -> bool:
     """
     if parse_name(path) is None:
         return False
-    stored = os.path.join(DIRECTORY, os.path.basename(path))
+    stored = os.path.join(COREDUMPS, os.path.basename(path))
     query = ["COREDUMP_FILENAME=" + stored, "COREDUMP_TRUNCATED=1"]
     import subprocess  # noqa: PLC0415  # the help needs a constant of this module only
 

@@ -12,7 +12,8 @@ from typing import Iterator, List, NamedTuple
 
 from corebox.bundle.layout import SUFFIX
 from corebox.errors import InputError
-from corebox.gather.systemd import DIRECTORY, read_store
+from corebox.gather.defaults import COREDUMPS
+from corebox.gather.systemd import read_store
 
 _PATTERN = "/proc/sys/kernel/core_pattern"
 _USES_PID = "/proc/sys/kernel/core_uses_pid"
@@ -64,7 +65,7 @@ def describe(site: Site) -> Iterator[str]:
 def _piped(program: str) -> Iterator[str]:
     name = os.path.basename(program)
     if name == "systemd-coredump":
-        yield "the kernel hands cores to systemd, which keeps them in {}".format(DIRECTORY)
+        yield "the kernel hands cores to systemd, which keeps them in {}".format(COREDUMPS)
         yield from _of_systemd()
         return
     if name == "corebox-handler":
@@ -82,7 +83,7 @@ def _piped(program: str) -> Iterator[str]:
 
 def _of_systemd() -> Iterator[str]:
     try:
-        crashes = read_store(DIRECTORY)
+        crashes = read_store(COREDUMPS)
     except InputError as error:
         yield "{}; run it as root to see the rest".format(error.message)
         return

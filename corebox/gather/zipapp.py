@@ -19,7 +19,11 @@ if sys.version_info < (3, 6):
         " script instead (corebox request)\\n" % (sys.version_info[0], sys.version_info[1], sys.argv[0])
     )
     sys.exit(4)
+import gc
+import os
 import zipimport
+
+gc.set_threshold(100000, 50, 50)  # what is imported stays, and there is little else that could be garbage
 
 
 class Importer(zipimport.zipimporter):
@@ -36,7 +40,12 @@ try:
 except KeyboardInterrupt:  # while it starts
     sys.stderr.write("interrupted; no partial files were left behind\\n")
     status = 130
-sys.exit(status)
+for stream in (sys.stdout, sys.stderr):
+    try:
+        stream.flush()
+    except (AttributeError, OSError, ValueError):  # closed by whoever called
+        pass
+os._exit(status)  # Python would take every module apart first
 """
 _PACKAGES = ("files", "coredump", "reduce", "bundle", "gather")
 _NO_PRESET = Preset()

@@ -11,7 +11,6 @@ from corebox.bundle.parse import parse_manifest
 from corebox.coredump.core import open_core
 from corebox.errors import CoreboxError
 from corebox.files.diskroot import DiskRoot
-from corebox.gather.also import FolderIndex
 from corebox.gather.collect import MORE, Wishes, collect
 from corebox.gather.find import Places, find_module
 from corebox.gather.summary import is_exact
@@ -182,7 +181,7 @@ def test_many_modules_that_are_missing_are_proved_in_time(tmp_path: Path) -> Non
     path = tmp_path / "core"
     path.write_bytes(modules_everywhere(count=1))
     with bounds(), open_core(str(path)) as opened, DiskRoot(str(tmp_path)) as root:
-        places = Places(root, None, {}, FolderIndex())
+        places = Places(root, None, {}, None)
         proofs = [find_module(opened, module, places).proof for module in opened.modules]
     assert {proof.detail for proof in proofs} == {"no such file; 1 of the 1 bytes it had in memory are in the core"}
     assert len(proofs) == MANY
