@@ -10,7 +10,7 @@ from corebox.coredump.values import Segment
 from corebox.files.extents import PAGE, read_at
 
 # A dozen for each of a few thousand modules, read a few times each; a hostile core can show millions of modules.
-MOST_HEADERS = 4000000
+MOST_HEADERS = 2000000
 
 
 class Memory:
