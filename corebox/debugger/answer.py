@@ -50,6 +50,7 @@ class Frame(NamedTuple):
             or ``signal``, which is the frame that a signal interrupted.
         no_values: why there are no values; None if they were read.
         omitted: how many more variables it has.
+        sp: stack pointer, the same as that of the frame further out for one of an inlined function; None if not known.
     """
 
     pc: int
@@ -63,6 +64,7 @@ class Frame(NamedTuple):
     unwind: str = "cfi"
     no_values: str | None = None
     omitted: int = 0
+    sp: int | None = None
 
 
 class PythonFrame(NamedTuple):
@@ -334,6 +336,7 @@ def _frame(data: Any) -> Frame:
         (),
         (),
         unwind=_text(data["unwind"]),
+        sp=_maybe(data.get("sp"), _address),
         no_values="only the thread that crashed is shown with values",
     )
 

@@ -45,6 +45,7 @@ class PlacedFrame(NamedTuple):
         return {
             "level": self.level,
             "pc": f"{frame.pc:#x}",
+            "sp": None if frame.sp is None else f"{frame.sp:#x}",
             "kind": frame.kind,
             "unwind": frame.unwind,
             "function": frame.function,

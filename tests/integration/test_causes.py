@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.support.documents import validate
+from tests.support.evidence import gdb_alone, must_be_sound, must_show_no_less
 from tests.support.lab import Lab
 from tests.support.programs import FOLDER
 
@@ -70,6 +71,7 @@ CASES = [
     Case("handled", "info overflow", "Stack overflow", "stack-overflow in recursion of {anonymous}::endless"),
     Case("handled", "info abort", r"The program called abort\(\)", "abort in {anonymous}::check_order"),
     Case("handled", "info timer", "Null pointer dereference", "null-dereference in {anonymous}::read_order"),
+    Case("handled", "info call", "Call through a null function pointer", "bad-call in {anonymous}::visit"),
     Case("handled", "plain read", "Null pointer dereference", "null-dereference in {anonymous}::read_order"),
     Case("handled", "plain divide", "Integer division by zero", "division-by-zero in {anonymous}::average"),
     Case("handled", "plain overflow", "Stack overflow", "stack-overflow in recursion of {anonymous}::endless",
@@ -182,9 +184,14 @@ def report_of(programs: Callable[[str], Path], lab: Lab) -> Callable[[str, str, 
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.program} {case.words}".strip())
-def test_the_cause_and_the_family(case: Case, report_of: Callable[[str, str, Path], Any], tmp_path: Path) -> None:
+def test_the_cause_and_the_family(
+    case: Case, programs: Callable[[str], Path], report_of: Callable[[str, str, Path], Any], tmp_path: Path
+) -> None:
     made = report_of(case.program, case.words, tmp_path)
     validate(made, "report")
+    (core,) = tmp_path.glob("core*")
+    must_be_sound(made, core)
+    must_show_no_less(made, core, gdb_alone(core, programs(case.program)))
     assert re.search(case.sentence, made["why"]["sentence"]), made["why"]
     assert made["family"].startswith(case.family), made["signature"]
     assert case.evidence in "\n".join(made["why"]["evidence"]), made["why"]

@@ -1,6 +1,5 @@
 """A stack has the frames that were there, no other and none twice, where unwinding is hard; each says why it ends."""
 
-import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.architectures import ARCHITECTURES
+from tests.support.evidence import gdb_alone, machine_frames, must_be_sound, must_show_no_less
 from tests.support.lab import Lab
-from tests.support.programs import HOST_GDB
 from tests.support.stacks import CUT, SOURCES, TRUTH, UNNAMED, Crash, compile_library, compile_stacks, crash
 
 ABORT = "function outer() { inner(); }\nfunction inner() { process.abort(); }\nsetTimeout(outer, 1);\n"
@@ -29,27 +28,15 @@ def crashed_thread(lab: Lab, made: Crash, *options: object) -> Any:
     bundle = made.core.with_suffix(".corebox")
     assert lab.corebox("gather", made.core, "-o", bundle).status in (0, 1)
     report = lab.done("report", bundle, "--engine", "bubblewrap", "--format", "json", *options).json
+    must_be_sound(report, made.core)
+    must_show_no_less(report, made.core, gdb_alone(made.core, made.executable))
     thread: Any = report["threads"][0]
-    _must_be_sound(thread["frames"], report["manifest"])
-    assert thread["end"]
     return thread
-
-
-def _must_be_sound(frames: list[Any], manifest: Any) -> None:
-    """No frame but the innermost, where the thread was, is outside of code."""
-    assert frames[0]["unwind"] == "registers"
-    assert all(frame["function"] or frame["module"] or frame["unwind"] for frame in frames)
-    assert {frame["unwind"] for frame in frames} <= {"registers", "cfi", "frame-pointer", "call", "prologue", "signal"}
-    assert manifest["modules"]
 
 
 def functions(thread: Any) -> list[str | None]:
     """The functions of a thread's frames that are frames of the machine."""
-    names = []
-    for frame in thread["frames"]:
-        if frame["kind"] != "inline":
-            names.append("<signal>" if frame["kind"] == "signal-handler" else frame["function"])
-    return names
+    return ["<signal>" if each["kind"] == "signal-handler" else each["function"] for each in machine_frames(thread)]
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +58,6 @@ def test_the_frames_are_the_true_ones(kind: str, program: Path, tmp_path: Path, 
         assert shown == truth
     assert thread["complete"] == (kind not in CUT)
     assert ("not in executable memory" in thread["end"]) == (kind in CUT)
-    plain = made.plain_gdb(HOST_GDB)
-    common = sum(1 for one, other in zip(plain, truth, strict=False) if one == other)
-    assert len(shown) >= common, "gdb alone shows more"
 
 
 def test_how_a_frame_was_found_is_said(program: Path, tmp_path: Path, lab: Lab) -> None:
@@ -138,7 +122,8 @@ def test_a_function_looked_up_lazily_has_one_caller(architecture: Any, tmp_path:
     root, core = architecture.crash(tmp_path, _lazy)
     bundle = tmp_path / "lazy.corebox"
     assert lab.corebox("gather", core, "--root", root, "-o", bundle).status in (0, 1)
-    report = json.loads(lab.done("report", bundle, "--engine", "bubblewrap", "--format", "json").output)
+    report = lab.done("report", bundle, "--engine", "bubblewrap", "--format", "json").json
+    must_be_sound(report, core)
     thread = report["threads"][0]
     named = [name for name in functions(thread) if name and not name.startswith("_dl")]
     assert named == ["choose", "caller", "main"]

@@ -1,7 +1,6 @@
 """Crashes whose true stack is known: tests/programs/stacks, and programs that make their code when they run."""
 
 import os
-import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,8 @@ TRUTH: dict[str, tuple[str | None, ...]] = {
     "smashed-heap": (UNNAMED,),
     "null-call": _CALL,
     "small-call": _CALL,
+    "handled-call": (*_HANDLED, *_CALL),
+    "handled-smash": (*_HANDLED, "smash"),
     "framed": _CALLED,
     "frameless": _CALLED,
     "leaf": _CALL,
@@ -34,7 +35,7 @@ TRUTH: dict[str, tuple[str | None, ...]] = {
     "vdso": ("clock_gettime", "__GI___clock_gettime", "main"),
 }
 #: Nothing tells who called these: where their stacks end is not where the thread began.
-CUT = ("smashed", "smashed-low", "smashed-heap")
+CUT = ("smashed", "smashed-low", "smashed-heap", "handled-smash")
 
 
 @dataclass(frozen=True)
@@ -43,20 +44,6 @@ class Crash:
 
     executable: Path
     core: Path
-
-    def plain_gdb(self, gdb: str) -> list[str | None]:
-        """The functions of the stack of the thread that crashed, as a gdb shows it that knows nothing of corebox."""
-        words = [gdb, "-nx", "-batch", "-iex", "set debuginfod enabled off", "-se", str(self.executable)]
-        words += ["-c", str(self.core), "-ex", 'printf "answer:\\n"', "-ex", "bt -frame-arguments none 40"]
-        shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout.partition("answer:")[2]
-        return [_function(line) for line in shown.splitlines() if line.startswith("#")]
-
-
-def _function(line: str) -> str | None:
-    if "<signal handler called>" in line:
-        return "<signal>"
-    found = re.match(r"#\d+\s+(?:0x[0-9a-f]+ in )?(\S+) \(", line)
-    return found[1] if found and found[1] != "??" else UNNAMED
 
 
 def compile_stacks(out: Path, *flags: str) -> Path:

@@ -42,12 +42,21 @@ def frame_facts(frame, unwind):
     place = frame.find_sal()
     return {
         "pc": hexadecimal(frame.pc()),
+        "sp": stack_pointer(frame),
         "kind": KINDS.get(frame.type(), "other"),
         "unwind": unwind,
         "function": text(frame.name()),
         "file": text(place.symtab.filename) if place.symtab else None,
         "line": place.line if place.symtab and place.line else None,
     }
+
+
+def stack_pointer(frame):
+    """Its stack pointer; None if gdb does not know it."""
+    try:
+        return hexadecimal(frame.read_register("sp"))
+    except (gdb.error, ValueError):
+        return None
 
 
 class Walk:

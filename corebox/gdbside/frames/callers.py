@@ -10,8 +10,14 @@ import gdb
 
 from corebox.gdbside.frames import trampoline, unwinder
 
-# gdb ends a stack without a reason at main and at the program's entry (backtrace past-main, past-entry).
+# gdb ends a stack without a reason at main and at the program's entry (backtrace past-main, past-entry), and on some
+# processors where it cannot find out how large a frame is.
 _WHOLE = (gdb.FRAME_UNWIND_OUTERMOST, gdb.FRAME_UNWIND_NO_REASON)
+
+# How a frame is found whose program counter is a register's: what jumped to no code is there all the same.
+_TRUE = ("registers", "signal")
+_FIRST = ("main", "_start", "clone", "__clone", "clone3", "__clone3", "__clone_internal", "thread_start")
+_AT_ENTRY, _LONGEST_ENTRY = 9, 0x100  # getauxval(3); bytes of the code at the entry
 
 
 class Callers:
@@ -27,22 +33,26 @@ class Callers:
 
     def __iter__(self):
         try:
-            frame, unwind, reason = gdb.newest_frame(), "registers", None
+            frame, unwind, reason, last = gdb.newest_frame(), "registers", None, None
             while frame is not None:
-                if frame.level() and not _is_code(frame.pc()):
+                if unwind not in _TRUE and not _is_code(frame.pc()):
                     self.end = unwinder.NO_CODE.format(frame.pc())
                     return
                 yield frame, unwind
-                reason = frame.unwind_stop_reason()
+                reason, last = frame.unwind_stop_reason(), frame
                 frame, unwind = frame.older(), _how_caller_is_found(frame, unwind)
         except (gdb.error, RuntimeError) as error:
             self.end = str(error)
             return
+        if last is None:
+            return
         ours = unwinder.evidence.ends.get(unwinder.thread_number())
         if ours and reason == gdb.FRAME_UNWIND_SAME_ID:
             self.end, self.complete = ours
-        elif reason in _WHOLE:
+        elif _is_first(last, reason):
             self.end, self.complete = "this is the thread's first function", True
+        elif reason in _WHOLE:
+            self.end = f"nothing tells what called the code at {last.pc():#x}"
         else:
             self.end = gdb.frame_stop_reason_string(reason)
 
@@ -51,6 +61,20 @@ def _is_code(address):
     """Whether an address is in executable memory, as far as the core tells."""
     known = unwinder.evidence.open()
     return known is None or known.executable(address)
+
+
+def _is_first(frame, reason):
+    """Whether the outermost frame is of the function that a thread began with.
+
+    That is main, where gdb ends a stack whatever is behind it, the entry, the function of the C library that a thread
+    begins in, or one whose unwind information says that nothing called it (DWARF 5, 6.4.4).
+    """
+    known = unwinder.evidence.open()
+    if known is None or frame.name() in _FIRST:
+        return True
+    if 0 <= frame.pc() - known.core.auxv.get(_AT_ENTRY, 0) < _LONGEST_ENTRY:
+        return True
+    return reason in (*_WHOLE, gdb.FRAME_UNWIND_NO_SAVED_PC) and known.entry(frame.pc()) is not None
 
 
 def _how_caller_is_found(frame, unwind):

@@ -5,6 +5,7 @@ Its unwind information describes an ordinary function, and gdb believes it: the 
 
 import gdb
 import gdb.unwinder
+import unwinder
 
 # mov $15,%rax or %eax; syscall: rt_sigreturn(2) on x86-64.
 _CODES = (b"\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", b"\xb8\x0f\x00\x00\x00\x0f\x05")
@@ -46,6 +47,8 @@ class Unwinder(gdb.unwinder.Unwinder):
         counter = pending.read_register("rip")
         if not _reads(int(counter) & (1 << 64) - 1):
             return None
+        if hasattr(pending, "level"):  # new in gdb 14
+            unwinder.evidence.trampolines.add((unwinder.thread_number(), pending.level()))
         stack = pending.read_register("rsp")
         start = int(stack) & (1 << 64) - 1
         info = pending.create_unwind_info(_FrameId(stack, counter))

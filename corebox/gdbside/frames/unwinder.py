@@ -87,18 +87,20 @@ class Unwinder(gdb.unwinder.Unwinder):
         if known is None:
             return None
         pc, level = pending.pc(), pending.level()
+        exact = level == 0 or _is_interrupted(level)
         if not known.executable(pc):
-            if level:
+            if not exact:
                 return _none_of(pending, NO_CODE.format(pc))
-            return _Amd64(known, pending, pc).after_bad_jump() if _is_amd64(pending) else None
+            if _is_amd64(pending):
+                return _Amd64(known, pending, pc).after_bad_jump()
+            return _of_other_processor(known, pending, None)
         entry = known.entry(pc)
-        covered = entry is not None and (level == 0 or known.entry(pc - 1) is not None)
+        covered = entry is not None and (exact or known.entry(pc - 1) is not None)
         if known.starts_with(pc, _SIGRETURN.get(_name(pending), ())):
             evidence.trampolines.add((thread_number(), level))
             return None
         if not _is_amd64(pending):
             return _of_other_processor(known, pending, entry if covered else None)
-        exact = level == 0 or _is_interrupted(level)
         if covered or known.entry(pc if exact else pc - 1) is not None:
             return None
         return _Amd64(known, pending, pc).unwind(exact)
@@ -224,7 +226,8 @@ class _Amd64:
             return self.caller("call" if self.calls_here(top) else "prologue", self.sp)
         if exact and self.known.code(self.pc - 1, 4) in [_PUSH + move for move in _MOVES]:
             return self.caller("prologue", self.sp + 8)
-        if self.bp == 0:
+        mapping = self.known.core.at(self.pc)
+        if self.bp == 0 and mapping is not None and mapping.path and not exact:
             return self.end("the frame pointer is 0: this is the thread's first function", complete=True)
         if self.has_frame_pointer():
             return self.by_frame_pointer()

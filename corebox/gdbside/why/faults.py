@@ -19,6 +19,7 @@ FATAL = (SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS)
 # mmap_min_addr keeps this much free at the bottom, and a member of a null structure is hardly farther away.
 NULL_REGION = 0x10000
 MOST_FRAMES, MOST_OF_HANDLERS = 128, 2048
+_GREATEST_SIGNAL = 127  # on MIPS; 64 elsewhere
 _SYSTEM_CALLS = {"x86-64": b"\x0f\x05", "aarch64": b"\x01\x00\x00\xd4", "i386": b"\xcd\x80"}
 _REGISTER = re.compile(r"[%$]?\b([a-z][a-z0-9]{1,4})\b")
 _RUST_HASH = re.compile(r"::h[0-9a-f]{16}$")
@@ -187,7 +188,7 @@ def _siginfo(core):
             code = int(info["si_errno"])
     except gdb.error:
         return sigframe.Signal(core.signal, None, None, None)
-    if not signal:
+    if not 0 < signal <= _GREATEST_SIGNAL:  # other systems have other layouts
         return sigframe.Signal(core.signal, None, None, None)
     fields = info["_sifields"]
     sender = int(fields["_kill"]["si_pid"]) if code <= 0 else None

@@ -32,6 +32,10 @@ void sends_again(int number, siginfo_t *, void *) {
     used[0] = static_cast<char>(level);
     return endless(level + 1) + used[0];
 }
+[[gnu::noinline]] void visit(void (*each)()) {
+    each();
+    zero = 0;
+}
 [[gnu::noinline]] void timer(int) { zero = read_order(nothing); }
 
 }  // namespace
@@ -61,6 +65,8 @@ int main(int, char **words) {
         zero = read_order(nothing);
     if (fault == "divide")
         zero = average(100, zero);
+    if (fault == "call")
+        visit(reinterpret_cast<void (*)()>(nothing));
     if (fault == "overflow")
         zero = endless(0);
     if (fault == "timer") {

@@ -75,6 +75,8 @@ int main(int count, char **words)
     if (!strcmp(kind, "smashed-low")) smash(0x41414141);
     if (!strcmp(kind, "smashed-heap")) smash((uint64_t)malloc(32));
     if (!strcmp(kind, "null-call")) call(0, 0);
+    if (!strcmp(kind, "handled-call")) on_other_stack(), call(0, 0);
+    if (!strcmp(kind, "handled-smash")) on_other_stack(), smash(0x4141414141414141);
     if (!strcmp(kind, "small-call")) call((function *)1234, 0);
     if (!strcmp(kind, "framed")) call(made(framed, sizeof framed), (function *)crash);
     if (!strcmp(kind, "frameless")) call(made(frameless, sizeof frameless), (function *)crash);

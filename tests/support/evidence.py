@@ -1,0 +1,115 @@
+"""What is true of every stack of every report, and what gdb alone makes of the same core."""
+
+import json
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from corebox.coredump.core import open_core
+from tests.support.programs import HOST_GDB
+
+#: Frames whose program counter is that of the registers: what has jumped to no code is there all the same.
+TRUE = ("registers", "signal")
+WAYS = (*TRUE, "cfi", "frame-pointer", "prologue")
+_PF_X = 1
+_MOST = 90  # of the innermost frames; a report has a few more in full
+# Each machine frame of each thread, the innermost first: program counter, stack pointer, and function.
+_ASK = """
+import gdb, json
+found = {}
+for thread in gdb.selected_inferior().threads():
+    thread.switch()
+    frames, frame = [], gdb.newest_frame()
+    try:
+        while frame is not None and len(frames) < MOST:
+            if frame.type() != gdb.INLINE_FRAME:
+                mask = (1 << 8 * gdb.lookup_type("void").pointer().sizeof) - 1
+                kind = "<signal>" if frame.type() == gdb.SIGTRAMP_FRAME else frame.name()
+                frames.append((frame.pc() & mask, int(frame.read_register("sp")) & mask, kind))
+            frame = frame.older()
+    except gdb.error:
+        pass
+    found[thread.ptid[1]] = frames
+print("answer:" + json.dumps(found))
+"""
+
+
+class Frame(NamedTuple):
+    """A frame as gdb alone shows it."""
+
+    pc: int
+    sp: int
+    function: str | None
+
+
+def executable_ranges(core: Path) -> list[tuple[int, int]]:
+    """Where code can be; nothing for a core that says so of no memory."""
+    with open_core(str(core)) as opened:
+        return [(each.address, each.address + each.memory_size) for each in opened.segments if each.flags & _PF_X]
+
+
+def machine_frames(thread: Any) -> list[Any]:
+    """The frames of a thread of a report that the machine has; those of inlined functions are parts of them."""
+    return [frame for frame in thread["frames"] if frame["kind"] != "inline"]
+
+
+def must_be_sound(report: Any, core: Path) -> None:
+    """No frame outside executable memory, none twice, and each stack says why it ends."""
+    assert report["threads"]
+    code = executable_ranges(core)
+    for thread in report["threads"]:
+        assert thread["end"], thread
+        assert isinstance(thread["complete"], bool)
+        assert thread["frames"][0]["unwind"] == "registers"
+        assert {frame["unwind"] for frame in thread["frames"]} <= set(WAYS)
+        before = None
+        for frame in machine_frames(thread):
+            pc = int(frame["pc"], 16)
+            inside = any(start <= pc < end for start, end in code) or not code
+            assert inside or frame["unwind"] in TRUE, f"no code is at {pc:#x}: {thread['frames']}"
+            here = frame["pc"], frame["sp"]
+            assert here != before, f"{here} is there twice: {thread['frames']}"
+            before = here
+
+
+def gdb_alone(core: Path, executable: Path | None, *options: str) -> dict[int, list[Frame]]:
+    """The frames of each thread, by the kernel's number, as the distribution's gdb shows them."""
+    words = [HOST_GDB, "-nx", "-batch", "-iex", "set debuginfod enabled off", *options]
+    words += [] if executable is None else ["-se", str(executable)]
+    words += ["-c", str(core), "-ex", "python " + f"exec({_ASK.replace('MOST', str(_MOST))!r})"]
+    shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout.rpartition("answer:")[2]
+    return {int(tid): [Frame(*each) for each in frames] for tid, frames in json.loads(shown).items()}
+
+
+def must_show_no_less(report: Any, core: Path, alone: dict[int, list[Frame]]) -> None:
+    """Each frame that gdb alone finds is in the report, and has a name there if it has one here.
+
+    What gdb finds from code that it knows nothing of is a guess: only what the report has of that counts. So is what
+    is not in executable memory, and the same frame again.
+    """
+    code = executable_ranges(core)
+    for numbers, thread in _by_thread(report):
+        for tid in numbers:
+            shown = {int(frame["pc"], 16): frame for frame in machine_frames(thread)}
+            for frame in _evident(alone[tid], code):
+                assert frame.pc in shown, f"gdb alone has {frame}: {thread}"
+                ours = shown[frame.pc]
+                assert frame.function is None or ours["function"] or ours["kind"] == "signal-handler", frame
+
+
+def _by_thread(report: Any) -> Iterable[tuple[list[int], Any]]:
+    for group in report["threads"]:
+        yield [each["tid"] for each in group["threads"]], group
+
+
+def _evident(frames: list[Frame], code: list[tuple[int, int]]) -> Iterable[Frame]:
+    before = None
+    for index, frame in enumerate(frames):
+        inside = any(start <= frame.pc < end for start, end in code) or not code
+        if (index and not inside) or frame[:2] == before:
+            return
+        yield frame
+        if frame.function is None:
+            return
+        before = frame[:2]
