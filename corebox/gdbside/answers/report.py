@@ -18,7 +18,7 @@ import gdb
 
 from corebox.gdbside.answers import machine
 from corebox.gdbside.bounded import hexadecimal, one_line, text
-from corebox.gdbside.frames import callers, recursion
+from corebox.gdbside.frames import callers, recursion, trampoline
 from corebox.gdbside.runtimes import pystacks
 from corebox.gdbside.values import variables
 from corebox.gdbside.why import kinds
@@ -32,20 +32,21 @@ FRAMES_WITH_VALUES = 24
 LONGEST_STEP = {"stacks": 180, "values": 10}  # seconds; of the others:
 LONGEST = 60
 
-KINDS = {gdb.NORMAL_FRAME: "normal", gdb.INLINE_FRAME: "inline", gdb.SIGTRAMP_FRAME: "signal-handler"}
+KINDS = {gdb.NORMAL_FRAME: "normal", gdb.INLINE_FRAME: "inline"}
 # Both are how a whole stack ends.
 ENDS = (gdb.FRAME_UNWIND_OUTERMOST, gdb.FRAME_UNWIND_NO_REASON)
 
 
 def frame_facts(frame, unwind):
     """One frame: where it is, what function that is, and how it was found."""
-    place = frame.find_sal()
+    function, place = callers.place(frame)
+    signal = frame.type() == gdb.SIGTRAMP_FRAME or trampoline.is_trampoline(frame)
     return {
         "pc": hexadecimal(frame.pc()),
         "sp": stack_pointer(frame),
-        "kind": KINDS.get(frame.type(), "other"),
+        "kind": "signal-handler" if signal else KINDS.get(frame.type(), "other"),
         "unwind": unwind,
-        "function": text(frame.name()),
+        "function": text(function),
         "file": text(place.symtab.filename) if place.symtab else None,
         "line": place.line if place.symtab and place.line else None,
     }

@@ -6,6 +6,8 @@ function's first instructions ("prologue"), or the registers that the kernel sav
 ("signal"). The innermost is where the registers say ("registers").
 """
 
+import re
+
 import gdb
 
 from corebox.gdbside.frames import trampoline, unwinder
@@ -17,7 +19,8 @@ _WHOLE = (gdb.FRAME_UNWIND_OUTERMOST, gdb.FRAME_UNWIND_NO_REASON)
 # How a frame is found whose program counter is a register's: what jumped to no code is there all the same.
 _TRUE = ("registers", "signal")
 _FIRST = ("main", "_start", "clone", "__clone", "clone3", "__clone3", "__clone_internal", "thread_start")
-_AT_ENTRY, _LONGEST_ENTRY = 9, 0x100  # getauxval(3); bytes of the code at the entry
+_NAME = re.compile(r"(.+?)(?:\+\d+)?>", re.DOTALL)
+_AT_ENTRY, _LONGEST_ENTRY = 9, 0x40  # getauxval(3); bytes of the code at the entry
 
 
 class Callers:
@@ -55,6 +58,17 @@ class Callers:
             self.end = f"nothing tells what called the code at {last.pc():#x}"
         else:
             self.end = gdb.frame_stop_reason_string(reason)
+
+
+def place(frame):
+    """The function of a frame, and where in the source it is."""
+    if not trampoline.interrupted(frame):
+        return frame.name(), frame.find_sal()
+    block = gdb.block_for_pc(frame.pc())
+    while block is not None and block.function is None:
+        block = block.superblock
+    named = _NAME.match(gdb.format_address(frame.pc()).partition("<")[2])
+    return block.function.name if block else named and named[1], gdb.find_pc_line(frame.pc())
 
 
 def _is_code(address):
@@ -96,5 +110,5 @@ def lines():
     """The selected thread's stack in lines, each frame with how it was found, and why it ends."""
     frames = Callers()
     for frame, unwind in frames:
-        yield f"#{frame.level():<4} {unwind:13}  {frame.pc():#018x}  {frame.name() or '??'}"
+        yield f"#{frame.level():<4} {unwind:13}  {frame.pc():#018x}  {place(frame)[0] or '??'}"
     yield f"the stack ends here: {frames.end}"

@@ -1,11 +1,15 @@
-"""Runs inside gdb: unwinds through Go's signal trampoline.
+"""Runs inside gdb: unwinds through signal trampolines that gdb does not take for one: the stack would end there.
 
-Its unwind information describes an ordinary function, and gdb believes it: the stack would end where the signal came.
+That of Go has unwind information, which describes an ordinary function, and gdb believes it. That of musl has none, and
+where a library was stripped gdb goes by the name of another function that is before it (amd64_linux_sigtramp_p).
 """
+
+import re
 
 import gdb
 import gdb.unwinder
-import unwinder
+
+from corebox.gdbside.frames import unwinder
 
 # mov $15,%rax or %eax; syscall: rt_sigreturn(2) on x86-64.
 _CODES = (b"\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", b"\xb8\x0f\x00\x00\x00\x0f\x05")
@@ -14,6 +18,7 @@ _REGISTERS = (
     "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rdi", "rsi", "rbp", "rbx", "rdx", "rax", "rcx", "rsp", "rip",
 )  # fmt: skip
 _CONTEXT = 40
+_NAME = re.compile(r"(\S+)(?: \+ \d+)? in section ")
 
 
 class _FrameId:
@@ -26,10 +31,20 @@ def is_trampoline(frame):
     return frame.architecture().name() == "i386:x86-64" and _reads(int(frame.pc()) & (1 << 64) - 1)
 
 
+def interrupted(frame):
+    """Whether the signal of one interrupted ``frame``: gdb then looks for its function before its program counter."""
+    newer = frame.newer()
+    return newer is not None and newer.type() == gdb.NORMAL_FRAME and is_trampoline(newer)
+
+
 def _reads(address):
     try:
         code = gdb.selected_inferior().read_memory(address, 9).tobytes()
-        return code.startswith(_CODES) and gdb.execute(f"info symbol {address}", to_string=True).startswith("runtime.")
+        if not code.startswith(_CODES):
+            return False
+        known = _NAME.match(gdb.execute(f"info symbol {address}", to_string=True))
+        # What gdb knows one by: no name at all, or one of these.
+        return known is not None and "sigaction" not in known[1] and known[1] != "__restore_rt"
     except (gdb.error, gdb.MemoryError, OverflowError):
         return False
 
@@ -48,7 +63,9 @@ class Unwinder(gdb.unwinder.Unwinder):
         if not _reads(int(counter) & (1 << 64) - 1):
             return None
         if hasattr(pending, "level"):  # new in gdb 14
-            unwinder.evidence.trampolines.add((unwinder.thread_number(), pending.level()))
+            here = unwinder.thread_number(), pending.level()
+            unwinder.evidence.trampolines.add(here)
+            unwinder.evidence.unmarked.add(here)
         stack = pending.read_register("rsp")
         start = int(stack) & (1 << 64) - 1
         info = pending.create_unwind_info(_FrameId(stack, counter))

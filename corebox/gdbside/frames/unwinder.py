@@ -12,13 +12,12 @@ import struct
 import gdb
 import gdb.unwinder
 
-from corebox.gdbside.frames import codemap
+from corebox.gdbside.frames import amd64, codemap
 
 NO_CODE = "the return address {:#x} is not in executable memory"
 
 _AMD64, _AARCH64, _I386 = "i386:x86-64", "aarch64", "i386"
 _LONGEST_FUNCTION, _LONGEST_PROLOGUE, _LARGEST_FRAME = 1 << 16, 1 << 10, 1 << 14
-_PUSH, _MOVES = b"\x55", (b"\x48\x89\xe5", b"\x48\x8b\xec")  # push %rbp; mov %rsp,%rbp
 # What returns from a signal handler, rt_sigreturn(2) and sigreturn(2): gdb knows the trampolines by these instructions
 # too (gdb/amd64-linux-tdep.c and its like).
 _SIGRETURN = {
@@ -44,12 +43,14 @@ class Evidence:
         found: for (thread, level) how the caller of that frame was found, if not by gdb.
         trampolines: (thread, level) of frames that return from a signal: what called such a frame was interrupted, and
             need not be at a call. gdb's own frames must not be asked, while it makes one of them.
+        unmarked: those of them that gdb takes for frames of ordinary functions.
         ends: for a thread why its stack ends, if it was this unwinder that ended it, and whether it is complete.
         guessed: the thread and level of the frame before, if its caller is a guess of gdb's.
     """
 
     def __init__(self):
-        self.memory, self.found, self.ends, self.trampolines, self.guessed = None, {}, {}, set(), None
+        self.memory, self.found, self.ends, self.guessed = None, {}, {}, None
+        self.trampolines, self.unmarked = set(), set()
 
     def open(self):
         """The memory of the core that is open, or None."""
@@ -62,7 +63,8 @@ class Evidence:
 
     def forget(self, _event=None):
         """Another core is open, of which gdb may have made frames already."""
-        self.memory, self.found, self.ends, self.trampolines, self.guessed = None, {}, {}, set(), None
+        self.memory, self.found, self.ends, self.guessed = None, {}, {}, None
+        self.trampolines, self.unmarked = set(), set()
         gdb.invalidate_cached_frames()
 
 
@@ -101,6 +103,8 @@ class Unwinder(gdb.unwinder.Unwinder):
             return None
         if not _is_amd64(pending):
             return _of_other_processor(known, pending, entry if covered else None)
+        if covered and pc == entry.start and (thread_number(), level - 1) in evidence.unmarked:
+            return _Amd64(known, pending, pc).of_first_instruction()
         if covered or known.entry(pc if exact else pc - 1) is not None:
             return None
         return _Amd64(known, pending, pc).unwind(exact)
@@ -130,7 +134,7 @@ def _follows_call(known, processor, pc):
     if processor == _AARCH64:
         (word,) = struct.unpack("<I", known.code(pc - 4, 4) or _BL)
         return any(word & mask == value for mask, value in _AARCH64_CALLS)
-    return processor != _I386 or _is_call(known.code(pc - 7, 7))
+    return processor != _I386 or amd64.is_call(known.code(pc - 7, 7))
 
 
 def _name(pending):
@@ -209,22 +213,27 @@ class _Amd64:
         top = self.known.word(self.sp)
         if self.is_return_address(top):
             # A return would have left the address that it took just below the stack pointer; a call or jump does not.
-            called = _calls_indirectly(self.known.code(top - 7, 7)) or self.known.word(self.sp - 8) != self.pc
+            called = amd64.calls_indirectly(self.known.code(top - 7, 7)) or self.known.word(self.sp - 8) != self.pc
             return self.caller("call" if called else "prologue", self.sp)
         return self.end(f"the program counter {self.pc:#x} is not in executable memory")
+
+    def of_first_instruction(self):
+        """Nothing is on the stack yet but the return address. gdb would look before it, where another function ends."""
+        return self.caller("cfi", self.sp)
 
     def unwind(self, exact):
         """The caller by the soundest way that there is."""
         top = None if self.sp is None else self.known.word(self.sp)
         if top is None:
             return self.end("the stack pointer is not that of a stack")
-        depth = self.pushed()
-        address = self.known.word(self.sp + depth) if depth is not None else None
+        pushed = self.pushed()
+        address = self.known.word(self.sp + pushed.depth) if pushed is not None else None
         if self.is_return_address(address):
-            return self.caller("call" if self.calls_here(address) else "prologue", self.sp + depth)
+            saved = None if pushed.saved_base is None else self.known.word(self.sp + pushed.saved_base)
+            return self.caller("call" if self.calls_here(address) else "prologue", self.sp + pushed.depth, saved)
         if self.is_return_address(top) and (self.calls_here(top) or exact):
             return self.caller("call" if self.calls_here(top) else "prologue", self.sp)
-        if exact and self.known.code(self.pc - 1, 4) in [_PUSH + move for move in _MOVES]:
+        if exact and self.known.code(self.pc - 1, 4) in [amd64.PUSH + move for move in amd64.MOVES]:
             return self.caller("prologue", self.sp + 8)
         mapping = self.known.core.at(self.pc)
         if self.bp == 0 and mapping is not None and mapping.path and not exact:
@@ -257,18 +266,18 @@ class _Amd64:
         return {6: self.bp, 7: at + 8}.get(register, 0) + offset == self.bp + 16  # DWARF's numbers of rbp and rsp
 
     def pushed(self):
-        """How many bytes a known function that makes no frame with rbp has put on the stack; None if not known."""
+        """What a known function that makes no frame with rbp has put on the stack; None if not known."""
         start = _start_of_function(self.pc)
         if start is None or self.pc - start > _LONGEST_PROLOGUE:
             return None
         code = self.known.code(start, self.pc - start)
-        if len(code) < self.pc - start or any(_PUSH + move in code for move in _MOVES):
+        if len(code) < self.pc - start:
             return None
         try:
             lines = self.pending.architecture().disassemble(start, self.pc - 1) if code else []
         except gdb.error:
             return None
-        return sum(_pushes(code[each["addr"] - start :][: each["length"]]) for each in lines)
+        return amd64.pushed((code[each["addr"] - start :][: each["length"]], each["asm"]) for each in lines)
 
     def caller(self, how, at, base=None):
         """The caller whose return address is at ``at``; ``base`` is its frame pointer if that was saved."""
@@ -304,7 +313,7 @@ class _Amd64:
         """Whether code is at an address, and before it a call."""
         if address is None or not self.known.executable(address):
             return False
-        return _is_call(self.known.code(address - 7, 7))
+        return amd64.is_call(self.known.code(address - 7, 7))
 
     def calls_here(self, address):
         """Whether the call before ``address`` is of the function that this frame is in."""
@@ -320,44 +329,6 @@ def _start_of_function(pc):
     """Where the symbol is that ``pc`` belongs to, or None; gdb's Python API has it in words only."""
     found = _AT_CALL.search(gdb.format_address(pc - 1))
     return None if found is None else pc - 1 - int(found[2])
-
-
-def _pushes(code):
-    """By how many bytes an instruction lets the stack grow: push, pop, and sub and add of a constant to rsp."""
-    plain = code[1:] if code[:1] == b"\x41" else code  # REX.B: r8 to r15
-    if len(plain) == 1 and 0x50 <= plain[0] < 0x60:
-        return 8 if plain[0] < 0x58 else -8
-    for operation, sign in ((0xEC, 1), (0xC4, -1)):
-        if code[:3] == bytes([0x48, 0x83, operation]):
-            return sign * int.from_bytes(code[3:], "little", signed=True)
-        if code[:3] == bytes([0x48, 0x81, operation]):
-            return sign * int.from_bytes(code[3:], "little", signed=True)
-    return 0
-
-
-def _is_call(code):
-    """Whether these seven bytes of x86 code end with a call."""
-    return len(code) == 7 and (code[2] == 0xE8 or _calls_indirectly(code))
-
-
-def _calls_indirectly(code):
-    """Whether they end with a call of an address from a register or from memory."""
-    return any(_is_indirect_call(code[-size:]) for size in range(2, 8))
-
-
-def _is_indirect_call(code):
-    """Whether these bytes are one ``call *...`` (Intel SDM, FF /2)."""
-    if code[0] != 0xFF or code[1] >> 3 & 7 != 2:
-        return False
-    mode, base = code[1] >> 6, code[1] & 7
-    size = 2 + {0: 0, 1: 1, 2: 4, 3: 0}[mode]
-    if mode != 3 and base == 4:
-        size += 1
-        if mode == 0 and code[2:3] and code[2] & 7 == 5:
-            size += 4
-    elif mode == 0 and base == 5:
-        size += 4
-    return size == len(code)
 
 
 def register():

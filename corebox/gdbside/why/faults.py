@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import gdb
 
-from corebox.gdbside.frames import sigframe
+from corebox.gdbside.frames import callers, sigframe
 from corebox.gdbside.memory import corefile
 
 SI_KERNEL, SEGV_MAPERR, SEGV_ACCERR = 0x80, 1, 2  # sigaction(2); codes above 0 come from the kernel
@@ -56,7 +56,7 @@ class Fault:
         self.mask = (1 << 8 * self.core.word) - 1
         self.thread = gdb.selected_thread()
         frames = _frames()
-        names = [plain(frame.name()) for frame in frames]
+        names = [plain(callers.place(frame)[0]) for frame in frames]
         self.index, info = 0, _siginfo(self.core)
         for at, found in sigframe.signals(frames, self.core):
             reason = found or _guessed(names[at + 1 : at + 4])
