@@ -47,7 +47,7 @@ class Frame(NamedTuple):
         locals: likewise.
         source: the lines around ``line``, if the file is at hand.
         unwind: how it was found: by ``registers`` (the innermost), ``cfi``, ``frame-pointer``, ``call``, ``prologue``,
-            or ``signal``, which is the frame that a signal interrupted.
+            ``runtime``, or ``signal``, which is the frame that a signal interrupted.
         no_values: why there are no values; None if they were read.
         omitted: how many more variables it has.
         sp: stack pointer, the same as that of the frame further out for one of an inlined function; None if not known.

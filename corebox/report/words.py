@@ -36,7 +36,12 @@ def culprit(report: Report) -> PlacedFrame | None:
 
 def unwind(frame: PlacedFrame) -> str | None:
     """How a frame was found, if not by unwind information: what is less certain is marked."""
-    marks = {"frame-pointer": "by frame pointer", "call": "by return address", "prologue": "by prologue analysis"}
+    marks = {
+        "frame-pointer": "by frame pointer",
+        "call": "by return address",
+        "prologue": "by prologue analysis",
+        "runtime": "by HotSpot's tables",
+    }
     return marks.get(frame.frame.unwind)
 
 

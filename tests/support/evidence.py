@@ -11,7 +11,7 @@ from tests.support.programs import HOST_GDB
 
 #: Frames whose program counter is that of the registers: what has jumped to no code is there all the same.
 TRUE = ("registers", "signal")
-WAYS = (*TRUE, "cfi", "frame-pointer", "prologue")
+WAYS = (*TRUE, "cfi", "frame-pointer", "call", "prologue", "runtime")
 _PF_X = 1
 _MOST = 90  # of the innermost frames; a report has a few more in full
 # Each machine frame of each thread, the innermost first: program counter, stack pointer, and function.

@@ -5,7 +5,7 @@ import struct
 
 import gdb
 
-from corebox.gdbside.frames import cfi
+from corebox.gdbside.frames import cfi, hotspot
 from corebox.gdbside.memory import corefile
 
 _MOST_MAPPINGS_BACK = 8
@@ -23,7 +23,7 @@ class Memory:
         self.form = "<" if self.core.byte_order == "little" else ">", self.core.word
         # Some systems' cores say of no mapping that it can be executed.
         self._tells_rights = any(each.flags & corefile.PF_X for each in self.core.mappings)
-        self._modules, self._entries, self._starts = {}, {}, {}
+        self._modules, self._entries, self._starts, self._code_cache = {}, {}, {}, None
 
     def read(self, address, size):
         """Bytes of the process; raises gdb.error if they are not known."""
@@ -43,6 +43,14 @@ class Memory:
         except _READ_ERRORS:
             return b""
 
+    def read_until_nul(self, address, longest):
+        """The text at an address; raises gdb.error if it is not known."""
+        size = min(longest, 0x1000 - address % 0x1000)  # what is beyond the page may not be in the core
+        data = self.read(address, size)
+        if b"\0" not in data and size < longest:
+            data += self.read(address + size, longest - size)
+        return data.split(b"\0")[0].decode("utf-8", "replace")
+
     def starts_with(self, address, codes):
         """Whether one of these instruction sequences is at an address; kept, for it is asked for every frame."""
         if (address, codes) not in self._starts:
@@ -55,6 +63,12 @@ class Memory:
         if mapping is None or not self._tells_rights:
             return self.objfile(address) is not None or (mapping is not None)
         return bool(mapping.flags & corefile.PF_X)
+
+    def compiled_java(self, pc):
+        """HotSpot's piece of code at an address, a ``hotspot.Blob``, or None."""
+        if self._code_cache is None:
+            self._code_cache = hotspot.CodeCache(self)
+        return self._code_cache.blob(pc)
 
     def objfile(self, address):
         """The file that gdb has for an address, or None."""

@@ -226,6 +226,10 @@ class _Amd64:
         top = None if self.sp is None else self.known.word(self.sp)
         if top is None:
             return self.end("the stack pointer is not that of a stack")
+        java = self.known.compiled_java(self.pc)
+        found = java and self.of_java(java, exact)
+        if found:
+            return found
         pushed = self.pushed()
         address = self.known.word(self.sp + pushed.depth) if pushed is not None else None
         if self.is_return_address(address):
@@ -241,6 +245,20 @@ class _Amd64:
         if self.has_frame_pointer():
             return self.by_frame_pointer()
         return self.end(f"the code at {self.pc:#x} has no unwind information, and no sound frame pointer")
+
+    def of_java(self, code, exact):
+        """The caller of code that HotSpot made, by the size that its frames have; None if this one is not made yet."""
+        if code.interpreter and self.has_frame_pointer():
+            stack = self.known.word(self.bp - 8)  # of the sender, which may have made room for arguments
+            fits = stack is not None and not stack % 8 and 16 <= stack - self.bp < _LARGEST_FRAME
+            return self.caller("frame-pointer", self.bp + 8, self.known.word(self.bp), stack if fits else None)
+        at = self.sp + code.frame - 8
+        address = self.known.word(at)
+        if code.frame < 16 or (exact and self.pc < code.whole) or address is None:
+            return None
+        if not self.is_return_address(address) and self.known.compiled_java(address) is None:
+            return None
+        return self.caller("runtime", at, self.known.word(at - 8))
 
     def by_frame_pointer(self):
         """The caller whose frame rbp leads to: this frame's own, or that of the compiled function that called it.
@@ -279,12 +297,15 @@ class _Amd64:
             return None
         return amd64.pushed((code[each["addr"] - start :][: each["length"]], each["asm"]) for each in lines)
 
-    def caller(self, how, at, base=None):
-        """The caller whose return address is at ``at``; ``base`` is its frame pointer if that was saved."""
+    def caller(self, how, at, base=None, stack=None):
+        """The caller whose return address is at ``at``; ``base`` is its frame pointer if that was saved.
+
+        Its stack pointer is ``stack`` if that is not behind the return address.
+        """
         evidence.found[thread_number(), self.pending.level()] = how
         info = self.pending.create_unwind_info(gdb.unwinder.FrameId(gdb.Value(at + 8), gdb.Value(self.pc)))
         info.add_saved_register("rip", gdb.Value(self.known.word(at)))
-        info.add_saved_register("rsp", gdb.Value(at + 8))
+        info.add_saved_register("rsp", gdb.Value(at + 8 if stack is None else stack))
         info.add_saved_register("rbp", gdb.Value(self.bp if base is None else base))
         return info
 

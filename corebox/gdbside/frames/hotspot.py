@@ -1,0 +1,125 @@
+"""HotSpot's compiled code: how large its frames are, by the tables of itself that the virtual machine has.
+
+Such code has no unwind information and uses the frame pointer as any register. The virtual machine publishes where its
+fields are (share/runtime/vmStructs.cpp, for the serviceability agent), and keeps for each piece of code the size of its
+frames (share/code/codeBlob.hpp). In a frame, the caller's frame pointer is below the return address.
+"""
+
+from typing import NamedTuple
+
+import gdb
+
+_MOST_ENTRIES, _MOST_HEAPS, _MOST_STEPS, _LONGEST_NAME = 1 << 13, 8, 1 << 14, 64
+_SIZES = {"address": 8, "size_t": 8, "uint32_t": 4, "int": 4, "u2": 2, "int16_t": 2, "bool": 1}
+_FREE = 0xFF  # a segment of no block (share/memory/heap.hpp)
+_LARGEST_FRAME = 1 << 20
+_INTERPRETER = "Interpreter"
+
+
+class Field(NamedTuple):
+    """Where a field is: an address if it is static, else the offset in an object; and how many bytes it has."""
+
+    at: int
+    size: int
+
+
+class Blob(NamedTuple):
+    """A piece of code: the bytes of its frames, 0 if it makes them as it likes, and from where on a frame is whole."""
+
+    frame: int
+    whole: int
+    interpreter: bool
+
+
+class CodeCache:
+    """The code of a HotSpot in the core; there is none in most."""
+
+    def __init__(self, known):
+        self._known, self._fields, self._sizes, self._heaps, self._blobs = known, {}, {}, [], {}
+        try:
+            self._read_structures()
+            self._heaps = list(self._find_heaps())
+        except (gdb.error, LookupError, TypeError, ValueError, OverflowError):
+            self._heaps = []  # another virtual machine, or none
+
+    def blob(self, pc):
+        """The piece of code at an address, or None."""
+        if pc not in self._blobs:
+            heap = next((each for each in self._heaps if each[0] <= pc < each[1]), None)
+            try:
+                self._blobs[pc] = heap and self._find(heap, pc)
+            except (gdb.error, LookupError, TypeError, ValueError, OverflowError):
+                self._blobs[pc] = None
+        return self._blobs[pc]
+
+    def _number(self, address, size=8):
+        return int.from_bytes(self._known.read(address, size), self._known.core.byte_order)
+
+    def _symbol(self, name):
+        return self._number(int(gdb.parse_and_eval(f"(unsigned long) &{name}")))
+
+    def _text(self, address):
+        return self._known.read_until_nul(address, _LONGEST_NAME) if address else ""
+
+    def _read_structures(self):
+        offsets = {each: self._symbol(f"gHotSpotVMStructEntry{each}Offset") for each in (
+            "TypeName", "FieldName", "TypeString", "IsStatic", "Offset", "Address")}  # fmt: skip
+        start, step = self._symbol("gHotSpotVMStructs"), self._symbol("gHotSpotVMStructEntryArrayStride")
+        for index in range(_MOST_ENTRIES):
+            entry = {name: self._number(start + index * step + offset) for name, offset in offsets.items()}
+            owner = self._text(entry["TypeName"])
+            if not owner:
+                break
+            at = entry["Address"] if entry["IsStatic"] & 0xFFFFFFFF else entry["Offset"]
+            size = _SIZES.get(self._text(entry["TypeString"]), 8)
+            self._fields[owner, self._text(entry["FieldName"])] = Field(at, size)
+        start, step = self._symbol("gHotSpotVMTypes"), self._symbol("gHotSpotVMTypeEntryArrayStride")
+        name, size = (self._symbol(f"gHotSpotVMTypeEntry{each}Offset") for each in ("TypeName", "Size"))
+        for index in range(_MOST_ENTRIES):
+            owner = self._text(self._number(start + index * step + name))
+            if not owner:
+                break
+            self._sizes[owner] = self._number(start + index * step + size)
+
+    def _get(self, owner, name, address=0):
+        """A field of an object; of the class if that has it."""
+        field = self._fields[owner, name]
+        return self._number(address + field.at, field.size)
+
+    def _space(self, owner, name, heap):
+        """From where to where a VirtualSpace of a CodeHeap is in use."""
+        start = heap + self._fields[owner, name].at
+        return self._get("VirtualSpace", "_low", start), self._get("VirtualSpace", "_high", start)
+
+    def _find_heaps(self):
+        array = self._get("CodeCache", "_heaps")
+        count = self._number(array + self._fields["GrowableArrayBase", "_len"].at, 4)
+        data = self._number(array + self._fields["GrowableArray<int>", "_data"].at)
+        for index in range(min(count, _MOST_HEAPS)):
+            heap = self._number(data + 8 * index)
+            low, high = self._space("CodeHeap", "_memory", heap)
+            segments, _ = self._space("CodeHeap", "_segmap", heap)
+            yield low, high, segments, self._get("CodeHeap", "_log2_segment_size", heap)
+
+    def _find(self, heap, pc):
+        low, _, segments, shift = heap
+        at = pc - low >> shift
+        for _ in range(_MOST_STEPS):
+            back = self._number(segments + at, 1)
+            if back == _FREE or back > at:
+                return None
+            if not back:
+                break
+            at -= back
+        block = low + (at << shift)
+        return self._blob(block + self._sizes["HeapBlock"]) if self._get("HeapBlock::Header", "_used", block) else None
+
+    def _blob(self, blob):
+        frame = 8 * self._get("CodeBlob", "_frame_size", blob)
+        if ("CodeBlob", "_code_begin") in self._fields:
+            code = self._get("CodeBlob", "_code_begin", blob)
+        else:
+            code = blob + self._get("CodeBlob", "_code_offset", blob)
+        name = self._text(self._get("CodeBlob", "_name", blob))
+        whole = code + self._get("CodeBlob", "_frame_complete_offset", blob)
+        return Blob(frame if frame < _LARGEST_FRAME else 0, whole, name == _INTERPRETER)
