@@ -43,10 +43,17 @@ class Frame(NamedTuple):
     function: str | None
 
 
-def executable_ranges(core: Path) -> list[tuple[int, int]]:
-    """Where code can be; nothing for a core that says so of no memory."""
+def mappings(core: Path) -> list[tuple[int, int, bool]]:
+    """From where to where a core says that memory was, and whether code can be there."""
     with open_core(str(core)) as opened:
-        return [(each.address, each.address + each.memory_size) for each in opened.segments if each.flags & _PF_X]
+        return [(each.address, each.address + each.memory_size, bool(each.flags & _PF_X)) for each in opened.segments]
+
+
+def _is_code(memory: list[tuple[int, int, bool]], pc: int) -> bool | None:
+    """Whether code can be at an address; None if the core does not say: gcore leaves out what files have."""
+    if not any(code for _, _, code in memory):
+        return None
+    return next((code for start, end, code in memory if start <= pc < end), None)
 
 
 def machine_frames(thread: Any) -> list[Any]:
@@ -57,7 +64,7 @@ def machine_frames(thread: Any) -> list[Any]:
 def must_be_sound(report: Any, core: Path) -> None:
     """No frame outside executable memory, none twice, and each stack says why it ends."""
     assert report["threads"]
-    code = executable_ranges(core)
+    code = mappings(core)
     for thread in report["threads"]:
         assert thread["end"], thread
         assert isinstance(thread["complete"], bool)
@@ -66,7 +73,7 @@ def must_be_sound(report: Any, core: Path) -> None:
         before = None
         for frame in machine_frames(thread):
             pc = int(frame["pc"], 16)
-            inside = any(start <= pc < end for start, end in code) or not code
+            inside = _is_code(code, pc) or (_is_code(code, pc) is None and frame["module"] is not None)
             assert inside or frame["unwind"] in TRUE, f"no code is at {pc:#x}: {thread['frames']}"
             here = frame["pc"], frame["sp"]
             assert here != before, f"{here} is there twice: {thread['frames']}"
@@ -88,7 +95,7 @@ def must_show_no_less(report: Any, core: Path, alone: dict[int, list[Frame]]) ->
     What gdb finds from code that it knows nothing of is a guess: only what the report has of that counts. So is what
     is not in executable memory, and the same frame again.
     """
-    code = executable_ranges(core)
+    code = mappings(core)
     for numbers, thread in _by_thread(report):
         for tid in numbers:
             shown = {int(frame["pc"], 16): frame for frame in machine_frames(thread)}
@@ -103,11 +110,10 @@ def _by_thread(report: Any) -> Iterable[tuple[list[int], Any]]:
         yield [each["tid"] for each in group["threads"]], group
 
 
-def _evident(frames: list[Frame], code: list[tuple[int, int]]) -> Iterable[Frame]:
+def _evident(frames: list[Frame], code: list[tuple[int, int, bool]]) -> Iterable[Frame]:
     before = None
     for index, frame in enumerate(frames):
-        inside = any(start <= frame.pc < end for start, end in code) or not code
-        if (index and not inside) or frame[:2] == before:
+        if (index and _is_code(code, frame.pc) is False) or frame[:2] == before:
             return
         yield frame
         if frame.function is None:

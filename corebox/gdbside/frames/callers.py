@@ -50,10 +50,10 @@ class Callers:
         if last is None:
             return
         ours = unwinder.evidence.ends.get(unwinder.thread_number())
-        if ours and reason == gdb.FRAME_UNWIND_SAME_ID:
-            self.end, self.complete = ours
-        elif _is_first(last, reason):
+        if _is_first(last, reason):
             self.end, self.complete = "this is the thread's first function", True
+        elif ours and reason == gdb.FRAME_UNWIND_SAME_ID:
+            self.end, self.complete = ours
         elif reason in _WHOLE:
             self.end = f"nothing tells what called the code at {last.pc():#x}"
         else:

@@ -10,6 +10,7 @@ from corebox.gdbside.memory import corefile
 
 _MOST_MAPPINGS_BACK = 8
 _SECTION = re.compile(r"^\s*(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)", re.MULTILINE)
+_LIBRARY = re.compile(r"^(0x[0-9a-f]+)\s+(0x[0-9a-f]+)\s", re.MULTILINE)
 #: What opening a core raises that is none.
 UnreadableError = struct.error
 _READ_ERRORS = (gdb.error, OverflowError, ValueError)
@@ -117,8 +118,11 @@ class Memory:
 
 
 def _text_of(pc):
-    """Where the section .text is that ``pc`` is in; gdb has it in words only."""
+    """Where the section .text is that ``pc`` is in; gdb has it in words only, without an executable for libraries."""
     for start, end, name in _SECTION.findall(gdb.execute("info files", to_string=True)):
         if name == ".text" and int(start, 16) <= pc < int(end, 16):
+            return int(start, 16)
+    for start, end in _LIBRARY.findall(gdb.execute("info sharedlibrary", to_string=True)):
+        if int(start, 16) <= pc < int(end, 16):
             return int(start, 16)
     return 0

@@ -78,7 +78,7 @@ def add_modules(core):
     for module in json.loads(MANIFEST.read_bytes())["modules"]:
         replaced = REPLACED_EXECUTABLE if module["executable"] else None
         program = gdb.current_progspace().filename
-        path = replaced if replaced == program else module["path"]
+        path = replaced if replaced and replaced == program else module["path"]
         if module["verdict"] not in _TRUSTED or "\n" in path or not pathlib.Path(path).is_file():
             continue
         with contextlib.suppress(OSError, struct.error, gdb.error):
