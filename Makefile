@@ -20,8 +20,8 @@ APT_TEST := $(APT_DEMO) bubblewrap busybox docker.io docker-registry g++ gdb mmd
 APT_TEST += debuginfod dwz libarchive13 rpm
 # A store that two machines share: a folder mounted twice, whose locks do not meet.
 APT_TEST += bindfs
-# Runtimes that report a failure in their own way.
-APT_TEST += golang-go libgoogle-glog-dev
+# Runtimes that report a failure in their own way, or unwind in their own way.
+APT_TEST += golang-go libgoogle-glog-dev libabsl-dev default-jdk-headless musl-tools
 # Editors that look at a crash.
 APT_TEST += emacs-nox neovim
 # Another kernel than the machine's, as a program, and what it keeps programs from.

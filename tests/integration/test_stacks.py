@@ -1,5 +1,7 @@
 """A stack has the frames that were there, no other and none twice, where unwinding is hard; each says why it ends."""
 
+import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from corebox.coredump.core import open_core
 from tests.support.architectures import ARCHITECTURES
 from tests.support.evidence import gdb_alone, machine_frames, must_be_sound, must_show_no_less
 from tests.support.lab import Lab
@@ -92,6 +95,19 @@ def test_code_of_a_missing_module_is_passed(program: Path, tmp_path: Path, lab: 
     assert functions(thread) == ["crash", UNNAMED, "call", "main"]
     assert thread["frames"][2]["unwind"] == "frame-pointer"
     assert thread["frames"][1]["module"] == str(library)
+
+
+def test_a_stack_that_is_not_whole_in_the_core_ends_where_it_was_cut(program: Path, tmp_path: Path, lab: Lab) -> None:
+    made = crash(tmp_path, program, "framed")
+    (frames,) = gdb_alone(made.core, program).values()
+    with open_core(str(made.core)) as opened:
+        at = frames[0].sp + 32  # in the frame of the code that has no unwind information
+        (stack,) = (each for each in opened.segments if each.address <= at < each.address + each.memory_size)
+    os.truncate(made.core, stack.offset + at - stack.address)
+    thread = crashed_thread(lab, made)
+    assert functions(thread) == ["crash", UNNAMED]
+    assert re.fullmatch("the stack's memory at 0x[0-9a-f]+ is not in the core", thread["end"])
+    assert not thread["complete"]
 
 
 def test_v8_is_unwound_to_where_the_program_began(tmp_path: Path, lab: Lab) -> None:

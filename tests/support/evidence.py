@@ -46,14 +46,16 @@ class Frame(NamedTuple):
 def mappings(core: Path) -> list[tuple[int, int, bool]]:
     """From where to where a core says that memory was, and whether code can be there."""
     with open_core(str(core)) as opened:
-        return [(each.address, each.address + each.memory_size, bool(each.flags & _PF_X)) for each in opened.segments]
+        told = [(each.address, each.address + each.memory_size, bool(each.flags & _PF_X)) for each in opened.segments]
+        # gcore leaves out what files have.
+        return told + [(each.start, each.end, True) for each in opened.mappings]
 
 
-def _is_code(memory: list[tuple[int, int, bool]], pc: int) -> bool | None:
-    """Whether code can be at an address; None if the core does not say: gcore leaves out what files have."""
+def _is_code(memory: list[tuple[int, int, bool]], pc: int) -> bool:
+    """Whether code can be at an address; everywhere if the core says so of no memory."""
     if not any(code for _, _, code in memory):
-        return None
-    return next((code for start, end, code in memory if start <= pc < end), None)
+        return True
+    return next((code for start, end, code in memory if start <= pc < end), False)
 
 
 def machine_frames(thread: Any) -> list[Any]:
@@ -73,8 +75,7 @@ def must_be_sound(report: Any, core: Path) -> None:
         before = None
         for frame in machine_frames(thread):
             pc = int(frame["pc"], 16)
-            inside = _is_code(code, pc) or (_is_code(code, pc) is None and frame["module"] is not None)
-            assert inside or frame["unwind"] in TRUE, f"no code is at {pc:#x}: {thread['frames']}"
+            assert _is_code(code, pc) or frame["unwind"] in TRUE, f"no code is at {pc:#x}: {thread['frames']}"
             here = frame["pc"], frame["sp"]
             assert here != before, f"{here} is there twice: {thread['frames']}"
             before = here
@@ -113,7 +114,7 @@ def _by_thread(report: Any) -> Iterable[tuple[list[int], Any]]:
 def _evident(frames: list[Frame], code: list[tuple[int, int, bool]]) -> Iterable[Frame]:
     before = None
     for index, frame in enumerate(frames):
-        if (index and _is_code(code, frame.pc) is False) or frame[:2] == before:
+        if (index and not _is_code(code, frame.pc)) or frame[:2] == before:
             return
         yield frame
         if frame.function is None:

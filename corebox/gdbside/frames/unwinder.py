@@ -244,6 +244,9 @@ class _Amd64:
             return self.end("the frame pointer is 0: this is the thread's first function", complete=True)
         if self.has_frame_pointer():
             return self.by_frame_pointer()
+        near = self.bp is not None and 0 <= self.bp - self.sp < _LARGEST_FRAME
+        if near and self.known.word(self.bp + 8) is None:
+            return self.end(f"the stack's memory at {self.bp:#x} is not in the core")
         return self.end(f"the code at {self.pc:#x} has no unwind information, and no sound frame pointer")
 
     def of_java(self, code, exact):
