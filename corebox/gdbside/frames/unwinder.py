@@ -319,6 +319,8 @@ class _Amd64:
         info = self.pending.create_unwind_info(gdb.unwinder.FrameId(stack, gdb.Value(self.pc)))
         info.add_saved_register("rip", gdb.Value(self.pc))
         info.add_saved_register("rsp", stack)
+        if self.bp is not None:  # gdb asks for that frame, too, and the answer must be the same
+            info.add_saved_register("rbp", gdb.Value(self.bp))
         return info
 
     def has_frame_pointer(self):
