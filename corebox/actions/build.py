@@ -139,11 +139,15 @@ def _build(
     store: Store, bundle: Path, toolbox: Toolbox, options: BuildOptions, work: Path, progress: Progress
 ) -> Built:
     progress("bundle")
+    places = opened_places(store, options.symbols, progress)
     plain = plain_bundle(bundle, options.identity, options.libraries, work)
+    if places.places.sources:
+        from corebox.actions.recover import recovered_bundle  # noqa: PLC0415  # slow to import, and seldom needed
+
+        plain = recovered_bundle(store, plain, places.places, work, progress)
     with BundleReader(plain) as reader:
         unpacked = reader.unpack(work / "bundle")
     description = _describe(reader.manifest, unpacked, toolbox, options)
-    places = opened_places(store, options.symbols, progress)
     found = find_symbols(CrashFiles(reader.manifest, unpacked.root), places, options.symbols, progress)
     debug = [_debug_entry(file) for file in found.files]
     assembly = assemble(store, unpacked, reader.manifest, toolbox.layer, description, symbols=debug, progress=progress)
@@ -156,7 +160,8 @@ def _build(
         image_id = connect("docker").build(context_archive(store, assembly), tags)
         return Built(image_id, tags, unpacked.identity, layers, None, "docker")
     image = put_native(store, assembly, tags)
-    store.remember("bundle", _stat_key(bundle, options), {"identity": unpacked.identity}, [unpacked.identity])
+    if not options.symbols.places:
+        store.remember("bundle", _stat_key(bundle, options), {"identity": unpacked.identity}, [unpacked.identity])
     if plain == bundle and unpacked.core is not None:
         note_origin(store, f"sha256:{unpacked.digests[CORE]}", bundle)
     # Symbols and files that a template copies are no part of the key: that image is built each time, of known layers.
@@ -170,7 +175,7 @@ def _identity(store: Store, bundle: Path, options: BuildOptions) -> str | None:
     """The identity of this very file if it was built before; else only look whether it begins as a bundle."""
     noted = store.recall("bundle", _stat_key(bundle, options)) if bundle.exists() else None
     if noted is None:
-        if options.libraries is None and not needs_identity(bundle):
+        if options.libraries is None and not options.symbols.places and not needs_identity(bundle):
             read_manifest(bundle)
         return None
     return str(noted["identity"])

@@ -36,8 +36,8 @@ class Setting(NamedTuple):
 
 
 SETTINGS: Mapping[str, Setting] = {
-    "symbols": Setting("where debug files are", many=True),
-    "from": Setting("where executables and libraries are", many=True),
+    "symbols": Setting("where debug files are; the same as from", many=True),
+    "from": Setting("where missing files and symbols are looked for", many=True),
     "source": Setting("where source files are", many=True),
     "engine": Setting("where gdb runs", choices=NAMES),
     "gdbinit": Setting("your gdb commands", is_path=True),

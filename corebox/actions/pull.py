@@ -36,7 +36,7 @@ def pull(store: Store, text: str, pulling: Pulling = QUIETLY) -> Pulled:
     known = _known(store, place)
     if known is not None:
         return known
-    with _opened(store, place) as source:
+    with opened_source(store, place) as source:
         names = _Names(store, place, source.names())
         return take_image(store, source, names, pulling.fetching)
 
@@ -76,7 +76,13 @@ class _Names:
 
 
 @contextlib.contextmanager
-def _opened(store: Store, place: Place) -> Iterator[OciLayout | DockerArchive]:
+def opened_source(store: Store, place: Place) -> Iterator[OciLayout | DockerArchive]:
+    """The image that a place names, as a source.
+
+    Raises:
+        InputError: ``not-a-layout``, ``no-such-image``, ``ambiguous-image``, ``image-damaged``, ``cannot-read``.
+        HostError: ``no-engine``, ``engine-failed``.
+    """
     if place.kind == OCI and place.path:
         yield OciLayout(Folder(place.path), place.name)
         return

@@ -11,7 +11,7 @@ from corebox.actions.subject import BareCore, BundleFile, Image, Subject
 from corebox.bundle.corecontent import CompactCore, CoreContent, CoreInFile
 from corebox.bundle.corelayer import core_within
 from corebox.bundle.manifest import FileOrigin, Manifest
-from corebox.bundle.read import BundleReader
+from corebox.bundle.read import BundleReader, is_bundle, read_manifest
 from corebox.bundle.verify import prove_core
 from corebox.bundle.write import WrittenBundle, write_bundle
 from corebox.coredump.core import CoreFile, open_core
@@ -22,6 +22,7 @@ from corebox.files.extents import Extent
 from corebox.gather.collect import Wishes, collect
 from corebox.gather.compressed import decompressed_core
 from corebox.locate.complete import completed
+from corebox.locate.gaps import lacks_files
 from corebox.locate.places import Places
 from corebox.locate.search import Recovered, search
 from corebox.locate.staging import Staging
@@ -100,6 +101,22 @@ def recover(
         content = crash.content() if manifest.core.included else None
         written = write_bundle(str(out), manifest, sources, content, jobs=os.cpu_count() or 1)
         return Outcome(found, Written(manifest, written))
+
+
+def recovered_bundle(
+    store: Store, given: Path, places: Places, work: Path, progress: Callable[[str], None] = lambda _: None
+) -> Path:
+    """A bundle in the folder ``work`` with what the places have of the bundle or core ``given``, or that itself.
+
+    Raises:
+        The errors of ``recover``.
+    """
+    subject = BundleFile(given) if is_bundle(given) else BareCore(given)
+    if isinstance(subject, BundleFile) and not lacks_files(read_manifest(given)):
+        return given
+    out = work / "recovered.corebox"
+    outcome = recover(store, subject, places, out, progress, always=isinstance(subject, BareCore))
+    return out if outcome.written else given
 
 
 @contextmanager

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from corebox.actions.subject import Subject, image_of
+from corebox.actions.completed import completed
+from corebox.actions.places import opened_places
+from corebox.actions.subject import Subject
 from corebox.bundle.manifest import Manifest
 from corebox.debugger.session import SCRATCH, is_foreign
 from corebox.engine.base import Engine
@@ -15,6 +17,7 @@ from corebox.engine.choose import choose_engine
 from corebox.engine.sandbox import Sandbox
 from corebox.errors import InputError
 from corebox.image.opened import OpenedImage, open_image
+from corebox.locate.places import SymbolOptions
 from corebox.store.store import Store
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -37,19 +40,23 @@ def prepare_rerun(
     engine: str = "auto",
     progress: Callable[[str], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
+    symbols: SymbolOptions | None = None,
 ) -> Iterator[Rerun]:
     """Lay out the sandbox; it lasts as long as the block. ``tell`` is told why an engine is not used.
+
+    Files that are missing are looked for in the places of ``symbols``.
 
     Raises:
         InputError: ``no-executable``, ``wrong-machine``, and those of building.
         HostError: those of ``choose_engine``.
     """
     chosen = choose_engine(engine, store, tell)
-    opened = open_image(store, image_of(store, subject, progress))
+    complete = completed(store, subject, opened_places(store, symbols or SymbolOptions(), progress).places, progress)
+    opened = open_image(store, complete.image)
     program = _program(opened)
     with store.workplace() as work:
         sandbox = Sandbox(opened.root, (), _environment(opened.manifest), owner=work, processes=True)
-        yield Rerun(chosen, sandbox, (program, *arguments), tuple(_notices(opened.manifest, chosen)))
+        yield Rerun(chosen, sandbox, (program, *arguments), (*complete.notices, *_notices(opened.manifest, chosen)))
 
 
 def signal_of(status: int) -> str | None:

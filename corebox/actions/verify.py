@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from corebox.actions.recover import recover
 from corebox.actions.source import plain_bundle
-from corebox.actions.subject import BareCore, BundleFile, Subject
+from corebox.actions.subject import BareCore, BundleFile, Image, Subject
 from corebox.bundle.prove import ModuleProof
 from corebox.bundle.verdict import VERIFIED
 from corebox.bundle.verify import Verification, prove_core, verify_bundle
@@ -12,23 +13,31 @@ from corebox.errors import InputError
 from corebox.files.diskroot import DiskRoot
 from corebox.gather.find import Places, find_module
 from corebox.image.opened import open_image
+from corebox.locate.places import Places as Searched
 from corebox.store.store import Store
 
 
-def verify(store: Store, subject: Subject, root: str = "/") -> Verification:
+def verify(store: Store, subject: Subject, root: str = "/", places: Searched | None = None) -> Verification:
     """Prove the modules of ``subject``; those of a bare core against the files beneath ``root``.
+
+    With ``places``, together with what these have of its files.
 
     Raises:
         InputError: ``bundle-damaged``, ``not-a-core``, ``no-core`` for an image without a core.
     """
+    if places and places.sources:
+        name = subject.name if isinstance(subject, Image) else str(subject.path)
+        with store.workplace() as scratch:
+            recover(store, subject, places, scratch / "recovered.corebox")
+            return verify_bundle(scratch / "recovered.corebox", str(scratch))._replace(subject=name)
     if isinstance(subject, BundleFile):
         with store.workplace() as scratch:
             plain = plain_bundle(subject.path, subject.identity, None, scratch)
             return verify_bundle(plain, str(scratch))._replace(subject=str(subject.path))
     if isinstance(subject, BareCore):
         with open_core(str(subject.path)) as core, DiskRoot(root) as disk:
-            places = Places(disk, None, {}, None)
-            proofs = tuple(find_module(core, module, places).proof for module in core.modules)
+            here = Places(disk, None, {}, None)
+            proofs = tuple(find_module(core, module, here).proof for module in core.modules)
             return _verification(None, str(subject.path), proofs)
     opened = open_image(store, subject.image)
     if opened.core is None:

@@ -8,14 +8,14 @@ import click
 from corebox.actions.config import SETTINGS, config_file, read_config
 from corebox.cli import options, output
 
-#: What it makes must not depend on whose desk it is made at.
-_WITHOUT = ("build",)
+#: What they make or prove must not depend on whose desk it is done at.
+_WITHOUT = ("build", "verify")
 
 
 _HELP = """Show your defaults: values for flags, read from a TOML file.
 
 \b
-symbols = ["/releases/debug", "https://debuginfod.example.com"]
+from = ["/releases", "https://debuginfod.example.com"]
 engine = "bubblewrap"
 registry = "registry.example.com/crashes"
 

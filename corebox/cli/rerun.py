@@ -9,6 +9,8 @@ from corebox.actions.rerun import prepare_rerun, signal_of
 from corebox.actions.subject import Pulling, resolve
 from corebox.cli import options, output
 from corebox.cli.meter import meter
+from corebox.cli.places import places as places_options
+from corebox.locate.places import SymbolOptions
 from corebox.store.store import Store
 
 
@@ -18,6 +20,7 @@ from corebox.store.store import Store
     context_settings={"allow_interspersed_args": False},
 )
 @options.identity
+@places_options
 @options.engine
 @options.registry
 @options.subject
@@ -27,6 +30,7 @@ def command(
     subject: str,
     arguments: tuple[str, ...],
     identity: Path | None,
+    places: tuple[str, ...],
     engine: str,
     ca_file: Path | None,
     plain_http: bool,
@@ -44,7 +48,8 @@ def command(
     found = resolve(store, subject, Pulling(meter("pulling"), ca_file, plain_http, registry), identity)
     tty = sys.stdin.isatty() and sys.stdout.isatty()
     words = arguments[1:] if arguments[:1] == ("--",) else arguments
-    with prepare_rerun(store, found, words, engine, output.progress(), output.note) as ready:
+    wanted = SymbolOptions(places, ca_file=ca_file, plain_http=plain_http)
+    with prepare_rerun(store, found, words, engine, output.progress(), output.note, wanted) as ready:
         for notice in ready.notices:
             output.note(f"note: {notice}")
         status = ready.engine.attach(ready.sandbox, ready.command, tty)

@@ -81,7 +81,7 @@ def session(function: Callable[..., int]) -> Callable[..., int]:
         python_path: tuple[Path, ...],
         **others: Any,
     ) -> int:
-        wanted = SymbolOptions(places, environment=not no_debuginfod, force=force)
+        wanted = SymbolOptions(places, not no_debuginfod, force, ca_file, plain_http)
         chosen = SessionOptions(
             engine=engine,
             customer_code=not no_customer_code,

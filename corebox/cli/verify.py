@@ -5,9 +5,12 @@ from pathlib import Path
 
 import click
 
+from corebox.actions.places import opened_places
 from corebox.actions.subject import resolve
 from corebox.actions.verify import verification_json, verify
 from corebox.cli import options, output
+from corebox.cli.places import places as places_options
+from corebox.locate.places import SymbolOptions
 from corebox.store.store import Store
 
 
@@ -15,15 +18,17 @@ from corebox.store.store import Store
 @options.subject
 @options.root
 @options.identity
+@places_options
 @options.as_json
-def command(subject: str, root: str, identity: Path | None, as_json: bool) -> int:
+def command(subject: str, root: str, identity: Path | None, places: tuple[str, ...], as_json: bool) -> int:
     """Prove that each module is the file that was mapped.
 
     Every digest is checked and every build ID is read again, from the core's memory and from the file. Exit status 1 if
-    anything is not proved.
+    anything is not proved. With --from it is proved together with the files that the places have.
     """
     store = Store.default()
-    result = verify(store, resolve(store, subject, identity=identity), root)
+    opened = opened_places(store, SymbolOptions(places), output.progress())
+    result = verify(store, resolve(store, subject, identity=identity), root, opened.places)
     if as_json:
         output.say_json(verification_json(result))
         return 0 if result.ok else 1

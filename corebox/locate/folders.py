@@ -15,8 +15,8 @@ from corebox.locate.wish import Best, Key, Wish
 class Folder:
     """Everything beneath a folder; where a link leads out of it, what is there is read for symbols alone."""
 
-    def __init__(self, folder: Path, index: Index) -> None:
-        self.name = str(folder)
+    def __init__(self, folder: Path, index: Index, name: str | None = None) -> None:
+        self.name = name or str(folder)
         self._folder = folder.absolute()
         self._index = index
 

@@ -31,11 +31,15 @@ class SymbolOptions(NamedTuple):
             several of them.
         environment: ask the servers of ``DEBUGINFOD_URLS`` too.
         force: use an ELF file that was named although its build ID is that of no module.
+        ca_file: one more CA to trust for registries.
+        plain_http: allow a registry on another machine without TLS.
     """
 
     places: tuple[str, ...] = ()
     environment: bool = False
     force: bool = False
+    ca_file: Path | None = None
+    plain_http: bool = False
 
 
 class GivenFile:
