@@ -82,3 +82,12 @@ def _limits(runtime: Runtime) -> Iterator[str]:
 def _amount(limit: ResourceLimit) -> str:
     assert limit.soft is not None
     return format_size(limit.soft) if limit.unit == "bytes" else str(limit.soft)
+
+
+def origin_lines(manifest: Manifest) -> Iterator[str]:
+    """Where each file comes from that was not taken at the site, a line for each."""
+    for entry in manifest.files:
+        if entry.origin is not None:
+            package = " ".join(filter(None, (entry.origin.package, entry.origin.version)))
+            where = "{} ({})".format(entry.origin.place, package) if package else entry.origin.place
+            yield "found:     {}: {}".format(printable(entry.path), printable(where))

@@ -6,6 +6,7 @@ import click
 
 from corebox.actions.info import info
 from corebox.actions.subject import resolve
+from corebox.bundle.describe import origin_lines
 from corebox.bundle.manifest import MemoryEntry
 from corebox.cli import options, output
 from corebox.gather.summary import summary_lines
@@ -45,6 +46,8 @@ def command(subject: str, root: str, identity: Path | None, as_json: bool) -> in
         (module.verdict, _symbols(known), f"{module.start:#x}", module.memory or "no build ID", module.path)
         for module, known in zip(found.manifest.modules, found.symbols, strict=True)
     )
+    for line in origin_lines(found.manifest):
+        output.say(line)
     return 0
 
 

@@ -9,6 +9,7 @@ import click
 from corebox.actions.places import opened_places
 from corebox.actions.recover import Written, recover
 from corebox.actions.subject import keep_subject, resolve
+from corebox.bundle.describe import origin_lines
 from corebox.cli import options, output
 from corebox.cli.places import places as places_options
 from corebox.errors import UsageError
@@ -53,12 +54,8 @@ def command(*, subject: str, places: tuple[str, ...], out: Path, identity: Path 
 def _tell(written: Written, seconds: float, subject: str, has_gaps: bool) -> int:
     for line in summary_lines(written.manifest, written.bundle, seconds):
         output.say(line)
-    for entry in written.manifest.files:
-        if entry.origin is not None:
-            package = " ".join(filter(None, (entry.origin.package, entry.origin.version)))
-            output.say(
-                f"found:     {printable(entry.path)}: {printable(entry.origin.place)} {printable(package)}".rstrip()
-            )
+    for line in origin_lines(written.manifest):
+        output.say(line)
     if has_gaps:
         output.say("next:      name more places: --from PLACE; or have the customer run the script that this writes:")
         output.say(f"           corebox request {shlex.quote(subject)}")

@@ -53,6 +53,8 @@ def take_companions(staging: Staging, taken: Sequence[tuple[Wanted, Candidate]])
     for tree, origin, beside in trees.values():
         for path in _take(staging, tree, beside):
             origins[path] = origin
+    if staging.has(_OS_RELEASE[1]):
+        staging.link(_OS_RELEASE[0], "../usr/lib/os-release")  # os-release(5); zip files have no links
     return origins
 
 
