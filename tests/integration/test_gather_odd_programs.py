@@ -192,3 +192,38 @@ def test_each_file_is_opened_and_parsed_once(odd: Path, tmp_path: Path) -> None:
         name = Path(module.path).name
         opened = [line for line in lines if f'"{name}", O_RDONLY' in line]
         assert len(opened) == 1, (name, opened)
+
+
+def test_a_core_that_names_no_library_is_not_exact(odd: Path) -> None:
+    """It has no list of files, and no memory in which the dynamic linker's list could be."""
+    shell = f"echo 0 >/proc/self/coredump_filter; exec {odd}"
+    core = crash(odd.parent, "sh", "-c", shell)
+    core.write_bytes(core.read_bytes().replace(b"ELIF", b"ELIX", 1))  # the type of NT_FILE
+    found = gather(core, "-e", odd)
+    assert found.status == 1
+    assert str(odd) in {entry.path for entry in found.manifest.files if entry.role == "executable"}
+    (why,) = [each.why for each in found.manifest.missing if each.path == "[libraries]"]
+    assert why.startswith("the core does not say which libraries were mapped: libc.so.6")
+    assert not verify_bundle(found.path).ok
+
+
+def test_unusual_shapes_are_gathered_like_others(tmp_path: Path) -> None:
+    """2,000 threads, a second namespace of the linker, an auditor, faults in code that is no file's."""
+    held, library = tmp_path / "held", tmp_path / "plug.so"
+    subprocess.run(["gcc", "-g", "-pthread", "-o", held, FOLDER / "odd" / "held.c", "-ldl"], check=True)
+    source = "unsigned la_version(unsigned version) { return version; }"
+    audit: list[str | Path] = ["gcc", "-shared", "-x", "c", "-", "-o", library]
+    subprocess.run(audit, input=source, text=True, check=True)
+    for how, environment in (
+        *((how, ()) for how in ("threads", "title", "namespace", "made", "vdso")),
+        ("audited", ("env", f"LD_AUDIT={library}")),
+    ):
+        place = tmp_path / how
+        place.mkdir()
+        found = gather(crash(place, *environment, held, how, library))
+        assert (how, found.status) == (how, 0)
+        assert verify_bundle(found.path).ok, how
+        paths = [module.path for module in found.manifest.modules]
+        assert paths.count(str(held)) == 1, how
+        assert (str(library) in paths) == (how in ("namespace", "audited")), how
+        assert how != "threads" or found.manifest.process.threads == 2001
