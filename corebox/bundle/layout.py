@@ -11,6 +11,8 @@ RUN_SCRIPT = "run.sh"
 SUMS = "SHA256SUMS"
 
 SUFFIX = ".corebox"
+#: The name of standard output, where it is given in the place of a bundle's.
+STREAM = "-"
 #: What is ours in an image is beneath this directory; the core's layer comes with the bundle.
 FOLDER = ".corebox"
 

@@ -32,7 +32,7 @@ _CHUNK = 1 << 18
 
 
 class WrittenBundle(NamedTuple):
-    """A finished bundle; ``size`` is that of the file."""
+    """A finished bundle; ``size`` is that of the file, 0 where it is not known."""
 
     path: str
     identity: str
@@ -70,19 +70,23 @@ def write_bundle(
         with temporary_directory(directory, guarded=True) as place:
             temporary = os.path.join(place, "bundle")
             with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                content = _Content(manifest, sources, core, progress)
-                if envelope is None:
-                    identity = _write_compressed(file, content, jobs)
-                else:
-                    identity = _write_encrypted(file, content, jobs, envelope)
+                identity = write_content(file, Content(manifest, sources, core, progress), jobs, envelope)
             size = os.path.getsize(temporary)
             os.replace(temporary, out)
     except OSError as error:
-        raise _cannot_write(out, error) from error
+        raise cannot_write(out, error) from error
     return WrittenBundle(out, identity, size)
 
 
-def _cannot_write(out: str, error: OSError) -> HostError:
+def write_content(file: BinaryIO, content: "Content", jobs: int, envelope: "Optional[Envelope]") -> str:
+    """Write a bundle to an open file and return its identity; raises as ``write_bundle`` does, OSError included."""
+    if envelope is None:
+        return _write_compressed(file, content, jobs)
+    return _write_encrypted(file, content, jobs, envelope)
+
+
+def cannot_write(out: str, error: OSError) -> HostError:
+    """``no-space``, ``too-many-open-files`` or ``cannot-write``."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return HostError("no-space", "no space left for {}".format(out), "write it to another disk with -o")
     if error.errno in (errno.EMFILE, errno.ENFILE):
@@ -91,14 +95,16 @@ def _cannot_write(out: str, error: OSError) -> HostError:
     return HostError("cannot-write", "cannot write {}: {}".format(out, reason), "choose another place with -o")
 
 
-class _Content(NamedTuple):
+class Content(NamedTuple):
+    """What is written: see ``write_bundle``."""
+
     manifest: Manifest
     sources: Mapping[str, OpenFile]
     core: Optional[CoreContent]
     progress: Optional[Progress]
 
 
-def _write_encrypted(file: BinaryIO, content: _Content, jobs: int, envelope: "Envelope") -> str:
+def _write_encrypted(file: BinaryIO, content: Content, jobs: int, envelope: "Envelope") -> str:
     from corebox.bundle.envelope import Filter  # noqa: PLC0415  # it runs programs, and most bundles need none
 
     file.write(envelope.head)
@@ -114,7 +120,7 @@ def _write_encrypted(file: BinaryIO, content: _Content, jobs: int, envelope: "En
     return identity
 
 
-def _write_compressed(file: BinaryIO, content: _Content, jobs: int) -> str:
+def _write_compressed(file: BinaryIO, content: Content, jobs: int) -> str:
     writer = compression.open_writer(file, jobs)
     try:
         # On its own thread a digest costs no time: it lets the interpreter's lock go, and so does the compression.
@@ -134,7 +140,7 @@ def _update(digest: Any, piece: Piece) -> None:
 class _ArchiveWriter:
     """Writes the members in order and digests them on ``hashing``."""
 
-    def __init__(self, writer: compression.Writer, content: _Content, hashing: Stage) -> None:
+    def __init__(self, writer: compression.Writer, content: Content, hashing: Stage) -> None:
         self._writer = writer
         self._hashing = hashing
         self._manifest = content.manifest

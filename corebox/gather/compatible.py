@@ -30,6 +30,8 @@ def require_compatible(parser: argparse.ArgumentParser, options: argparse.Namesp
     for name, other, hint in _EXCLUSIVE:
         if _is_given(parser, options, name) and _is_given(parser, options, other):
             raise _wrong("{} and {} cannot be given together".format(_spelled(name), _spelled(other)), hint)
+    if options.output == "-" and options.json:
+        raise _wrong("-o - and --json cannot be given together", "leave --json out: corebox info --json tells the same")
     for name in ("preset", "message"):
         if _is_given(parser, options, name) and not options.make_zipapp:
             hint = "add --make-zipapp FILE, or give the options themselves"

@@ -4,10 +4,11 @@ import argparse
 import contextlib
 import os
 import re
-from typing import TYPE_CHECKING, ContextManager, Dict, Iterator, List, NamedTuple, Optional, Tuple
+import sys
+from typing import TYPE_CHECKING, Any, ContextManager, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from corebox.bundle.corecontent import Change, CompactCore
-from corebox.bundle.layout import SUFFIX
+from corebox.bundle.layout import STREAM, SUFFIX
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.program import program_of
 from corebox.bundle.runtime import RUNNING, Runtime
@@ -19,7 +20,7 @@ from corebox.files.magic import compression_of
 from corebox.files.mounts import read_mounts
 from corebox.files.reader import Reader
 from corebox.gather.collect import Collection, Wishes, collect, stored_core
-from corebox.gather.output import absolute, give_to_caller, require_harmless
+from corebox.gather.output import absolute, give_to_caller, require_harmless, require_harmless_stream
 from corebox.gather.owner import reader_for, user_of
 from corebox.gather.progress import ProgressLine
 from corebox.printable import format_size
@@ -60,6 +61,7 @@ def gather(options: argparse.Namespace, progress: ProgressLine) -> Gathered:
     with contextlib.ExitStack() as stack:
         given = given_core(options)
         if options.output and not _is_look(options):
+            require_harmless_stream(options.output)
             require_harmless(options.output, _inputs(options, given), options.force)  # before anything takes long
         path = stack.enter_context(find_core(options, given.path))
         root = stack.enter_context(find_root(options))
@@ -137,7 +139,7 @@ def pack(options: argparse.Namespace, collection: Collection, core: CoreFile, ou
             change = plan.apply
         if not options.no_nice:
             os.nice(19)  # the site's own work comes first
-        for _ in range(_MOST_TRIES):
+        for _ in range(0 if output.path == STREAM else _MOST_TRIES):
             try:
                 return Gathered(collection.manifest, _write(collection, core, output, change, options.jobs), ())
             except InputError as error:  # noqa: PERF203 -- a handful of times, and each writes a bundle
@@ -177,7 +179,8 @@ def _with_slim(collection: Collection, slim: CoreFile) -> Collection:
 def _write(
     collection: Collection, core: CoreFile, output: Output, change: Optional[Change], jobs: int
 ) -> WrittenBundle:
-    require_space(output.path, collection.manifest)
+    if output.path != STREAM:
+        require_space(output.path, collection.manifest)
     # The core is read twice, and on a slow disk the first time takes as long as the second.
     looked, ahead = 0, collection.manifest.core.stored + input_size(collection.manifest)
 
@@ -187,15 +190,16 @@ def _write(
         output.progress(looked, ahead)
 
     source = CompactCore(core, change, look) if collection.manifest.core.included else None
-    return write_bundle(
-        output.path,
-        collection.manifest,
-        collection.sources,
-        source,
-        jobs=jobs,
-        progress=lambda done, total: output.progress(looked + done, looked + total),
-        envelope=output.envelope,
-    )
+    how: Dict[str, Any] = {
+        "jobs": jobs,
+        "progress": lambda done, total: output.progress(looked + done, looked + total),
+        "envelope": output.envelope,
+    }
+    if output.path == STREAM:
+        from corebox.bundle.stream import stream_bundle  # noqa: PLC0415
+
+        return stream_bundle(sys.stdout.fileno(), collection.manifest, collection.sources, source, **how)
+    return write_bundle(output.path, collection.manifest, collection.sources, source, **how)
 
 
 def given_core(options: argparse.Namespace) -> GivenCore:
@@ -247,7 +251,7 @@ def _as_it_is(path: str) -> Iterator[str]:
 
 def scratch_directory(options: argparse.Namespace) -> str:
     """Where temporary files of the size of a core go: TMPDIR if set, else beside the bundle."""
-    out = options.output or "."
+    out = "." if options.output in (None, STREAM) else options.output
     place = out if os.path.isdir(out) else os.path.dirname(out)
     return os.environ.get("TMPDIR") or absolute(place)
 
@@ -302,7 +306,7 @@ def output_of(options: argparse.Namespace, manifest: Manifest, envelope: "Option
     """Where the bundle is to be written."""
     name = default_name(manifest) + (envelope.suffix if envelope else "")
     out: str = options.output or name
-    return os.path.join(out, name) if os.path.isdir(out) else out
+    return os.path.join(out, name) if out != STREAM and os.path.isdir(out) else out
 
 
 def default_name(manifest: Manifest) -> str:

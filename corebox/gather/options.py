@@ -139,7 +139,7 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
         "--output",
         type=_some,
         metavar="FILE",
-        help="the bundle to write, or the directory for it (default: NAME-PID.corebox here)",
+        help="the bundle to write, or the directory for it (default: NAME-PID.corebox here); - for standard output",
     )
     add(
         "--encrypt-to",

@@ -3,9 +3,10 @@
 import contextlib
 import os
 import stat
+import sys
 from typing import Callable, Sequence
 
-from corebox.bundle.layout import SUFFIX
+from corebox.bundle.layout import STREAM, SUFFIX
 from corebox.errors import CoreboxError, HostError, UsageError
 
 
@@ -61,7 +62,7 @@ def require_harmless(
     Raises:
         UsageError: ``output-is-input``, ``output-exists``.
     """
-    if not os.path.isfile(out):
+    if out == STREAM or not os.path.isfile(out):
         return
     for path in inputs:
         if os.path.exists(path) and os.path.samefile(out, path):
@@ -78,8 +79,28 @@ def require_harmless(
         )
 
 
+def require_harmless_stream(out: str) -> None:
+    """Refuse to write a bundle to a terminal.
+
+    Raises:
+        UsageError: ``output-is-terminal``.
+    """
+    if out != STREAM:
+        return
+    if sys.stdout is None:
+        raise HostError("cannot-write", "standard output is closed", "pipe it into a program, or give -o FILE")
+    if sys.stdout.isatty():
+        raise UsageError(
+            "output-is-terminal",
+            "standard output is a terminal",
+            "pipe it into a program: -o - | ssh HOST 'cat > crash.corebox'; a file of this name is ./-",
+        )
+
+
 def give_to_caller(path: str) -> None:
     """Let a file that root has made under sudo belong to the user who called sudo, who else could not send it."""
+    if path == STREAM:
+        return
     user, group = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
     if os.geteuid() != 0 or not (user.isdigit() and group.isdigit()):
         return

@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Optional
 
+from corebox.bundle.layout import STREAM
 from corebox.bundle.manifest import Manifest
 from corebox.gather.job import Gathered, gather, input_size
 from corebox.gather.preset import Preset
@@ -40,10 +41,11 @@ def run(options: argparse.Namespace, preset: Preset) -> int:
     finally:
         progress.clear()
     warning = memory_warning(gathered.manifest, bool(options.encrypt_to))
-    say(_text(options, gathered, time.monotonic() - began, warning))
+    tell = complain if gathered.written and gathered.written.path == STREAM else say
+    tell(_text(options, gathered, time.monotonic() - began, warning))
     if gathered.written and not options.json:
         for line in next_lines(gathered.written.path, preset.message, _where_the_rest_is(gathered.manifest)):
-            say(line)
+            tell(line)
     if warning:
         complain("warning: " + warning)
     return 0 if is_exact(gathered.manifest) and not gathered.lacking else 1

@@ -5,6 +5,7 @@ import os
 from typing import Iterator, List, Optional, Sequence
 
 from corebox.bundle.describe import describe_crash, runtime_facts
+from corebox.bundle.layout import STREAM
 from corebox.bundle.manifest import LeftOutFile, Manifest, ModuleEntry
 from corebox.bundle.program import system_name
 from corebox.bundle.verdict import MISMATCH, MISSING, SEARCHED, VERDICTS, VERIFIED
@@ -65,7 +66,9 @@ def summary_lines(
     yield from _light_lines(manifest)
     yield from _core_lines(manifest)
     if written:
-        yield "bundle:    {}, {}, {:.1f} s".format(printable(written.path), format_size(written.size), seconds)
+        name = "to standard output" if written.path == STREAM else printable(written.path)
+        size = format_size(written.size) if written.size else "encrypted"
+        yield "bundle:    {}, {}, {:.1f} s".format(name, size, seconds)
         yield "identity:  " + written.identity
     yield "result:    " + _result(manifest, lacking)
 
@@ -79,6 +82,9 @@ def next_lines(path: str, message: Optional[str], places: str = "") -> Iterator[
         first, *others = message.split("\n")
         yield "next:      " + printable(first)
         yield from ("           " + printable(line) for line in others)
+        return
+    if path == STREAM:
+        yield "next:      whoever receives it compares the identity: corebox verify"
         return
     yield "next:      send {} to whoever asked for it".format(printable(path))
     command = "corebox shell {} {}".format(os.path.basename(path), places).rstrip()

@@ -1,0 +1,74 @@
+"""Writes a bundle to a pipe: for a site without room for it."""
+
+import os
+import select
+from typing import TYPE_CHECKING, BinaryIO, Mapping, Optional, cast
+
+from corebox.bundle.corecontent import CoreContent, Piece
+from corebox.bundle.layout import STREAM
+from corebox.bundle.manifest import Manifest
+from corebox.bundle.write import Content, Progress, WrittenBundle, cannot_write, write_content
+from corebox.errors import HostError
+from corebox.files.openfile import OpenFile
+
+if TYPE_CHECKING:
+    from corebox.bundle.envelope import Envelope
+
+
+def stream_bundle(
+    descriptor: int,
+    manifest: Manifest,
+    sources: Mapping[str, OpenFile],
+    core: Optional[CoreContent],
+    *,
+    jobs: int = 1,
+    progress: Optional[Progress] = None,
+    envelope: "Optional[Envelope]" = None,
+) -> WrittenBundle:
+    """Write the bundle to an open pipe, socket or file: as ``write_bundle``, but what is written cannot be taken back.
+
+    The path of what is returned is ``STREAM``; of an encrypted bundle its size is not known, and 0.
+
+    Raises:
+        InputError, HostError: those of ``write_bundle``; then what was written is no bundle.
+    """
+    for file in sources.values():
+        file.check_unchanged()
+    pipe = _Pipe(descriptor)
+    try:
+        identity = write_content(cast(BinaryIO, pipe), Content(manifest, sources, core, progress), jobs, envelope)
+    except BrokenPipeError as error:
+        raise HostError(
+            "cannot-write", "whoever reads standard output has ended", "look at what the receiving program says"
+        ) from error
+    except OSError as error:
+        raise cannot_write("standard output", error) from error
+    return WrittenBundle(STREAM, identity, pipe.written)
+
+
+class _Pipe:
+    """Writes all that it is given, also where the descriptor was made not to wait."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.written = 0
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._descriptor
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+    def write(self, data: Piece) -> int:
+        """Write all of ``data``."""
+        left = memoryview(data)
+        while left:
+            try:
+                count = os.write(self._descriptor, left)
+            except BlockingIOError:
+                select.select([], [self._descriptor], [])
+                continue
+            left = left[count:]
+            self.written += count
+        return len(data)
