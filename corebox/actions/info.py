@@ -7,6 +7,7 @@ from corebox.actions.source import plain_bundle
 from corebox.actions.subject import BareCore, BundleFile, Subject
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.read import read_manifest
+from corebox.bundle.verdict import VERIFIED
 from corebox.coredump.core import open_core
 from corebox.files.diskroot import DiskRoot
 from corebox.gather.collect import Wishes, collect
@@ -59,8 +60,15 @@ def info(store: Store, subject: Subject, root: str = "/") -> Info:
         return Info("bundle", str(subject.path), None, None, manifest, module_symbols(CrashFiles(manifest)))
     if isinstance(subject, BareCore):
         with open_core(str(subject.path)) as core, DiskRoot(root) as disk:
-            manifest = collect(core, disk, Wishes()).manifest
+            manifest = _without_ours(collect(core, disk, Wishes()).manifest)
         return Info("core", str(subject.path), None, root, manifest, module_symbols(CrashFiles(manifest)))
     opened = open_image(store, subject.image)
     symbols = module_symbols(CrashFiles(opened.manifest, opened.root, opened.debug))
     return Info("image", subject.name, opened.identity, None, opened.manifest, symbols)
+
+
+def _without_ours(manifest: Manifest) -> Manifest:
+    """Without what is this machine's: its kernel, and its system unless all files of that are those of the crash."""
+    is_same = bool(manifest.modules) and all(module.verdict == VERIFIED for module in manifest.modules)
+    system = manifest.site.os_release if is_same else {}
+    return manifest._replace(site=manifest.site._replace(kernel=None, os_release=system))

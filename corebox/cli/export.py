@@ -7,7 +7,7 @@ import click
 from corebox.actions.export import ExportOptions, export
 from corebox.actions.subject import Pulling, keep_subject, resolve
 from corebox.cli import options, output
-from corebox.cli.meter import meter
+from corebox.cli.pulling import pulling as with_pulling
 from corebox.errors import UsageError
 from corebox.store.store import Store
 
@@ -23,7 +23,7 @@ from corebox.store.store import Store
     help="Write the image, gdb included, for a machine without network: corebox shell oci-archive:FILE, docker load.",
 )
 @options.identity
-@options.registry
+@with_pulling
 def command(
     *,
     subject: str,
@@ -31,16 +31,14 @@ def command(
     bundle: Path | None,
     oci_archive: Path | None,
     identity: Path | None,
-    ca_file: Path | None,
-    plain_http: bool,
-    registry: str | None,
+    pulling: Pulling,
 ) -> int:
     """Extract the original core or bundle, bit for bit, or write the image to a file."""
     if core is None and bundle is None and oci_archive is None:
         hint = "give --core FILE, --bundle FILE, --oci-archive FILE, or several of them"
         raise UsageError("nothing-to-export", "nothing to export", hint)
     store = Store.default()
-    found = resolve(store, subject, Pulling(meter("pulling"), ca_file, plain_http, registry), identity)
+    found = resolve(store, subject, pulling, identity)
     keep_subject(found, core, bundle, oci_archive)
     written = export(store, found, ExportOptions(core, bundle, oci_archive))
     if core is not None:

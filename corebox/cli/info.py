@@ -5,10 +5,11 @@ from pathlib import Path
 import click
 
 from corebox.actions.info import info
-from corebox.actions.subject import resolve
+from corebox.actions.subject import Pulling, resolve
 from corebox.bundle.describe import origin_lines
 from corebox.bundle.manifest import MemoryEntry
 from corebox.cli import options, output
+from corebox.cli.pulling import pulling as with_pulling
 from corebox.gather.summary import summary_lines
 from corebox.locate.status import ModuleSymbols
 from corebox.report.memory import judge_memory
@@ -20,18 +21,21 @@ from corebox.store.store import Store
 @options.subject
 @options.root
 @options.identity
+@with_pulling
 @options.as_json
-def command(subject: str, root: str, identity: Path | None, as_json: bool) -> int:
+def command(*, subject: str, root: str, identity: Path | None, pulling: Pulling, as_json: bool) -> int:
     """Show what crashed, how, its memory, and what is known about each module.
 
-    SUBJECT is a bundle, an image in the store, or a bare core.
+    SUBJECT is a bundle, an image of the store or of a registry, or a bare core.
     """
     store = Store.default()
-    found = info(store, resolve(store, subject, identity=identity), root)
+    found = info(store, resolve(store, subject, pulling, identity), root)
     if as_json:
         output.say_json(found.to_json())
         return 0
     output.say(f"{found.kind}:".ljust(11) + found.name)
+    if found.compared_with:
+        output.say(f"compared:  with the files beneath {found.compared_with}")
     if found.identity:
         output.say(f"identity:  {found.identity}")
     for line in summary_lines(found.manifest, None, 0):

@@ -8,8 +8,8 @@ import click
 from corebox.actions.rerun import prepare_rerun, signal_of
 from corebox.actions.subject import Pulling, resolve
 from corebox.cli import options, output
-from corebox.cli.meter import meter
 from corebox.cli.places import places as places_options
+from corebox.cli.pulling import pulling as with_pulling
 from corebox.locate.places import SymbolOptions
 from corebox.store.store import Store
 
@@ -22,7 +22,7 @@ from corebox.store.store import Store
 @options.identity
 @places_options
 @options.engine
-@options.registry
+@with_pulling
 @options.subject
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
@@ -32,9 +32,7 @@ def command(
     identity: Path | None,
     places: tuple[str, ...],
     engine: str,
-    ca_file: Path | None,
-    plain_http: bool,
-    registry: str | None,
+    pulling: Pulling,
 ) -> int:
     """Start the customer's program again, with exactly the files it had.
 
@@ -45,10 +43,10 @@ def command(
     come before SUBJECT; what follows is the program's. Its output and status become ours.
     """
     store = Store.default()
-    found = resolve(store, subject, Pulling(meter("pulling"), ca_file, plain_http, registry), identity)
+    found = resolve(store, subject, pulling, identity)
     tty = sys.stdin.isatty() and sys.stdout.isatty()
     words = arguments[1:] if arguments[:1] == ("--",) else arguments
-    wanted = SymbolOptions(places, ca_file=ca_file, plain_http=plain_http)
+    wanted = SymbolOptions(places, ca_file=pulling.ca_file, plain_http=pulling.plain_http)
     with prepare_rerun(store, found, words, engine, output.progress(), output.note, wanted) as ready:
         for notice in ready.notices:
             output.note(f"note: {notice}")

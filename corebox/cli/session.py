@@ -10,8 +10,8 @@ import click
 from corebox.actions.session import SessionOptions
 from corebox.actions.subject import Pulling, Subject, resolve
 from corebox.cli import options, output
-from corebox.cli.meter import meter
 from corebox.cli.places import places as places_options
+from corebox.cli.pulling import pulling as with_pulling
 from corebox.locate.places import SymbolOptions
 from corebox.store.store import Store
 
@@ -62,7 +62,7 @@ def session(function: Callable[..., int]) -> Callable[..., int]:
     @options.sources
     @options.identity
     @options.engine
-    @options.registry
+    @with_pulling
     @options.no_customer_code
     @_python_path
     @functools.wraps(function)
@@ -74,14 +74,12 @@ def session(function: Callable[..., int]) -> Callable[..., int]:
         sources: tuple[str, ...],
         identity: Path | None,
         engine: str,
-        ca_file: Path | None,
-        plain_http: bool,
-        registry: str | None,
+        pulling: Pulling,
         no_customer_code: bool,
         python_path: tuple[Path, ...],
         **others: Any,
     ) -> int:
-        wanted = SymbolOptions(places, not no_debuginfod, force, ca_file, plain_http)
+        wanted = SymbolOptions(places, not no_debuginfod, force, pulling.ca_file, pulling.plain_http)
         chosen = SessionOptions(
             engine=engine,
             customer_code=not no_customer_code,
@@ -90,7 +88,6 @@ def session(function: Callable[..., int]) -> Callable[..., int]:
             python_path=python_path,
             tell=_told_once(),
         )
-        pulling = Pulling(meter("pulling"), ca_file, plain_http, registry)
         return function(session=Session(chosen, pulling, identity), **others)
 
     return command

@@ -6,10 +6,11 @@ from pathlib import Path
 import click
 
 from corebox.actions.places import opened_places
-from corebox.actions.subject import resolve
+from corebox.actions.subject import Pulling, resolve
 from corebox.actions.verify import verification_json, verify
 from corebox.cli import options, output
 from corebox.cli.places import places as places_options
+from corebox.cli.pulling import pulling as with_pulling
 from corebox.locate.places import SymbolOptions
 from corebox.store.store import Store
 
@@ -19,16 +20,20 @@ from corebox.store.store import Store
 @options.root
 @options.identity
 @places_options
+@with_pulling
 @options.as_json
-def command(subject: str, root: str, identity: Path | None, places: tuple[str, ...], as_json: bool) -> int:
+def command(
+    *, subject: str, root: str, identity: Path | None, places: tuple[str, ...], pulling: Pulling, as_json: bool
+) -> int:
     """Prove that each module is the file that was mapped.
 
     Every digest is checked and every build ID is read again, from the core's memory and from the file. Exit status 1 if
     anything is not proved. With --from it is proved together with the files that the places have.
     """
     store = Store.default()
-    opened = opened_places(store, SymbolOptions(places), output.progress())
-    result = verify(store, resolve(store, subject, identity=identity), root, opened.places)
+    wanted = SymbolOptions(places, ca_file=pulling.ca_file, plain_http=pulling.plain_http)
+    opened = opened_places(store, wanted, output.progress())
+    result = verify(store, resolve(store, subject, pulling, identity), root, opened.places)
     if as_json:
         output.say_json(verification_json(result))
         return 0 if result.ok else 1

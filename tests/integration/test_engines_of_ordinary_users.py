@@ -55,6 +55,13 @@ def must_open(person: Person, crash: Path, engine: str, env: dict[str, str]) -> 
     return done.errors
 
 
+def test_who_may_not_use_docker_is_told_the_group(person: Person, crash: Path, docker: None) -> None:
+    socket = Path("/var/run/docker.sock")
+    done = person.corebox("shell", crash, "--engine", "docker", env={"DOCKER_HOST": f"unix://{socket}"})
+    assert done.status == 4
+    assert f"(sudo usermod -aG {socket.group()} $USER)" in done.errors
+
+
 def test_rootless_podman(person: Person, crash: Path) -> None:
     with person.podman():
         must_open(person, crash, "podman", {})

@@ -47,6 +47,7 @@ def test_in_any_order_all_names_lead_to_one_image(
     for step in order.split():
         fresh_lab.done(*steps[step])
     fresh_lab.done("build", mailed, "--no-load")
+    assert "corebox shell app:new" in fresh_lab.done("build", mailed, "--no-load", "-t", "app:new").output
     (image,) = fresh_lab.done("images", "--json").json["images"]
     assert {theirs, ours, "app:mine"} <= set(image["tags"])
     bundle = image["labels"]["io.corebox.bundle"]

@@ -75,6 +75,9 @@ def test_whatever_skopeo_calls_it_it_is_opened(shelf: Shelf, fresh_lab: Lab, tmp
     (image,) = fresh_lab.done("images", "--json").json["images"]
     assert {"app:1", "app:2", "app:3", shelf.name} <= set(image["tags"])
     elsewhere = Lab(tmp_path / "other")
+    assert elsewhere.done("info", source, "--json").json["subject"]["identity"] == image["labels"]["io.corebox.bundle"]
+    certain = Lab(tmp_path / "verifying").done("verify", shelf.name, "--plain-http", "--json")
+    assert certain.json["ok"], certain
     assert elsewhere.done("report", f"oci:{tmp_path}/layout", "--engine", "bubblewrap").output
 
 

@@ -22,6 +22,16 @@ def test_gdb_commands_run_too(lab: Lab, bundle: Path, engine: str, tmp_path: Pat
     assert run(lab, bundle, engine, tmp_path / "sum.gdb", "print 6 * 7\n")[:2] == (0, "$1 = 42\n")
 
 
+def test_a_script_has_its_arguments(lab: Lab, bundle: Path, tmp_path: Path) -> None:
+    words = ("5", "a b", "caf\u00e9'\"\\", "--", "--all")
+    status, output, errors = run(
+        lab, bundle, "bubblewrap", tmp_path / "args.py", "import sys\nprint(ascii(sys.argv))\n", *words
+    )
+    assert (status, output) == (0, ascii(["args.py", *words[:3], "--all"]) + "\n"), errors
+    text = 'printf "%d %s|%s\\n", $argc, $arg0, $arg1\ndefine own\n  print $arg0 + 1\nend\nown 6\n'
+    assert run(lab, bundle, "bubblewrap", tmp_path / "args.gdb", text, "x", "y z")[:2] == (0, "2 x|y z\n$1 = 7\n")
+
+
 def test_a_failing_script_tells_so(lab: Lab, bundle: Path, engine: str, tmp_path: Path) -> None:
     status, _, errors = run(lab, bundle, engine, tmp_path / "bad.py", "raise ValueError('no such thread')\n")
     assert status != 0
