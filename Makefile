@@ -26,13 +26,15 @@ APT_TEST += golang-go libgoogle-glog-dev libabsl-dev default-jdk-headless musl-t
 APT_TEST += emacs-nox neovim
 # Another kernel than the machine's, as a program, and what it keeps programs from.
 APT_TEST += user-mode-linux apparmor
+# Shells whose completion is tested, and what reads manual pages.
+APT_TEST += fish groff-base man-db zsh
 # Engines without root.
 APT_TEST += rootlesskit uidmap slirp4netns fuse-overlayfs python3-venv
 
 # For the benchmarks: programs that crash at work.
 APT_BENCH := libreoffice-core-nogui libreoffice-writer-nogui python3-numpy
 
-.PHONY: help demo test unit fuzz-short fuzz integration faults lint audit format docs bench lock upgrade setup \
+.PHONY: help demo test unit fuzz-short fuzz integration faults lint audit format docs man bench lock upgrade setup \
 	setup-demo clean
 
 help:  ## this list
@@ -78,6 +80,9 @@ format: setup  ## let ruff repair what it can
 
 docs: setup  ## write the generated part of docs/reference
 	$(BIN)/python docs/generate.py
+
+man: setup  ## write manual pages into build/man, from the same source as --help
+	$(BIN)/python tools/manpages build/man
 
 bench: setup  ## compare speed with what a user would do instead
 	@tools/install-packages $(APT_BENCH)

@@ -30,6 +30,10 @@ class Diagnosis(NamedTuple):
     findings: tuple[Finding, ...]
     ok: bool
 
+    def to_json(self) -> dict[str, object]:
+        """The document of ``doctor --json``."""
+        return {"version": 1, "ok": self.ok, "findings": [each._asdict() for each in self.findings]}
+
 
 def doctor() -> Diagnosis:
     """Look at everything that the main job needs; each engine is tried, whatever is remembered of it."""

@@ -1,29 +1,42 @@
 """Which commands there are."""
 
-#: Where each command is, in the order in which the help lists them.
-COMMANDS = {
-    "gather": "gather:command",
-    "request": "request:command",
-    "recover": "recover:command",
-    "info": "info:command",
-    "verify": "verify:command",
-    "shell": "shell:command",
-    "run": "run:command",
-    "rerun": "rerun:command",
-    "report": "report:command",
-    "diff": "diff:command",
-    "similar": "similar:command",
-    "dap": "dap:command",
-    "mi": "mi:command",
-    "ide": "ide:command",
-    "build": "build:command",
-    "export": "export:command",
-    "push": "push:command",
-    "pull": "pull:command",
-    "images": "images:command",
-    "rm": "housekeeping:remove",
-    "prune": "housekeeping:prune",
-    "toolbox": "toolbox:command",
-    "config": "config:command",
-    "doctor": "doctor:command",
+#: Where each command is, by what a person wants, in the order in which the help lists them.
+GROUPS = {
+    "At the customer site": {
+        "gather": "gather:command",
+        "request": "request:command",
+    },
+    "Open a crash": {
+        "info": "info:command",
+        "verify": "verify:command",
+        "recover": "recover:command",
+        "shell": "shell:command",
+        "run": "run:command",
+        "rerun": "rerun:command",
+        "report": "report:command",
+        "dap": "dap:command",
+        "mi": "mi:command",
+        "ide": "ide:command",
+    },
+    "Share a crash": {
+        "build": "build:command",
+        "export": "export:command",
+        "push": "push:command",
+        "pull": "pull:command",
+    },
+    "Many crashes": {
+        "similar": "similar:command",
+        "diff": "diff:command",
+    },
+    "Housekeeping": {
+        "images": "images:command",
+        "rm": "housekeeping:remove",
+        "prune": "housekeeping:prune",
+        "toolbox": "toolbox:command",
+        "config": "config:command",
+        "doctor": "doctor:command",
+        "completion": "completion:command",
+        "help": "help:command",
+    },
 }
+COMMANDS = {name: place for group in GROUPS.values() for name, place in group.items()}

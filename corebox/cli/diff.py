@@ -6,14 +6,15 @@ import click
 
 from corebox.actions.diff import diff
 from corebox.cli import options, output
+from corebox.cli.complete import SUBJECT
 from corebox.cli.session import Session, session
 from corebox.report.difference import difference_lines
 from corebox.store.store import Store
 
 
 @click.command("diff", short_help="Show what differs between two crashes.")
-@click.argument("first", metavar="FIRST")
-@click.argument("second", metavar="SECOND")
+@click.argument("first", type=SUBJECT, metavar="FIRST")
+@click.argument("second", type=SUBJECT, metavar="SECOND")
 @session
 @options.time_limit
 @options.as_json

@@ -3,14 +3,18 @@
 import click
 
 from corebox.actions.doctor import doctor
-from corebox.cli import output
+from corebox.cli import options, output
 from corebox.errors import HostError
 
 
 @click.command("doctor", short_help="Check what this machine supports, and how to fix the rest.")
-def command() -> int:
+@options.as_json
+def command(as_json: bool) -> int:
     """Check what this machine supports, and show how to fix the rest."""
     diagnosis = doctor()
+    if as_json:
+        output.say_json(diagnosis.to_json())
+        return 0 if diagnosis.ok else 4
     for finding in diagnosis.findings:
         output.say(f"{'ok' if finding.ok else 'no':3} {finding.what:11} {finding.detail}")
         if finding.remedy:

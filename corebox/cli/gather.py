@@ -7,7 +7,7 @@ from corebox.gather.cli import main
 
 @click.command(
     "gather",
-    short_help="Pack a core and the files mapped into the process into one bundle.",
+    short_help="Pack a core and the files it was mapped from into one bundle.",
     context_settings={"ignore_unknown_options": True, "help_option_names": []},
     add_help_option=False,
 )

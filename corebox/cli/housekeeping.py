@@ -9,6 +9,7 @@ import click
 from corebox.actions.prune import PruneOptions, sweep
 from corebox.actions.prune import prune as prune_store
 from corebox.cli import output
+from corebox.cli.complete import IMAGE
 from corebox.errors import UsageError
 from corebox.printable import counted
 from corebox.store.store import Store
@@ -19,7 +20,7 @@ _SIZES = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 @click.command("rm", short_help="Remove images from the store.")
-@click.argument("references", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("references", type=IMAGE, nargs=-1, required=True, metavar="IMAGE...")
 def remove(references: tuple[str, ...]) -> int:
     """Remove images from the store, with the layers that no other image needs.
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import click
 
-import corebox
-from corebox.cli.commands import COMMANDS
+from corebox.cli.commands import COMMANDS, GROUPS
 from corebox.cli.config import defaults_of
 from corebox.cli.failure import explain
 from corebox.errors import UsageError
@@ -30,12 +29,20 @@ At your desk:       corebox info crash.corebox      what crashed, how
                     corebox push crash.corebox registry.example.com/team/crash:1
 For a colleague:    corebox shell registry.example.com/team/crash:1
 
-\b
-SUBJECT is a bundle file, the name or ID of an image in the store, an image in a registry, or, for info and
-verify, a bare core.
-Exit status: 0 done; 1 done, but something is not right; 2 wrong usage; 3 bad input; 4 this machine lacks
-something; 5 a bug in corebox.
+More: corebox help COMMAND, or one of the topics subject, status, environment, places.
 """
+
+
+_VERSION_HELP = "Show the versions of corebox, Python and gdb."
+
+
+def _say_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        from corebox.cli.version import versions  # noqa: PLC0415  # most commands need nothing of it
+
+        for line in versions():
+            click.echo(line)
+        context.exit()
 
 
 class _Commands(click.Group):
@@ -50,6 +57,15 @@ class _Commands(click.Group):
         module, name = COMMANDS[cmd_name].split(":")
         command: click.Command = getattr(importlib.import_module(f"corebox.cli.{module}"), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands by what a person wants."""
+        width = max(map(len, COMMANDS))
+        for title, names in GROUPS.items():
+            found = [(name.ljust(width), self.get_command(ctx, name)) for name in names]
+            with formatter.section(title):
+                limit = formatter.width - width - 6
+                formatter.write_dl([(name, each.get_short_help_str(limit)) for name, each in found if each])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -70,7 +86,7 @@ class _Commands(click.Group):
 
 
 @click.command(cls=_Commands, help=_STORY, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(corebox.__version__, prog_name="corebox")
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_say_version, help=_VERSION_HELP)
 def program() -> None:
     """The group of all commands; its help is the story above."""
 

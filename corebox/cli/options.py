@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from corebox.cli.complete import FOLDER, SUBJECT
 from corebox.engine.choose import NAMES
 
 # That a file cannot be read is told by who reads it: it is bad input, not wrong usage.
@@ -18,7 +19,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def subject(function: Function) -> Function:
     """The argument SUBJECT."""
-    return click.argument("subject")(function)
+    return click.argument("subject", type=SUBJECT)(function)
 
 
 def as_json(function: Function) -> Function:
@@ -29,7 +30,7 @@ def as_json(function: Function) -> Function:
 def root(function: Function) -> Function:
     """--root, for bare cores."""
     help_text = "For a bare core: compare with the files below DIR."
-    option = click.option("--root", default="/", metavar="DIR", show_default=True, help=help_text)
+    option = click.option("--root", type=FOLDER, default="/", metavar="DIR", show_default=True, help=help_text)
     return option(function)
 
 
@@ -69,6 +70,7 @@ def sources(function: Function) -> Function:
     option = click.option(
         "--source",
         "sources",
+        type=FOLDER,
         multiple=True,
         metavar="DIR[=PREFIX]",
         help="Where source files are, and what that folder was called when the program was compiled; or debuginfod, to "

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import click
 
+from corebox.cli.complete import PLACE
 from corebox.cli.options import Function
 
 
@@ -13,13 +14,15 @@ def places(function: Function) -> Function:
     found = click.option(
         "--from",
         "files",
+        type=PLACE,
         multiple=True,
         metavar="PLACE",
         help="Where to look for missing files and for symbols: a folder, ELF file, package (.deb, .rpm, .apk), tar, "
         "zip, wheel, AppImage, bundle, image (docker://, oci:, docker-archive:, docker-daemon:) or a server's URL. "
         "Only files that the core proves are taken. Repeatable.",
     )
-    symbols = click.option("--symbols", multiple=True, metavar="PLACE", help="The same as --from. Repeatable.")
+    same = "The same as --from. Repeatable."
+    symbols = click.option("--symbols", type=PLACE, multiple=True, metavar="PLACE", help=same)
 
     @functools.wraps(function)
     def command(*arguments: Any, files: tuple[str, ...], symbols: tuple[str, ...], **others: Any) -> Any:

@@ -7,12 +7,13 @@ import click
 from corebox.actions.pull import pull
 from corebox.actions.subject import Pulling
 from corebox.cli import options, output
+from corebox.cli.complete import IMAGE
 from corebox.cli.meter import meter
 from corebox.store.store import Store
 
 
 @click.command("pull", short_help="Pull an image into the store.")
-@click.argument("reference", metavar="IMAGE")
+@click.argument("reference", type=IMAGE, metavar="IMAGE")
 @options.registry
 def command(reference: str, ca_file: Path | None, plain_http: bool, registry: str | None) -> int:
     """Pull an image into the store, fetching only the layers that it lacks.

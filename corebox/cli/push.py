@@ -7,6 +7,7 @@ import click
 from corebox.actions.push import PushOptions, push
 from corebox.actions.subject import resolve
 from corebox.cli import options, output
+from corebox.cli.complete import IMAGE
 from corebox.cli.meter import meter
 from corebox.registry.access import Access
 from corebox.registry.push import COMPRESSIONS
@@ -15,7 +16,7 @@ from corebox.store.store import Store
 
 @click.command("push", short_help="Push a crash to a registry.")
 @options.subject
-@click.argument("target", required=False, metavar="[HOST/]REPOSITORY[:TAG]")
+@click.argument("target", type=IMAGE, required=False, metavar="[HOST/]REPOSITORY[:TAG]")
 @click.option(
     "--compression",
     type=click.Choice(sorted(COMPRESSIONS)),

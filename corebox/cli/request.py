@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from corebox.cli import options, output
+from corebox.cli.complete import PLACE
 from corebox.coredump.core import open_core
 from corebox.gather.compressed import decompressed_core
 from corebox.gather.output import require_harmless
@@ -15,7 +16,7 @@ from corebox.gather.request import request_script
 
 
 @click.command("request", short_help="Write a script that packs the files a core needs.")
-@click.argument("core")
+@click.argument("core", type=PLACE)
 @click.option(
     "-o",
     "--output",

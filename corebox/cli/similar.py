@@ -9,12 +9,13 @@ import click
 
 from corebox.actions.similar import LEVELS, Failure, Group, similar
 from corebox.cli import options, output
+from corebox.cli.complete import SUBJECT
 from corebox.cli.session import Session, session
 from corebox.store.store import Store
 
 
 @click.command("similar", short_help="Group crashes by what went wrong.")
-@click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...")
+@click.argument("subjects", type=SUBJECT, nargs=-1, required=True, metavar="SUBJECT...")
 @session
 @click.option(
     "--jobs", default=os.cpu_count() or 1, show_default="processors", metavar="N", help="How many crashes in parallel."

@@ -74,11 +74,15 @@ def list_toolboxes(store: Store) -> list[Toolbox]:
 
 def kept_toolboxes(store: Store) -> list[str]:
     """The layers that are to be kept although no image may need them: making the toolbox in use again takes a while."""
+    used = recall_toolbox(store)
+    return [used.layer.digest] if used else []
+
+
+def recall_toolbox(store: Store) -> Toolbox | None:
+    """The toolbox in use, if it has been made."""
     with contextlib.suppress(HostError):  # without a gdb, there is no toolbox of this machine's own
-        chosen = store.recall(_CHOICE, "") or store.recall(_RECORD, _key(find_debugger()))
-        used = _toolbox(store, chosen)
-        return [used.layer.digest] if used else []
-    return []
+        return _toolbox(store, store.recall(_CHOICE, "") or store.recall(_RECORD, _key(find_debugger())))
+    return None
 
 
 def forget_toolboxes(store: Store) -> None:

@@ -36,6 +36,11 @@ class Catalogue:
         listed = sorted(self._current().images(), key=lambda each: (each.tags[:1] or ("",), each.manifest.digest))
         return [self._read(each) for each in listed]
 
+    def names(self) -> list[str]:
+        """What images are called, and the IDs of those without a name; no manifest is read for it."""
+        listed = self._current().images()
+        return sorted(name for each in listed for name in each.tags or (each.facts.image_id,))
+
     def readable(self) -> list[StoredImage]:
         """All images but the damaged ones."""
         return [self._read(each) for each in self._current().images() if is_readable(self._oci, each.manifest)]

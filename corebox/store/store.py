@@ -55,8 +55,13 @@ class Store:
     @staticmethod
     def default() -> "Store":
         """The user's store: ``COREBOX_HOME``, else the XDG data directory."""
+        return Store(Store.default_home())
+
+    @staticmethod
+    def default_home() -> Path:
+        """Where the user's store is, or would be."""
         home = os.environ.get("COREBOX_HOME")
-        return Store(Path(home) if home else data_folder())
+        return Path(home) if home else data_folder()
 
     def _prepare(self) -> None:
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -173,6 +178,11 @@ class Store:
         """
         with explained(self.home):
             return self._catalogue.images()
+
+    def names(self) -> list[str]:
+        """What the images are called, and the IDs of those without a name."""
+        with explained(self.home):
+            return self._catalogue.names()
 
     def look_up(self, reference: str) -> StoredImage | None:
         """The image that is called so, see ``find``; None if there is none.

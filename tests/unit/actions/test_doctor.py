@@ -4,6 +4,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+from corebox.actions.doctor import Diagnosis, Finding
+from tests.support.documents import validate
 
 
 def test_a_store_that_cannot_be_used_is_one_finding_among_others(tmp_path: Path) -> None:
@@ -24,3 +28,10 @@ def test_a_store_that_cannot_be_used_is_one_finding_among_others(tmp_path: Path)
     assert f"cannot use the store {home}" in findings[-2]
     assert "COREBOX_HOME" in done.stdout
     assert done.returncode == 4
+
+
+def test_the_document_for_machines() -> None:
+    found = (Finding("docker", False, "no answer", "start it"), Finding("bubblewrap", True, "works"))
+    document: Any = Diagnosis(found, True).to_json()
+    validate(document, "doctor")
+    assert document["findings"][1] == {"what": "bubblewrap", "ok": True, "detail": "works", "remedy": ""}

@@ -196,11 +196,11 @@ def test_a_command_that_is_none_is_guessed(capsys: pytest.CaptureFixture[str], t
     bundle = tmp_path / "crash.corebox"
     bundle.touch()
     hints = []
-    for word in ("shel", str(bundle), "help"):
+    for word in ("shel", str(bundle), "frobnicate"):
         assert main([word]) == 2
         hints.append(capsys.readouterr().err.splitlines()[1])
     assert hints == [
-        "hint: try corebox shell",
+        "hint: try corebox shell or corebox help",
         f"hint: try corebox info {bundle} or corebox shell {bundle}",
         "hint: corebox --help lists the commands",
     ]
