@@ -40,6 +40,7 @@ NO_COLOR         no colours in gdb
 \b
 a folder         with debug files or programs anywhere below it
 a file           .deb, .rpm, .apk, tar, zip, a wheel, an AppImage, an ELF file, another bundle
+an image         docker://REF, oci:DIR, docker-archive:FILE, docker-daemon:NAME
 https://SERVER   a debuginfod server
 
 Nothing is taken without proof: the build ID in the core's memory, else the pages that are in the core.
