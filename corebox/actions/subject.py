@@ -138,8 +138,8 @@ def image_of(store: Store, subject: Subject, progress: Callable[[str], None] = l
         with open_core(str(subject.path)):
             pass  # another file is told what it is
         hint = (
-            f"where it crashed, run: corebox gather {subject.path} -o crash.corebox; "
-            f"without Python there: corebox request {subject.path}; of this machine's own: corebox report CORE -e EXE"
+            "if you have its files, say where: --from PLACE; else, where it crashed, run: "
+            f"corebox gather {subject.path} -o crash.corebox; without Python there: corebox request {subject.path}"
         )
         raise InputError("bare-core", f"{subject.path} is a core without the files that were mapped", hint)
     if isinstance(subject, BundleFile):

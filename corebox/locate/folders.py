@@ -1,11 +1,14 @@
 """Folders: of a release, an unpacked system or debug files, whatever their layout; files are known by build ID."""
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from corebox.coredump.elffile import is_elf
 from corebox.errors import InputError
+from corebox.files.mounts import read_mounts
 from corebox.locate.index import Index
 from corebox.locate.sieve import Sieve
 from corebox.locate.wanted import Candidate, Member, Origin, Wanted, Wants
@@ -33,8 +36,12 @@ class Folder:
         """See ``Place``."""
         sieve = Sieve(wanted)
         top = self._folder.resolve()
-        files = (path for path in self._files() if not path.is_symlink() or path.resolve().is_relative_to(top))
-        for path, facts in self._index.read(files):
+        # Where each should be if the folder is the root of a system: then nothing has to be searched.
+        named = {self._folder / name[1:]: None for each in wanted for name in each.names}
+        others = (path for path in self._files() if path not in named)
+        files = chain(filter(_is_file, named), others)
+        inside = (path for path in files if not path.is_symlink() or path.resolve().is_relative_to(top))
+        for path, facts in self._index.read(inside):
             for each in sieve.match(str(path), facts):
                 yield Candidate(each, path, self._name_of(path), Origin(self.name, url=str(path)), self)
 
@@ -45,21 +52,33 @@ class Folder:
             if wants(name):
                 if path.is_symlink():
                     yield Member(name, None, str(path.readlink()))
-                elif path.is_file() and (not elf_only or _is_elf(path)):
+                elif _is_file(path) and (not elf_only or _is_elf(path)):
                     yield Member(name, path)
 
     def _name_of(self, path: Path) -> str:
         return f"/{path.relative_to(self._folder)}"
 
     def _entries(self) -> Iterator[Path]:
+        mounts = read_mounts("/")
         for directory, folders, names in os.walk(self._folder):
+            if mounts.virtual_at(directory):  # what is in /proc are no files, and may be all of the root once more
+                folders.clear()
+                continue
             folders.sort()
             for name in sorted(names):
                 yield Path(directory, name)
 
     def _files(self) -> Iterator[Path]:
         """Debug files may be links from a ``.build-id`` tree; a name that leads to no file is passed over."""
-        return (path for path in self._entries() if path.is_file())
+        return (path for path in self._entries() if _is_file(path))
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a regular file, or a link to one, that may be looked at."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:  # Path.is_file lets some of them through
+        return False
 
 
 def _is_elf(path: Path) -> bool:

@@ -122,6 +122,8 @@ class _Search:
             if taken:
                 del self.left[candidate.wanted]
                 new.append(taken)
+            if not self.left:
+                break
         self.taken += new
         self.origins |= take_companions(self._staging, [(each.wanted, each.candidate) for each in new])
 

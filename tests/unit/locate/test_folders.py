@@ -14,6 +14,7 @@ from corebox.coredump.elffile import debug_path, read_elf
 from corebox.files.checksum import file_checksum
 from corebox.locate.folders import Folder
 from corebox.locate.index import Index
+from corebox.locate.wanted import EXECUTABLE, Wanted
 from corebox.locate.wish import Key, Wish
 
 
@@ -104,3 +105,16 @@ def test_by_debuglink_the_checksum_decides(tmp_path: Path) -> None:
     key = ("app.debug", file_checksum(str(tmp_path / "b" / "app.debug")))
     assert find(tmp_path, key, "") == {key: tmp_path / "b" / "app.debug"}
     assert find(tmp_path, ("other.debug", key[1])) == {}
+
+
+def test_what_is_in_proc_is_no_file_of_a_folder(tmp_path: Path) -> None:
+    assert list(Folder(Path("/proc/self"), Index(tmp_path / "index.sqlite3")).members(lambda _: True)) == []
+
+
+def test_a_wanted_name_of_a_root_is_looked_up_before_anything_is_searched(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    own = compiled(root / "opt" / "program", "-Wl,--build-id=0x01020304")
+    compiled(root / "a" / "copy", "-Wl,--build-id=0x01020304")
+    wanted = Wanted(("/opt/program",), EXECUTABLE, own, "x86_64")
+    candidates = Folder(root, Index(tmp_path / "index.sqlite3")).candidates([wanted])
+    assert [each.name for each in candidates] == ["/opt/program", "/a/copy"]
