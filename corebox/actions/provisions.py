@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from corebox.debugger.session import (
 )
 from corebox.engine.sandbox import Mount
 from corebox.errors import InputError
-from corebox.image.inside import python_inside_gdb
+from corebox.image.inside import holds_our_python, lay_out_our_python
 from corebox.image.opened import OpenedImage
 from corebox.locate.split import DEEP, lay_out_split
 from corebox.locate.status import CrashFiles, ModuleSymbols
@@ -55,24 +54,20 @@ def our_files(opened: OpenedImage, work: Path) -> Provision:
         raise InputError("no-toolbox", message, hint)
     mounts = [
         Mount(opened.toolbox, TOOLBOX),
-        Mount(_inside(work), INSIDE),
+        *_our_python(opened, work),
         Mount(opened.ours / "gdbinit", "/.corebox/gdbinit"),
         Mount(opened.ours / "manifest.json", "/.corebox/manifest.json"),
     ]
     return Provision((*mounts, *([Mount(opened.debug, "/.corebox/debug")] if opened.debug else [])))
 
 
-def _inside(work: Path) -> Path:
-    """Our Python for gdb, which everybody may read: an image that was pulled may hold that of another corebox."""
-    top = work / "inside"
-    for name, path in python_inside_gdb():
-        copy = top / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
-        copy.chmod(0o644)
-    for folder in (work, *(each for each in (top, *top.rglob("*")) if each.is_dir())):
-        folder.chmod(0o755)
-    return top
+def _our_python(opened: OpenedImage, work: Path) -> list[Mount]:
+    """Our Python for gdb, unless the image has the same: one that was pulled may hold that of another corebox."""
+    if holds_our_python(opened.toolbox):
+        return []
+    work.chmod(0o755)
+    lay_out_our_python(work / "inside")
+    return [Mount(work / "inside", INSIDE)]
 
 
 def crash_files(crash: Crash, lender: Lender) -> Provision:

@@ -1,10 +1,16 @@
-"""Runs inside gdb: texts and numbers of bounded size, as the answers have them."""
+"""Texts and numbers of bounded size, as the answers have them."""
+
+from typing import SupportsInt, overload
 
 CUT = "…"
 LONGEST_TEXT = 1024
 
 
-def text(value, longest=LONGEST_TEXT):
+@overload
+def text(value: None, longest: int = ...) -> None: ...
+@overload
+def text(value: object, longest: int = ...) -> str: ...
+def text(value: object, longest: int = LONGEST_TEXT) -> str | None:
     """Any name as a string of bounded length, which ends with ``CUT`` if it was longer; or None."""
     if value is None:
         return None
@@ -12,11 +18,11 @@ def text(value, longest=LONGEST_TEXT):
     return value if len(value) <= longest else value[: longest - 1] + CUT
 
 
-def hexadecimal(value):
+def hexadecimal(value: SupportsInt) -> str:
     """An address as JSON has it."""
     return f"0x{int(value) & 0xFFFFFFFFFFFFFFFF:x}"
 
 
-def one_line(error):
+def one_line(error: object) -> str:
     """What an error says, in one line."""
     return text(" ".join(str(error).split()) or type(error).__name__)

@@ -1,4 +1,4 @@
-"""Runs inside gdb: the registers and instructions of the innermost frame."""
+"""The registers and instructions of the innermost frame."""
 
 import re
 
@@ -11,7 +11,7 @@ LONGEST_INSTRUCTION = 256
 _OFFSET = re.compile(r"<.*\+(\d+)>", re.DOTALL)
 
 
-def registers():
+def registers() -> list[dict[str, str]]:
     """The general registers of the innermost frame, as numbers of the machine's word size."""
     frame = gdb.newest_frame()
     found = []
@@ -26,7 +26,7 @@ def registers():
     return found
 
 
-def disassembly():
+def disassembly() -> list[dict[str, str]]:
     """The instructions around the fault. Where a function begins tells where instructions before the fault begin."""
     frame = gdb.newest_frame()
     counter = frame.pc()
@@ -45,7 +45,7 @@ def disassembly():
     return [{"address": hexadecimal(each["addr"]), "text": text(each["asm"], LONGEST_INSTRUCTION)} for each in found]
 
 
-def beginning(frame, counter):
+def beginning(frame: gdb.Frame, counter: int) -> int:
     """Where the function begins that ``counter`` is in: by debug information, else by symbol; else ``counter``."""
     try:
         block = gdb.block_for_pc(counter) if frame.function() else None
@@ -57,7 +57,7 @@ def beginning(frame, counter):
     return start if 0 <= counter - start <= LONGEST_FUNCTION else counter
 
 
-def by_symbol(counter):
+def by_symbol(counter: int) -> int:
     """The nearest symbol at or before ``counter``; gdb's Python API has it in words only (gdb.format_address)."""
     found = _OFFSET.search(gdb.format_address(counter))
     return counter - int(found[1]) if found else counter

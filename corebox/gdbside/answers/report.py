@@ -1,4 +1,4 @@
-"""Runs inside gdb when the core is open: collects the facts of a report and writes them as lines of JSON.
+"""Collects the facts of a report and writes them as lines of JSON.
 
 gdb's own Python API only, never the text that its commands print. Everything is bounded: a hostile core may have
 endless stacks, values and names. Addresses are "0x" strings; what cannot be read is left out or None.
@@ -10,9 +10,12 @@ comes back, is that step alone. Who runs gdb then runs it again from the step af
 import collections
 import contextlib
 import faulthandler
+import functools
 import json
 import os
 import time
+from collections.abc import Callable
+from typing import Any
 
 import gdb
 
@@ -21,7 +24,7 @@ from corebox.gdbside.bounded import hexadecimal, one_line, text
 from corebox.gdbside.frames import callers, recursion, trampoline
 from corebox.gdbside.runtimes import pystacks
 from corebox.gdbside.values import variables
-from corebox.gdbside.why import kinds
+from corebox.gdbside.why import explain
 
 BEGIN, END = "\x1ecorebox-answer ", "\x1e\n"
 MOST_THREADS, INNERMOST, OUTERMOST = 1024, 96, 32
@@ -37,7 +40,7 @@ KINDS = {gdb.NORMAL_FRAME: "normal", gdb.INLINE_FRAME: "inline"}
 ENDS = (gdb.FRAME_UNWIND_OUTERMOST, gdb.FRAME_UNWIND_NO_REASON)
 
 
-def frame_facts(frame, unwind):
+def frame_facts(frame: gdb.Frame, unwind: str) -> dict[str, Any]:
     """One frame: where it is, what function that is, and how it was found."""
     function, place = callers.place(frame)
     signal = frame.type() == gdb.SIGTRAMP_FRAME or trampoline.is_trampoline(frame)
@@ -52,7 +55,7 @@ def frame_facts(frame, unwind):
     }
 
 
-def stack_pointer(frame):
+def stack_pointer(frame: gdb.Frame) -> str | None:
     """Its stack pointer; None if gdb does not know it."""
     try:
         return hexadecimal(frame.read_register("sp"))
@@ -63,12 +66,15 @@ def stack_pointer(frame):
 class Walk:
     """The stack of the selected thread: its innermost and outermost frames, and what is between them in numbers."""
 
-    def __init__(self):
-        self.innermost, self.top, self.outermost = [], [], collections.deque(maxlen=OUTERMOST)
-        self.total, self.end, self.complete, self.names = 0, None, False, {}
-        self.between = collections.Counter()
+    def __init__(self) -> None:
+        self.innermost: list[dict[str, Any]] = []
+        self.top: list[gdb.Frame] = []
+        self.outermost: collections.deque[tuple[gdb.Frame, str]] = collections.deque(maxlen=OUTERMOST)
+        self.total, self.complete, self.end = 0, False, ""
+        self.names: dict[tuple[int, int], str | None] = {}
+        self.between: collections.Counter[str | None] = collections.Counter()
 
-    def run(self):
+    def run(self) -> dict[str, Any]:
         """Walk to the end, over an endless recursion in one step; the facts."""
         latest = time.monotonic() + LONGEST_WALK
         self.walk(latest, INNERMOST)
@@ -82,7 +88,7 @@ class Walk:
                 self.walk(latest, MOST_WALKED)
             return self.facts()
 
-    def walk(self, latest, most):
+    def walk(self, latest: float, most: int) -> None:
         """Take the frames that were not taken yet."""
         frames, taken = callers.Callers(), len(self.innermost)
         try:
@@ -96,7 +102,7 @@ class Walk:
         except (gdb.error, RuntimeError) as error:
             self.end = str(error)
 
-    def take(self, frame, unwind):
+    def take(self, frame: gdb.Frame, unwind: str) -> None:
         """Keep a frame, in place of the one that is not among the outermost any more."""
         self.total += 1
         if len(self.innermost) < INNERMOST:
@@ -107,14 +113,14 @@ class Walk:
             self.between[self.name(self.outermost[0][0])] += 1
         self.outermost.append((frame, unwind))
 
-    def name(self, frame):
+    def name(self, frame: gdb.Frame) -> str | None:
         """Its function; looked for once for each address, because an endless recursion has few."""
         key = frame.pc(), frame.type()
         if key not in self.names:
             self.names[key] = text(frame.name())
         return self.names[key]
 
-    def facts(self):
+    def facts(self) -> dict[str, Any]:
         """The frames, and of those left out where, how many, and which functions they were most often."""
         count = sum(self.between.values())
         often = [{"name": name, "count": times} for name, times in self.between.most_common(MOST_REPEATED)]
@@ -126,12 +132,13 @@ class Walk:
         }
 
 
-def stacks():
+def stacks() -> dict[str, Any]:
     """The stacks of all threads, the one that crashed first."""
     crashed = gdb.selected_thread()
     every = [] if crashed is None else gdb.selected_inferior().threads()
     found, frames = [], 0
-    for thread in sorted(every, key=lambda each: (each.num != crashed.num, each.num))[:MOST_THREADS]:
+    first = crashed.num if crashed else 0
+    for thread in sorted(every, key=lambda each: (each.num != first, each.num))[:MOST_THREADS]:
         thread.switch()
         facts = {"number": thread.num, "tid": thread.ptid[1], "name": text(thread.name, 64)}
         found.append({**facts, **Walk().run()})
@@ -148,11 +155,11 @@ def stacks():
     }
 
 
-def cause():
+def cause() -> dict[str, Any] | None:
     """What kind of fault it is."""
     if gdb.selected_thread() is None:
         return None
-    found = kinds.explain()
+    found = explain.explain()
     evidence = [text(each) for each in found["evidence"][:64]]
     return {
         "kind": found["kind"],
@@ -165,7 +172,7 @@ def cause():
     }
 
 
-def python_stacks():
+def python_stacks() -> list[dict[str, Any]] | None:
     """The stacks of all Python threads, the innermost frame first; None if no CPython is in the core."""
     if not pystacks.is_python() and not pystacks.unsupported():
         return None
@@ -173,7 +180,7 @@ def python_stacks():
     return [{"tid": tid, "frames": list(map(python_frame, each)), "omitted": more} for tid, each, more in found]
 
 
-def python_frame(frame):
+def python_frame(frame: pystacks.PythonFrame) -> dict[str, Any]:
     """A Python frame; its names are as bounded as all others."""
     return {
         "function": text(frame.function),
@@ -183,21 +190,26 @@ def python_frame(frame):
     }
 
 
-def values(level):
+def values(level: int) -> dict[str, Any] | None:
     """The values of one frame of the thread that crashed; None beyond the last."""
     frame = gdb.newest_frame() if gdb.selected_thread() is not None else None
     for _ in range(level):
         frame = frame and frame.older()
-    return frame and {"frame": level, **variables.read(frame)}
+    return {"frame": level, **variables.read(frame)} if frame else None
 
 
 #: Name and function of each step; the order is part of what the reader knows.
-STEPS = [("stacks", stacks), ("registers", machine.registers), ("disassembly", machine.disassembly), ("cause", cause)]
+STEPS: list[tuple[str, Callable[[], object]]] = [
+    ("stacks", stacks),
+    ("registers", machine.registers),
+    ("disassembly", machine.disassembly),
+    ("cause", cause),
+]
 STEPS += [("python", python_stacks)]
-STEPS += [("values", lambda level=level: values(level)) for level in range(FRAMES_WITH_VALUES)]
+STEPS += [("values", functools.partial(values, level)) for level in range(FRAMES_WITH_VALUES)]
 
 
-def write(facts):
+def write(facts: dict[str, Any]) -> None:
     """Write facts to the standard output past gdb's pager and filters."""
     gdb.flush()
     data = (BEGIN + json.dumps({"version": 1, **facts}) + END).encode("ascii")
@@ -205,7 +217,7 @@ def write(facts):
         data = data[os.write(1, data) :]
 
 
-def answer(first):
+def answer(first: int) -> None:
     """Take the steps from ``first`` on, and write what each of them found, or why it found nothing."""
     gdb.execute("set width 0")
     with contextlib.suppress(RuntimeError):  # new in gdb 14; before, characters counted as elements

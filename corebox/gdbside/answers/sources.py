@@ -1,9 +1,10 @@
-"""Runs inside gdb when the core is open: names the source files of the frames of all threads that are not there.
+"""Names the source files of the frames of all threads that are not there.
 
 Build ID and path of each, as one line of JSON; everything is bounded, and no name is opened that a core could choose.
 """
 
 import pathlib
+from collections.abc import Iterator
 
 import gdb
 
@@ -13,12 +14,13 @@ from corebox.gdbside.bounded import LONGEST_TEXT
 MOST_THREADS, MOST_FRAMES, MOST_NAMES = 256, 64, 512
 
 
-def names():
+def names() -> list[tuple[str, str]]:
     """(build ID, path) of each source file, in the order of the frames, the thread that crashed first."""
-    found = {}
+    found: dict[tuple[str, str], None] = {}
     crashed = gdb.selected_thread()
     every = gdb.selected_inferior().threads() if crashed is not None else ()
-    for thread in sorted(every, key=lambda each: (each.num != crashed.num, each.num))[:MOST_THREADS]:
+    first = crashed.num if crashed else 0
+    for thread in sorted(every, key=lambda each: (each.num != first, each.num))[:MOST_THREADS]:
         thread.switch()
         for symtab in symtabs():
             path = symtab.fullname()
@@ -27,10 +29,10 @@ def names():
     return list(found)[:MOST_NAMES]
 
 
-def symtabs():
+def symtabs() -> Iterator[gdb.Symtab]:
     """Those of the frames of the selected thread."""
     try:
-        frame = gdb.newest_frame()
+        frame: gdb.Frame | None = gdb.newest_frame()
         for _ in range(MOST_FRAMES):
             if frame is None:
                 return
@@ -42,6 +44,6 @@ def symtabs():
         return  # the stack ends here
 
 
-def answer():
+def answer() -> None:
     """Write them."""
     report.write({"sources": [{"build_id": build_id, "path": path} for build_id, path in names()]})

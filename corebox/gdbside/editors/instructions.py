@@ -1,4 +1,4 @@
-"""Runs inside gdb: instructions before and after an address, for editors.
+"""Instructions before and after an address, for editors.
 
 Where instructions have no fixed size one can only read forwards. So what comes before an address is read from the
 start of its function, and where that is not known from some bytes before: a run that ends right at the address.

@@ -1,4 +1,4 @@
-"""Runs inside gdb: what its Debug Adapter Protocol lacks for cores, put in the place of gdb's own (gdb/dap/*.py).
+"""What its Debug Adapter Protocol lacks for cores, put in the place of gdb's own (gdb/dap/*.py).
 
 Answers are bounded: corebox reads none that is larger than its own bounds, and ends the session then.
 """

@@ -1,18 +1,15 @@
 """Runs inside gdb: what memory can hold code, and what unwind information that code has."""
 
 import re
-import struct
 
 import gdb
 
 from corebox.gdbside.frames import cfi, hotspot
-from corebox.gdbside.memory import corefile
+from corebox.gdbside.memory import mapped
 
 _MOST_MAPPINGS_BACK = 8
 _SECTION = re.compile(r"^\s*(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)", re.MULTILINE)
 _LIBRARY = re.compile(r"^(0x[0-9a-f]+)\s+(0x[0-9a-f]+)\s", re.MULTILINE)
-#: What opening a core raises that is none.
-UnreadableError = struct.error
 _READ_ERRORS = (gdb.error, OverflowError, ValueError)
 
 
@@ -20,10 +17,10 @@ class Memory:
     """The core's memory, as far as unwinding needs it; answers are kept."""
 
     def __init__(self):
-        self.core = corefile.CoreFile()
-        self.form = "<" if self.core.byte_order == "little" else ">", self.core.word
+        self.core = mapped.opened()
+        self.form = self.core.order, self.core.word
         # Some systems' cores say of no mapping that it can be executed.
-        self._tells_rights = any(each.flags & corefile.PF_X for each in self.core.mappings)
+        self._tells_rights = any(each.flags & mapped.PF_X for each in self.core.mappings)
         self._modules, self._entries, self._starts, self._code_cache = {}, {}, {}, None
 
     def read(self, address, size):
@@ -63,7 +60,7 @@ class Memory:
         mapping = self.core.at(address)
         if mapping is None or not self._tells_rights:
             return self.objfile(address) is not None or (mapping is not None)
-        return bool(mapping.flags & corefile.PF_X)
+        return bool(mapping.flags & mapped.PF_X)
 
     def compiled_java(self, pc):
         """HotSpot's piece of code at an address, a ``hotspot.Blob``, or None."""

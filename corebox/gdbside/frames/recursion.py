@@ -1,4 +1,4 @@
-"""Runs inside gdb: the way over an endless recursion, whose frames gdb would need minutes to unwind one by one.
+"""The way over an endless recursion, whose frames gdb would need minutes to unwind one by one.
 
 Where the calls at the top of a stack repeat, each cycle with the same return addresses at the same distances, the
 stack's memory tells how often they do: the same addresses stand there, one cycle's size apart. gdb is then told, by an
@@ -8,7 +8,7 @@ unwinder for that one frame, that its caller is the one so many cycles further o
 import gdb
 import gdb.unwinder
 
-from corebox.gdbside.memory import corefile
+from corebox.gdbside.memory import mapped
 
 #: The longest cycle of calls that is found, how often it must be seen, and what is left of it for gdb to unwind.
 LONGEST_CYCLE, FEWEST_SEEN, LEFT = 8, 4, 2
@@ -99,7 +99,7 @@ def _times(seen, stack, counters, cycle, size):
 
 def _memory_from(memory, start):
     """The memory from an address on, as far as the core has it."""
-    mapping = corefile.CoreFile().at(start)
+    mapping = mapped.opened().at(start)
     size = min(mapping.end - start, MOST_MEMORY) if mapping else 0
     return memory.read_memory(start, size).tobytes() if size else b""
 

@@ -1,4 +1,4 @@
-"""Runs inside gdb: unwinds through signal trampolines that gdb does not take for one: the stack would end there.
+"""Unwinds through signal trampolines that gdb does not take for one: the stack would end there.
 
 That of Go has unwind information, which describes an ordinary function, and gdb believes it. That of musl has none, and
 where a library was stripped gdb goes by the name of another function that is before it (amd64_linux_sigtramp_p).

@@ -12,6 +12,7 @@ import struct
 import gdb
 import gdb.unwinder
 
+from corebox.errors import CoreboxError
 from corebox.gdbside.frames import amd64, codemap
 
 NO_CODE = "the return address {:#x} is not in executable memory"
@@ -57,7 +58,7 @@ class Evidence:
         if self.memory is None:
             try:
                 self.memory = codemap.Memory()
-            except (OSError, IndexError, ValueError, codemap.UnreadableError):
+            except (CoreboxError, OSError):
                 return None
         return self.memory
 

@@ -4,7 +4,7 @@ Layout: malloc/malloc.c (malloc_chunk, tcache_perthread_struct) and arena.c (hea
 three flags, before the memory that malloc returns; a heap is chunk after chunk.
 """
 
-from corebox.gdbside.memory import corefile
+from corebox.gdbside.memory import mapped
 
 _PREVIOUS_IN_USE, _MMAPPED, _FLAGS = 1, 2, 7
 _MOST_CHUNKS, _LARGEST_HEAP = 400_000, 256 << 20
@@ -45,7 +45,7 @@ def chunk(fault, address):
     if fault.core.word != 8 or fault.core.byte_order != "little":
         return None
     mapping = fault.core.at(address)
-    if mapping is None or mapping.path or not mapping.flags & corefile.PF_W:
+    if mapping is None or mapping.path or not mapping.flags & mapped.PF_W:
         return None
     heap = _heap(fault, mapping)
     return _find(heap, address - heap.base) if heap else None

@@ -1,4 +1,4 @@
-"""Runs inside gdb: the Python stacks of a CPython in the core.
+"""The Python stacks of a CPython in the core.
 
 pystack reads them natively, out of the interpreter's own tables, so that no debug files of Python are needed.
 """
@@ -6,24 +6,32 @@ pystack reads them natively, out of the interpreter's own tables, so that no deb
 import faulthandler
 import re
 import sys
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import gdb
 
-from corebox.gdbside.memory import corefile
+from corebox.gdbside.memory import mapped
 
 HOME = "/.corebox/toolbox/share/pystack"
 MOST_FRAMES = 512
 LONGEST = 60  # seconds
 
 
-class PythonFrame:
+class PythonFrame(NamedTuple):
     """A Python frame; the evaluator in C was called anew for it if ``entry``, else an outer frame's call runs it."""
 
-    def __init__(self, function, file, line, entry):
-        self.function, self.file, self.line, self.entry = function, file, line, entry
+    function: str
+    file: str
+    line: int
+    entry: bool
 
 
-def is_python():
+#: Thread ID, frames, the innermost first, and how many more there are.
+Stack = tuple[int, list[PythonFrame], int]
+
+
+def is_python() -> bool:
     """Whether a CPython (3.7 and later) is in the core: it exports its state under this name."""
     try:
         gdb.parse_and_eval("&_PyRuntime")
@@ -32,16 +40,16 @@ def is_python():
     return True
 
 
-def unsupported():
+def unsupported() -> str | None:
     """The version of a CPython that is too old to be read, ``2.7`` or ``before 3.7``; None if there is none."""
     if is_python() or not all(map(_is_defined, ("Py_Initialize", "PyEval_EvalFrameEx"))):
         return None
-    paths = " ".join(mapping.path for mapping in corefile.CoreFile().mappings)
+    paths = " ".join(mapping.path for mapping in mapped.opened().mappings)
     named = re.search(r"/(?:lib)?python(\d\.\d+)", paths)
     return named[1] if named else "before 3.7"
 
 
-def _is_defined(name):
+def _is_defined(name: str) -> bool:
     try:
         gdb.parse_and_eval(f"(long) &{name}")
     except gdb.error:
@@ -49,7 +57,7 @@ def _is_defined(name):
     return True
 
 
-def stacks():
+def stacks() -> list[Stack]:
     """Thread ID, frames, the innermost first, and how many more there are, of each thread that runs Python.
 
     Ends gdb if pystack hangs, which nothing else could interrupt.
@@ -67,7 +75,7 @@ def stacks():
     try:
         from pystack.engine import NativeReportingMode, get_process_threads_for_core  # noqa: PLC0415
 
-        found = get_process_threads_for_core(corefile.PATH, program, native_mode=NativeReportingMode.OFF)
+        found = get_process_threads_for_core(mapped.PATH, program, native_mode=NativeReportingMode.OFF)
         return _by_thread(found)
     except Exception as error:  # whatever pystack makes of a damaged core: the caller wants words
         raise RuntimeError(" ".join(str(error).split()) or type(error).__name__) from error
@@ -76,15 +84,15 @@ def stacks():
         sys.path.remove(HOME)
 
 
-def _by_thread(found):
+def _by_thread(found: Iterable[Any]) -> list[Stack]:
     """A thread that has entered another interpreter is found once for each: the main one is the outermost."""
-    frames = {}
+    frames: dict[int, list[PythonFrame]] = {}
     for thread in sorted(found, key=lambda each: -(each.interpreter_id or 0)):
         frames.setdefault(thread.tid, []).extend(_frames(thread))
     return [(tid, each[:MOST_FRAMES], max(len(each) - MOST_FRAMES, 0)) for tid, each in frames.items()]
 
 
-def _frames(thread):
+def _frames(thread: Any) -> list[PythonFrame]:  # of pystack
     # The list begins at the outermost frame; shims are marks that CPython 3.12 and later puts between two C calls.
     frames = [
         PythonFrame(each.code.scope, each.code.filename, each.code.location.lineno, each.is_entry)
@@ -94,7 +102,7 @@ def _frames(thread):
     return frames[::-1]
 
 
-def lines():
+def lines() -> list[str]:
     """The stack of the selected thread as Python's own traceback has it, the innermost frame last."""
     selected = gdb.selected_thread()
     if selected is None or not (is_python() or unsupported()):

@@ -1,19 +1,24 @@
-"""Runs inside gdb before the core is opened: our commands, and what greets the user of an interactive session.
+"""Our commands, and what greets the user of an interactive session.
 
 gdb's own Python API only; the facts come from the core, and from the image's manifest, which the gatherer wrote.
 """
 
 import json
 import pathlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import gdb
 
+from corebox.gdbside import selection
 from corebox.gdbside.editors import protocol
 from corebox.gdbside.frames import callers, trampoline, unwinder
 from corebox.gdbside.runtimes import pystacks
 from corebox.gdbside.session import history, opened, packages, programs
 from corebox.gdbside.values import cxxprinters
-from corebox.gdbside.why import kinds
+from corebox.gdbside.why import explain
+
+_Json = dict[str, Any]
 
 MANIFEST = pathlib.Path("/.corebox/manifest.json")
 SYMBOLS = pathlib.Path("/.corebox/locate.json")
@@ -21,17 +26,18 @@ REPLACED_EXECUTABLE = "/.corebox/executable"
 MOST_DOUBTFUL, MOST_FRAMES = 10, 64
 
 
-def printable(text):
+def printable(text: str) -> str:
     """Escape what could move the cursor or hide text: the manifest's strings come from a customer's machine."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in text)
 
 
-def manifest():
+def manifest() -> _Json:
     """The manifest of the crash."""
-    return json.loads(MANIFEST.read_bytes())
+    found: _Json = json.loads(MANIFEST.read_bytes())
+    return found
 
 
-def banner(facts):
+def banner(facts: _Json) -> list[str]:
     """The lines that say what crashed, where, how far the files can be trusted, and what to do next."""
     process, modules = facts["process"], facts["modules"]
     what = noted().get("program") or process["executable"] or process["name"] or "a program"
@@ -56,28 +62,24 @@ def banner(facts):
     return lines
 
 
-def in_crashed_thread(tell):
+def in_crashed_thread(tell: Callable[[], list[str]]) -> list[str]:
     """The lines of ``tell`` about the innermost frame of the thread that crashed; nothing if no core is open."""
-    thread = gdb.selected_thread()
-    if thread is None:
+    if gdb.selected_thread() is None:
         return []
-    frame = gdb.selected_frame()
-    min(gdb.selected_inferior().threads(), key=lambda each: each.num).switch()
-    try:
-        gdb.newest_frame().select()
-        lines = tell()
-    except gdb.error as error:
-        lines = [f"gdb cannot tell: {error}"]
-    thread.switch()
-    frame.select()
-    return lines
+    with selection.kept():
+        min(gdb.selected_inferior().threads(), key=lambda each: each.num).switch()
+        try:
+            gdb.newest_frame().select()
+            return tell()
+        except gdb.error as error:
+            return [f"gdb cannot tell: {error}"]
 
 
-def where_lines(modules):
+def where_lines(modules: list[_Json]) -> list[str]:
     """The thread that crashed and its innermost frame."""
 
-    def tell():
-        thread, frame = gdb.selected_thread(), gdb.newest_frame()
+    def tell() -> list[str]:
+        thread, frame = selection.thread(), gdb.newest_frame()
         place, counter = frame.find_sal(), frame.pc()
         source = f" at {place.symtab.filename}:{place.line}" if place.symtab else ""
         inside = (each["path"] for each in modules if int(each["start"], 16) <= counter < int(each["end"], 16))
@@ -88,30 +90,30 @@ def where_lines(modules):
     return in_crashed_thread(tell)
 
 
-def names(module):
+def names(module: _Json) -> list[str]:
     """The paths that gdb may know a module by."""
     return [*module["opened_as"], module["path"], *([REPLACED_EXECUTABLE] if module["executable"] else [])]
 
 
-def build_id(module):
+def build_id(module: _Json) -> str:
     """Its build ID in words: the one in the core if that has one."""
     return module["build_id"]["memory"] or module["build_id"]["file"] or "none"
 
 
-def noted():
+def noted() -> _Json:
     """What corebox notes beside the image for this session; nothing without corebox."""
     return json.loads(SYMBOLS.read_bytes()) if SYMBOLS.exists() else {}
 
 
-def symbols_of_modules(facts):
+def symbols_of_modules(facts: _Json) -> list[tuple[_Json, str, str | None]]:
     """Each module with what is known of its symbols, in a word, and the package that it is of, or None."""
     # Without corebox, in the image alone, what the gatherer has noted has to do.
-    known = noted().get("modules", facts["modules"])
+    known = noted().get("modules") or facts["modules"]
     pairs = zip(facts["modules"], known, strict=True)
     return [(module, given.get("symbols") or "not known", given.get("package")) for module, given in pairs]
 
 
-def symbol_lines(facts):
+def symbol_lines(facts: _Json) -> list[str]:
     """How many modules have symbols, and which lack them in the stack of the thread that crashed."""
     known = symbols_of_modules(facts)
     lines = [f"{sum(symbols == 'full' for _, symbols, _ in known)} of {len(known)} modules with full symbols"]
@@ -125,28 +127,29 @@ def symbol_lines(facts):
     return lines
 
 
-def files_of_stack():
+def files_of_stack() -> list[str]:
     """The files that the frames of the selected thread are in."""
-    space, frame, found = gdb.current_progspace(), gdb.newest_frame(), []
+    space, found = gdb.current_progspace(), list[str]()
+    frame: gdb.Frame | None = gdb.newest_frame()
     while frame is not None and len(found) < MOST_FRAMES:
-        found.append(space.solib_name(frame.pc()) or space.filename)
+        found.append(space.solib_name(frame.pc()) or space.filename or "")
         frame = frame.older()
     return found
 
 
-def why_lines():
+def why_lines() -> list[str]:
     """What kind of fault it is, then the evidence."""
 
-    def tell():
-        found = kinds.explain()
+    def tell() -> list[str]:
+        found = explain.explain()
         return [found["sentence"], *("  " + line for line in found["evidence"])]
 
     return in_crashed_thread(tell)
 
 
-def module_lines():
+def module_lines() -> Iterator[str]:
     """Each module with verdict, build ID, how far its symbols are known, and the debug file that gives them."""
-    files = {each.filename: None for each in gdb.objfiles()}
+    files: dict[str | None, str | None] = {each.filename: None for each in gdb.objfiles()}
     files.update((each.owner.filename, each.filename) for each in gdb.objfiles() if each.owner is not None)
     for module, symbols, _ in symbols_of_modules(manifest()):
         opened = next((name for name in names(module) if name in files), None)
@@ -159,29 +162,29 @@ def module_lines():
 class Corebox(gdb.Command):
     """What corebox knows about this crash: "corebox why", "corebox stack", "corebox modules", "corebox python"."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__("corebox", gdb.COMMAND_STATUS, prefix=True)
 
 
 class Lines(gdb.Command):
     """A command that prints lines."""
 
-    def __init__(self, name, lines, text):
+    def __init__(self, name: str, lines: Callable[[], Iterable[str]], text: str) -> None:
         self.__doc__, self.lines = text, lines
         super().__init__(name, gdb.COMMAND_STATUS)
 
-    def invoke(self, _argument, _from_tty):
+    def invoke(self, _argument: str, _from_tty: bool) -> None:
         """Print them, through gdb's pager."""
         for line in self.lines():
             gdb.write(printable(line) + "\n")
 
 
-def shown():
+def shown() -> list[str]:
     """The banner, to be printed."""
     return [printable(line) for line in banner(manifest())]
 
 
-def greet():
+def greet() -> None:
     """Print the banner once, at the first prompt, which a batch run never reaches."""
     gdb.events.before_prompt.disconnect(greet)
     for line in shown():
@@ -190,12 +193,12 @@ def greet():
     gdb.execute("set pagination on")  # last: gdb has counted the lines so far
 
 
-def for_editors():
+def for_editors() -> None:
     """Change gdb's Debug Adapter Protocol for cores, when gdb has loaded it: after the init files."""
     protocol.prepare(manifest()["process"], lambda: why_lines()[:1])
 
 
-def begin():
+def begin() -> None:
     """Add our commands and change what needs to be changed, before the core is opened."""
     Corebox()
     Lines("corebox why", why_lines, "What kind of fault it is, with the evidence.")

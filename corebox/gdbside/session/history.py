@@ -1,4 +1,4 @@
-"""Runs inside gdb: the commands of earlier sessions come in as a file, and those of this one leave through a pipe.
+"""The commands of earlier sessions come in as a file, and those of this one leave through a pipe.
 
 Both are there in a session at a terminal only. Nothing else of the machine outside can be written to from here.
 """
@@ -14,7 +14,7 @@ FILE = pathlib.Path("/.corebox/tmp/.gdb_history")
 LARGEST = 1 << 16  # bytes; more does not fit into a pipe (pipe(7))
 
 
-def begin():
+def begin() -> None:
     """Let gdb read the past commands at its start, and keep all."""
     if PAST.exists():
         FILE.write_bytes(PAST.read_bytes())
@@ -24,7 +24,7 @@ def begin():
         atexit.register(end)
 
 
-def end():
+def end() -> None:
     """Hand them out; gdb writes its file before it ends its Python (quit_force in gdb/top.c)."""
     commands = FILE.read_bytes()
     if len(commands) > LARGEST:

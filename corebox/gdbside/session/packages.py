@@ -1,8 +1,9 @@
-"""Runs inside gdb: imports the Python packages of the user's own, which --python-path names."""
+"""Imports the Python packages of the user's own, which --python-path names."""
 
 import importlib
 import pathlib
 import sys
+from collections.abc import Iterator
 
 import gdb
 
@@ -11,7 +12,7 @@ from corebox.gdbside import bounded
 HOME = pathlib.Path("/.corebox/python")
 
 
-def load():
+def load() -> None:
     """Import what is in each folder; what fails is told and costs nothing else.
 
     The folders come last in Python's path: a package of theirs must not take the place of a module that gdb needs.
@@ -23,7 +24,7 @@ def load():
             _load(name, folder)
 
 
-def _names(folder):
+def _names(folder: pathlib.Path) -> Iterator[str]:
     """Those of packages and modules."""
     for path in folder.iterdir():
         module = path.suffix == ".py" or (path / "__init__.py").is_file()
@@ -31,7 +32,7 @@ def _names(folder):
             yield path.stem
 
 
-def _load(name, folder):
+def _load(name: str, folder: pathlib.Path) -> None:
     try:
         found = importlib.import_module(name)
         if not str(found.__file__).startswith(f"{folder}/"):

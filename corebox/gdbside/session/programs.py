@@ -1,4 +1,4 @@
-"""Runs inside gdb: commands that start a program or take one over, which a session on a core refuses with the reason.
+"""Commands that start a program or take one over, which a session on a core refuses with the reason.
 
 The sandbox would refuse them too, by its filter of system calls, in words that explain nothing.
 """
@@ -19,16 +19,16 @@ _WHAT = {
 class _Refused(gdb.Command):
     """A command of gdb's that a session on a core does without."""
 
-    def __init__(self, name, reason):
+    def __init__(self, name: str, reason: str) -> None:
         self.reason = reason
         super().__init__(name, gdb.COMMAND_RUNNING)
 
-    def invoke(self, _argument, _from_tty):
+    def invoke(self, _argument: str, _from_tty: bool) -> None:
         """Say why not."""
         raise gdb.GdbError(self.reason)
 
 
-def refuse():
+def refuse() -> None:
     """Put our commands in the place of gdb's; its abbreviations lead to ours then."""
     for name, reason in _WHAT.items():
         _Refused(name, reason.format(name))

@@ -1,4 +1,4 @@
-"""Runs inside gdb: our pretty-printers of GCC's C++ library, for customers' machines that have none.
+"""Our pretty-printers of GCC's C++ library, for customers' machines that have none.
 
 They are registered for all files, where gdb looks last (gdb manual, "Selecting Pretty-Printers"): the customer's own,
 which their auto-load script registers for their libstdc++, come first.
@@ -9,7 +9,7 @@ import sys
 HOME = "/.corebox/toolbox/share/libstdcxx"
 
 
-def register():
+def register() -> None:
     """Register them, if the toolbox has them; the name of the package stays free for the customer's script."""
     sys.path.insert(0, HOME)
     try:

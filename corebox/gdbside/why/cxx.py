@@ -1,10 +1,9 @@
-"""Runs inside gdb: what the C++ runtime and the logging libraries of C++ programs report."""
+"""What the C++ runtime and the logging libraries of C++ programs report."""
 
 import re
 
-from corebox.gdbside.memory import memtext
-from corebox.gdbside.why import exceptions, faults
-from corebox.gdbside.why.faults import Cause
+from corebox.gdbside.why import exceptions, memtext
+from corebox.gdbside.why.facts import SIGABRT, Cause, Fault, hexadecimal
 
 _CHECKS = (
     r"google::(LogMessage|LogMessageFatal|DieBecauseNull)|absl::.*log_internal::(LogMessage|DieBecauseNull|.*Fatal)"
@@ -14,9 +13,9 @@ _FATAL_TEXT = re.compile(rb"F\d{4,8} [^\n\0]{0,200}?([\w.+-]+:\d+)\] ([^\n\0]{1,
 _VALUES = re.compile(r"\s*\([^()]* vs\.? [^()]*\).*$", re.DOTALL)
 
 
-def check_failed(fault):
+def check_failed(fault: Fault) -> Cause | None:
     """CHECK and LOG(FATAL) of glog and absl; the message is still in their buffer."""
-    called = fault.signal == faults.SIGABRT and fault.runs_like(_CHECKS)
+    called = fault.signal == SIGABRT and fault.runs_like(_CHECKS)
     if not called:
         return None
     shown = [f"{called} is on the stack"]
@@ -24,14 +23,14 @@ def check_failed(fault):
     found = found or memtext.search(fault, b"Check failed: ", _CHECK_TEXT)
     if not found:
         return Cause("check-failed", "A CHECK failed or LOG(FATAL) was called", shown)
-    place, message = (memtext.decoded(part) for part in found.groups())
+    place, message = memtext.decoded(found[1]), memtext.decoded(found[2])
     if place:
         shown.append(f"logged at {place}")
     sentence = message if message.startswith("Check failed") else f"Fatal log message: {message}"
     return Cause("check-failed", sentence, shown, _VALUES.sub("", message.removeprefix("Check failed: ")).strip())
 
 
-def pure_virtual(fault):
+def pure_virtual(fault: Fault) -> Cause | None:
     """The entry of a pure virtual function in a vtable is one of these (Itanium C++ ABI, 3.2.6)."""
     called = fault.runs("__cxa_pure_virtual", "__cxa_deleted_virtual")
     what = "deleted" if called == "__cxa_deleted_virtual" else "pure"
@@ -39,21 +38,21 @@ def pure_virtual(fault):
     return Cause("pure-virtual-call", sentence, [f"{called} is on the stack"]) if called else None
 
 
-def library_check(fault):
+def library_check(fault: Fault) -> Cause | None:
     """With _GLIBCXX_ASSERTIONS GCC's C++ library checks indexes and the like, prints what is wrong, and aborts."""
     failed = fault.runs("std::__glibcxx_assert_fail", "std::__replacement_assert")
     return Cause("assertion", "Assertion of the C++ library failed", [f"{failed} is on the stack"]) if failed else None
 
 
-def exception(fault):
+def exception(fault: Fault) -> Cause | None:
     """C++ calls std::terminate, whose default handler aborts, when an exception finds no handler."""
-    if fault.signal != faults.SIGABRT or not fault.runs("std::terminate", "__cxxabiv1::__terminate"):
+    if fault.signal != SIGABRT or not fault.runs("std::terminate", "__cxxabiv1::__terminate"):
         return None
-    found = exceptions.thrown(fault.stack, fault.core)
+    found = exceptions.thrown(fault)
     evidence = ["std::terminate is on the stack"]
     if found is None:
         return Cause("terminate", "std::terminate was called without an exception in flight", evidence)
-    evidence.append(f"exception object at {faults.hexadecimal(found.address)}")
+    evidence.append(f"exception object at {hexadecimal(found.address)}")
     if found.name == "std::bad_alloc":
         return Cause("bad-alloc", "Memory allocation failed: uncaught std::bad_alloc", evidence)
     said = f": {found.what}" if found.what else ""

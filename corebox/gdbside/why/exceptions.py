@@ -1,11 +1,13 @@
-"""Runs inside gdb: the C++ exception in flight, found without debug information.
+"""The C++ exception in flight, found without debug information.
 
 Layouts: Itanium C++ ABI, Exception Handling, 2.2 and libstdc++'s unwind-cxx.h; libc++abi's is the same where used here.
 """
 
 import re
+from collections.abc import Iterator
+from typing import NamedTuple
 
-import gdb
+from corebox.gdbside.why.facts import Fault
 
 # unwindHeader.exception_class of GNU C++ and of LLVM, the last byte being 0 or, for a dependent exception, 1.
 _CLASSES = tuple(int.from_bytes(vendor, "big") for vendor in (b"GNUCC++", b"CLNGC++"))
@@ -17,86 +19,66 @@ _MOST_BASES = 16
 _LONGEST = 512
 
 
-class Thrown:
+class Thrown(NamedTuple):
     """An exception: address of the object, demangled type, and its message if the type is known to have one."""
 
-    def __init__(self, address, name, what):
-        self.address, self.name, self.what = address, name, what
+    address: int
+    name: str
+    what: str | None
 
 
-class _Memory:
-    def __init__(self, core):
-        self._read = gdb.selected_inferior().read_memory
-        self.word, self._order = core.word, core.byte_order
-
-    def number(self, address, size):
-        return int.from_bytes(self._read(address, size).tobytes(), self._order)
-
-    def pointer(self, address):
-        return self.number(address, self.word)
-
-    def text(self, address):
-        """The string at ``address``; it may end with what the core has."""
-        found = b""
-        try:
-            while b"\0" not in found and len(found) < _LONGEST:
-                found += self._read(address + len(found), 16).tobytes()
-        except gdb.MemoryError:
-            pass
-        return found.split(b"\0")[0].decode("utf-8", "replace")
-
-
-def thrown(stack, core):
+def thrown(fault: Fault) -> Thrown | None:
     """The exception that the innermost frames deal with, or None; they hold pointers to its header."""
-    if stack is None or core.at(stack) is None:
+    mapping = None if fault.stack is None else fault.core.at(fault.stack)
+    if mapping is None or fault.stack is None:
         return None
-    memory = _Memory(core)
-    end = min(stack + _STACK_BYTES, core.at(stack).end)
-    seen = set()
-    for slot in range(stack & -core.word, end - core.word, core.word):
-        try:
-            header = memory.pointer(slot)
-            if header in seen or header % core.word or core.at(header) is None:
-                continue
-            seen.add(header)
-            if memory.number(header, 8) >> 8 in _CLASSES:
-                return _describe(memory, header)
-        except gdb.MemoryError:
+    word, seen = fault.core.word, set()
+    for slot in range(fault.stack & -word, min(fault.stack + _STACK_BYTES, mapping.end) - word, word):
+        header = fault.word(slot)
+        if header is None or header in seen or header % word or fault.core.at(header) is None:
             continue
+        seen.add(header)
+        mark = fault.number(header, 8)
+        if mark is not None and mark >> 8 in _CLASSES:
+            found = _described(fault, header)
+            if found:
+                return found
     return None
 
 
-def _describe(memory, header):
+def _described(fault: Fault, header: int) -> Thrown | None:
     """From unwindHeader back to the start of __cxa_exception, forth to the object behind it."""
-    word = memory.word
+    word = fault.core.word
     # Before it lie five pointers, two ints and, but on ARM's own ABI, four pointers (two before it of which are padding
     # on none of the machines that we know).
-    type_info = memory.pointer(header - 5 * word - 8 - 4 * word)
-    size = 32 if word == 8 else 16 if "i386" in gdb.newest_frame().architecture().name() else 24
-    obj = header + size
-    chain = list(_bases(memory, type_info))
-    # A COW string, and libc++'s reference-counted one, are a pointer to the characters.
-    what = memory.text(memory.pointer(obj + word)) if _WITH_MESSAGE.intersection(chain) else None
-    return Thrown(obj, _demangled(chain[0]), what)
+    type_info = fault.word(header - 5 * word - 8 - 4 * word)
+    chain = [] if type_info is None else list(_bases(fault, type_info))
+    if not chain:
+        return None
+    size = 32 if word == 8 else 16 if "i386" in fault.machine else 24
+    what = None
+    if _WITH_MESSAGE.intersection(chain):
+        # A COW string, and libc++'s reference-counted one, are a pointer to the characters.
+        pointer = fault.word(header + size + word)
+        what = None if pointer is None else fault.string(pointer, _LONGEST)
+    return Thrown(header + size, _demangled(fault, chain[0]), what)
 
 
-def _bases(memory, type_info):
+def _bases(fault: Fault, type_info: int) -> Iterator[str]:
     """The mangled names of a type and of its first bases (__si_class_type_info), as far as they can be told."""
+    word, following = fault.core.word, type_info
     for _ in range(_MOST_BASES):
-        try:
-            name = memory.text(memory.pointer(type_info + memory.word)).lstrip("*")
-        except gdb.MemoryError:
+        kind, name_at = fault.word(following), fault.word(following + word)
+        name = None if name_at is None else fault.string(name_at, _LONGEST)
+        if not name or not _PLAIN.fullmatch(name.lstrip("*")):
             return
-        if not _PLAIN.fullmatch(name):
+        yield name.lstrip("*")
+        base = fault.word(following + 2 * word)
+        if kind is None or base is None or "__si_class_type_info" not in fault.debugger.symbol(kind):
             return
-        yield name
-        kind = gdb.execute(f"info symbol {memory.pointer(type_info):#x}", to_string=True)
-        if "__si_class_type_info" not in kind:
-            return
-        type_info = memory.pointer(type_info + 2 * memory.word)
+        following = base
 
 
-def _demangled(name):
-    # The name is plain: nothing of it can be more than a name to gdb.
-    text = gdb.execute("demangle -l c++ -- _ZTI" + name, to_string=True).strip()
+def _demangled(fault: Fault, name: str) -> str:
+    text = fault.debugger.demangled("_ZTI" + name)
     return text[len("typeinfo for ") :] if text.startswith("typeinfo for ") else name

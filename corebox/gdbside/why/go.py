@@ -1,15 +1,15 @@
-"""Runs inside gdb: Go's panics and fatal errors.
+"""Go's panics and fatal errors.
 
 With GOTRACEBACK=crash each thread in turn is sent SIGQUIT to print its stack, and the last one aborts: the thread that
 the core is of is then any, and the one that failed has to be looked for.
 """
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
-import gdb
-
-from corebox.gdbside.why import faults, memory
-from corebox.gdbside.why.faults import Cause
+from corebox.gdbside.why.facts import NULL_REGION, SIGABRT, SIGSEGV, Cause, Fault, hexadecimal, signal_name
+from corebox.gdbside.why.memory import null
 
 _HANDLER = r"runtime\.(sighandler|dieFromSignal|crash|sigtrampgo)"
 _FAILS = r"runtime\.(gopanic|sigpanic|throw|fatalthrow|fatalpanic|fatal|panicwrap)"
@@ -20,72 +20,73 @@ _NUMBERS = re.compile(r"\b(0x[0-9a-f]+|\d+)\b")
 # Go, runtime/error.go: boundsErrorFmts.
 _BOUNDS = ("index out of range [%x] with length %y", "slice bounds out of range [:%x] with length %y",
            "slice bounds out of range [:%x] with capacity %y", "slice bounds out of range [%x:%y]")  # fmt: skip
+_Value = Any  # a gdb.Value
 
 
-def elsewhere(fault):
-    """The fault of the thread that failed: ``fault`` itself unless Go's runtime handed the crash on."""
-    if not fault.runs_like(_HANDLER) and not any(re.match(_HANDLER, name) for name in fault.handlers):
-        return fault
-    if fault.signal != faults.SIGABRT or fault.runs_like(_FAILS):
-        return fault
-    for thread in sorted(gdb.selected_inferior().threads(), key=lambda each: each.num)[:_MOST_THREADS]:
-        thread.switch()
-        other = faults.Fault()
-        if other.index or other.runs_like(_FAILS):
-            return other
-    fault.thread.switch()
-    return fault
+def was_handed_on(fault: Fault) -> bool:
+    """Whether Go's runtime may have made this thread end the process for another one, which failed."""
+    handles = fault.runs_like(_HANDLER) or any(re.match(_HANDLER, name) for name in fault.handlers)
+    return bool(handles) and fault.signal == SIGABRT and not failed(fault)
 
 
-def go_failure(fault):
+def failed(fault: Fault) -> bool:
+    """Whether this thread's own code panicked."""
+    return fault.runs_like(_FAILS) is not None
+
+
+def go_failure(fault: Fault) -> Cause | None:
     """A panic, or an error that the runtime calls fatal."""
     called = fault.runs_like(_FAILS)
     if not called:
-        said = _backlog() if fault.runs_after("runtime.") else None
+        said = _backlog(fault) if fault.runs_after("runtime.") else None
         shown = ["runtime.printBacklog, which Go's runtime printed last"]
         return Cause("go-fatal-error", f"Go fatal error: {said}", shown, _plain(said)) if said else None
     signalled = _signal(fault)
     lines = [f"{called} is on the stack"]
     if signalled:
-        lines.append(f"{faults.signal_name(signalled[0])} at address {faults.hexadecimal(signalled[1])}")
+        lines.append(f"{signal_name(signalled[0])} at address {hexadecimal(signalled[1])}")
     thrown = _argument(fault, ("runtime.throw", "runtime.fatalthrow", "runtime.fatal"), "s")
     if thrown is not None or "throw" in called or called.endswith("fatal"):
-        said = _string(thrown) or _backlog()
+        said = _string(fault, thrown) or _backlog(fault)
         if signalled and said and said.startswith("unexpected signal"):
             return _in_native_code(*signalled, lines)
-        return Cause("go-fatal-error", "Go fatal error" + (f": {said}" if said else ""), lines, said and _plain(said))
-    said = _panic_value(_argument(fault, ("runtime.gopanic",), "e"))
+        return _told("go-fatal-error", "Go fatal error", said, lines)
+    said = _panic_value(fault, _argument(fault, ("runtime.gopanic",), "e"))
     if said is None and fault.runs("runtime.sigpanic"):
         said = "invalid memory address or nil pointer dereference"
-    return Cause("go-panic", "Go panic" + (f": {said}" if said else ""), lines, said and _plain(said))
+    return _told("go-panic", "Go panic", said, lines)
 
 
-def _signal(fault):
+def _told(kind: str, what: str, said: str | None, lines: list[str]) -> Cause:
+    return Cause(kind, f"{what}: {said}" if said else what, lines, _plain(said) if said else said)
+
+
+def _signal(fault: Fault) -> tuple[int, int] | None:
     """The signal that became a panic or, in C code, a fatal error: its goroutine keeps it (runtime2.go, type g)."""
     if not fault.runs("runtime.sigpanic"):
         return None
     try:
-        routine = next(each for each in _routines() if int(each["sig"]))
+        routine = next(each for each in _routines(fault) if int(each["sig"]))
         return int(routine["sig"]), int(routine["sigcode1"]) & fault.mask
-    except (StopIteration, TypeError, gdb.error, gdb.MemoryError):
+    except (StopIteration, TypeError, RuntimeError):
         return None
 
 
-def _in_native_code(number, address, lines):
+def _in_native_code(number: int, address: int, lines: list[str]) -> Cause:
     """Go turns a signal in its own code into a panic; in C code, or in its runtime, it gives up."""
-    if number == faults.SIGSEGV and address < faults.NULL_REGION:
-        return Cause("null-dereference", memory.null(address) + " in C code or in Go's runtime", lines)
-    if number == faults.SIGSEGV:
-        sentence = f"Access through an invalid pointer: {faults.hexadecimal(address)}, in C code or in Go's runtime"
+    if number == SIGSEGV and address < NULL_REGION:
+        return Cause("null-dereference", null(address) + " in C code or in Go's runtime", lines)
+    if number == SIGSEGV:
+        sentence = f"Access through an invalid pointer: {hexadecimal(address)}, in C code or in Go's runtime"
         return Cause("bad-pointer", sentence, lines)
-    return Cause("go-fatal-error", f"Go fatal error: {faults.signal_name(number)} in C code or in Go's runtime", lines)
+    return Cause("go-fatal-error", f"Go fatal error: {signal_name(number)} in C code or in Go's runtime", lines)
 
 
-def _routines():
+def _routines(fault: Fault) -> Iterator[_Value]:
     """The goroutines, then those that threads run C code and the scheduler on (g0)."""
-    routines = gdb.parse_and_eval("'runtime.allgs'")
+    routines = fault.debugger.value("'runtime.allgs'")
     yield from (routines["array"][at] for at in range(min(int(routines["len"]), _MOST_ROUTINES)))
-    machine = gdb.parse_and_eval("'runtime.allm'")
+    machine = fault.debugger.value("'runtime.allm'")
     for _ in range(_MOST_THREADS):
         if not int(machine):
             return
@@ -93,41 +94,39 @@ def _routines():
         machine = machine["alllink"]
 
 
-def _plain(said):
+def _plain(said: str) -> str:
     return _NUMBERS.sub("N", said.partition("\n")[0])[:120]
 
 
-def _argument(fault, functions, name):
+def _argument(fault: Fault, functions: tuple[str, ...], name: str) -> _Value | None:
     """A variable of the innermost frame of one of these functions."""
-    for frame, function in zip(fault.frames, fault.names, strict=True):
-        if function in functions:
-            try:
-                return frame.read_var(name)
-            except (ValueError, gdb.error):
-                continue
-    return None
+    levels = (level for level, function in enumerate(fault.names) if function in functions)
+    values = (fault.debugger.variable(level, name) for level in levels)
+    return next((each for each in values if each is not None), None)
 
 
-def _string(value):
+def _string(fault: Fault, value: _Value | None) -> str | None:
     """A Go string."""
     try:
-        size = min(int(value["len"]), _LONGEST)
-        data = gdb.selected_inferior().read_memory(int(value["str"]), size).tobytes() if size > 0 else b""
-        return data.decode("utf-8", "replace")
-    except (TypeError, gdb.error, gdb.MemoryError, ValueError, OverflowError):
+        size = min(int(value["len"]), _LONGEST) if value is not None else 0
+        data = fault.read(int(value["str"]), size) if value is not None and size > 0 else b""
+    except (TypeError, RuntimeError, ValueError, OverflowError):
         return None
+    return None if data is None else data.decode("utf-8", "replace")
 
 
-def _panic_value(value):
+def _panic_value(fault: Fault, value: _Value | None) -> str | None:
     """What panic was called with: its text where the type has one, else its type."""
     try:
-        kind, data = int(value["_type"]), int(value["data"])
-        name = _type_name(kind)
-    except (TypeError, gdb.error, gdb.MemoryError, ValueError, OverflowError):
+        pair = None if value is None else (int(value["_type"]), int(value["data"]))
+    except (TypeError, RuntimeError, ValueError, OverflowError):
+        return None
+    name = _type_name(fault, pair[0]) if pair else None
+    if pair is None or name is None:
         return None
     if name == "runtime.boundsError":
-        return "runtime error: " + (_bounds(data) or name)
-    text = _first_string(data)
+        return "runtime error: " + (_bounds(fault, pair[1]) or name)
+    text = _first_string(fault, pair[1])
     if text is None:
         return f"({name})"
     if name.startswith("runtime."):
@@ -135,45 +134,42 @@ def _panic_value(value):
     return text if name == "string" else f"{name}: {text}"
 
 
-def _type_name(kind):
+def _type_name(fault: Fault, kind: int) -> str | None:
     """Of a runtime type: tflag and the offset of its name (Go, internal/abi/type.go, offsets 20 and 40)."""
-    read = gdb.selected_inferior().read_memory
-    flags, offset = read(kind + 20, 1).tobytes()[0], int.from_bytes(read(kind + 40, 4).tobytes(), "little")
-    base = int(gdb.parse_and_eval("'runtime.firstmoduledata'")["types"])
-    size = read(base + offset + 1, 1).tobytes()[0]
-    name = read(base + offset + 2, size).tobytes().decode("utf-8", "replace")
-    return name[1:] if flags & _FIRST_STAR else name
-
-
-def _first_string(data):
-    try:
-        read = gdb.selected_inferior().read_memory
-        text, size = (int.from_bytes(read(data + at, 8).tobytes(), "little") for at in (0, 8))
-        found = read(text, size).tobytes().decode() if 0 < size <= _LONGEST else None
-    except (gdb.MemoryError, UnicodeDecodeError, OverflowError, ValueError):
+    flags, offset = fault.number(kind + 20, 1), fault.number(kind + 40, 4)
+    module = fault.debugger.value("'runtime.firstmoduledata'")
+    if flags is None or offset is None or module is None:
         return None
-    return found if found and found.isprintable() else None
+    at = int(module["types"]) + offset
+    size = fault.number(at + 1, 1)
+    data = None if size is None else fault.read(at + 2, size)
+    name = None if data is None else data.decode("utf-8", "replace")
+    return name[1:] if name and flags & _FIRST_STAR else name
 
 
-def _bounds(data):
-    read = gdb.selected_inferior().read_memory
+def _first_string(fault: Fault, data: int) -> str | None:
+    text, size = fault.number(data, 8), fault.number(data + 8, 8)
+    found = fault.read(text, size) if text is not None and size is not None and 0 < size <= _LONGEST else None
     try:
-        x, y = (int.from_bytes(read(data + at, 8).tobytes(), "little", signed=True) for at in (0, 8))
-        code = read(data + 17, 1).tobytes()[0]
-    except gdb.MemoryError:
+        said = "" if found is None else found.decode()
+    except UnicodeDecodeError:
+        return None
+    return said if said and said.isprintable() else None
+
+
+def _bounds(fault: Fault, data: int) -> str | None:
+    x, y, code = fault.number(data, 8, signed=True), fault.number(data + 8, 8, signed=True), fault.number(data + 17, 1)
+    if x is None or y is None or code is None:
         return None
     text = _BOUNDS[code] if code < len(_BOUNDS) else "slice bounds out of range"
     return text.replace("%x", str(x)).replace("%y", str(y))
 
 
-def _backlog():
+def _backlog(fault: Fault) -> str | None:
     """What the runtime printed last (Go, runtime/print.go: recordForPanic)."""
-    try:
-        start, size = int(gdb.parse_and_eval("&'runtime.printBacklog'")), 512
-        data = gdb.selected_inferior().read_memory(start, size).tobytes()
-    except (gdb.error, gdb.MemoryError):
-        return None
-    found = re.search(rb"fatal error: ([^\n\0]+)", data)
+    start = fault.debugger.value("&'runtime.printBacklog'")
+    data = None if start is None else fault.read(int(start), 512)
+    found = None if data is None else re.search(rb"fatal error: ([^\n\0]+)", data)
     return found[1].decode("utf-8", "replace") if found else None
 
 

@@ -1,10 +1,11 @@
-"""Runs inside gdb: faults of memory: stack overflow, calls and returns to no code, invalid pointers, lost pages."""
+"""Faults of memory: stack overflow, calls and returns to no code, invalid pointers, lost pages."""
 
 import re
 
-from corebox.gdbside.memory import corefile, pointers
-from corebox.gdbside.why import faults
-from corebox.gdbside.why.faults import (
+from corebox.gdbside.memory import mapped
+from corebox.gdbside.why import pointers
+from corebox.gdbside.why.facts import (
+    MOST_FRAMES,
     NULL_REGION,
     SEGV_ACCERR,
     SEGV_MAPERR,
@@ -13,6 +14,7 @@ from corebox.gdbside.why.faults import (
     SIGILL,
     SIGSEGV,
     Cause,
+    Fault,
     hexadecimal,
 )
 
@@ -41,7 +43,7 @@ def evidence(fault, address=True):
     return lines + memory.freed_registers()
 
 
-def stack_overflow(fault):
+def stack_overflow(fault: Fault) -> Cause | None:
     """The fault is at the stack pointer, just below a stack: in its guard page or where it could not grow."""
     if fault.signal not in (SIGBUS, SIGSEGV) or fault.stack is None:
         return None
@@ -49,12 +51,12 @@ def stack_overflow(fault):
         return _no_room_for_handler(fault)
     address = fault.stack if fault.address is None else fault.address
     here = fault.core.at(address)
-    if abs(address - fault.stack) > STACK_REACH or (here and here.flags & corefile.PF_W):
+    if abs(address - fault.stack) > STACK_REACH or (here and here.flags & mapped.PF_W):
         return None
     stack = fault.core.next_to(address, STACK_REACH)
-    if stack is not None and not stack.flags & corefile.PF_W:
+    if stack is not None and not stack.flags & mapped.PF_W:
         stack = fault.core.at(stack.end)
-    if stack is None or not stack.flags & corefile.PF_W or stack.path or fault.stack >= stack.end:
+    if stack is None or not stack.flags & mapped.PF_W or stack.path or fault.stack >= stack.end:
         return None
     lines = [] if fault.address is None else [f"fault address {hexadecimal(fault.address)}"]
     lines.append(f"stack pointer {hexadecimal(fault.stack)}")
@@ -64,26 +66,26 @@ def stack_overflow(fault):
 def _full(fault, stack):
     lines = [f"the stack ends at {hexadecimal(stack.start)} and is {stack.end - stack.start >> 10} KiB large"]
     often = max(set(fault.names), key=fault.names.count)
-    if fault.names.count(often) > faults.MOST_FRAMES // 4 and often:
+    if fault.names.count(often) > MOST_FRAMES // 4 and often:
         lines.append(f"{often} is {fault.names.count(often)} of the innermost {len(fault.names)} frames")
     return lines
 
 
-def _no_room_for_handler(fault):
+def _no_room_for_handler(fault: Fault) -> Cause | None:
     """The kernel could not put a frame for the signal handler on the full stack, and ended the process without it."""
     stack = fault.core.at(fault.stack)
-    if stack is None or not stack.flags & corefile.PF_W:
+    if stack is None or not stack.flags & mapped.PF_W:
         stack = fault.core.next_to(fault.stack, STACK_REACH)
-    if stack is None or stack.path or not stack.flags & corefile.PF_W or fault.stack - stack.start > _SIGNAL_FRAME:
+    if stack is None or stack.path or not stack.flags & mapped.PF_W or fault.stack - stack.start > _SIGNAL_FRAME:
         return None
     below = fault.core.at(stack.start - 1)
-    if below is not None and below.flags & corefile.PF_W:
+    if below is not None and below.flags & mapped.PF_W:
         return None
     lines = [f"stack pointer {hexadecimal(fault.stack)}: no room for the frame of a signal handler"]
     return Cause("stack-overflow", "Stack overflow", lines + _full(fault, stack))
 
 
-def smashed_return(fault):
+def smashed_return(fault: Fault) -> Cause | None:
     """A return to an address that cannot be: the instruction faults itself, or has already gone there."""
     if fault.signal not in (SIGILL, SIGBUS, SIGSEGV) or fault.stack is None:
         return None
@@ -108,18 +110,18 @@ def _as_text(value, fault):
     return f' (the text "{data.decode()}")' if len(data) > 2 and data.isascii() and data.decode().isprintable() else ""
 
 
-def _called_from(fault):
+def _called_from(fault: Fault) -> Cause | None:
     """The return address on top of the stack, if there is one with a call before it."""
     target = fault.word(fault.stack)
     if target is None or not fault.executable(target):
         return None
-    if "86" not in fault.frame.architecture().name():
+    if "86" not in fault.machine:
         return target
     code = fault.read(target - _LONGEST_CALL, _LONGEST_CALL)
     return target if code is None or code[2] == 0xE8 or 0xFF in code else None
 
 
-def bad_call(fault):
+def bad_call(fault: Fault) -> Cause | None:
     """The program counter is where no code is."""
     if fault.signal not in (SIGILL, SIGBUS, SIGSEGV) or fault.executable(fault.counter):
         return None
@@ -132,7 +134,7 @@ def bad_call(fault):
     return Cause("bad-call", sentence, lines)
 
 
-def null_dereference(fault):
+def null_dereference(fault: Fault) -> Cause | None:
     """The lowest pages are never mapped."""
     if fault.signal != SIGSEGV or fault.code != SEGV_MAPERR or fault.address is None or fault.address >= NULL_REGION:
         return None
@@ -144,7 +146,7 @@ def null(offset):
     return f"Null pointer dereference (offset {offset})" if offset else "Null pointer dereference"
 
 
-def non_canonical(fault):
+def non_canonical(fault: Fault) -> Cause | None:
     """For an address that cannot be, x86 raises another exception and the kernel tells no address."""
     if fault.signal != SIGSEGV or fault.code != SI_KERNEL:
         return None
@@ -159,20 +161,20 @@ def non_canonical(fault):
     return Cause("bad-pointer", "Access through an invalid pointer, or a privileged instruction", evidence(fault))
 
 
-def no_rights(fault):
+def no_rights(fault: Fault) -> Cause | None:
     """Mapped, but not for this."""
     if fault.signal != SIGSEGV or fault.code != SEGV_ACCERR or fault.address is None:
         return None
     mapping = fault.core.at(fault.address)
-    if mapping is None or mapping.flags & corefile.PF_W:
+    if mapping is None or mapping.flags & mapped.PF_W:
         return None
-    if mapping.flags & corefile.PF_R:
+    if mapping.flags & mapped.PF_R:
         return Cause("read-only", "Write to read-only memory", evidence(fault))
     sentence = "Access to memory with no permissions (PROT_NONE), such as a guard page"
     return Cause("no-access", sentence, evidence(fault))
 
 
-def bad_pointer(fault):
+def bad_pointer(fault: Fault) -> Cause | None:
     """All other addresses."""
     if fault.signal != SIGSEGV or fault.address is None:
         return None
@@ -180,7 +182,7 @@ def bad_pointer(fault):
     return Cause("bad-pointer", sentence, evidence(fault))
 
 
-def untold(fault):
+def untold(fault: Fault) -> Cause | None:
     """Without an address (qemu-user writes none, and a handler may send the signal again) the instruction tells it."""
     if fault.signal != SIGSEGV or fault.code is not None:
         return None
@@ -191,12 +193,12 @@ def untold(fault):
         if mapping is None:
             sentence = f"Access through an invalid pointer: {hexadecimal(address)}"
             return Cause("bad-pointer", sentence, evidence(fault))
-        if not mapping.flags & corefile.PF_W:
+        if not mapping.flags & mapped.PF_W:
             return Cause("read-only", "Write to read-only memory", evidence(fault))
     return None
 
 
-def _addresses(fault):
+def _addresses(fault: Fault) -> Cause | None:
     """The addresses that the instruction uses: base, index and displacement as assemblers write them."""
     asm = fault.instruction()
     for found in (*_OPERAND.finditer(asm), *_BRACKETS.finditer(asm)):
@@ -208,7 +210,7 @@ def _addresses(fault):
             yield (next(iter(base.values())) + offset) & fault.mask
 
 
-def bus_error(fault):
+def bus_error(fault: Fault) -> Cause | None:
     """A mapped file has no such page (any more), or a misaligned access."""
     if fault.signal != SIGBUS:
         return None

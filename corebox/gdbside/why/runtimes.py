@@ -1,10 +1,9 @@
-"""Runs inside gdb: what V8 with node, HotSpot and CPython report before they abort."""
+"""What V8 with node, HotSpot and CPython report before they abort."""
 
 import re
 
-from corebox.gdbside.memory import memtext
-from corebox.gdbside.why import faults
-from corebox.gdbside.why.faults import Cause
+from corebox.gdbside.why import memtext
+from corebox.gdbside.why.facts import SIGABRT, Cause, Fault
 
 _V8_MEMORY = (
     r"(v8::internal::V8::FatalProcessOutOfMemory|v8::Utils::ReportOOMFailure|node::(OOMErrorHandler|OnOOMError))"
@@ -19,7 +18,7 @@ _PYTHON = r"(fatal_error|_?Py_FatalError\w*|fatal_error_exit)"
 _PYTHON_TEXT = re.compile(rb"Fatal Python error: ([^\n\0]{1,300})")
 
 
-def javascript(fault):
+def javascript(fault: Fault) -> Cause | None:
     """V8 cannot go on without memory; node aborts on what V8 calls a fatal error, and on an assertion of its own."""
     if fault.runs_like(_V8_MEMORY):
         called = fault.runs_like(_V8_MEMORY)
@@ -38,9 +37,9 @@ def javascript(fault):
     return Cause("abort", "JavaScript called process.abort()", _shown(called)) if called else None
 
 
-def java(fault):
+def java(fault: Fault) -> Cause | None:
     """HotSpot's own errors; a signal that it reports is that of the interrupted frame."""
-    called = fault.signal == faults.SIGABRT and fault.runs_like(_JVM)
+    called = fault.signal == SIGABRT and fault.runs_like(_JVM)
     if not called:
         return None
     memory = fault.runs("report_java_out_of_memory", "report_vm_out_of_memory")
@@ -51,9 +50,9 @@ def java(fault):
     return Cause("java-fatal-error", "Java fatal error" + (f": {said}" if said else ""), _shown(called))
 
 
-def python(fault):
+def python(fault: Fault) -> Cause | None:
     """CPython's own fatal errors."""
-    called = fault.signal == faults.SIGABRT and fault.runs_like(_PYTHON + "$")
+    called = fault.signal == SIGABRT and fault.runs_like(_PYTHON + "$")
     if not called or not fault.runs_like("_?Py"):
         return None
     found = memtext.search(fault, b"Fatal Python error: ", _PYTHON_TEXT)
@@ -61,7 +60,7 @@ def python(fault):
     return Cause("python-fatal-error", "Fatal Python error" + (f": {said}" if said else ""), _shown(called), said)
 
 
-def _shown(called):
+def _shown(called: str) -> list[str]:
     return [f"{called} is on the stack"]
 
 

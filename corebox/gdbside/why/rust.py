@@ -1,4 +1,4 @@
-"""Runs inside gdb: Rust's panics, with the message and the place in the source.
+"""Rust's panics, with the message and the place in the source.
 
 Neither needs debug information: the place is a core::panic::Location in the program's constant data, to which the
 stack has a pointer; the message is in the buffer that the panic was printed from, or in the payload's String.
@@ -7,10 +7,11 @@ stack has a pointer; the message is in the buffer that the panic was printed fro
 import itertools
 import re
 import struct
+from collections.abc import Sequence
 
-from corebox.gdbside.memory import corefile, memtext
-from corebox.gdbside.why import faults
-from corebox.gdbside.why.faults import Cause
+from corebox.gdbside.memory import mapped
+from corebox.gdbside.why import memtext
+from corebox.gdbside.why.facts import SIGABRT, Cause, Fault
 
 _PANICS = r"(_{0,2}rustc(\[\w+\])?::|std::panicking::)?(__)?(rust_panic|rust_start_panic|rust_begin_unwind|begin_panic)"
 _RUNTIME = ("core::", "std::", "alloc::", "rust_", "__rust", "_rust", "<core::", "<std::", "<alloc::")
@@ -25,7 +26,7 @@ _MOST_UNNAMED = 24
 _NUMBERS = re.compile(r"\d+")
 
 
-def rust_panic(fault):
+def rust_panic(fault: Fault) -> Cause | None:
     """A Rust panic that aborts passes through one of these, if the program has names."""
     panic = fault.runs_like(_PANICS)
     if not panic:
@@ -40,16 +41,16 @@ def rust_panic(fault):
     return _cause(place, message, lines)
 
 
-def _without_names(fault):
+def _without_names(fault: Fault) -> Cause | None:
     """A stripped program that aborts from its own code, with the place of a panic on the stack."""
-    if fault.signal != faults.SIGABRT or any(name and not _OF_LIBC.match(name) for name in fault.names[:_MOST_UNNAMED]):
+    if fault.signal != SIGABRT or any(name and not _OF_LIBC.match(name) for name in fault.names[:_MOST_UNNAMED]):
         return None
     place, message = _printed(fault)
     place = place or _location(fault)
     return _cause(place, message or _payload(fault), ["the place of a panic is on the stack"]) if place else None
 
 
-def _cause(place, message, lines):
+def _cause(place: str | None, message: str | None, lines: list[str]) -> Cause:
     if place:
         lines.append(f"at {place}")
     sentence = "Rust panic" + (f" at {place}" if place else "") + (f": {message}" if message else "")
@@ -57,36 +58,38 @@ def _cause(place, message, lines):
     return Cause("rust-panic", sentence, lines, detail)
 
 
-def _after(names, name):
+def _after(names: Sequence[str], name: str) -> Sequence[str]:
     return names[names.index(name) :]
 
 
-def _printed(fault):
+def _printed(fault: Fault) -> tuple[str | None, str | None]:
     """Place and message from the buffer that they were printed from (rustc 1.81 and later)."""
     found = memtext.search(fault, b"panicked at ", _TEXT, 4096)
-    return [memtext.decoded(part) for part in found.groups()] if found else (None, None)
+    return (memtext.decoded(found[1]), memtext.decoded(found[2])) if found else (None, None)
 
 
-def _slots(fault):
+def _slots(fault: Fault) -> list[int]:
     """Words of the stack from the innermost frame on."""
-    data = None
-    size = min(_SCANNED, fault.core.at(fault.stack).end - fault.stack) if fault.core.at(fault.stack) else 0
+    mapping = None if fault.stack is None else fault.core.at(fault.stack)
+    if mapping is None or fault.stack is None:
+        return []
+    size, data = min(_SCANNED, mapping.end - fault.stack), None
     while size and data is None:
         data = fault.read(fault.stack, size)
         size //= 2
     return [each for (each,) in struct.iter_unpack("<Q", data[: len(data) & ~7])] if data else []
 
 
-def _location(fault):
+def _location(fault: Fault) -> str | None:
     """A Location {file: &str, line: u32, col: u32}: the first of the program's own, else of the standard library."""
     found = list(dict.fromkeys(filter(None, (_as_location(fault, slot) for slot in _slots(fault)))))
     own = [place for place in found if not place.startswith(_OF_THE_COMPILER)]
     return next(iter(own or found), None)
 
 
-def _as_location(fault, pointer):
+def _as_location(fault: Fault, pointer: int) -> str | None:
     mapping = fault.core.at(pointer)
-    if mapping is None or not mapping.path or pointer % 8 or mapping.flags & corefile.PF_X:
+    if mapping is None or not mapping.path or pointer % 8 or mapping.flags & mapped.PF_X:
         return None
     data = fault.read(pointer, 24)
     if data is None:
@@ -98,7 +101,7 @@ def _as_location(fault, pointer):
     return f"{name}:{line}:{column}" if name and name.endswith(".rs") else None
 
 
-def _text(fault, address, length):
+def _text(fault: Fault, address: int, length: int) -> str | None:
     data = fault.read(address, length) if fault.core.at(address) else None
     try:
         text = data.decode() if data else None
@@ -107,7 +110,7 @@ def _text(fault, address, length):
     return text if text and all(char.isprintable() or char in "\n\t" for char in text) else None
 
 
-def _payload(fault):
+def _payload(fault: Fault) -> str | None:
     """The message in the panic's payload: a String (pointer, capacity and length in any order), else a literal."""
     slots = _slots(fault)
     for at in range(len(slots) - 2):
@@ -117,7 +120,7 @@ def _payload(fault):
     return None
 
 
-def _literal(fault):
+def _literal(fault: Fault) -> str | None:
     """A message without arguments: fmt::Arguments with a single piece, between the handler and what panicked.
 
     Up to rustc 1.88 it holds (pieces, 1), the piece being a &str; later the text itself and its length, doubled.
@@ -128,53 +131,56 @@ def _literal(fault):
         None,
     )
     end = next((at for at in outer if start is not None and at > start), None)
-    if end is None:
+    if start is None or end is None:
         return None
-    low, high = (int(fault.frames[at].read_register("sp")) & fault.mask for at in (start, end))
+    low, high = fault.debugger.stack_of(start), fault.debugger.stack_of(end)
+    if low is None or high is None:
+        return None
     data = fault.read(low, min(high - low, _SCANNED) & ~7) if high > low else None
     slots = [each for (each,) in struct.iter_unpack("<Q", data)] if data else []
-    pairs = list(itertools.pairwise(slots))
+    pairs: list[tuple[int | None, int | None]] = list(itertools.pairwise(slots))
     # Or they are in the frame of what panicked, and the handler has a pointer to them.
     inside = (slot + at for slot in slots if high <= slot < high + _LARGE_FRAME for at in (0, 16, 32))
-    pairs += [pair for pair in ((fault.word(at), fault.word(at + 8)) for at in inside) if None not in pair]
+    pairs += [(fault.word(at), fault.word(at + 8)) for at in inside]
     # Before edition 2021, panic!("text") hands on the &str itself.
     ways = (_str,) if fault.runs("std::panicking::begin_panic") else (_pieces, _template)
-    return next(filter(None, (read(fault, *pair) for read in ways for pair in pairs)), None)
+    known = [(text, size) for text, size in pairs if text is not None and size is not None]
+    return next(filter(None, (read(fault, text, size) for read in ways for text, size in known)), None)
 
 
-def _str(fault, text, size):
+def _str(fault: Fault, text: int, size: int) -> str | None:
     return _message(fault, text, size) if _is_constant(fault, text) else None
 
 
-def _is_constant(fault, pointer):
+def _is_constant(fault: Fault, pointer: int) -> bool:
     mapping = fault.core.at(pointer)
-    return mapping is not None and bool(mapping.path) and not mapping.flags & corefile.PF_W
+    return mapping is not None and bool(mapping.path) and not mapping.flags & mapped.PF_W
 
 
-def _pieces(fault, pointer, count):
+def _pieces(fault: Fault, pointer: int, count: int) -> str | None:
     """(pieces, 1)."""
     piece = fault.read(pointer, 16) if count == 1 and pointer % 8 == 0 and fault.core.at(pointer) else None
     text, size = struct.unpack("<QQ", piece) if piece else (0, 0)
     return _message(fault, text, size) if _is_constant(fault, text) else None
 
 
-def _template(fault, text, size):
+def _template(fault: Fault, text: int, size: int) -> str | None:
     """(text, twice its length and one)."""
     return _message(fault, text, size >> 1) if size % 2 and _is_constant(fault, text) else None
 
 
-def _message(fault, text, size):
+def _message(fault: Fault, text: int, size: int) -> str | None:
     found = _text(fault, text, size) if 4 < size < _LONGEST else None
     return found if found and " " in found and not found.endswith(".rs") else None
 
 
-def _as_string(fault, words):
+def _as_string(fault: Fault, words: Sequence[int]) -> str | None:
     pointers = [word for word in words if word > 1 << 16]
     numbers = [word for word in words if 0 < word <= _LONGEST]
     if len(pointers) != 1 or len(numbers) != 2 or words[2] not in numbers:
         return None
     mapping = fault.core.at(pointers[0])
-    if mapping is None or mapping.path or not mapping.flags & corefile.PF_W:
+    if mapping is None or mapping.path or not mapping.flags & mapped.PF_W:
         return None
     text = _text(fault, pointers[0], min(numbers))
     return text if text and len(text) > 7 and " " in text else None

@@ -1,9 +1,9 @@
-"""Runs inside gdb: what a sanitizer found. AddressSanitizer and its kin keep the text of their report in memory."""
+"""What a sanitizer found. AddressSanitizer and its kin keep the text of their report in memory."""
 
 import re
 
-from corebox.gdbside.memory import memtext
-from corebox.gdbside.why.faults import Cause
+from corebox.gdbside.why import memtext
+from corebox.gdbside.why.facts import Cause, Fault
 
 _RUNS = r"(__(asan|lsan|msan|tsan|hwasan|ubsan|sanitizer)(::|_)|__interceptor_)"
 _REPORT = re.compile(rb"==\d+==\s?(?:ERROR|WARNING): (\w+Sanitizer): ([^\0]{8,})")
@@ -20,7 +20,7 @@ _MOST_FRAMES, _LONGEST = 6, 240
 _PLAIN = {"attempting double-free": "double-free", "SEGV on unknown address": "SEGV"}
 
 
-def sanitizer(fault):
+def sanitizer(fault: Fault) -> Cause | None:
     """A sanitizer aborts from functions of its own."""
     called = fault.runs_like(_RUNS)
     if not called or not fault.runs_like(r"(__sanitizer::|__\w+san::|__\w+san_report|__ubsan_handle|__\w+san_handle)"):
@@ -28,7 +28,7 @@ def sanitizer(fault):
     found = memtext.search(fault, b"Sanitizer: ", _REPORT)
     if found is None:
         return _without_text(fault, called)
-    name, text = (memtext.decoded(part) for part in found.groups())
+    name, text = memtext.decoded(found[1]), memtext.decoded(found[2])
     kind = _kind(text)
     headline = text.partition("\n")[0][:_LONGEST]
     headline = re.split(r" (?:on address |\(?pc 0x|at pc )", headline)[0]
@@ -39,13 +39,13 @@ def sanitizer(fault):
     return Cause("sanitizer", f"{name}: {headline}", lines, kind)
 
 
-def _kind(text):
+def _kind(text: str) -> str:
     found = _KIND.match(text)
     kind = found[1] if found else "unknown"
     return "bad-free" if "not malloc" in kind else _PLAIN.get(kind, kind)
 
 
-def _without_text(fault, called):
+def _without_text(fault: Fault, called: str) -> Cause:
     undefined = next(filter(None, (_UBSAN.search(name) for name in fault.names)), None)
     if undefined:
         kind = undefined[1].replace("_", "-")

@@ -1,10 +1,11 @@
-"""Runs inside gdb: text that a library left in memory when it reported an error."""
+"""Text that a library left in memory when it reported an error."""
 
+import re
 import time
+from collections.abc import Iterator
 
-import gdb
-
-from corebox.gdbside.memory import corefile
+from corebox.gdbside.memory.mapped import PF_W, Mapped
+from corebox.gdbside.why.facts import Fault
 
 _LARGEST, _BUDGET = 256 << 20, 1 << 30  # bytes: of one mapping, of all
 _SECONDS = 20
@@ -12,7 +13,7 @@ _BEFORE, _AFTER = 512, 16 << 10
 _MOST_HITS = 64
 
 
-def search(fault, mark, pattern, after=_AFTER):
+def search(fault: Fault, mark: bytes, pattern: re.Pattern[bytes], after: int = _AFTER) -> re.Match[bytes] | None:
     """The first match of ``pattern`` about an occurrence of the bytes ``mark`` in writable memory, or None.
 
     The stack of the thread comes first, then small mappings before large ones.
@@ -26,41 +27,38 @@ def search(fault, mark, pattern, after=_AFTER):
         while data is None and size > len(mark):
             size //= 2
             data = fault.read(start, address - start + size)
-        found = data and _about(pattern, data, address - start)
+        found = _about(pattern, data, address - start) if data else None
         if found:
             return found
     return None
 
 
-def _about(pattern, data, at):
+def _about(pattern: re.Pattern[bytes], data: bytes, at: int) -> re.Match[bytes] | None:
     return next((each for each in pattern.finditer(data) if each.start() <= at <= each.end()), None)
 
 
-def _hits(fault, mark):
+def _hits(fault: Fault, mark: bytes) -> Iterator[tuple[int, int]]:
     stack = fault.core.at(fault.stack) if fault.stack is not None else None
-    searched = [each for each in fault.core.mappings if each.flags & corefile.PF_W and each is not stack]
+    searched = [each for each in fault.core.mappings if each.flags & PF_W and each is not stack]
     budget, until = _BUDGET, time.monotonic() + _SECONDS
     for mapping in ([stack] if stack else []) + sorted(searched, key=lambda each: each.end - each.start):
         size = mapping.end - mapping.start
         budget -= size
         if size > _LARGEST or budget < 0 or time.monotonic() > until:
             return
-        yield from _in_mapping(mapping, mark)
+        yield from _in_mapping(fault, mapping, mark)
 
 
-def _in_mapping(mapping, mark):
+def _in_mapping(fault: Fault, mapping: Mapped, mark: bytes) -> Iterator[tuple[int, int]]:
     at, hits = mapping.start, 0
     while at < mapping.end and hits < _MOST_HITS:
-        try:
-            found = gdb.selected_inferior().search_memory(at, mapping.end - at, mark)
-        except (gdb.error, gdb.MemoryError):
-            return
+        found = fault.debugger.search(at, mapping.end - at, mark)
         if found is None:
             return
         yield found, mapping.end
         at, hits = found + 1, hits + 1
 
 
-def decoded(data):
+def decoded(data: bytes) -> str:
     """Bytes of memory as a text."""
-    return None if data is None else data.decode("utf-8", "replace").strip()
+    return data.decode("utf-8", "replace").strip()
