@@ -18,6 +18,8 @@ APT_TEST := $(APT_DEMO) bubblewrap busybox docker.io docker-registry g++ gdb mmd
 	libc6-dev-arm64-cross libc6-dev-i386-cross libc6-dev-ppc64el-cross libc6-dev-s390x-cross
 # Symbols: a debuginfod server and its client, packages of both kinds, and what they are read with.
 APT_TEST += debuginfod dwz libarchive13 rpm squashfs-tools zip
+# Package repositories, and what signs them.
+APT_TEST += createrepo-c gpg gpgv
 # A store that two machines share: a folder mounted twice, whose locks do not meet.
 APT_TEST += bindfs
 # Runtimes that report a failure in their own way, or unwind in their own way.

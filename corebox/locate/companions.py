@@ -23,7 +23,7 @@ _AUTO_LOAD = "/usr/share/gdb/auto-load"
 _SCRIPT = re.compile(r"-gdb\.(py|gdb)")
 #: Where libraries have the Python that their scripts import: libstdc++ and GLib.
 _PACKAGES = re.compile(r"/(python|gdb)/")
-_OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
+OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 _MOST_FILES, _LARGEST, _LARGEST_ALL = 2000, 8 << 20, 256 << 20
 
 
@@ -46,19 +46,20 @@ def take_companions(staging: Staging, taken: Sequence[tuple[Wanted, Candidate]])
     """
     origins: dict[str, Origin] = {}
     trees: dict[int, tuple[Tree, Origin, list[_Beside]]] = {}
-    for wanted, candidate in sorted(taken, key=lambda each: not _is_libc(each[0])):
+    for wanted, candidate in sorted(taken, key=lambda each: not is_libc(each[0])):
         if candidate.tree is not None:
             _, _, beside = trees.setdefault(id(candidate.tree), (candidate.tree, candidate.origin, []))
             beside.append(_Beside(candidate.name, wanted.names[0], _root(candidate.name, wanted)))
     for tree, origin, beside in trees.values():
-        for path in _take(staging, tree, beside):
-            origins[path] = origin
-    if staging.has(_OS_RELEASE[1]):
-        staging.link(_OS_RELEASE[0], "../usr/lib/os-release")  # os-release(5); zip files have no links
+        for path, other in _take(staging, tree, beside):
+            origins[path] = other or origin
+    if staging.has(OS_RELEASE[1]):
+        staging.link(OS_RELEASE[0], "../usr/lib/os-release")  # os-release(5); zip files have no links
     return origins
 
 
-def _is_libc(wanted: Wanted) -> bool:
+def is_libc(wanted: Wanted) -> bool:
+    """Whether it is the C library, or what came out of it."""
     return any(_LIBC.fullmatch(basename(name)) for name in wanted.names)
 
 
@@ -76,7 +77,7 @@ def _both(names: Iterable[str]) -> Iterator[str]:
         yield name.removeprefix("/usr") if name.startswith("/usr/") else "/usr" + name
 
 
-def _take(staging: Staging, tree: Tree, beside: Sequence[_Beside]) -> Iterator[str]:
+def _take(staging: Staging, tree: Tree, beside: Sequence[_Beside]) -> Iterator[tuple[str, Origin | None]]:
     targets: dict[str, str] = {}
 
     def wants(name: str) -> bool:
@@ -99,12 +100,12 @@ def _take(staging: Staging, tree: Tree, beside: Sequence[_Beside]) -> Iterator[s
             yield from _put(staging, target, member)
 
 
-def _put(staging: Staging, target: str, member: Member) -> Iterator[str]:
+def _put(staging: Staging, target: str, member: Member) -> Iterator[tuple[str, Origin | None]]:
     assert member.path
     with member.path.open("rb") as file:
         path = staging.put(target, file.fileno(), os.fstat(file.fileno()))
     if path is not None:
-        yield path
+        yield path, member.origin
 
 
 def _target(name: str, beside: _Beside) -> str | None:
@@ -124,4 +125,4 @@ def _target(name: str, beside: _Beside) -> str | None:
     scripts = {f"{_AUTO_LOAD}{each}" for each in _both([beside.here])}
     is_script = any(inside.startswith(each) and _SCRIPT.fullmatch(inside.removeprefix(each)) for each in scripts)
     is_python = last.endswith(".py") and inside.startswith("/usr/share/") and _PACKAGES.search(inside) is not None
-    return inside if is_script or is_python or inside in _OS_RELEASE else None
+    return inside if is_script or is_python or inside in OS_RELEASE else None

@@ -101,6 +101,7 @@ def open_places(
     urls: dict[str, None] = {}
     for place in options.places:
         source = next((found for opener in openers if (found := opener(place))), None)
+        source = source or _repository(place, store, told, progress)
         if source is None and "://" in place:
             urls |= dict.fromkeys(url for url in place.split() if not url.startswith(_MARK))
         else:
@@ -109,6 +110,17 @@ def open_places(
     asked = _debuginfod(everyone, environment, told, progress) if everyone else None
     given = tuple(source for source in sources if isinstance(source, GivenFile))
     return Places((*sources, *([asked] if asked else [])), given, asked, frozenset(urls))
+
+
+def _repository(
+    place: str, store: Store, told: Callable[[str], None], progress: Callable[[str], None]
+) -> Source | None:
+    if ":" not in place or Path(place).exists():
+        return None
+    # What speaks HTTP takes time to import, and most commands never need it.
+    from corebox.locate.repositories.names import open_repository  # noqa: PLC0415
+
+    return open_repository(place, store, told, progress)
 
 
 def _local(place: str, store: Store, index: Index) -> Source:

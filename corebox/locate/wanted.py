@@ -22,12 +22,14 @@ class Wanted(NamedTuple):
         kind: ``EXECUTABLE`` or ``LIBRARY``.
         build_id: lower-case hex, from the memory of the process; None if it is not there, and dumped pages decide.
         machine: as by ``uname -m``, e.g. ``x86_64``.
+        package: name and version of the package that it is said to be of.
     """
 
     names: tuple[str, ...]
     kind: str
     build_id: str | None
     machine: str
+    package: tuple[str, str] | None = None
 
 
 class Origin(NamedTuple):
@@ -52,11 +54,13 @@ class Member(NamedTuple):
         name: canonical, from the root of the tree: ``/usr/lib/libfoo.so.1.2``.
         path: a file on this machine with its content, mode and time; it lasts until the next member is asked for.
         target: of a symbolic link, which has no ``path``.
+        origin: where it comes from, if not from where all of the tree does.
     """
 
     name: str
     path: Path | None
     target: str | None = None
+    origin: Origin | None = None
 
 
 class Tree(Protocol):
