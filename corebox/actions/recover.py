@@ -178,6 +178,8 @@ def _known(path: Path, place: Extent, layout: bytes, manifest: Manifest, files: 
 
         def fill() -> None:
             _put_files(staging, manifest, files)
+            for entry in manifest.left_out:  # as it was at the site
+                staging.restore(entry.path, entry.mode, entry.mtime)
 
         proofs = prove_core(core, str(files), manifest)
         wanted = tuple(module for module, proof in zip(core.modules, proofs, strict=True) if not proof.proven)

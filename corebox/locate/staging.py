@@ -52,6 +52,13 @@ class Staging:
             return path
         return None
 
+    def restore(self, name: str, mode: int, mtime: int) -> None:
+        """Give a file that is there the permission bits and the time that it had."""
+        path = self.path_of(name)
+        if path is not None and self._real(path).is_file():
+            self._real(path).chmod(mode | 0o400)
+            os.utime(self._real(path), (mtime, mtime))
+
     def link(self, name: str, target: str) -> bool:
         """Make a symbolic link, where nothing is; a link that leads out of the root is none for whoever reads it."""
         path = self.path_of(str(Path(name).parent))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from posixpath import basename
 
-from corebox.bundle.verdict import VERIFIED
+from corebox.bundle.verdict import MISMATCH, MISSING, VERIFIED
 from corebox.locate.status import ModuleSymbols
 from corebox.printable import counted, format_size
 from corebox.report.document import Report
@@ -75,6 +75,8 @@ def _modules(report: Report) -> Iterator[str]:
         yield f"{module.path}: {module.verdict}" + (f" ({module.detail})" if module.detail else "")
     if len(wrong) > _MOST_MODULES:
         yield f"{counted(len(wrong) - _MOST_MODULES, 'more module')} not verified"
+    if any(module.verdict in (MISSING, MISMATCH) for module in wrong):
+        yield "to find what is missing: --from PLACE; or ask the customer for it: corebox request CORE"
 
 
 def _symbols(report: Report) -> Iterator[str]:
