@@ -113,15 +113,16 @@ def _target(name: str, beside: _Beside) -> str | None:
     own = basename(beside.here)
     kind = "libc" if _LIBC.fullmatch(own) else own
     last = basename(name)
-    if dirname(name) == dirname(beside.there):
+    inside = name.removeprefix(beside.root) if beside.root is not None and name.startswith(beside.root + "/") else None
+    folders = set(_both([dirname(beside.here)]))
+    if dirname(name) == dirname(beside.there) or (inside and dirname(inside) in folders):
         pattern = _BESIDE.get(kind)
         if (last.startswith(own) and _SCRIPT.fullmatch(last.removeprefix(own))) or (
             pattern and pattern.fullmatch(last)
         ):
             return f"{dirname(beside.here)}/{last}"
-    if beside.root is None or not name.startswith(beside.root + "/"):
+    if inside is None:
         return None
-    inside = name.removeprefix(beside.root)
     scripts = {f"{_AUTO_LOAD}{each}" for each in _both([beside.here])}
     is_script = any(inside.startswith(each) and _SCRIPT.fullmatch(inside.removeprefix(each)) for each in scripts)
     is_python = last.endswith(".py") and inside.startswith("/usr/share/") and _PACKAGES.search(inside) is not None

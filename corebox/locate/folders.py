@@ -38,10 +38,9 @@ class Folder:
         top = self._folder.resolve()
         # Where each should be if the folder is the root of a system: then nothing has to be searched.
         named = {self._folder / name[1:]: None for each in wanted for name in each.names}
-        others = (path for path in self._files() if path not in named)
-        files = chain(filter(_is_file, named), others)
-        inside = (path for path in files if not path.is_symlink() or path.resolve().is_relative_to(top))
-        for path, facts in self._index.read(inside):
+        there = (path for path in named if _is_file(path) and path.resolve().is_relative_to(top))
+        others = (path for path in self._files() if path not in named and not path.is_symlink())
+        for path, facts in self._index.read(chain(there, others)):
             for each in sieve.match(str(path), facts):
                 yield Candidate(each, path, self._name_of(path), Origin(self.name, url=str(path)), self)
 
