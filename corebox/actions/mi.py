@@ -2,11 +2,12 @@
 
 import os
 import signal
+from pathlib import PurePosixPath
 
 from corebox.actions.dap import ended_by_signals, until_gone
 from corebox.actions.session import Session
 from corebox.debugger.adapter import Client
-from corebox.debugger.mi import Translator, quote, relay
+from corebox.debugger.mi import Mapped, Translator, quote, relay
 from corebox.printable import printable
 
 _TIME_LIMIT = 60.0  # seconds for gdb to say its version
@@ -32,6 +33,11 @@ def serve(session: Session) -> None:
             for notice in session.notices:
                 writing.write(b"&" + quote(f"note: {printable(notice)}\n".encode()) + b"\n")
             with session.engine.pipe(session.sandbox, session.command) as gdb:
-                relay(Client(reading, writing), gdb, Translator(session.sources))
+                relay(Client(reading, writing), gdb, Translator(session.sources, _modules(session)))
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _modules(session: Session) -> tuple[Mapped, ...]:
+    listed = session.crash.opened.manifest.modules
+    return tuple(Mapped(each.start, each.end, PurePosixPath(each.path).name) for each in listed)

@@ -30,9 +30,7 @@ def command(context: click.Context, shell: str, typed: tuple[str, ...]) -> int:
         return 0
     program = context.find_root().command
     if shell == "bash":
-        (_, *words), incomplete, quoted = split_line(typed[0])
-        breaks = "" if quoted else typed[1]
-        cut = max((incomplete.rfind(sign) + 1 for sign in breaks if not sign.isspace()), default=0)
+        (_, *words), incomplete, cut = split_line(*typed)
     else:
         *words, incomplete = typed
         cut = 0

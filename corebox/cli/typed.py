@@ -4,32 +4,41 @@ from typing import NamedTuple
 
 
 class Typed(NamedTuple):
-    """A line that is being typed: whole words, what there is of the last one, and whether that is in quotes."""
+    """A line that is being typed.
+
+    Attributes:
+        words: those that are whole.
+        incomplete: what there is of the last one.
+        start: where in that the shell begins to replace it.
+    """
 
     words: list[str]
     incomplete: str
-    quoted: bool
+    start: int
 
 
-def split_line(line: str) -> Typed:
-    """A shell's line as words, quotes and backslashes taken away; a quote may be open still."""
+def split_line(line: str, breaks: str = "") -> Typed:
+    """A shell's line as words, quotes and backslashes taken away; a quote may be open still.
+
+    Args:
+        line: up to the cursor.
+        breaks: signs that begin another word for readline, unless they are quoted: COMP_WORDBREAKS of bash(1).
+    """
     words: list[str] = []
-    current, quote, inside = "", "", False
+    current, quote, inside, start = "", "", False, 0
     signs = iter(line)
     for sign in signs:
-        if quote:
-            if sign == quote:
-                quote = ""
-            elif sign == "\\" and quote == '"':
-                current += next(signs, "")
-            else:
-                current += sign
-        elif sign in "'\"":
-            quote, inside = sign, True
+        if sign == quote:
+            quote = ""
+        elif quote and not (sign == "\\" and quote == '"'):
+            current += sign
         elif sign == "\\":
             current, inside = current + next(signs, ""), True
+        elif sign in ("'", '"'):
+            quote, inside = sign, True
         elif sign.isspace():
-            words, current, inside = [*words, current] if inside else words, "", False
+            words, current, inside, start = [*words, current] if inside else words, "", False, 0
         else:
             current, inside = current + sign, True
-    return Typed(words, current, bool(quote))
+            start = len(current) if sign in breaks else start
+    return Typed(words, current, 0 if quote else start)

@@ -40,20 +40,30 @@ _NAMES_FILES = re.compile(r"-(?:data-disassemble|break-insert|dprintf-insert|sym
 _ENDS = re.compile(r"-gdb-exit\b|q(?:uit)?\b|exit\b")
 
 _RECORD = re.compile(rb'\d{0,18}(?:[\^*+=][a-z][a-z-]*(?:,.*)?|[~@&]".*")|\(gdb\) ?', re.DOTALL)
+_NAMELESS = re.compile(r'\baddr="0x([0-9a-f]{1,16})",func="\?\?"')
 _FULL_NAME = re.compile(r'\bfullname="((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
+class Mapped(NamedTuple):
+    """Addresses that a module was mapped at, and its file's name."""
+
+    start: int
+    end: int
+    name: str
+
+
 class Translator:
-    """Puts what either side says in the terms of the other; ``folders`` are where the client has sources.
+    """Puts what either side says in the terms of the other.
 
     Attributes:
         ended: the client has said its last word.
     """
 
-    def __init__(self, folders: tuple[SourceFolder, ...]) -> None:
-        self._folders = folders
+    def __init__(self, folders: tuple[SourceFolder, ...], modules: tuple[Mapped, ...] = ()) -> None:
+        """Make one; ``folders`` are where the client has sources, ``modules`` name frames that have no symbols."""
+        self._folders, self._modules = folders, modules
         self._names: dict[str, str] = {}
         self.ended = False
 
@@ -75,10 +85,18 @@ class Translator:
         if not _RECORD.fullmatch(line):
             return b"@" + quote(line + b"\n")
         line = _CONTROL.sub(lambda found: b"\\%03o" % found[0][0], line)
-        if b'fullname="' not in line or line[:1] in b"~@&":
+        if line[:1] in b"~@&" or not (b'fullname="' in line or b'func="??"' in line):
             return line
-        text = line.decode("utf-8", "surrogateescape")
+        text = _NAMELESS.sub(self._place, line.decode("utf-8", "surrogateescape"))
         return _FULL_NAME.sub(self._full_name, text).encode("utf-8", "surrogateescape")
+
+    def _place(self, found: "re.Match[str]") -> str:
+        """A frame without symbols is named by its module, as in reports: ``libacme.so+0x1234``."""
+        at = int(found[1], 16)
+        name = next(
+            (f"{each.name}+{at - each.start:#x}" for each in self._modules if each.start <= at < each.end), "??"
+        )
+        return f'addr="0x{found[1]}",func={quote(name.encode("utf-8", "surrogateescape")).decode()}'
 
     def _full_name(self, found: "re.Match[str]") -> str:
         name = unescape(found[1])

@@ -11,6 +11,7 @@ import pytest
 from pygdbmi.gdbcontroller import GdbController
 
 from tests.support.aftermath import World, adopting_orphans
+from tests.support.crashes import build_program
 from tests.support.editors import COMPILED_IN, SOURCES, corebox_words, crash_of_items, machine_interface, run_editor
 from tests.support.editors import the_line as line_with
 from tests.support.lab import Lab
@@ -107,3 +108,15 @@ def test_emacs_shows_the_crash(lab: Lab, image: str, tmp_path: Path) -> None:
     assert f"compare is in {ITEMS}\n" in said
     assert "exec-next is not possible" in said
     assert said.endswith("ended 0\n")
+
+
+def test_frames_without_symbols_are_named_by_their_module(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "stripped.corebox"
+    program = build_program(tmp_path / "app", "libfail.so", "-s")
+    assert lab.corebox("gather", program.crash(), "-o", bundle).status == 0
+    with machine_interface(lab, monkeypatch, bundle, "--engine", "bubblewrap", "--", "-i=mi") as gdb:
+        stack = ask(gdb, "-stack-list-frames")[1]["stack"]
+    assert stack[0]["func"] == "fail"
+    assert re.fullmatch(r"app\+0x[0-9a-f]+", stack[1]["func"])

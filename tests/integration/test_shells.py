@@ -22,6 +22,7 @@ TYPED = {
     "corebox shell --engine=pod": ["corebox", "shell", "--engine=podman"],
     "corebox shell ran": ["corebox", "shell", "random:1"],
     "corebox shell random:": ["corebox", "shell", "random:1"],
+    "corebox shell random\\:": ["corebox", "shell", "random:1"],
     "corebox rm ran": ["corebox", "rm", "random:1"],
     "corebox info cra": ["corebox", "info", "crash one.corebox"],
     "corebox shell x --source fol": ["corebox", "shell", "x", "--source", "folder"],

@@ -2,6 +2,8 @@
 function __corebox_complete
     set -l words (commandline -opc)
     set -l current (commandline -ct)
+    # A quote that is open yet cannot be taken away.
+    set -l plain (string unescape -- $current); and set current $plain
     set -l option (string match -r '^--[^=]*=' -- $current)
     set -l path (string replace -r '^--[^=]*=' '' -- $current)
     for line in ($words[1] completion fish -- $words[2..-1] "$current" 2>/dev/null)

@@ -66,19 +66,23 @@ def test_what_stands_for_an_option_says_what_it_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "words", "incomplete", "quoted"),
+    ("line", "words", "incomplete", "start"),
     [
-        ("corebox ", ["corebox"], "", False),
-        ("corebox sh", ["corebox"], "sh", False),
-        ("corebox shell 'my cra", ["corebox", "shell"], "my cra", True),
-        ('corebox shell "my \\"cra', ["corebox", "shell"], 'my "cra', True),
-        ("corebox shell my\\ crash.corebox --eng", ["corebox", "shell", "my crash.corebox"], "--eng", False),
-        ("corebox shell '' ", ["corebox", "shell", ""], "", False),
-        ("corebox \\", ["corebox"], "", False),
+        ("corebox ", ["corebox"], "", 0),
+        ("corebox sh", ["corebox"], "sh", 0),
+        ("corebox shell 'my cra", ["corebox", "shell"], "my cra", 0),
+        ('corebox shell "my \\"cra', ["corebox", "shell"], 'my "cra', 0),
+        ("corebox shell my\\ crash.corebox --eng", ["corebox", "shell", "my crash.corebox"], "--eng", 0),
+        ("corebox shell '' ", ["corebox", "shell", ""], "", 0),
+        ("corebox \\", ["corebox"], "", 0),
+        ("corebox shell acme:", ["corebox", "shell"], "acme:", 5),
+        ("corebox shell acme\\:1", ["corebox", "shell"], "acme:1", 0),
+        ("corebox shell 'acme:1", ["corebox", "shell"], "acme:1", 0),
+        ("corebox shell --source=a:b", ["corebox", "shell"], "--source=a:b", 11),
     ],
 )
-def test_lines_of_a_shell(line: str, words: list[str], incomplete: str, quoted: bool) -> None:
-    assert split_line(line) == (words, incomplete, quoted)
+def test_lines_of_a_shell(line: str, words: list[str], incomplete: str, start: int) -> None:
+    assert split_line(line, ":=") == (words, incomplete, start)
 
 
 @pytest.mark.parametrize(

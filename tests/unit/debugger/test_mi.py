@@ -9,7 +9,7 @@ import pytest
 
 from corebox.debugger import mi
 from corebox.debugger.adapter import Client
-from corebox.debugger.mi import Translator, quote, relay, shortened
+from corebox.debugger.mi import Mapped, Translator, quote, relay, shortened
 from corebox.debugger.sources import SourceFolder
 from corebox.errors import HostError
 
@@ -85,6 +85,14 @@ def test_names_of_sources_are_those_of_the_client_and_back(tmp_path: Path) -> No
     other = b'^done,value="fullname=\\"/build/acme/sort.c\\"",fullname="/build/other.c"'
     assert made.to_client(other) == other
     assert made.to_client(b'~"fullname=\\"/build/acme/sort.c\\""') == b'~"fullname=\\"/build/acme/sort.c\\""'
+
+
+def test_frames_without_symbols_are_named_by_their_module() -> None:
+    made = Translator((), (Mapped(0x1000, 0x2000, 'lib"x.so'),))
+    told = made.to_client(b'1^done,frame={addr="0x0000000000001234",func="??",from="/lib/x.so"}')
+    assert told == rb'1^done,frame={addr="0x0000000000001234",func="lib\"x.so+0x234",from="/lib/x.so"}'
+    for line in (b'^done,frame={addr="0x0000000000002000",func="??"}', b'^done,frame={addr="0x1",func="main"}'):
+        assert made.to_client(line) == line
 
 
 @pytest.mark.parametrize(
