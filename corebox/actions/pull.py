@@ -8,7 +8,7 @@ from corebox.actions.subject import QUIETLY, Pulling
 from corebox.engine.choose import connect
 from corebox.errors import InputError
 from corebox.registry.access import Access
-from corebox.registry.compress import decompress
+from corebox.registry.compress import compression_of, decompress
 from corebox.registry.layout import DockerArchive, Folder, OciLayout, opened_archive
 from corebox.registry.places import OCI, Place, parse_place
 from corebox.registry.pull import Pulled, pull_image, take_image
@@ -17,7 +17,6 @@ from corebox.registry.reference import is_name, parse_reference, repository_name
 from corebox.store.store import Store
 from corebox.store.values import MADE_FROM, Json, StoredImage, is_digest
 
-_MAGICS = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}
 _CHUNK = 1 << 20
 
 
@@ -101,13 +100,12 @@ def _plain(path: Path, work: Path) -> Path:
     """The archive, unpacked from its compression."""
     try:
         with path.open("rb") as file:
-            kind = _MAGICS.get(file.read(2))
-            file.seek(0)
-            if kind is None:
+            kind, pieces = compression_of(iter(lambda: file.read(_CHUNK), b""), "")
+            if not kind:
                 return path
             plain = work / "plain.tar"
             with plain.open("xb") as out:
-                for piece in decompress(iter(lambda: file.read(_CHUNK), b""), kind):
+                for piece in decompress(pieces, kind):
                     out.write(piece)
             return plain
     except OSError as error:

@@ -52,6 +52,7 @@ class Client:
         self._scopes = [f"repository:{reference.repository}:{actions}", *map(_may_pull, sources)]
         self._scopes += ["registry:catalog:*"] if catalog else []
         self._authorization: str | None = None
+        self._unread: HostError | None = None
         self._lock = threading.Lock()
         self._trusted = trust(self.host, access.ca_file)  # once: OpenSSL reads all CAs for 50 ms
         self._pool = open_pool("https", self.host, self._trusted)
@@ -123,7 +124,7 @@ class Client:
         if answer.status in _LATER:
             raise Cut(f"HTTP {answer.status} {detail}".rstrip(), _wait(answer))
         if answer.status in (401, 403):
-            raise refused(self.host, what, answer.status)
+            raise self._unread or refused(self.host, what, answer.status)
         raise failed(self.host, what, answer.status, detail)
 
     def _follow(self, method: str, url: str, headers: Mapping[str, str], body: Body | None) -> Response:
@@ -188,14 +189,16 @@ class Client:
         with self._lock:
             if self._authorization != used:
                 return  # another thread has got a new one meanwhile
-            self._authorization = answer_challenge(
-                self._pool,
-                self.host,
-                challenge,
-                self._scopes,
-                find_credentials(self._reference),
-                self._access,
-            )
+            try:
+                credentials = find_credentials(self._reference)
+            except HostError as error:  # what is public needs none: told if the registry refuses
+                credentials, self._unread = None, error
+            try:
+                self._authorization = answer_challenge(
+                    self._pool, self.host, challenge, self._scopes, credentials, self._access
+                )
+            except HostError as error:
+                raise self._unread or error from None
 
     # The API
 

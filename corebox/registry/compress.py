@@ -7,7 +7,9 @@ depend on the content alone.
 
 import ctypes
 import hashlib
+import itertools
 import os
+import tarfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,6 +32,7 @@ COMPRESSIONS = {
     "gzip": "application/vnd.oci.image.layer.v1.tar+gzip",
     "zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
 }
+_MAGICS = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}
 #: Takes as long as level 1, and what it makes is 1 % smaller.
 _LEVEL = 2
 _BLOCK = 1 << 20
@@ -171,6 +174,23 @@ def _zstd(blocks: Iterator[bytes], writer: BlobWriter) -> Iterator[object]:
         compressor.abandon()
         raise
     compressor.close()
+
+
+def compression_of(pieces: Iterator[bytes], media_type: str) -> tuple[str, Iterator[bytes]]:
+    """How a layer is compressed, as ``decompress`` wants to know it, and its pieces again.
+
+    Its first bytes count: skopeo, and who builds images with Nix, call layers compressed that are not
+    (containers/image 1270). What begins as nothing that is known is what ``media_type`` says.
+    """
+    head = b""
+    for piece in pieces:
+        head += piece
+        if len(head) >= tarfile.BLOCKSIZE:
+            break
+    known = next((name for magic, name in _MAGICS.items() if head.startswith(magic)), None)
+    is_tar = head[257:262] == b"ustar"
+    compression = known or ("" if is_tar else media_type)
+    return compression, itertools.chain([head], pieces)
 
 
 def decompress(pieces: Iterator[bytes], media_type: str) -> Iterator[bytes]:

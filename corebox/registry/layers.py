@@ -10,7 +10,7 @@ from corebox.coredump.header import MAGIC
 from corebox.files.boundedtar import BoundedTar
 from corebox.files.paths import is_canonical
 from corebox.registry.choose import find_manifest
-from corebox.registry.compress import decompress
+from corebox.registry.compress import compression_of, decompress
 from corebox.registry.source import Source
 from corebox.store.values import Descriptor, image_damaged
 
@@ -75,7 +75,8 @@ def files_of(
 
 def _members(blob: Callable[[], Iterator[bytes]], media_type: str) -> Iterator[tuple[tarfile.TarInfo, Any]]:
     left = _LARGEST
-    reading = cast("IO[bytes]", _Reading(decompress(blob(), media_type)))
+    compression, pieces = compression_of(blob(), media_type)
+    reading = cast("IO[bytes]", _Reading(decompress(pieces, compression)))
     try:
         with BoundedTar.open(fileobj=reading, mode="r|", bufsize=_CHUNK) as archive:
             for member in archive:

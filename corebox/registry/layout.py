@@ -32,7 +32,6 @@ _MOST_MEMBERS = 10000
 _MOST_IMAGES = 512
 #: containerd's own name for an image in an index, whole where the other is often its tag alone.
 _CONTAINERD_NAME = "io.containerd.image.name"
-_MAGICS = {b"\x1f\x8b": "+gzip", b"\x28\xb5": "+zstd"}
 
 
 class Files(Protocol):
@@ -238,12 +237,11 @@ class DockerArchive:
 
     def _layer(self, path: str) -> Descriptor:
         """The layer at ``path``: read once, for the digest that nothing tells."""
-        digest, size, kind = hashlib.sha256(), 0, ""
+        digest, size = hashlib.sha256(), 0
         for piece in self._files.pieces(path):
-            kind = kind or (_MAGICS.get(piece[:2], "") if not size else "")
             digest.update(piece)
             size += len(piece)
-        blob = Descriptor(LAYER_TYPE + kind, "sha256:" + digest.hexdigest(), size)
+        blob = Descriptor(LAYER_TYPE, "sha256:" + digest.hexdigest(), size)
         self._paths[blob.digest] = path
         return blob
 

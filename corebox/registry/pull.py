@@ -9,7 +9,7 @@ from corebox.errors import InputError
 from corebox.registry.access import Access
 from corebox.registry.choose import IMAGE_MANIFESTS, INDEXES, find_manifest, read_config
 from corebox.registry.client import Client
-from corebox.registry.compress import decompress
+from corebox.registry.compress import COMPRESSIONS, compression_of, decompress
 from corebox.registry.download import download_blob
 from corebox.registry.faults import lied
 from corebox.registry.moving import Moving, Progress
@@ -150,14 +150,14 @@ class _Taking:
         if self._store.has(diff_id):
             return "there"
         with self._store.writer() as writer:
-            for piece in decompress(self._pieces(blob), blob.media_type):
+            compression, pieces = compression_of(self._pieces(blob), blob.media_type)
+            for piece in decompress(pieces, compression):
                 writer.write(piece)
             if writer.digest() != diff_id:
                 raise lied(f"the layer {blob.digest} does not contain {diff_id}")
             # Not for a layer that was there: it would be the registry's word alone, which a push to another would
             # trust. So they come before the layer: who is interrupted between the two would never note them.
-            if self._reference is not None:
-                compression = blob.media_type.rpartition("+")[2]
+            if self._reference is not None and blob.media_type == COMPRESSIONS.get(compression):
                 note_compressed(self._store, diff_id, compression, Descriptor(blob.media_type, blob.digest, blob.size))
                 note_place(self._store, blob.digest, self._reference)
             writer.commit(LAYER_TYPE)

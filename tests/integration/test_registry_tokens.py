@@ -6,15 +6,18 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import urllib3
 
-from corebox.errors import CoreboxError
+from corebox.errors import CoreboxError, HostError
 from corebox.registry.access import Access
+from corebox.registry.client import Client
 from corebox.registry.credentials import Credentials
 from corebox.registry.faults import Cut
+from corebox.registry.reference import parse_reference
 from corebox.registry.tokens import answer_challenge
 
 SCOPES = ["repository:team/crash:pull,push", "repository:team/other:pull"]
@@ -22,9 +25,10 @@ SCOPES = ["repository:team/crash:pull,push", "repository:team/other:pull"]
 
 @dataclass
 class TokenServer:
-    """Answers every request with ``status`` and ``answer``, and remembers what it was asked."""
+    """Answers every request for a token with ``status`` and ``answer``, and remembers what it was asked."""
 
     port: int = 0
+    public: bool = True
     status: int = 200
     answer: object = field(default_factory=lambda: {"token": "t0ken"})
     asked: list[tuple[str, dict[str, list[str]], str | None]] = field(default_factory=list)
@@ -41,7 +45,21 @@ def server() -> Iterator[TokenServer]:
     state = TokenServer()
 
     class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self._as_registry()
+
+        def _as_registry(self) -> None:
+            """Open for who has a token, unless it is not public."""
+            is_open = state.public and self.headers["Authorization"] == "Bearer t0ken"
+            self.send_response(200 if is_open else 401)
+            self.send_header("WWW-Authenticate", state.challenge)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
         def do_GET(self) -> None:
+            if self.path.startswith("/v2/"):
+                self._as_registry()
+                return
             self._reply(parse_qs(urlsplit(self.path).query))
 
         def do_POST(self) -> None:
@@ -82,6 +100,27 @@ def test_without_a_password_the_public_part_is_asked_for(server: TokenServer) ->
     server.answer = {"access_token": "public"}
     assert _answer(server.challenge, None) == "Bearer public"
     assert server.asked[0][2] is None
+
+
+@pytest.mark.parametrize("config", ['{"credsStore": "desktop.exe"}', '{"credsStore": "failing"}', "{"])
+def test_what_is_public_needs_no_credentials_that_can_be_read(
+    server: TokenServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str
+) -> None:
+    """WSL, CI and moved home folders name helpers that are not there, or do not run."""
+    helper = tmp_path / "docker-credential-failing"
+    helper.write_text("#!/bin/sh\necho cannot open shared object file; exit 127\n")
+    helper.chmod(0o755)
+    (tmp_path / "config.json").write_text(config)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    reference = parse_reference(f"127.0.0.1:{server.port}/team/crash:1")
+    with Client(reference, Access(), "pull") as client:
+        assert client.has_blob("sha256:" + 64 * "0")
+    assert server.asked[0][2] is None
+    server.public = False
+    with pytest.raises(HostError) as raised, Client(reference, Access(), "pull") as client:
+        client.has_blob("sha256:" + 64 * "0")
+    assert raised.value.code == "credentials-unreadable"
 
 
 def test_an_identity_token_is_refreshed(server: TokenServer) -> None:

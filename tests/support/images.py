@@ -1,6 +1,7 @@
 """Images for tests that need bytes rather than a crash."""
 
 import os
+import tarfile
 
 from corebox.store.store import Store
 from corebox.store.values import LAYER_KIND, MANIFEST_TYPE, Descriptor, StoredImage
@@ -9,10 +10,13 @@ KINDS = ("toolbox", "system", "core")
 
 
 def put_random_image(store: Store, size: int, tag: str = "random:1", compressible: bool = False) -> StoredImage:
-    """An image with three layers of ``size`` bytes in all, the last the largest; they are no tars."""
+    """An image with three layers of ``size`` bytes in all, the last the largest; they begin as tars, but are none."""
     layers = []
     for kind, share in zip(KINDS, (size // 8, size // 8, size - size // 8 * 2), strict=True):
         with store.writer() as writer:
+            head = tarfile.TarInfo("x").tobuf() if share > tarfile.BLOCKSIZE else b""
+            writer.write(head)
+            share -= len(head)  # noqa: PLW2901
             for _ in range(share >> 20):
                 writer.write(os.urandom(64) * (1 << 14) if compressible else os.urandom(1 << 20))
             writer.write(os.urandom(share & 0xFFFFF))

@@ -6,6 +6,8 @@ import io
 import json
 import os
 import tarfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,31 @@ def test_a_layer_may_be_compressed_or_another_name_of_one(
     moved["manifest.json"] = json.dumps([{"Config": "config.json", "RepoTags": None, "Layers": paths}]).encode()
     write(tmp_path / "old.tar", moved)
     assert pull(far, f"docker-archive:{tmp_path}/old.tar").image.image_id == image.image_id
+
+
+@pytest.mark.parametrize("said", ["+gzip", "+zstd", ""])
+@pytest.mark.parametrize("compress", [bytes, partial(gzip.compress, compresslevel=1)])
+def test_how_a_layer_is_compressed_is_what_it_is_not_what_is_said(
+    near: Store, far: Store, image: StoredImage, tmp_path: Path, said: str, compress: Callable[[bytes], bytes]
+) -> None:
+    """skopeo says that layers which it does not compress are, as do builders of images from Nix."""
+    members = read(whole(near, image, tmp_path / "a.tar"))
+
+    def put(data: bytes) -> dict[str, object]:
+        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        members[f"blobs/sha256/{digest[7:]}"] = data
+        return {"digest": digest, "size": len(data)}
+
+    index = json.loads(members["index.json"])
+    manifest = json.loads(members[f"blobs/sha256/{index['manifests'][0]['digest'][7:]}"])
+    for layer in manifest["layers"]:
+        layer.update(put(compress(members[f"blobs/sha256/{layer['digest'][7:]}"])))
+        layer["mediaType"] = "application/vnd.oci.image.layer.v1.tar" + said
+    index["manifests"] = [{**index["manifests"][0], **put(json.dumps(manifest).encode())}]
+    members["index.json"] = json.dumps(index).encode()
+    del members["manifest.json"]
+    write(tmp_path / "said.tar", {**members})
+    assert pull(far, f"oci-archive:{tmp_path}/said.tar").image.image_id == image.image_id
 
 
 def test_no_name_is_taken_from_another_image(near: Store, far: Store, image: StoredImage, tmp_path: Path) -> None:
