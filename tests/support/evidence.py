@@ -81,9 +81,9 @@ def must_be_sound(report: Any, core: Path) -> None:
             before = here
 
 
-def gdb_alone(core: Path, executable: Path | None, *options: str) -> dict[int, list[Frame]]:
-    """The frames of each thread, by the kernel's number, as the distribution's gdb shows them."""
-    words = [HOST_GDB, "-nx", "-batch", "-iex", "set debuginfod enabled off", *options]
+def gdb_alone(core: Path, executable: Path | None, gdb: str = HOST_GDB) -> dict[int, list[Frame]]:
+    """The frames of each thread, by the kernel's number, as a gdb shows them that knows nothing of corebox."""
+    words = [gdb, "-nx", "-batch", "-iex", "set debuginfod enabled off"]
     words += [] if executable is None else ["-se", str(executable)]
     words += ["-c", str(core), "-ex", "python " + f"exec({_ASK.replace('MOST', str(_MOST))!r})"]
     shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout.rpartition("answer:")[2]

@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.support.shared import CACHE, locked
 
 HOST_GDB = "/usr/bin/gdb"  # the distribution's, not the one of the toolbox in our environment
+TOOLBOX_GDB = str(Path(sys.executable).with_name("gdb"))  # that one: of all processors
 REPOSITORY = Path(__file__).parents[2]
 LOCK = REPOSITORY / "requirements" / "run.txt"
 FOLDER = Path(__file__).parents[1] / "programs"

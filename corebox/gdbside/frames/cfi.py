@@ -207,16 +207,32 @@ class Module:
         self._base, self._sections = base, None
         self.bias, self._table = 0, None
         try:
-            self._read_headers()
-        except (*errors, DamagedError):
+            self._read_headers(read)
+        except (*errors, DamagedError, struct.error):
             self._table = None
-            self.bias = next((text - each for path in files[:1] for each in _text_addresses(path, form)), 0)
+            self.bias = next((self._bias_of(path, text) for path in files[:1]), 0)
 
-    def _read_headers(self):
+    def _bias_of(self, path, text):
+        """How far its addresses lie from where a file was linked, by the file: its header is not in the core."""
+        if self._base is None:
+            return next((text - each for each in _text_addresses(path, self._form)), 0)
+        try:
+            with pathlib.Path(path).open("rb") as file:
+
+                def read(address, size):
+                    file.seek(address - self._base)
+                    return file.read(size)
+
+                self._read_headers(read)
+        except (OSError, ValueError, DamagedError, struct.error):
+            self.bias, self._table = 0, None
+        return self.bias
+
+    def _read_headers(self, read):
         if self._base is None:
             raise DamagedError
         wide = self._form[1] == 8
-        header = _Bytes(self._read(self._base, 64), 0, self._form)
+        header = _Bytes(read(self._base, 64), 0, self._form)
         if header.data[:4] != b"\x7fELF":
             raise DamagedError
         header.at = 32 if wide else 28
@@ -225,7 +241,7 @@ class Module:
         count, size = header.number("H"), 56 if wide else 32
         if count > _MOST_HEADERS:
             raise DamagedError
-        data = self._read(self._base + start, count * size)
+        data = read(self._base + start, count * size)
         found = {}
         for at in range(0, len(data), size):
             if wide:

@@ -9,7 +9,6 @@ from corebox.gdbside.memory import mapped
 
 _MOST_MAPPINGS_BACK = 8
 _SECTION = re.compile(r"^\s*(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)", re.MULTILINE)
-_LIBRARY = re.compile(r"^(0x[0-9a-f]+)\s+(0x[0-9a-f]+)\s", re.MULTILINE)
 _READ_ERRORS = (gdb.error, OverflowError, ValueError)
 
 
@@ -59,7 +58,7 @@ class Memory:
         """Whether code can be at an address. Not every core names all mappings: then it is what gdb has a file for."""
         mapping = self.core.at(address)
         if mapping is None or not self._tells_rights:
-            return self.objfile(address) is not None or (mapping is not None)
+            return mapping is not None or self.objfile(address) is not None or self.core.file_at(address) is not None
         return bool(mapping.flags & mapped.PF_X)
 
     def compiled_java(self, pc):
@@ -101,7 +100,7 @@ class Memory:
         """Where the ELF header is of the file that is mapped at ``pc``; None if it is not in the core."""
         mapping = self.core.at(pc)
         if mapping is None:
-            return None
+            return self._base_of_file(pc)
         if mapping.path:
             same = [each for each in self.core.mappings if each.path == mapping.path and each.start <= mapping.start]
             first = [each.start for each in same if each.offset == 0]
@@ -113,13 +112,15 @@ class Memory:
                 return each.start
         return None
 
+    def _base_of_file(self, pc):
+        file = self.core.file_at(pc)
+        starts = [each.start for each in self.core.files if file and each.path == file.path and not each.file_offset]
+        return max((each for each in starts if each <= pc), default=None)
+
 
 def _text_of(pc):
-    """Where the section .text is that ``pc`` is in; gdb has it in words only, without an executable for libraries."""
+    """Where the section .text is that ``pc`` is in; gdb has it in words only."""
     for start, end, name in _SECTION.findall(gdb.execute("info files", to_string=True)):
         if name == ".text" and int(start, 16) <= pc < int(end, 16):
-            return int(start, 16)
-    for start, end in _LIBRARY.findall(gdb.execute("info sharedlibrary", to_string=True)):
-        if int(start, 16) <= pc < int(end, 16):
             return int(start, 16)
     return 0

@@ -39,6 +39,7 @@ class MappedCore:
         signal: what the first thread died of, None if it did not.
         auxv: the auxiliary vector (getauxval(3)) by key.
         mappings: what was mapped, by address.
+        files: what was mapped from files, also where the core has no mapping: gcore leaves out what files have.
     """
 
     def __init__(
@@ -52,8 +53,8 @@ class MappedCore:
         self.order, self.word = header.order, header.word_size
         self.byte_order: Literal["little", "big"] = "little" if header.order == "<" else "big"
         self.signal, self.auxv = signal, auxv or {}
-        self.mappings = _joined(segments)
-        for file in files:
+        self.mappings, self.files = _joined(segments), list(files)
+        for file in self.files:
             self._name(file)
 
     def _name(self, file: FileMapping) -> None:
@@ -86,6 +87,10 @@ class MappedCore:
         """The mapping that has ``address``, or None."""
         index = self._index(address)
         return None if index is None else self.mappings[index]
+
+    def file_at(self, address: int) -> FileMapping | None:
+        """What was mapped from a file at an address, or None."""
+        return next((each for each in self.files if each.start <= address < each.end), None)
 
     def next_to(self, address: int, most: int) -> Mapped | None:
         """The nearest mapping that begins at most ``most`` bytes above ``address``, or None."""
