@@ -3,22 +3,34 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+import corebox
 from corebox.actions.subject import BareCore, Image, Subject, image_of
 from corebox.image.opened import open_image
 from corebox.locate.gaps import gap_notices, lacks_files
 from corebox.locate.places import Places
 from corebox.store.store import Store
-from corebox.store.values import StoredImage
+from corebox.store.values import Json, StoredImage
 
 if TYPE_CHECKING:
     from corebox.locate.search import Recovered
 
 
+#: Notes of images that were built of a crash and what was found for it, by the key of all that.
+_NOTES = "completed"
+
+
 class Completed(NamedTuple):
-    """The image to open, and what is still missing, as notices."""
+    """The image to open.
+
+    Attributes:
+        image: with all that was found.
+        notices: what is still missing.
+        search: what was found, or not, if the image does not say it itself.
+    """
 
     image: StoredImage
     notices: tuple[str, ...] = ()
+    search: "Recovered | None" = None
 
 
 def completed(
@@ -30,27 +42,42 @@ def completed(
         The errors of ``recover``, of building, and ``bare-core`` for a core for which no place was named.
     """
     if isinstance(subject, BareCore) and places.sources:
-        outcome, image = _built(store, subject, places, progress)
-        assert image  # it is always written
-        return Completed(image, tuple(gap_notices(outcome)))
+        return _built(store, subject, None, places, progress)
     image = image_of(store, subject, progress)
     if not places.sources or not lacks_files(open_image(store, image).manifest):
         return Completed(image)
     name = subject.name if isinstance(subject, Image) else str(subject.path)
-    outcome, new = _built(store, Image(name, image), places, progress)
-    return Completed(new or image, tuple(gap_notices(outcome)))
+    return _built(store, Image(name, image), image, places, progress)
 
 
 def _built(
-    store: Store, subject: Image | BareCore, places: Places, progress: Callable[[str], None]
-) -> "tuple[Recovered, StoredImage | None]":
-    """What a search gives, and the image of all; None if there is nothing new to put into one."""
+    store: Store,
+    subject: Image | BareCore,
+    image: StoredImage | None,
+    places: Places,
+    progress: Callable[[str], None],
+) -> Completed:
+    """The image of all that is found; ``image`` if that is nothing."""
     # Slow to import, and most crashes lack nothing.
     from corebox.actions.build import BuildOptions, build  # noqa: PLC0415
     from corebox.actions.recover import recover  # noqa: PLC0415
 
+    def known(key: str) -> StoredImage | None:
+        note = store.recall(_NOTES, f"{corebox.__version__} {key}")
+        found = store.look_up(str(note["image_id"])) if note else None
+        return found if found and all(store.has(layer.digest) for layer in found.layers) else None
+
     with store.workplace() as work:
         out = work / "completed.corebox"
-        outcome = recover(store, subject, places, out, progress, always=isinstance(subject, BareCore))
-        image = build(store, out, BuildOptions(), progress).image if outcome.written else None
-    return outcome.search, image
+        outcome = recover(
+            store, subject, places, out, progress, always=image is None, is_known=lambda key: known(key) is not None
+        )
+        notices = tuple(gap_notices(outcome.search))
+        if outcome.key is None:
+            assert image  # else it is always written
+            return Completed(image, notices, outcome.search)
+        found = known(outcome.key) if outcome.written is None else build(store, out, BuildOptions(), progress).image
+        assert found  # the native builder's are in the store
+        note: Json = {"image_id": found.image_id}
+        store.remember(_NOTES, f"{corebox.__version__} {outcome.key}", note, [found.image_id])
+    return Completed(found, notices)

@@ -1,7 +1,8 @@
 """Find the files of a crash that did not come with it, prove them by the core, and write a bundle that has them."""
 
+import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,8 @@ from corebox.coredump.core import CoreFile, open_core
 from corebox.coredump.values import Module
 from corebox.errors import InputError
 from corebox.files.diskroot import DiskRoot
-from corebox.files.extents import Extent
+from corebox.files.extents import Extent, read_at
+from corebox.files.openfile import OpenFile
 from corebox.gather.collect import Wishes, collect
 from corebox.gather.compressed import decompressed_core
 from corebox.locate.complete import completed
@@ -26,7 +28,10 @@ from corebox.locate.gaps import lacks_files
 from corebox.locate.places import Places
 from corebox.locate.search import Recovered, search
 from corebox.locate.staging import Staging
+from corebox.store.files import stat_of
 from corebox.store.store import Store
+
+_CHUNK = 1 << 20
 
 
 class Written(NamedTuple):
@@ -37,10 +42,17 @@ class Written(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What the search gave, and what was written; None if that was to be left where nothing was found."""
+    """What came of it.
+
+    Attributes:
+        search: what that gave.
+        key: stands for all that the bundle has, before it is written; None where nothing was to be written.
+        written: the bundle; None where nothing was to be written, or what ``key`` stands for is known.
+    """
 
     search: Recovered
-    written: Written | None
+    key: str | None = None
+    written: Written | None = None
 
 
 class _Crash(NamedTuple):
@@ -71,6 +83,7 @@ def recover(
     progress: Callable[[str], None] = lambda _: None,
     *,
     always: bool = True,
+    is_known: Callable[[str], bool] = lambda _: False,
 ) -> Outcome:
     """Write the bundle ``out``: what the subject has, and what the places have of the rest.
 
@@ -81,6 +94,7 @@ def recover(
         out: is replaced.
         progress: told what takes time.
         always: write it also if nothing was found for a bundle.
+        is_known: whether what a key stands for need not be written again.
 
     Raises:
         InputError: ``no-core``, ``not-a-core``, ``bundle-damaged``, and the errors of the places.
@@ -90,17 +104,30 @@ def recover(
         crash = stack.enter_context(_opened(store, subject, work))
         found = search(crash.core, crash.wanted, places.sources, crash.root, progress)
         if not found.taken and not always:
-            return Outcome(found, None)
+            return Outcome(found)
         crash.fill()
         disk = stack.enter_context(DiskRoot(str(crash.root)))
         fresh = collect(crash.core, disk, Wishes()).manifest
         origins = {path: FileOrigin(*origin) for path, origin in found.origins.items()}
         manifest = completed(crash.manifest, fresh, origins, found)
-        progress("writing the bundle")
         sources = disk.open_all(entry.path for entry in manifest.files)
+        key = _key(subject, manifest, [sources[path] for path in sorted(origins) if path in sources])
+        if is_known(key):
+            return Outcome(found, key)
+        progress("writing the bundle")
         content = crash.content() if manifest.core.included else None
         written = write_bundle(str(out), manifest, sources, content, jobs=os.cpu_count() or 1)
-        return Outcome(found, Written(manifest, written))
+        return Outcome(found, key, Written(manifest, written))
+
+
+def _key(subject: Subject, manifest: Manifest, new: Iterable[OpenFile]) -> str:
+    """Stands for the core, what is said of the crash, and the content of the files that were found."""
+    core = subject.image.image_id if isinstance(subject, Image) else str(stat_of([subject.path]))
+    digest = hashlib.sha256(core.encode() + manifest.to_bytes())
+    for file in new:
+        for offset in range(0, file.status.size, _CHUNK):
+            digest.update(read_at(file.fileno(), offset, _CHUNK))
+    return digest.hexdigest()
 
 
 def recovered_bundle(

@@ -105,6 +105,10 @@ def prepare_session(
     places = opened_places(store, options.symbols, progress)
     complete = completed(store, subject, places.places, progress)
     opened = open_image(store, complete.image)
+    if complete.search is not None:
+        from corebox.locate.complete import with_gaps  # noqa: PLC0415  # slow to import, and most lack nothing
+
+        opened = opened._replace(manifest=with_gaps(opened.manifest, complete.search))
     crash = look_at(opened, options.core, options.executable, options.symbols.force)
     with store.workplace() as work, ExitStack() as lasting:
         lender = Lender(engine, work)

@@ -20,7 +20,7 @@ def completed(known: Manifest | None, fresh: Manifest, origins: Mapping[str, Fil
     base = known or fresh
     taken = {name for each in found.taken for name in (*each.wanted.names, each.path)}
     gaps = {gap.wanted.names[0]: gap for gap in found.gaps}
-    modules = tuple(_module(entry, gaps, found.asked) for entry in _modules(known, fresh, taken))
+    modules = _told(_modules(known, fresh, taken), found)
     files = _files(known, fresh, origins)
     paths = {entry.path for entry in files}
     there = paths | taken
@@ -33,6 +33,16 @@ def completed(known: Manifest | None, fresh: Manifest, origins: Mapping[str, Fil
         left_out=tuple(entry for entry in base.left_out if entry.path not in paths),
         not_taken=tuple(remark for remark in base.not_taken if remark.path not in paths),
     )
+
+
+def with_gaps(manifest: Manifest, found: Recovered) -> Manifest:
+    """The manifest of a crash for which nothing was found, with what is said of that."""
+    return manifest._replace(modules=_told(manifest.modules, found))
+
+
+def _told(modules: Iterable[ModuleEntry], found: Recovered) -> tuple[ModuleEntry, ...]:
+    gaps = {gap.wanted.names[0]: gap for gap in found.gaps}
+    return tuple(_module(entry, gaps, found.asked) for entry in modules)
 
 
 def _modules(known: Manifest | None, fresh: Manifest, taken: set[str]) -> Iterator[ModuleEntry]:

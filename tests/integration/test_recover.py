@@ -111,6 +111,9 @@ def test_a_session_of_a_core_alone_and_of_an_incomplete_bundle(lab: Lab, lost: L
         in incomplete.errors
     )
     assert "corebox request CORE" in incomplete.errors
+    in_report = lab.corebox("report", bundle, "--engine", "bubblewrap", "--from", lost.at(lost.program))
+    assert f"libfail.so: missing (not found in {lost.at(lost.program)} (build ID {library.memory})" in in_report.output
+    assert "ask the customer for it: corebox request CORE" in in_report.output
     report = lab.corebox("report", lost.core, "--engine", "bubblewrap", "--from", ours)
     assert f"libc.so.6: missing (not found in {ours} (build ID" in report.output
     assert lab.corebox("verify", bundle, "--from", lost.tree).status == 0
