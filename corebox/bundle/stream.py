@@ -43,7 +43,7 @@ def stream_bundle(
         ) from error
     except OSError as error:
         raise cannot_write("standard output", error) from error
-    return WrittenBundle(STREAM, identity, pipe.written)
+    return WrittenBundle(STREAM, identity, 0 if envelope else pipe.written)
 
 
 class _Pipe:
