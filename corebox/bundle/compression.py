@@ -9,11 +9,10 @@ from corebox.coredump.header import MAGIC
 from corebox.errors import HostError, InputError
 from corebox.files import zstd
 from corebox.files.gunzip import WRAPPED, gunzip
+from corebox.files.magic import GZIP, ZSTD
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
-
-GZIP_MAGIC = b"\x1f\x8b"
 
 _LEVEL = 1
 _CHUNK = 1 << 20
@@ -77,7 +76,7 @@ def open_writer(out: BinaryIO, jobs: int) -> Writer:
 
 def is_compressed(magic: bytes) -> bool:
     """Whether a file that begins with these four bytes may be a bundle."""
-    return magic == zstd.MAGIC or magic[:2] == GZIP_MAGIC
+    return magic == ZSTD or magic[:2] == GZIP
 
 
 def decompressed(source: BinaryIO) -> Iterator[bytes]:
@@ -89,7 +88,7 @@ def decompressed(source: BinaryIO) -> Iterator[bytes]:
     """
     magic = source.read(4)
     source.seek(0)
-    if magic[:2] == GZIP_MAGIC:
+    if magic[:2] == GZIP:
         return _checked(gunzip(iter(lambda: source.read(_READ), b"")))
     if magic == MAGIC:
         raise InputError(
@@ -97,7 +96,7 @@ def decompressed(source: BinaryIO) -> Iterator[bytes]:
             "{} is not a bundle: it is an ELF file, such as a core or a program".format(source.name),
             "if it is a core, gather where it crashed: corebox gather CORE; or request its files: corebox request CORE",
         )
-    if magic != zstd.MAGIC:
+    if magic != ZSTD:
         raise InputError(
             "not-a-bundle",
             "{} is not a bundle: it is neither zstd nor gzip".format(source.name),

@@ -5,13 +5,14 @@ from typing import Tuple
 
 from corebox.coredump.header import MAGIC, parse_header
 from corebox.errors import CoreboxError, InputError, UsageError
+from corebox.files import magic
 
 _COMPRESSED = (
-    (b"\x28\xb5\x2f\xfd", "zstd", "zstd -d --sparse FILE"),
-    (b"\x1f\x8b", "gzip", "gzip -d FILE"),
-    (b"\x04\x22\x4d\x18", "lz4", "lz4 -d FILE"),
-    (b"\xfd7zXZ\x00", "xz", "xz -d FILE"),
-    (b"BZh", "bzip2", "bzip2 -d FILE"),
+    (magic.ZSTD, "zstd", "zstd -d --sparse FILE"),
+    (magic.GZIP, "gzip", "gzip -d FILE"),
+    (magic.LZ4, "lz4", "lz4 -d FILE"),
+    (magic.XZ, "xz", "xz -d FILE"),
+    (magic.BZIP2, "bzip2", "bzip2 -d FILE"),
 )
 _ESP_HINT = (
     "open it with Espressif's tool and the program's ELF file: pip install esp-coredump; "
@@ -64,11 +65,11 @@ def not_a_core(path: str, start: bytes, size: int = -1) -> CoreboxError:
 def _what_it_is(start: bytes, size: int) -> Tuple[str, str]:
     if not start:
         return "empty", _CUT
-    for magic, name, command in _COMPRESSED:
-        if start.startswith(magic):
+    for begin, name, command in _COMPRESSED:
+        if start.startswith(begin):
             return "compressed with " + name, "decompress it first: " + command
-    for magic, name, hint in _OTHER_TOOLS:
-        if start.startswith(magic):
+    for begin, name, hint in _OTHER_TOOLS:
+        if start.startswith(begin):
             return name, hint
     if start.startswith(b"corebox.json\0"):
         return "a bundle already", "open it: corebox shell FILE"

@@ -5,8 +5,6 @@ from typing import BinaryIO, Iterator
 
 from corebox.errors import HostError, InputError
 
-MAGIC = b"\x04\x22\x4d\x18"
-
 _VERSION = 100  # LZ4F_VERSION
 _CHUNK = 1 << 20
 

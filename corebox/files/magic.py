@@ -2,12 +2,8 @@
 
 from typing import Optional
 
-_KINDS = (
-    (b"\x28\xb5\x2f\xfd", "zst"),
-    (b"\x04\x22\x4d\x18", "lz4"),
-    (b"\x1f\x8b", "gz"),
-    (b"\xfd7zXZ\0", "xz"),
-)
+ZSTD, LZ4, GZIP, XZ, BZIP2 = b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"\x1f\x8b", b"\xfd7zXZ\0", b"BZh"
+_KINDS = ((ZSTD, "zst"), (LZ4, "lz4"), (GZIP, "gz"), (XZ, "xz"))
 
 
 def compression_of(path: str) -> Optional[str]:

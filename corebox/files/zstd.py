@@ -8,8 +8,9 @@ import os
 from typing import BinaryIO, Iterator, Optional, Union
 
 from corebox.errors import InputError
+from corebox.files.magic import ZSTD
 
-MAGIC = b"\x28\xb5\x2f\xfd"
+MAGIC = ZSTD
 
 _LEVEL_PARAMETER = 100  # ZSTD_c_compressionLevel
 _CHECKSUM_PARAMETER = 201  # ZSTD_c_checksumFlag
