@@ -4,12 +4,15 @@ import io
 import json
 import os
 from functools import partial
-from typing import Callable, Iterator, Optional, Union
+from typing import TYPE_CHECKING, Callable, Iterator, Optional, Union
 
 from corebox.coredump.core import CoreFile
 from corebox.files.extents import Buffers, Extent, read_at, stored_extents
 from corebox.files.faults import changed, reading
 from corebox.reduce.compact import SHORTEST_HOLE, plan_compaction
+
+if TYPE_CHECKING:
+    from corebox.files.ahead import Ahead
 
 #: Called with offset and bytes of a piece of the original core; returns as many bytes.
 Change = Callable[[int, bytes], bytes]
@@ -31,17 +34,22 @@ class CompactCore:
         change: what becomes of each piece of its memory on the way; it keeps its length.
         told: called with the number of bytes whenever some have been looked through for zeros, before ``read`` and
             ``pieces`` can be.
+        ahead: where that is done already.
 
     Attributes:
         size: of the compact core, in bytes.
     """
 
     def __init__(
-        self, core: CoreFile, change: Optional[Change] = None, told: Callable[[int], object] = lambda _: None
+        self,
+        core: CoreFile,
+        change: Optional[Change] = None,
+        told: Callable[[int], object] = lambda _: None,
+        ahead: "Optional[Ahead]" = None,
     ) -> None:
         self._core = core
         self._change = change
-        self._plan = plan_compaction(core, told)
+        self._plan = plan_compaction(core, told, ahead)
         self.size = self._plan.size
 
     def layout(self) -> bytes:

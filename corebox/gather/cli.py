@@ -1,5 +1,6 @@
 """The gatherer as a program: arguments in, a bundle and a summary out, an exit status for scripts."""
 
+import argparse
 import signal
 import sys
 from typing import Optional, Sequence
@@ -24,14 +25,23 @@ def main(arguments: Optional[Sequence[str]] = None, program: str = "corebox-gath
         preset = load_preset()
         with preset_arguments(preset, words) as all_words:
             options = parse_arguments(program, all_words, preset)
-            from corebox.gather.run import run  # noqa: PLC0415  # --help and --version have ended by now
+            from corebox.files.ahead import looking_ahead  # noqa: PLC0415  # --help and --version have ended by now
 
-            return run(options, preset)
+            with looking_ahead(_read_in_full(options), 0 if options.no_nice else 19) as ahead:
+                from corebox.gather.run import run  # noqa: PLC0415  # it takes as long as the search
+
+                return run(options, preset, ahead)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the one place for what nobody else caught
         return _explain(error, as_json)
     finally:
         for number, action in before.items():
             signal.signal(number, action)
+
+
+def _read_in_full(options: argparse.Namespace) -> Optional[str]:
+    """The core, if a bundle of all of it is to be written; a compressed one is another file by then."""
+    left_out = options.list or options.dry_run or options.no_core or options.slim
+    return None if left_out else options.core
 
 
 def _explain(error: BaseException, as_json: bool) -> int:

@@ -27,17 +27,19 @@ from corebox.printable import format_size
 
 if TYPE_CHECKING:
     from corebox.bundle.envelope import Envelope
+    from corebox.files.ahead import Ahead
 
 _MOST_TRIES = 8
 # What few gatherings need is imported where it is needed: the one-file program compiles all that it imports, each time.
 
 
 class Output(NamedTuple):
-    """Where the bundle goes, how it is encrypted, and who is told of the bytes read."""
+    """Where the bundle goes, how it is encrypted, who is told of the bytes read, what of the core is known before."""
 
     path: str
     envelope: "Optional[Envelope]"
     progress: Progress
+    ahead: "Optional[Ahead]" = None
 
 
 class GivenCore(NamedTuple):
@@ -55,8 +57,8 @@ class Gathered(NamedTuple):
     lacking: Tuple[str, ...]
 
 
-def gather(options: argparse.Namespace, progress: ProgressLine) -> Gathered:
-    """Do what the options say: collect, and write unless only a look is wanted."""
+def gather(options: argparse.Namespace, progress: ProgressLine, ahead: "Optional[Ahead]" = None) -> Gathered:
+    """Do what the options say: collect, and write unless only a look is wanted; ``ahead`` is of the given core."""
     envelope = _envelope(options.encrypt_to) if options.encrypt_to else None
     with contextlib.ExitStack() as stack:
         given = given_core(options)
@@ -77,7 +79,7 @@ def gather(options: argparse.Namespace, progress: ProgressLine) -> Gathered:
             return Gathered(collection.manifest, None, _lacking(collection.manifest, wishes))
         out = output_of(options, collection.manifest, envelope)
         require_harmless(out, _inputs(options, given), options.force)
-        done = pack(options, collection, core, Output(out, envelope, progress))
+        done = pack(options, collection, core, Output(out, envelope, progress, ahead))
         give_to_caller(out)
         return done._replace(lacking=_lacking(done.manifest, wishes))
 
@@ -189,7 +191,7 @@ def _write(
         looked += count
         output.progress(looked, ahead)
 
-    source = CompactCore(core, change, look) if collection.manifest.core.included else None
+    source = CompactCore(core, change, look, output.ahead) if collection.manifest.core.included else None
     how: Dict[str, Any] = {
         "jobs": jobs,
         "progress": lambda done, total: output.progress(looked + done, looked + total),

@@ -10,6 +10,7 @@ from typing import Optional
 
 from corebox.bundle.layout import STREAM
 from corebox.bundle.manifest import Manifest
+from corebox.files.ahead import Ahead
 from corebox.gather.job import Gathered, gather, input_size
 from corebox.gather.preset import Preset
 from corebox.gather.progress import ProgressLine
@@ -24,8 +25,8 @@ installed; now tell the kernel, as root:
 The second line lets the handler see every crash, even many at once; it has limits of its own."""
 
 
-def run(options: argparse.Namespace, preset: Preset) -> int:
-    """Do what the options say."""
+def run(options: argparse.Namespace, preset: Preset, ahead: Optional[Ahead] = None) -> int:
+    """Do what the options say; ``ahead`` is what is known of the core already."""
     if options.make_zipapp:
         return _make_zipapp(options)
     if options.install_handler:
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace, preset: Preset) -> int:
     began = time.monotonic()
     progress = ProgressLine(sys.stderr)
     try:
-        gathered = gather(options, progress)
+        gathered = gather(options, progress, ahead)
     finally:
         progress.clear()
     warning = memory_warning(gathered.manifest, bool(options.encrypt_to))

@@ -6,12 +6,15 @@ reads as zeros. Holes in the memory of modules stay as they are: there gdb would
 its layout. A hole is what is zero: the compact core depends on the core's content, not on the file system it was on.
 """
 
-from typing import Callable, Dict, Iterable, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from corebox.coredump.core import CoreFile
 from corebox.files.extents import PAGE, Extent, data_extents
 from corebox.reduce.original import Layout, describe_layout
 from corebox.reduce.rewrite import Run, place_runs, plan_rewrite
+
+if TYPE_CHECKING:
+    from corebox.files.ahead import Ahead
 
 # Every hole costs readers a program header: the shortest that is left out doubles until so many are left.
 SHORTEST_HOLE = 16 << 10
@@ -33,16 +36,23 @@ class CompactionPlan(NamedTuple):
         return describe_layout(Layout(self.original_size, self.original_head, self.runs))
 
 
-def plan_compaction(core: CoreFile, told: Callable[[int], object] = lambda _: None) -> CompactionPlan:
+def plan_compaction(
+    core: CoreFile, told: Callable[[int], object] = lambda _: None, ahead: "Optional[Ahead]" = None
+) -> CompactionPlan:
     """Plan the compact core. A core whose parts overlap, or that is cut within its headers, stays as it is.
 
-    All of the core is read; ``told`` is called with the number of bytes whenever some have been.
+    All of the core is read, here or ``ahead``; ``told`` is called with the number of bytes whenever some have been.
     """
-    long = _longest(_holes(data_extents(core.fileno(), core.size, told=told), core.size))
+    look = ahead.extents if ahead else _look
+    long = _longest(_holes(look(core.fileno(), core.size, told), core.size))
     rewrite = plan_rewrite(core, long, _protected(core), remembered=True)
     runs, size = place_runs(rewrite)
     original = core.read_file(0, rewrite.body_start)
     return CompactionPlan(core.size, original, rewrite.head, runs, rewrite.tail, size)
+
+
+def _look(descriptor: int, size: int, told: Callable[[int], object]) -> Iterator[Extent]:
+    return data_extents(descriptor, size, 0, told)
 
 
 def _holes(data: Iterable[Extent], size: int) -> List[Extent]:
