@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import corebox
 from corebox.actions.labels import crash_labels
 from corebox.actions.load import load
-from corebox.actions.places import opened_places
+from corebox.actions.places import OpenedPlaces, opened_places
 from corebox.actions.source import needs_identity, plain_bundle
-from corebox.actions.symbols import find_symbols
+from corebox.actions.symbols import Symbols, find_symbols
 from corebox.bundle.layout import CORE
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.program import program_of
@@ -25,8 +25,8 @@ from corebox.image.parts import ADDED, OURS
 from corebox.image.tar import Entry
 from corebox.image.template import default_template
 from corebox.image.toolbox import Toolbox, ensure_toolbox, lend_toolbox
-from corebox.locate.find import DebugFile
 from corebox.locate.places import SymbolOptions
+from corebox.locate.split import lay_out_split
 from corebox.locate.status import CrashFiles
 from corebox.registry.reference import check_name, repository_name
 from corebox.store.files import stat_of
@@ -115,12 +115,23 @@ def build(store: Store, bundle: Path, options: BuildOptions, progress: Progress 
     return built
 
 
-def _debug_entry(file: DebugFile) -> Entry:
-    with file.path.open("rb") as stream:
+def _debug_entry(target: str, path: Path) -> Entry:
+    with path.open("rb") as stream:
         digest = hashlib.sha256()
         while block := stream.read(1 << 20):
             digest.update(block)
-        return Entry(f"{OURS}/debug/{file.target}", 0o644, 0, stream.tell(), None, file.path, digest.hexdigest())
+        return Entry(f"{OURS}/debug/{target}", 0o644, 0, stream.tell(), None, path, digest.hexdigest())
+
+
+def _split_entries(files: CrashFiles, found: Symbols, places: OpenedPlaces, work: Path) -> list[Entry]:
+    """The split debug information that the user's places have."""
+    if not places.places.sources:
+        return []
+    top, unpacked = work / "split", work / "unpacked-split"
+    top.mkdir()
+    unpacked.mkdir()
+    split = lay_out_split(files, [each.path for each in found.files], places.places.sources, top, unpacked)
+    return [_debug_entry(str(path.relative_to(top)), path) for path in sorted(split.files)]
 
 
 def rebuild(store: Store, bundle: Path, options: BuildOptions, progress: Progress = lambda _: None) -> Built:
@@ -148,8 +159,10 @@ def _build(
     with BundleReader(plain) as reader:
         unpacked = reader.unpack(work / "bundle")
     description = _describe(reader.manifest, unpacked, toolbox, options)
-    found = find_symbols(CrashFiles(reader.manifest, unpacked.root), places, options.symbols, progress)
-    debug = [_debug_entry(file) for file in found.files]
+    files = CrashFiles(reader.manifest, unpacked.root)
+    found = find_symbols(files, places, options.symbols, progress)
+    debug = [_debug_entry(file.target, file.path) for file in found.files]
+    debug += _split_entries(files, found, places, work)
     assembly = assemble(store, unpacked, reader.manifest, toolbox.layer, description, symbols=debug, progress=progress)
     tags = options.tags or (default_tag(reader.manifest, unpacked.identity),)
     layers = tuple((each.layer, each.reused) for each in assembly.layers)

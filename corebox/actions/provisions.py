@@ -11,6 +11,7 @@ from corebox.actions.provision import Provision
 from corebox.actions.symbols import Symbols
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.program import program_of
+from corebox.coredump.splitdwarf import SPLIT_BELOW
 from corebox.coredump.values import NONE
 from corebox.debugger.session import (
     CORE,
@@ -30,8 +31,9 @@ from corebox.engine.sandbox import Mount
 from corebox.errors import InputError
 from corebox.image.inside import holds_our_python, lay_out_our_python
 from corebox.image.opened import OpenedImage
-from corebox.locate.split import DEEP, lay_out_split
+from corebox.locate.split import lay_out_split
 from corebox.locate.status import CrashFiles, ModuleSymbols
+from corebox.locate.wish import Source
 from corebox.store.values import host_architecture
 
 
@@ -137,12 +139,13 @@ def _stripped(crash: Crash, found: Symbols) -> Iterator[str]:
             )
 
 
-def split_files(files: CrashFiles, found: Symbols, places: Sequence[str], work: Path) -> Provision:
+def split_files(files: CrashFiles, found: Symbols, sources: Sequence[Source], work: Path) -> Provision:
     """The split debug information, laid out in a folder of its own."""
-    top = work / "split"
+    top, unpacked = work / "split", work / "unpacked-split"
     top.mkdir(mode=0o755)
-    split = lay_out_split(files, [each.path for each in found.files], places, top)
-    mounts, folders = ((Mount(top, SPLIT),), (f"{SPLIT}/{DEEP}",)) if split.used else ((), ())
+    unpacked.mkdir()
+    split = lay_out_split(files, [each.path for each in found.files], sources, top, unpacked)
+    mounts, folders = ((Mount(top, SPLIT),), (f"{SPLIT}/{SPLIT_BELOW}",)) if split.used else ((), ())
     return Provision(mounts, split.arguments, split.notices, lacking=split.notices, symbol_folders=folders)
 
 

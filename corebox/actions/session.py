@@ -120,7 +120,7 @@ def prepare_session(
             provisions.crash_files(crash, lender),
             provisions.python_packages(options.python_path),
             provisions.symbol_files(crash, found, lender),
-            provisions.split_files(files, found, options.symbols.places, work),
+            provisions.split_files(files, found, places.places.sources, work),
             source_folders(options.sources),
         ]
         if FROM_SERVERS in options.sources:

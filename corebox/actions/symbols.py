@@ -14,6 +14,7 @@ from corebox.debugger.session import FORCED
 from corebox.errors import HostError, InputError
 from corebox.locate.find import DebugFile, find_debug_files, lacking
 from corebox.locate.places import GivenFile, Places, SymbolOptions
+from corebox.locate.split import SPLIT_SUFFIXES
 from corebox.locate.status import CrashFiles, ModuleSymbols, best_of, module_symbols
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ def find_symbols(
     if places.sources and missing:
         progress(f"looking for symbols of {len(missing)} modules")
     found = find_debug_files(places.sources, missing)
-    unused = [file for file in places.given if file.path not in {each.path for each in found}]
+    used = {each.path for each in found}
+    unused = [file for file in places.given if file.path not in used and file.path.suffix not in SPLIT_SUFFIXES]
     forced = _force(unused, modules, options.force)
     levels = {file.target: file.facts.symbols for file in found}
     gained = {each.module.path: [levels.get(target) for target in each.targets] for each in missing}

@@ -12,6 +12,9 @@ from corebox.coredump.header import HEADER_SIZE, Header, parse_header
 from corebox.coredump.sections import SHT_NOBITS, read_sections
 from corebox.files.extents import read_at
 
+#: Where split units are below a debug-file-directory of ours, which gdb searches by the names that the program has
+#: for them; so deep, because such a name may begin with ``..``.
+SPLIT_BELOW = "split/0/1/2/3/4/5/6/7"
 MOST_UNITS = 1 << 16
 #: Of all sections of a file, as long as it is looked at.
 _LARGEST_INFLATED = 64 << 20

@@ -9,16 +9,18 @@ import posixpath
 import re
 from collections.abc import Iterable, Sequence
 
+from corebox.coredump.splitdwarf import SPLIT_BELOW
+
 TOOLBOX = "/.corebox/toolbox"
 INSIDE = TOOLBOX + "/share/corebox"
 CORE = "/.corebox/core"
 GDBINIT = "/.corebox/gdbinit"
 REPLACED_EXECUTABLE = "/.corebox/executable"
 SCRIPT = "/.corebox/script"
-DEBUG = "/.corebox/locate"
+DEBUG = "/.corebox/symbols"
 FORCED = "/.corebox/forced"
 SPLIT = "/.corebox/split"
-SYMBOL_STATUS = "/.corebox/locate.json"
+SYMBOL_STATUS = "/.corebox/symbols.json"
 SOURCES = "/.corebox/source"
 FETCHED = SOURCES + "/fetched"
 SCRATCH = "/.corebox/tmp"
@@ -56,7 +58,7 @@ ENVIRONMENT = {
     "TERMINFO": TOOLBOX + "/share/terminfo",
 }
 
-_DEBUG_FOLDERS = "/.corebox/debug:/usr/lib/debug"
+_DEBUG_FOLDERS = f"/.corebox/debug:/.corebox/debug/{SPLIT_BELOW}:/usr/lib/debug"
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+@%~-]+")
 
 

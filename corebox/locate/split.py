@@ -10,17 +10,19 @@ from typing import NamedTuple, TypeVar
 from corebox.bundle.manifest import ModuleEntry
 from corebox.coredump.elffile import debug_path
 from corebox.coredump.header import HEADER_SIZE, parse_header
-from corebox.coredump.splitdwarf import Skeleton, skeletons, split_ids
+from corebox.coredump.splitdwarf import SPLIT_BELOW, Skeleton, skeletons, split_ids
 from corebox.coredump.values import FULL
 from corebox.errors import CoreboxError
 from corebox.files.extents import open_regular, read_at
 from corebox.files.paths import is_canonical
+from corebox.locate.folders import Folder
+from corebox.locate.places import GivenFile
 from corebox.locate.status import CrashFiles
 from corebox.locate.stubs import empty_unit
+from corebox.locate.wish import Source
 
-#: So deep lies the folder that gdb searches below ``top``: a relative name may begin with ``..``.
-DEEP = "0/1/2/3/4/5/6/7"
-_SUFFIXES = (".dwo", ".dwp")
+#: What such files are called.
+SPLIT_SUFFIXES = (".dwo", ".dwp")
 _MOST_NAMED = 3
 _USR_LIB_DEBUG = "usr/lib/debug"
 
@@ -33,12 +35,14 @@ class Split(NamedTuple):
 
     Attributes:
         used: there is something in the folder.
+        files: those that were found; the others are empty units.
         arguments: for gdb. It would show no frame of a module that names a file by an absolute path, if that is not
             there, and so it has to go without any debug information.
         notices: what is lacking.
     """
 
     used: bool = False
+    files: tuple[Path, ...] = ()
     arguments: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
@@ -51,19 +55,26 @@ class _Module(NamedTuple):
     units: tuple[Skeleton, ...]
 
 
-def lay_out_split(crash: CrashFiles, debug_files: Iterable[Path], places: Iterable[str], top: Path) -> Split:
+def lay_out_split(
+    crash: CrashFiles, debug_files: Iterable[Path], sources: Iterable[Source], top: Path, scratch: Path
+) -> Split:
     """Put what is found, and empty units for what is not, below ``top``.
 
     Args:
         crash: the files at hand.
         debug_files: of the modules, found elsewhere.
-        places: of the user's, of which folders and single files count.
+        sources: of the user's; what is in a server's is not looked for, it knows no dwo_id.
         top: an empty folder, for all users to read.
+        scratch: a folder for what is unpacked.
+
+    Raises:
+        InputError: ``bad-symbols``.
+        HostError: ``no-libarchive``, ``no-space``.
     """
     modules = [each for each in _split_modules(crash, debug_files) if each.units]
     if not modules:
         return Split()
-    shelf = _Shelf([Path(place) for place in places if "://" not in place])
+    shelf = _Shelf(sources, frozenset(unit for module in modules for unit in module.units), scratch)
     notices, unreadable = [], False
     for module in modules:
         lacking, hopeless = _lay_out(module, crash, shelf, top)
@@ -72,7 +83,7 @@ def lay_out_split(crash: CrashFiles, debug_files: Iterable[Path], places: Iterab
             notices.append(_notice(module, lacking))
     for path in top.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
-    return Split(any(top.iterdir()), ("-readnever",) if unreadable else (), tuple(notices))
+    return Split(any(top.iterdir()), tuple(shelf.put), ("-readnever",) if unreadable else (), tuple(notices))
 
 
 def _lay_out(module: _Module, crash: CrashFiles, shelf: "_Shelf", top: Path) -> tuple[list[Skeleton], list[Skeleton]]:
@@ -81,26 +92,30 @@ def _lay_out(module: _Module, crash: CrashFiles, shelf: "_Shelf", top: Path) -> 
     beside = _beneath(crash.root, module.entry.path + ".dwp")
     if beside and wanted <= _ids(beside):
         return [], []  # gdb finds it
+    names = sorted({basename(name) for name in (module.entry.path, *module.entry.opened_as, module.file.name)})
+    placed = _beneath(crash.debug, f"/{SPLIT_BELOW}/{names[0]}.dwp")
+    if placed and wanted <= _ids(placed):
+        return [], []
     package = shelf.package(wanted)
     if package:
-        for name in {basename(name) for name in (module.entry.path, *module.entry.opened_as, module.file.name)}:
-            _put(package, top / DEEP / (name + ".dwp"))
+        for name in names:
+            shelf.lay(package, top / SPLIT_BELOW / (name + ".dwp"))
         return [each for each in module.units if each.dwo_id not in _ids(package)], []
     lacking, hopeless = [], []
     for each in module.units:
-        own = _beneath(crash.root, each.path)
-        if own and each.dwo_id in _ids(own):
+        target = None if each.name.startswith("/") else _target(top, each.name)
+        own = (_beneath(crash.root, each.path), _placed(crash.debug, target, top))
+        if any(path and each.dwo_id in _ids(path) for path in own):
             continue
         folder = dirname(module.entry.path)
         near = [_beneath(crash.root, f"{folder}/{name}") for name in (each.name, basename(each.name))]
         found = next((path for path in near if path and each.dwo_id in _ids(path)), None) or shelf.unit(each)
-        target = None if each.name.startswith("/") else _target(top, each.name)
         if not found or target is None:
             lacking.append(each)
         if target is None:
             hopeless.append(each)
         elif found:
-            _put(found, target)
+            shelf.lay(found, target)
         else:
             _put_empty(module.file, each, target)
     return lacking, hopeless
@@ -110,8 +125,8 @@ def _notice(module: _Module, lacking: Sequence[Skeleton]) -> str:
     names = ", ".join(each.name for each in lacking[:_MOST_NAMED])
     more = f" and {len(lacking) - _MOST_NAMED} more" if len(lacking) > _MOST_NAMED else ""
     return (
-        f"{basename(module.entry.path)} has split debug information that is not here ({names}{more}): its functions "
-        "are shown without arguments and variables; add the .dwo or .dwp files with --symbols PLACE"
+        f"the split debug information of {basename(module.entry.path)} is missing ({names}{more}): its functions are "
+        "shown without arguments and variables; add the .dwo or .dwp files with --symbols PLACE"
     )
 
 
@@ -143,18 +158,49 @@ def _build_id_of(path: Path) -> str | None:
 
 
 class _Shelf:
-    """The ``.dwo`` and ``.dwp`` files in places of the user's; they are listed when first needed."""
+    """The ``.dwo`` and ``.dwp`` files in places of the user's; they are listed when first needed.
 
-    def __init__(self, places: Sequence[Path]) -> None:
-        self._places = places
+    Attributes:
+        put: where those were laid that were used.
+    """
+
+    def __init__(self, sources: Iterable[Source], wanted: frozenset[Skeleton], scratch: Path) -> None:
+        self.put: list[Path] = []
+        self._sources, self._scratch = sources, scratch
+        self._names = {basename(each.name) for each in wanted}
+        self._wanted = frozenset(each.dwo_id for each in wanted)
         self._listed: dict[str, list[Path]] | None = None
+
+    def lay(self, source: Path, target: Path) -> None:
+        """Put a file where gdb finds it."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            shutil.copyfile(source, target)
+            self.put.append(target)
 
     def _named(self) -> dict[str, list[Path]]:
         if self._listed is None:
             self._listed = {}
-            for path in (path for place in self._places for path in _files(place)):
+            for path in (path for source in self._sources for path in self._files(source)):
                 self._listed.setdefault(path.name, []).append(path)
         return self._listed
+
+    def _files(self, source: Source) -> Iterator[Path]:
+        """Those of a source that may be wanted, as files that last."""
+        if isinstance(source, GivenFile):
+            yield from [source.path] if source.path.suffix in SPLIT_SUFFIXES else []
+        elif isinstance(source, Folder):
+            yield from (each.path for each in source.members(self._wants) if each.path)
+        elif hasattr(source, "members"):
+            for each in source.members(self._wants, elf_only=True):
+                if each.path and self._wanted & _ids(each.path):
+                    kept = self._scratch / str(len(list(self._scratch.iterdir()))) / basename(each.name)
+                    kept.parent.mkdir()
+                    shutil.copyfile(each.path, kept)
+                    yield kept
+
+    def _wants(self, name: str) -> bool:
+        return name.endswith(".dwp") or basename(name) in self._names
 
     def unit(self, wanted: Skeleton) -> Path | None:
         """The file of a unit, by its name and proved by its dwo_id."""
@@ -167,15 +213,6 @@ class _Shelf:
         packages = [path for name, paths in self._named().items() if name.endswith(".dwp") for path in paths]
         best = max(packages, key=lambda path: len(wanted & _ids(path)), default=None)
         return best if best and wanted & _ids(best) else None
-
-
-def _files(place: Path) -> Iterator[Path]:
-    if place.is_file():
-        yield from (place,) if place.suffix in _SUFFIXES else ()
-        return
-    for directory, folders, names in os.walk(place):
-        folders.sort()
-        yield from (Path(directory, name) for name in sorted(names) if name.endswith(_SUFFIXES))
 
 
 def _beneath(root: Path | None, path: str) -> Path | None:
@@ -200,14 +237,13 @@ def _read(path: Path, read: Callable[[int], Value]) -> Value:
 
 def _target(top: Path, name: str) -> Path | None:
     """Where gdb finds a relative name, if that is below ``top``."""
-    path = PurePosixPath(os.path.normpath(f"/{DEEP}/{name}"))
+    path = PurePosixPath(os.path.normpath(f"/{SPLIT_BELOW}/{name}"))
     return top / str(path)[1:] if ".." not in path.parts and len(path.parts) > 1 and "\0" not in name else None
 
 
-def _put(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if not target.exists():
-        shutil.copyfile(source, target)
+def _placed(debug: Path | None, target: Path | None, top: Path) -> Path | None:
+    """The file that an image has in this place."""
+    return _beneath(debug, f"/{target.relative_to(top)}") if target else None
 
 
 def _put_empty(program: Path, unit: Skeleton, target: Path) -> None:

@@ -58,14 +58,31 @@ def test_without_it_functions_and_lines_are_there_and_a_word(program: Path, tmp_
     kept = (program.parent / "stacks.dwo").rename(tmp_path / "kept" / "stacks.dwo")
     bundle = bundle_of(lab, crash(tmp_path / "work", program, "framed"))
     shown = backtrace(lab, bundle)
-    assert "stacks has split debug information that is not here (stacks.dwo)" in shown
+    assert "the split debug information of stacks is missing (stacks.dwo)" in shown
     for name in ("crash () at", "call () at", "main () at"):
         assert name in shown
     report = lab.corebox("report", bundle, "--engine", "bubblewrap").output
-    assert "stacks has split debug information that is not here (stacks.dwo)" in report
+    assert "the split debug information of stacks is missing (stacks.dwo)" in report
     other = build(tmp_path / "other", "-g", "-DOTHER").parent  # another build's file of the same name
     assert WITH_VALUES not in backtrace(lab, bundle, "--symbols", other)
     assert WITH_VALUES in backtrace(lab, bundle, "--symbols", other, "--symbols", kept.parent)
+    assert WITH_VALUES in backtrace(lab, bundle, "--symbols", kept)
+    archive = tmp_path / "debug.tar.xz"
+    subprocess.run(["tar", "-cJf", archive, "-C", kept.parent, "."], check=True)
+    assert WITH_VALUES in backtrace(lab, bundle, "--symbols", other, "--symbols", archive)
+
+
+def test_an_image_has_it_in_its_layer_of_symbols(program: Path, tmp_path: Path, lab: Lab) -> None:
+    """So that who pulls the image needs no place of the vendor's."""
+    (tmp_path / "kept").mkdir()
+    kept = (program.parent / "stacks.dwo").rename(tmp_path / "kept" / "stacks.dwo")
+    bundle = bundle_of(lab, crash(tmp_path / "work", program, "null-call"))
+    lab.build(bundle, "-t", "split:1", "--symbols", kept.parent)
+    kept.unlink()
+    for options in ((), ("--symbols", kept.parent)):
+        shown = backtrace(lab, Path("split:1"), *options)
+        assert WITH_VALUES in shown
+        assert "split debug information" not in shown
 
 
 def test_a_package_of_it_is_gathered_or_found(tmp_path: Path, lab: Lab) -> None:

@@ -21,7 +21,7 @@ from corebox.gdbside.why import explain
 _Json = dict[str, Any]
 
 MANIFEST = pathlib.Path("/.corebox/manifest.json")
-SYMBOLS = pathlib.Path("/.corebox/locate.json")
+SYMBOLS = pathlib.Path("/.corebox/symbols.json")
 REPLACED_EXECUTABLE = "/.corebox/executable"
 MOST_DOUBTFUL, MOST_FRAMES = 10, 64
 
@@ -41,9 +41,9 @@ def banner(facts: _Json) -> list[str]:
     """The lines that say what crashed, where, how far the files can be trusted, and what to do next."""
     process, modules = facts["process"], facts["modules"]
     what = noted().get("program") or process["executable"] or process["name"] or "a program"
-    lines = ["{} died of {}".format(what, process["signal_name"] or "an unknown signal")]
-    if process["fault_address"]:
-        lines[0] += " at address {}".format(process["fault_address"])
+    signal, address = process["signal_name"], process["fault_address"]
+    how = f"was killed by {signal}" if signal else "was running when the core was taken"
+    lines = [f"{what} {how}" + (f" at address {address}" if signal and address else "")]
     lines += why_lines()[:1] + where_lines(modules)
     verified = sum(module["verdict"] == "verified" for module in modules)
     lines.append(f"{verified} of {len(modules)} modules verified")
@@ -52,12 +52,12 @@ def banner(facts: _Json) -> list[str]:
     if len(doubtful) > MOST_DOUBTFUL:
         lines.append(f"  and {len(doubtful) - MOST_DOUBTFUL} more")
     if doubtful:
-        lines.append("  frames in these may be wrong: ask the customer for the file of the build ID in the core")
+        lines.append("  frames in these may be wrong: ask the customer for the file with the build ID in the core")
     lines += symbol_lines(facts)
     if facts["core"]["truncated"]:
         lines.append("the core is truncated: some memory cannot be read")
     if pystacks.is_python():
-        lines.append('Python runs in it: "py-bt" for its stack')
+        lines.append('it runs Python: "py-bt" shows the Python stack')
     lines.append('more: "corebox why" for the evidence, "corebox modules" for files and symbols')
     return lines
 
@@ -72,7 +72,7 @@ def in_crashed_thread(tell: Callable[[], list[str]]) -> list[str]:
             gdb.newest_frame().select()
             return tell()
         except gdb.error as error:
-            return [f"gdb cannot tell: {error}"]
+            return [f"not available: {error}"]
 
 
 def where_lines(modules: list[_Json]) -> list[str]:
