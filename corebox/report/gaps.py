@@ -47,7 +47,7 @@ def _ends(report: Report) -> Iterator[str]:
         yield f"the stack of the thread that crashed ends early: {report.groups[0].end}"
     others = sum(len(group.threads) for group in report.groups[1:] if not group.complete)
     if others:
-        yield f"the stacks of {counted(others, 'other thread')} end early"
+        yield f"the stacks of {others:,} other threads end early" if others > 1 else "another thread's stack ends early"
 
 
 def _values(report: Report) -> Iterator[str]:

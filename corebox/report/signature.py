@@ -41,8 +41,9 @@ def signature(
         python: the Python frames of the thread.
     """
     kind = why.kind if why else "unknown"
-    own = list(_own(frames, why.frame if why else 0, python))
-    frames = proved(frames)
+    start = why.frame if why else 0
+    own = list(_own(frames, start, python))
+    frames = [frame for frame in proved(frames) if frame.level >= start] or frames
     endless = _recurring(own) if kind == "stack-overflow" or _repeats(own) else []
     if not own and kind == "stack-overflow":
         endless = _recurring([_label(frame) for frame in frames if frame.function])

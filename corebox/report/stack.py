@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from corebox.report.document import PlacedFrame, ThreadGroup
+from corebox.report.names import plain_name
 from corebox.report.signature import is_runtime
 
 #: The calls of a recursion that are shown before it is folded, and the longest cycle of functions that is found.
@@ -22,7 +23,7 @@ class Entry(NamedTuple):
         frames: those that it stands for, as far as they were read; of ``frame`` one.
         first: number of the innermost of them in the whole stack.
         last: number of the outermost.
-        functions: their names, each once, the innermost first.
+        functions: their names without arguments, each once, the innermost first.
     """
 
     kind: str
@@ -126,5 +127,6 @@ def _gap(group: ThreadGroup) -> Entry:
 
 def _entry(kind: str, frames: Sequence[PlacedFrame], cycle: int | None = None, before: int | None = None) -> Entry:
     first = frames[0].level if before is None else before + 1
-    names = (frame.function or frame.place for frame in frames[:cycle])
+    # Of templates' names a line would have thousands of characters.
+    names = (plain_name(frame.function) if frame.function else frame.place for frame in frames[:cycle])
     return Entry(kind, tuple(frames), first, frames[-1].level, tuple(dict.fromkeys(names)))

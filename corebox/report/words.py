@@ -50,7 +50,9 @@ def lead(report: Report) -> tuple[str, ...]:
     process = report.manifest.process
     fault = f" at address {process.fault_address:#x}" if process.fault_address is not None else ""
     program = program_of(report.manifest).called or "a program"
-    died = f" (process {process.pid}) was killed by {process.signal_name}{fault}"
+    signal, first = process.signal_name, report.known.signal
+    after = f" after {first}" if first and first != signal else ""  # what a handler of the process had taken
+    died = f" (process {process.pid}) was killed by {signal}{fault}{after}"
     if not process.signal_name:
         died = f" (process {process.pid}) was running when the core was taken"
     place = culprit(report)

@@ -8,6 +8,7 @@ import pytest
 from corebox.report.page import html_page
 from corebox.report.regions import Region
 from corebox.report.text import text_lines
+from corebox.report.words import lead
 from tests.unit.report.samples import report
 
 HOSTILE = {
@@ -70,6 +71,12 @@ def test_right_to_left_names_cannot_turn_what_is_beside_them() -> None:
 def test_the_crash_is_told_in_a_sentence() -> None:
     shown = re.sub("<[^>]*>", "", page("deep"))
     assert "deep (process 42) was killed by SIGSEGV at address 0xdead, in deep, deep:7." in shown
+
+
+def test_the_signal_before_a_handler_is_told_too() -> None:
+    made = report("deep")
+    told = "".join(lead(made._replace(known=made.known._replace(signal="SIGBUS"))))
+    assert told == "deep (process 42) was killed by SIGSEGV at address 0xdead after SIGBUS, in deep, deep:7."
 
 
 def test_the_line_that_died_is_marked_among_the_source_lines() -> None:

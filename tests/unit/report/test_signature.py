@@ -152,12 +152,19 @@ def test_without_a_proved_function_of_its_own_the_innermost_module_is_named() ->
     assert (known.functions, known.own) == (("libc.so.6(strlen)",), False)
 
 
+def test_where_the_program_has_no_function_a_handlers_does_not_stand_for_it() -> None:
+    stack = frames("libc:abort", "on_failure", "<signal>", "?", "libc:strlen")
+    assert signature("SIGSEGV", stack, NULL._replace(frame=3)).functions == ("libc.so.6(strlen)",)
+
+
 RUNTIMES = [
     "core::panicking::panic_fmt", "__rustc::rust_begin_unwind", "<alloc::vec::Vec as core::ops::Index>::index",
     "runtime.sigpanic", "runtime.gopanic", "google::LogMessage::Fail", "absl::lts_2023::log_internal::LogMessage::Die",
     "__asan::ReportGenericError", "__sanitizer::Die", "__interceptor_free", "folly::symbolizer::{anonymous}::handler",
     "v8::internal::Execution::Call", "node::Abort", "VMError::report_and_die", "_PyEval_EvalFrameDefault",
-    "std::__cxx11::basic_string::_M_assign", "__cxxabiv1::__terminate", "je_free", "_Unwind_Resume", "__assert_fail",
+    "<T as core::convert::Into>::into", "<[T] as core::slice::SliceIndex>::index", "<str as core::ops::Index>::index",
+    "_RNvNtCs5Q_4core9panicking9panic_fmt", "std::__cxx11::basic_string::_M_assign",
+    "__cxxabiv1::__terminate", "je_free", "_Unwind_Resume", "__assert_fail",
 ]  # fmt: skip
 OWN = [
     "main",
@@ -176,6 +183,8 @@ OWN = [
     "string_to_order",
     "arena_alloc",
     "os::open",
+    "<orders::Book as core::ops::drop::Drop>::drop",
+    "_RNvCs9f_6orders4main",
 ]
 
 

@@ -38,6 +38,16 @@ def test_the_librarys_internals_are_folded_but_not_the_innermost_frame() -> None
     assert [each[3] for each in found[2:]] == ["check", "std::sort", "main"]
 
 
+def test_of_folded_templates_their_names_alone_are_shown() -> None:
+    templates = ["std::__invoke<int, char>(int&&)", "std::function<void ()>::operator()() const"]
+    assert shown(group(["check", *templates, "main"]))[1] == (
+        "library",
+        1,
+        2,
+        "std::__invoke std::function::operator()",
+    )
+
+
 @pytest.mark.parametrize(
     ("names", "folded"),
     [
