@@ -2,7 +2,10 @@
 
 from typing import NamedTuple
 
-SITES = ("bullseye", "bookworm", "trixie")  # glibc 2.31, 2.36 and 2.41, GCC 10, 12 and 14
+#: glibc 2.31, 2.36 and 2.41 with GCC 10, 12 and 14.
+DEBIAN = ("bullseye", "bookworm", "trixie")
+#: musl with Clang and libc++, as on Alpine Linux.
+MUSL = "musl"
 RELEASES = (1, 2, 3)
 LEVELS = ("-O0", "-O2")
 PATHS = ("batch", "import", "serve")  # called directly, by qsort(3) of the C library, in a thread
@@ -13,7 +16,11 @@ NATIVE = (
 )  # fmt: skip
 #: Of invoices.py.
 PYTHON = ("parse", "render")
-VARIATIONS = 9
+#: With musl and Clang these do not crash: freed memory is not reused at once, and the compiler leaves them out.
+_NOT_WITH_MUSL = ("draw", "number", "table")
+#: What the program has of its symbols where it crashes: debug information, names of functions only, or nothing; of
+#: "separate" nothing, but its debug file is given to corebox.
+SYMBOLS = ("debug", "separate", "names", "stripped")
 
 
 class Case(NamedTuple):
@@ -24,11 +31,13 @@ class Case(NamedTuple):
     release: int
     level: str
     path: str
+    symbols: str = "debug"
 
     @property
     def program(self) -> str:
         """The program in its site; of a Python bug it is the interpreter."""
-        return f"/opt/corpus/ledger-{self.release}{self.level}" if self.bug in NATIVE else "/usr/bin/python3"
+        build = "stripped" if self.symbols == "separate" else self.symbols
+        return f"/opt/corpus/{build}/ledger-{self.release}{self.level}" if self.bug in NATIVE else "/usr/bin/python3"
 
     @property
     def command(self) -> str:
@@ -42,9 +51,18 @@ class Case(NamedTuple):
         return f"{self.bug}-{self.site}-{self.release}{self.level}-{self.path}"
 
 
-def whole() -> list[Case]:
-    """Nine crashes of each bug: every pair of site and release, each optimisation and each way about equally often."""
-    return [_case(bug, number) for bug in (*NATIVE, *PYTHON) for number in range(VARIATIONS)]
+def whole(symbols: str) -> list[Case]:
+    """The crashes of programs with these symbols.
+
+    With debug information nine of each bug, every pair of Debian release and release of the program, and three of each
+    native one with musl; else six of each native one. Each optimisation and each way is there about equally often.
+    """
+    if symbols == "debug":
+        every = [_case(bug, DEBIAN[number % 3], number) for bug in (*NATIVE, *PYTHON) for number in range(9)]
+        others = (bug for bug in NATIVE if bug not in _NOT_WITH_MUSL)
+        return every + [_case(bug, MUSL, 3 * number + 1) for bug in others for number in range(3)]
+    numbers = (0, 1, 2, 6, 7, 8)
+    return [_case(bug, DEBIAN[number % 3], number)._replace(symbols=symbols) for bug in NATIVE for number in numbers]
 
 
 def part() -> list[Case]:
@@ -54,6 +72,6 @@ def part() -> list[Case]:
     return [Case(bug, *way) for bug in bugs for way in ways]
 
 
-def _case(bug: str, number: int) -> Case:
-    site, release = number % 3, number // 3
-    return Case(bug, SITES[site], RELEASES[release], LEVELS[number % 2], PATHS[(site + release) % 3])
+def _case(bug: str, site: str, number: int) -> Case:
+    release = number // 3
+    return Case(bug, site, RELEASES[release], LEVELS[number % 2], PATHS[(number % 3 + release) % 3])

@@ -33,11 +33,11 @@ class Crash:
 
 
 class Site:
-    """The root of one distribution release; ``suite`` is Debian's name for it."""
+    """The root of one distribution release with some packages; ``suite`` is Debian's name for it."""
 
-    def __init__(self, suite: str) -> None:
+    def __init__(self, suite: str, packages: Sequence[str] = PACKAGES) -> None:
         self.suite = suite
-        self.root = cached_root(suite, PACKAGES)
+        self.root = cached_root(suite, packages)
 
     def run(self, command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a shell command inside the site."""

@@ -1,11 +1,22 @@
 """Runs inside gdb: what x86-64 instructions do to the stack (Intel SDM 2, chapters 3 and 4)."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 PUSH, MOVES = b"\x55", (b"\x48\x89\xe5", b"\x48\x8b\xec")  # push %rbp; mov %rsp,%rbp
 _RETURNS = (b"\xc3", b"\xf3\xc3", b"\xf2\xc3")
+_CALL, _CALL_WORD, _JUMP_WORD, _BND, _ENDBR64 = b"\xe8", b"\xff\x15", b"\xff\x25", b"\xf2", b"\xf3\x0f\x1e\xfa"
 #: Bytes before a return address that are looked at.
 LONGEST_CALL = 7
+
+
+class Code(Protocol):
+    """The memory of a process: see ``CodeMap``."""
+
+    def code(self, address: int, size: int, /) -> bytes:
+        """The bytes there, fewer where they are not known."""
+
+    def word(self, address: int, /) -> int | None:
+        """The word there, None if it is not known."""
 
 
 class Pushed(NamedTuple):
@@ -62,6 +73,29 @@ def pushes(code):
         if code[:3] == bytes([0x48, 0x81, operation]):
             return sign * int.from_bytes(code[3:], "little", signed=True)
     return 0
+
+
+def called(known: Code, address: int) -> int | None:
+    """What the call before ``address`` is of: directly, by an entry of a PLT, or by a word of memory; None if unknown.
+
+    An entry of a PLT jumps to where its word of the GOT says (System V ABI, x86-64, 5.2; with IBT: endbr64, bnd jmp).
+    """
+    code = known.code(address - 6, 6)
+    if code[:2] == _CALL_WORD:
+        return known.word(address + _displacement(code[2:]))
+    if code[1:2] != _CALL:
+        return None
+    target = address + _displacement(code[2:])
+    entry = known.code(target, 16)
+    at = len(_ENDBR64) if entry.startswith(_ENDBR64) else 0
+    at += entry[at : at + 1] == _BND
+    if entry[at : at + 2] != _JUMP_WORD or len(entry) < at + 6:
+        return target
+    return known.word(target + at + 6 + _displacement(entry[at + 2 : at + 6]))
+
+
+def _displacement(code: bytes) -> int:
+    return int.from_bytes(code, "little", signed=True)
 
 
 def is_call(code):

@@ -32,7 +32,7 @@ class Callers:
     """
 
     def __init__(self):
-        self.end, self.complete = "gdb gives no frame", False
+        self.end, self.complete = "gdb found no frame", False
 
     def __iter__(self):
         try:
@@ -55,7 +55,7 @@ class Callers:
         elif ours and reason == gdb.FRAME_UNWIND_SAME_ID:
             self.end, self.complete = ours
         elif reason in _WHOLE:
-            self.end = f"nothing tells what called the code at {last.pc():#x}"
+            self.end = f"the core does not show what called the code at {last.pc():#x}"
         else:
             self.end = gdb.frame_stop_reason_string(reason)
 

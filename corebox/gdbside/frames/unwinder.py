@@ -226,7 +226,7 @@ class _Amd64:
         """The caller by the soundest way that there is."""
         top = None if self.sp is None else self.known.word(self.sp)
         if top is None:
-            return self.end("the stack pointer is not that of a stack")
+            return self.end("the stack pointer does not point into a stack")
         java = self.known.compiled_java(self.pc)
         found = java and self.of_java(java, exact)
         if found:
@@ -248,7 +248,7 @@ class _Amd64:
         near = self.bp is not None and 0 <= self.bp - self.sp < _LARGEST_FRAME
         if near and self.known.word(self.bp + 8) is None:
             return self.end(f"the stack's memory at {self.bp:#x} is not in the core")
-        return self.end(f"the code at {self.pc:#x} has no unwind information, and no sound frame pointer")
+        return self.end(f"the code at {self.pc:#x} has neither unwind information nor a valid frame pointer")
 
     def of_java(self, code, exact):
         """The caller of code that HotSpot made, by the size that its frames have; None if this one is not made yet."""
@@ -344,10 +344,9 @@ class _Amd64:
 
     def calls_here(self, address):
         """Whether the call before ``address`` is of the function that this frame is in."""
-        code = self.known.code(address - 5, 5)
-        if code[:1] != b"\xe8":
+        target = amd64.called(self.known, address)
+        if target is None:
             return False
-        target = address + int.from_bytes(code[1:], "little", signed=True)
         start = _start_of_function(self.pc)
         return target == start if start is not None else 0 <= self.pc - target < _LONGEST_FUNCTION
 

@@ -1,0 +1,60 @@
+"""What a call before a return address is of: the proof that a frame was called by the one behind it."""
+
+import pytest
+
+from corebox.gdbside.frames import amd64
+
+FUNCTION, CALLER, PLT, GOT = 0x5000, 0x1000, 0x2000, 0x3000
+
+
+class Memory:
+    """Code and words at addresses."""
+
+    def __init__(self, code: dict[int, bytes], words: dict[int, int]) -> None:
+        self._code, self._words = code, words
+
+    def code(self, address: int, size: int) -> bytes:
+        """The bytes there, fewer where there are no more."""
+        for start, data in self._code.items():
+            if start <= address < start + len(data):
+                return data[address - start :][:size]
+        return b""
+
+    def word(self, address: int) -> int | None:
+        """The word there."""
+        return self._words.get(address)
+
+
+def relative(target: int, after: int) -> bytes:
+    """The displacement of an instruction that ends at ``after``."""
+    return (target - after).to_bytes(4, "little", signed=True)
+
+
+DIRECT = b"\x90\x90\xe8" + relative(FUNCTION, CALLER + 7)
+BY_PLT = b"\x90\x90\xe8" + relative(PLT, CALLER + 7)
+BY_WORD = b"\x90\xff\x15" + relative(GOT, CALLER + 7)
+BY_REGISTER = b"\x90\x90\x90\x90\x90\xff\xd0"
+JUMP = b"\xff\x25" + relative(GOT, PLT + 6)
+ENTRIES = {
+    "plain": JUMP,
+    "with IBT": b"\xf3\x0f\x1e\xfa" + b"\xff\x25" + relative(GOT, PLT + 10),
+    "with MPX": b"\xf3\x0f\x1e\xfa\xf2" + b"\xff\x25" + relative(GOT, PLT + 11),
+}
+
+
+@pytest.mark.parametrize(
+    ("code", "target"), [(DIRECT, FUNCTION), (BY_WORD, FUNCTION), (BY_REGISTER, None), (b"\xe8", None)]
+)
+def test_a_call_names_its_function(code: bytes, target: int | None) -> None:
+    assert amd64.called(Memory({CALLER: code}, {GOT: FUNCTION}), CALLER + 7) == target
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+def test_an_entry_of_a_plt_leads_to_its_function(entry: bytes) -> None:
+    memory = Memory({CALLER: BY_PLT, PLT: entry.ljust(16, b"\x90")}, {GOT: FUNCTION})
+    assert amd64.called(memory, CALLER + 7) == FUNCTION
+
+
+def test_an_entry_whose_word_is_not_in_the_core_leads_nowhere() -> None:
+    memory = Memory({CALLER: BY_PLT, PLT: JUMP.ljust(16, b"\x90")}, {})
+    assert amd64.called(memory, CALLER + 7) is None
