@@ -69,7 +69,7 @@ def test_an_editor_opens_the_crash(lab: Lab, bundle: Path, engine: str) -> None:
     assert value in ("1", "2", "3")
     assert "Null pointer dereference" in why
     assert all("not a running one" in found["refused"][command] for command in running)
-    assert "pipeline died of SIGSEGV" in found["said"], "the banner goes to the editor's console"
+    assert "pipeline was killed by SIGSEGV" in found["said"], "the banner goes to the editor's console"
 
 
 def test_one_that_launches_gets_the_crash_too(lab: Lab, image: str) -> None:

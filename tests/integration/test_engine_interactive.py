@@ -12,7 +12,7 @@ def test_a_session_at_a_terminal(lab: Lab, bundle: Path, any_engine: str) -> Non
     image = lab.build(bundle)["image_id"]
     typist = sit_down(lab, image, "--engine", any_engine)
     opened = typist.wait_for(PROMPT)
-    assert b"pipeline died of SIGSEGV at address 0x0" in opened
+    assert b"pipeline was killed by SIGSEGV at address 0x0" in opened
     assert b"in thread 1 of 4 (LWP " in opened
     assert b": compare at plugin.cc:8, /opt/acme/plugins/sorter.so" in opened
     assert b" modules verified" in opened

@@ -62,7 +62,7 @@ INSIDE = ("bt 1\n", "python import os; print('user', os.getuid())\n", f"python {
 
 def check_session(shown: str) -> None:
     """The lines of INSIDE have told that the crash is there, and that gdb is an ordinary user on a read-only root."""
-    assert "/opt/acme/bin/pipeline died of SIGSEGV" in shown
+    assert "/opt/acme/bin/pipeline was killed by SIGSEGV" in shown
     assert "(More stack frames follow...)" in shown
     assert "user 1000\r" in shown
     assert "Read-only file system: '/new'" in shown

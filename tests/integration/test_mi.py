@@ -48,7 +48,9 @@ def test_a_client_gets_the_crash_whatever_it_opens(
     words = (image, "--engine", engine, "--source", source, "--", "--interpreter=mi2", "-q", "--nx")
     with machine_interface(lab, monkeypatch, *words) as gdb:
         kind, _, console = ask(gdb, "-gdb-set non-stop off")
-        assert (kind, "items died of SIGSEGV" in console) == ("done", True), "the banner goes to the client's console"
+        assert (kind, "items was killed by SIGSEGV" in console) == ("done", True), (
+            "the banner goes to the client's console"
+        )
         # As VS Code's cppdbg, CLion and Eclipse begin with a core.
         assert ask(gdb, "-file-exec-and-symbols /home/me/items")[0] == "done"
         assert ask(gdb, "-gdb-set sysroot /home/me/sysroot")[0] == "done"

@@ -159,7 +159,7 @@ def test_the_banner_of_a_session(nasty: Nasty) -> None:
     """What gdb itself prints of names is as it is; what we say is not."""
     typist = sit_down(nasty.lab, nasty.bundle, "--engine", "bubblewrap")
     shown = typist.wait_for(PROMPT).decode()
-    _, _, banner = shown.rpartition(" died of ")
+    _, _, banner = shown.rpartition(" was killed by ")
     must_be_plain(banner.replace("\r\n", "\n"))
     typist.type(b"corebox modules\n")
     told = typist.wait_for(PROMPT).decode().replace("\r\n", "\n")

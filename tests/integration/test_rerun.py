@@ -14,10 +14,10 @@ REFUSED = {
     "r --option": "corebox rerun",
     "start": "corebox rerun",
     "starti": "corebox rerun",
-    "attach 1": "only looks at a core",
-    "target native": "only looks at a core",
-    "target remote :1": "only looks at a core",
-    "target extended-remote | cat": "only looks at a core",
+    "attach 1": "only examines a core",
+    "target native": "only examines a core",
+    "target remote :1": "only examines a core",
+    "target extended-remote | cat": "only examines a core",
 }
 
 

@@ -69,7 +69,7 @@ def test_the_users_own_commands_come_before_the_core(lab: Lab, bundle: Path, eng
 
 def test_a_python_prompt(lab: Lab, bundle: Path, engine: str) -> None:
     typist = sit_down(lab, bundle, "--engine", engine, "--python")
-    assert b"pipeline died of SIGSEGV at address 0x0" in typist.wait_for(PYTHON_PROMPT)
+    assert b"pipeline was killed by SIGSEGV at address 0x0" in typist.wait_for(PYTHON_PROMPT)
     typist.type(b"gdb.newest_frame().name() * 2\n")
     assert b"'comparecompare'" in typist.wait_for(PYTHON_PROMPT)
     assert typist.leave(b"\x04") == 0

@@ -129,7 +129,7 @@ def test_where_a_jit_uses_the_frame_pointer_otherwise_the_stack_ends(tmp_path: P
     script.write_text(TRACE)
     thread = crashed_thread(lab, crash(tmp_path / "work", shutil.which("luajit") or "luajit", script))
     assert functions(thread) == [UNNAMED]
-    assert "no unwind information, and no sound frame pointer" in thread["end"]
+    assert "has neither unwind information nor a valid frame pointer" in thread["end"]
     assert not thread["complete"]
 
 

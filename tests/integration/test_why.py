@@ -42,7 +42,7 @@ FAULTS = {
     "terminate": ("std::terminate was called without an exception in flight", "std::terminate is on the stack"),
     "invalid-free": ("Heap corruption: free(): invalid pointer", "__abort_msg"),
     "fortify": ("Buffer overflow detected in a call of the C library", "__abort_msg: *** buffer overflow detected ***"),
-    "library-check": ("Assertion of the C++ library failed", "_assert"),
+    "library-check": ("C++ library assertion failed", "_assert"),
     "unmapped": ("Access through an invalid pointer: 0x", ": nothing is mapped there"),
     "illegal": ("Illegal instruction", "instruction at 0x"),
     "float-divide": ("Floating-point exception: division by zero", "div"),

@@ -22,7 +22,7 @@ def registers() -> list[dict[str, str]]:
             continue
         found.append({"name": register.name, "value": hexadecimal(value)})
     if not found:
-        raise RuntimeError("gdb can read no register of this core")
+        raise RuntimeError("gdb cannot read any register of this core")
     return found
 
 

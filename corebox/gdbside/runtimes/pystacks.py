@@ -106,7 +106,7 @@ def lines() -> list[str]:
     """The stack of the selected thread as Python's own traceback has it, the innermost frame last."""
     selected = gdb.selected_thread()
     if selected is None or not (is_python() or unsupported()):
-        return ["no CPython runs in this core"]
+        return ["there is no CPython in this core"]
     try:
         found = {tid: (frames, omitted) for tid, frames, omitted in stacks()}
     except RuntimeError as error:

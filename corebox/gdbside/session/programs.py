@@ -6,10 +6,10 @@ The sandbox would refuse them too, by its filter of system calls, in words that 
 import gdb
 
 _STARTS = (
-    "{} would start the customer's program, and this session only looks at its core; "
+    "{} would start the customer's program, but this session only examines its core; "
     "to start it in a sandbox of its own: corebox rerun SUBJECT [ARGUMENTS]"
 )
-_ATTACHES = "{}: there is no process here but gdb; this session only looks at a core"
+_ATTACHES = "{}: there is no process here but gdb; this session only examines a core"
 _WHAT = {
     **dict.fromkeys(("run", "start", "starti"), _STARTS),
     **dict.fromkeys(("attach", "target native", "target remote", "target extended-remote"), _ATTACHES),

@@ -2,12 +2,13 @@
 
 import re
 
-from corebox.gdbside.why.facts import SIGABRT, Cause, Fault
+from corebox.gdbside.why.facts import SIGABRT, SIGSEGV, Cause, Fault, hexadecimal
 
 _HEAP_MESSAGE = re.compile(
     r"(malloc|free|realloc|calloc|munmap_chunk|malloc_consolidate|corrupted|double free|invalid|chunk_main_arena)\b"
 )
 _EXPRESSION = re.compile(r"Assertion `(.*)' failed", re.DOTALL)
+_MUSL_HEAP = ("free", "realloc", "malloc", "calloc", "__libc_free", "__libc_realloc", "__libc_malloc_impl")
 _LONGEST = 1024
 
 
@@ -20,7 +21,7 @@ def aborted(fault: Fault) -> Cause | None:
         return Cause("assertion", f"Assertion failed: {said}", ["__glib_assert_msg"], said.rpartition(": ")[2])
     message = _abort_message(fault)
     if message is None:
-        return Cause("abort", "The program called abort()", ["no message of the C library is in the core"])
+        return Cause("abort", "The program called abort()", ["the core contains no message of the C library"])
     evidence = [f"__abort_msg: {message}"]
     if "stack smashing detected" in message:
         return Cause("stack-smashing", "Stack buffer overflow: stack smashing detected", evidence)
@@ -32,6 +33,19 @@ def aborted(fault: Fault) -> Cause | None:
     if _HEAP_MESSAGE.match(message) or fault.runs("malloc_printerr"):
         return Cause("heap-corruption", f"Heap corruption: {message}", evidence)
     return Cause("abort", f"The program aborted: {message}", evidence)
+
+
+def stopped(fault: Fault) -> Cause | None:
+    """Musl says nothing: it ends a process by an instruction that only the kernel may run (atomic_arch.h, a_crash)."""
+    if fault.signal != SIGSEGV or not fault.instruction().startswith("hlt"):
+        return None
+    evidence = [f"instruction at {hexadecimal(fault.counter)}: hlt, with which musl ends a process"]
+    if fault.names[:1] == ["__stack_chk_fail"]:
+        return Cause("stack-smashing", "Stack buffer overflow: stack smashing detected", evidence)
+    called, mapping = fault.runs(*_MUSL_HEAP), fault.core.at(fault.counter)
+    if called or (mapping is not None and "musl" in (mapping.path or "")):
+        return Cause("heap-corruption", f"Heap corruption, detected in {called or 'the C library'}", evidence)
+    return None
 
 
 def _glib_message(fault: Fault) -> str | None:
@@ -49,4 +63,4 @@ def _abort_message(fault: Fault) -> str | None:
     return None if data is None else data.split(b"\0")[0].decode("utf-8", "replace").strip() or None
 
 
-KINDS = (aborted,)
+KINDS = (aborted, stopped)

@@ -8,6 +8,8 @@ from corebox.gdbside.why.facts import SIGABRT, Cause, Fault, hexadecimal
 _CHECKS = (
     r"google::(LogMessage|LogMessageFatal|DieBecauseNull)|absl::.*log_internal::(LogMessage|DieBecauseNull|.*Fatal)"
 )
+# Of libstdc++ and of libc++abi.
+_TERMINATE = ("std::terminate", "__cxxabiv1::__terminate", "std::__terminate", "__cxxabiv1::failed_throw")
 _CHECK_TEXT = re.compile(rb"()((?:Check failed: )[^\n\0]{1,400})")
 _FATAL_TEXT = re.compile(rb"F\d{4,8} [^\n\0]{0,200}?([\w.+-]+:\d+)\] ([^\n\0]{1,400})")
 _VALUES = re.compile(r"\s*\([^()]* vs\.? [^()]*\).*$", re.DOTALL)
@@ -41,12 +43,12 @@ def pure_virtual(fault: Fault) -> Cause | None:
 def library_check(fault: Fault) -> Cause | None:
     """With _GLIBCXX_ASSERTIONS GCC's C++ library checks indexes and the like, prints what is wrong, and aborts."""
     failed = fault.runs("std::__glibcxx_assert_fail", "std::__replacement_assert")
-    return Cause("assertion", "Assertion of the C++ library failed", [f"{failed} is on the stack"]) if failed else None
+    return Cause("assertion", "C++ library assertion failed", [f"{failed} is on the stack"]) if failed else None
 
 
 def exception(fault: Fault) -> Cause | None:
     """C++ calls std::terminate, whose default handler aborts, when an exception finds no handler."""
-    if fault.signal != SIGABRT or not fault.runs("std::terminate", "__cxxabiv1::__terminate"):
+    if fault.signal != SIGABRT or not fault.runs(*_TERMINATE):
         return None
     found = exceptions.thrown(fault)
     evidence = ["std::terminate is on the stack"]

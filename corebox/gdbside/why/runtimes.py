@@ -27,12 +27,10 @@ def javascript(fault: Fault) -> Cause | None:
     if called:
         found = memtext.search(fault, b"FATAL ERROR: ", _NODE_TEXT)
         said = found and memtext.decoded(found[1])
-        return Cause(
-            "javascript-fatal-error", "Fatal error of V8" + (f": {said}" if said else ""), _shown(called), said
-        )
+        return Cause("javascript-fatal-error", "V8 fatal error" + (f": {said}" if said else ""), _shown(called), said)
     called = fault.runs("node::Assert")
     if called:
-        return Cause("assertion", "Assertion of node failed", _shown(called))
+        return Cause("assertion", "Node.js assertion failed", _shown(called))
     called = fault.runs("node::Abort", "node::ReallyAbort")
     return Cause("abort", "JavaScript called process.abort()", _shown(called)) if called else None
 
