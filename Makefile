@@ -13,7 +13,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT_DEMO := bubblewrap gcc libc6-dev libzstd1
 # For the tests: customers' sites, a real engine, gdbs, registries, and what makes cores of every kind.
 APT_TEST := $(APT_DEMO) bubblewrap busybox docker.io docker-registry g++ gdb mmdebstrap buildah podman skopeo zstd age lz4 \
-	systemd-coredump xz-utils openssl nodejs redis-server faketime chromium rpm lua5.1 luajit rustc strace poppler-utils \
+	systemd-coredump xz-utils openssl nodejs redis-server faketime chromium rpm luajit rustc strace poppler-utils \
 	qemu-user gcc-aarch64-linux-gnu gcc-i686-linux-gnu gcc-powerpc64le-linux-gnu gcc-s390x-linux-gnu \
 	libc6-dev-arm64-cross libc6-dev-i386-cross libc6-dev-ppc64el-cross libc6-dev-s390x-cross
 # Symbols: a debuginfod server and its client, packages of both kinds, and what they are read with.
