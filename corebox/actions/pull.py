@@ -42,9 +42,9 @@ def pull(store: Store, text: str, pulling: Pulling = QUIETLY) -> Pulled:
 
 def _known(store: Store, place: Place) -> Pulled | None:
     """The image of an engine if the store has it, so that it need not be saved again."""
-    if place.path is not None:
+    if place.engine is None:
         return None
-    image = store.look_up(connect("docker").image_id(place.name))
+    image = store.look_up(connect(place.engine).image_id(place.name))
     if image is None or not all(store.has(layer.digest) for layer in image.layers):
         return None
     if not is_digest(place.name):
@@ -86,12 +86,11 @@ def opened_source(store: Store, place: Place) -> Iterator[OciLayout | DockerArch
         yield OciLayout(Folder(place.path), place.name)
         return
     with store.workplace() as work:
-        if place.path is None:
-            saved = work / "saved.tar"
-            connect("docker").save(place.name, saved)
-            path, name = saved, ""
+        if place.engine is not None:
+            path, name = work / "saved.tar", ""
+            connect(place.engine).save(place.name, path)
         else:
-            path, name = _plain(place.path, work), place.name
+            path, name = _plain(Path(str(place.path)), work), place.name
         with opened_archive(path, place.text, name) as source:
             yield source
 

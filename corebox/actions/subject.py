@@ -55,7 +55,7 @@ def resolve(store: Store, text: str, pulling: Pulling = QUIETLY, identity: Path 
     """What ``text`` names; a file that is there wins over an image of the same name.
 
     An image that the store does not have is pulled if its name has a registry in it, or is one of skopeo's:
-    ``docker-daemon:``, ``docker-archive:``, ``oci:``, ``oci-archive:``.
+    ``docker-daemon:``, ``containers-storage:``, ``docker-archive:``, ``oci:``, ``oci-archive:``.
     ``identity`` is the file with the private key for an encrypted bundle.
 
     Raises:

@@ -19,7 +19,7 @@ def command(reference: str, ca_file: Path | None, plain_http: bool, registry: st
     """Pull an image into the store, fetching only the layers that it lacks.
 
     IMAGE is [HOST/]REPOSITORY[:TAG], or what skopeo calls an image: docker://HOST/REPOSITORY:TAG, docker-daemon:NAME,
-    docker-archive:FILE[:NAME], oci:DIR[:NAME], oci-archive:FILE[:NAME].
+    containers-storage:NAME (Podman's), docker-archive:FILE[:NAME], oci:DIR[:NAME], oci-archive:FILE[:NAME].
 
     corebox shell IMAGE pulls an image that the store lacks; corebox pull also updates one that it has.
     """

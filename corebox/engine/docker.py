@@ -1,4 +1,4 @@
-"""Docker Engine and Podman, through the docker SDK. Only this module imports it.
+"""Docker Engine and Podman, through the docker SDK. Only this module and `container` import it.
 
 A container starts from an image of some hundred bytes that holds only the symbolic links of the root's top level;
 everything else is bind-mounted, so that neither libraries nor the core are ever copied into the engine.
@@ -6,29 +6,26 @@ everything else is bind-mounted, so that neither libraries nor the core are ever
 
 import grp
 import hashlib
-import io
 import json
 import os
 import shutil
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import docker
 import docker.errors
 import requests.exceptions
-from docker.types import LogConfig, Ulimit
-from docker.types import Mount as BindMount
 
 from corebox.engine.batch import MAX_OUTPUT, run_batch
+from corebox.engine.container import OWNER, Traits, create_options, host_options, symlinks_tar
 from corebox.engine.pipe import piped
 from corebox.engine.procfs import masked_in_containers
-from corebox.engine.sandbox import OUTPUT, Finished, Mount, RootEntries, Sandbox, read_root_entries, working_folder
+from corebox.engine.sandbox import Finished, RootEntries, Sandbox, read_root_entries
 from corebox.engine.seccomp import container_filter
 from corebox.engine.terminal import attach, die_with_us
 from corebox.errors import HostError, InputError, system_words
@@ -36,33 +33,8 @@ from corebox.files.temporary import is_abandoned
 
 PING_TIMEOUT = 10  # seconds; a Podman that has just been started looks through its storage first
 REQUEST_TIMEOUT = 600
-_OWNER = "io.corebox.owner"
 #: How the names of the images begin that containers start from.
 _MOUNT_POINTS = "corebox-mount-points-"
-#: setrlimit(2). Podman's own may be more than it is allowed to set, if it runs in a container itself. A user's
-#: processes outside count as well, so that their bound within is another (``pids_limit``).
-_ULIMITS = {"core": 0, "nofile": 1024}
-_THREADS = 16384
-#: Podman hands the proxies of its own environment on, which may have passwords in them (containers.conf, http_proxy),
-#: but for those that are given.
-_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
-_NO_PROXIES = {name: "" for lower in _PROXIES for name in (lower, lower.upper())}
-
-
-class Traits(NamedTuple):
-    """What matters of how an engine is set up.
-
-    Attributes:
-        rootless: it is a user's own, who is root in its containers.
-        remapped: root in its containers is another user outside (Docker's userns-remap).
-        selinux: SELinux decides what its containers may read.
-        bounds_memory: it can bound the memory of a container.
-    """
-
-    rootless: bool
-    remapped: bool
-    selinux: bool
-    bounds_memory: bool
 
 
 class DockerEngine:
@@ -236,11 +208,11 @@ class DockerEngine:
         with _translated(self.name), self._security(sandbox.processes and traits.bounds_memory) as security:
             if sandbox.owner:
                 self._remove_orphans(sandbox.owner.parent)
-            host = api.create_host_config(security_opt=security, **_host_options(sandbox, entries, traits))
+            host = api.create_host_config(security_opt=security, **host_options(sandbox, entries, traits))
             # By the API alone: the SDK has no name for it, and Podman another (``_security``).
             host["MaskedPaths"] = masked_in_containers()
             host["UsernsMode"] = self._user_namespace()
-            options |= _create_options(sandbox, command, _NO_PROXIES if self._is_podman else {})
+            options |= create_options(sandbox, command, hide_proxies=self._is_podman)
             # Who is root in a rootless Docker is we ourselves outside, and without capabilities no more than that.
             options |= {"user": "0:0"} if traits.rootless and not self._is_podman else {}
             container = self._create(entries, {**options, "host_config": host})
@@ -265,8 +237,8 @@ class DockerEngine:
     def _remove_orphans(self, place: Path) -> None:
         """Remove containers whose owners had their folders in ``place``, as we have, and were killed."""
         api: Any = self._client.api
-        for each in api.containers(all=True, filters={"label": _OWNER}):
-            owner = Path(each["Labels"][_OWNER])
+        for each in api.containers(all=True, filters={"label": OWNER}):
+            owner = Path(each["Labels"][OWNER])
             if owner.parent == place and is_abandoned(str(owner)):
                 with suppress(docker.errors.APIError):  # another process has the same in mind
                     api.remove_container(each["Id"], force=True, v=True)
@@ -287,7 +259,7 @@ class DockerEngine:
 
     def _empty_image(self, entries: RootEntries) -> str:
         """The image with nothing but the root's top-level symbolic links, made when it is not there yet."""
-        data = _symlinks_tar(entries)
+        data = symlinks_tar(entries)
         # Not as a tag: Podman 4.3 gives what it imports no other tag than latest.
         name = f"{_MOUNT_POINTS}{hashlib.sha256(data).hexdigest()[:12]}"
         try:
@@ -315,72 +287,6 @@ class DockerEngine:
                 with suppress(docker.errors.APIError):  # a session has begun with it, or another process was faster
                     api.remove_image(name)
         return sorted(found)
-
-
-def _create_options(sandbox: Sandbox, command: Sequence[str], more: Mapping[str, str]) -> dict[str, Any]:
-    uid, gid = sandbox.user
-    return {
-        "entrypoint": [],
-        "command": list(command),
-        "user": f"{uid}:{gid}",
-        "environment": {**more, **sandbox.environment},
-        "use_config_proxy": False,  # what Docker's own configuration adds, passwords included
-        "working_dir": working_folder(sandbox),
-        "hostname": "corebox",
-        "labels": {"io.corebox": "sandbox", **({_OWNER: str(sandbox.owner)} if sandbox.owner else {})},
-    }
-
-
-def _host_options(sandbox: Sandbox, entries: RootEntries, traits: Traits) -> dict[str, Any]:
-    # A rootless engine may set no higher limit than its user has.
-    ulimits = {**_ULIMITS, "data": sandbox.limits.memory, **({} if traits.rootless else {"nproc": _THREADS})}
-    mounts = [*entries.mounts, *sandbox.mounts]
-    output = [] if sandbox.output is None else [_bound(Mount(sandbox.output, OUTPUT), read_only=False)]
-    writable = [sandbox.scratch]
-    if not os.path.lexists(sandbox.root / "tmp"):
-        writable.append("/tmp")  # noqa: S108  # the container's own
-    return {
-        "network_mode": "none",
-        "read_only": True,
-        "cap_drop": ["ALL"],
-        **(
-            {"mem_limit": sandbox.limits.memory, "memswap_limit": sandbox.limits.memory} if traits.bounds_memory else {}
-        ),
-        "pids_limit": sandbox.limits.processes,
-        "ulimits": [Ulimit(name=name, soft=most, hard=most) for name, most in ulimits.items()],
-        "ipc_mode": "private",
-        "init": False,
-        # A hostile script could fill the engine's disk with what it prints; we read the streams as they come.
-        "log_config": LogConfig(type="none"),
-        "tmpfs": dict.fromkeys(writable, f"rw,nosuid,nodev,noexec,mode=1777,size={sandbox.limits.scratch}"),
-        "mounts": [*(_bound(each, read_only=True) for each in mounts), *output],
-    }
-
-
-def _bound(mount: Mount, *, read_only: bool) -> BindMount:
-    return BindMount(mount.target, str(mount.source), type="bind", read_only=read_only)
-
-
-def _symlinks_tar(entries: RootEntries) -> bytes:
-    buffer = io.BytesIO()
-    # GNU's format has names as they are, also those that are not UTF-8.
-    with tarfile.open(
-        fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT, encoding="utf-8", errors="surrogateescape"
-    ) as archive:
-        # A tmpfs takes the mode of the folder beneath it, whatever its options say (runc).
-        folders = {".corebox": 0o755, ".corebox/tmp": 0o1777, "etc": 0o755, "tmp": 0o1777}
-        taken = {name for name, _ in entries.symlinks} | {mount.target[1:] for mount in entries.mounts}
-        for name, mode in folders.items():
-            if name in taken:
-                continue
-            folder = tarfile.TarInfo(name)
-            folder.type, folder.mode = tarfile.DIRTYPE, mode
-            archive.addfile(folder)
-        for name, target in entries.symlinks:
-            link = tarfile.TarInfo(name)
-            link.type, link.linkname, link.mode = tarfile.SYMTYPE, target, 0o777
-            archive.addfile(link)
-    return buffer.getvalue()
 
 
 def _way_to(name: str, address: str, words: str) -> str:

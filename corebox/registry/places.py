@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 from corebox.errors import InputError, UsageError
 
-DOCKER_DAEMON, DOCKER_ARCHIVE, OCI, OCI_ARCHIVE = "docker-daemon", "docker-archive", "oci", "oci-archive"
-_KINDS = (DOCKER_DAEMON, DOCKER_ARCHIVE, OCI, OCI_ARCHIVE)
+DOCKER_ARCHIVE, OCI, OCI_ARCHIVE = "docker-archive", "oci", "oci-archive"
+#: Those that are an engine's, by its name.
+_ENGINES = {"docker-daemon": "docker", "containers-storage": "podman"}
+_KINDS = (*_ENGINES, DOCKER_ARCHIVE, OCI, OCI_ARCHIVE)
 #: Others of skopeo's, by what does the same here.
 _OTHERS = {
-    "containers-storage": "podman save --format oci-archive -o FILE IMAGE, then oci-archive:FILE",
     "dir": "oci:DIR",
 }
 
@@ -29,6 +30,11 @@ class Place(NamedTuple):
     name: str
     text: str
 
+    @property
+    def engine(self) -> str | None:
+        """The engine whose image it is."""
+        return _ENGINES.get(self.kind)
+
 
 def parse_place(text: str) -> Place | None:
     """The place that ``text`` names; None if it does not begin as one.
@@ -44,7 +50,10 @@ def parse_place(text: str) -> Place | None:
         return None
     if not rest:
         raise UsageError("bad-reference", f"{text} names nothing", f"{kind}: and a name: corebox pull --help")
-    if kind == DOCKER_DAEMON:
+    if kind in _ENGINES:
+        if rest.startswith("["):  # containers-storage:[DRIVER@ROOT]NAME
+            hint = "let Podman serve that storage (podman --root ROOT system service), and leave the brackets out"
+            raise UsageError("bad-reference", f"{text} names a storage that no engine serves", hint)
         return Place(kind, None, rest, text)
     path, name = _split(rest)
     if not (path.is_dir() if kind == OCI else path.is_file()):

@@ -101,6 +101,18 @@ def test_an_archive_goes_to_a_desk_without_network(
     assert (refused.status, "docker engine has no image" in refused.errors) == (3, True)
 
 
+def test_an_image_of_podman_is_opened(shelf: Shelf, lab: Lab, fresh_lab: Lab, tmp_path: Path, podman: str) -> None:
+    lab.done("export", shelf.bundle, "--oci-archive", tmp_path / "crash.tar")
+    run("podman", "--url", podman, "load", "-i", tmp_path / "crash.tar")
+    environment = {"CONTAINER_HOST": podman}
+    for _ in range(2):
+        assert shelf.image_id in fresh_lab.done("pull", "containers-storage:shelf:1", env=environment).output
+    assert fresh_lab.done("report", "containers-storage:shelf:1", "--engine", "bubblewrap", env=environment).output
+    run("podman", "--url", podman, "rmi", "shelf:1")
+    refused = fresh_lab.corebox("pull", "containers-storage:shelf:none", env=environment)
+    assert (refused.status, "podman engine has no image" in refused.errors) == (3, True)
+
+
 def test_what_an_engine_has_built_or_changed_is_opened(
     shelf: Shelf, lab: Lab, fresh_lab: Lab, tmp_path: Path, docker: None
 ) -> None:
@@ -235,7 +247,8 @@ def test_places_that_are_none_are_told(shelf: Shelf, lab: Lab, fresh_lab: Lab, t
         f"docker-archive:{tmp_path}/noise.tar": "is neither an OCI image layout nor an archive of docker save",
         f"oci:{tmp_path}/layout:three:1": "has no image called three:1",
         f"docker-archive:{tmp_path}/a.tar:other:1": "has no image called other:1",
-        "containers-storage:app:1": "is not supported",
+        "containers-storage:[vfs@/x]app:1": "a storage that no engine serves",
+        "dir:x": "is not supported",
         "oci:": "names nothing",
     }
     for place, words in cases.items():
