@@ -148,11 +148,21 @@ def _read(path: Path, kind: str) -> Iterator[_Entry]:
             if number > _MOST_MEMBERS or left < 0 or (entry.size or 0) > _LARGEST_MEMBER:
                 raise bad_archive(path, "it is larger than any package when unpacked")
             mtime = max(0, min(int(entry.mtime or 0), 1 << 33))
+            name = os.fsdecode(entry.pathname or "")  # None or bytes in an encoding that libarchive does not know
             if entry.isreg:
-                # A name in an encoding that libarchive does not know is None.
-                yield _Entry(entry.pathname or "", entry.get_blocks(_BLOCK), entry.mode or 0, mtime)
+                yield _Entry(name, _blocks(path, entry), entry.mode or 0, mtime)
             elif entry.issym:
-                yield _Entry(entry.pathname or "", iter(()), 0, mtime, entry.linkpath or "")
+                yield _Entry(name, iter(()), 0, mtime, os.fsdecode(entry.linkpath or ""))
+
+
+def _blocks(path: Path, entry: Any) -> Iterator[bytes]:
+    """The content of a member; who reads it is told of what is damaged in the same words as of the rest."""
+    from libarchive import ArchiveError  # noqa: PLC0415  # it is there when there are entries
+
+    try:
+        yield from entry.get_blocks(_BLOCK)
+    except ArchiveError as error:
+        raise bad_archive(path, str(error.msg)) from error
 
 
 @contextmanager

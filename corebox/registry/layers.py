@@ -55,6 +55,15 @@ def files_of(
     Raises:
         InputError: ``image-damaged``, ``digest-mismatch``.
     """
+    try:
+        yield from _wanted(blob, media_type, wants, work, elf_only=elf_only)
+    except (tarfile.TarError, EOFError, OverflowError) as error:
+        raise image_damaged(f"a layer is not a tar: {error}") from error
+
+
+def _wanted(
+    blob: Callable[[], Iterator[bytes]], media_type: str, wants: Callable[[str], bool], work: Path, *, elf_only: bool
+) -> Iterator[LayerFile]:
     again: dict[str, list[str]] = {}
     seen: set[str] = set()
     for member, stream in _members(blob, media_type):
@@ -77,15 +86,12 @@ def _members(blob: Callable[[], Iterator[bytes]], media_type: str) -> Iterator[t
     left = _LARGEST
     compression, pieces = compression_of(blob(), media_type)
     reading = cast("IO[bytes]", _Reading(decompress(pieces, compression)))
-    try:
-        with BoundedTar.open(fileobj=reading, mode="r|", bufsize=_CHUNK) as archive:
-            for member in archive:
-                left -= member.size
-                if left < 0 or member.size > _LARGEST_FILE:
-                    raise image_damaged("a layer is larger than any when it is unpacked")
-                yield member, archive
-    except (tarfile.TarError, EOFError, OverflowError) as error:
-        raise image_damaged(f"a layer is not a tar: {error}") from error
+    with BoundedTar.open(fileobj=reading, mode="r|", bufsize=_CHUNK) as archive:
+        for member in archive:
+            left -= member.size
+            if left < 0 or member.size > _LARGEST_FILE:
+                raise image_damaged("a layer is larger than any when it is unpacked")
+            yield member, archive
 
 
 def _file(member: tarfile.TarInfo, archive: Any, name: str, work: Path, *, elf_only: bool) -> Iterator[LayerFile]:

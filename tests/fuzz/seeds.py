@@ -1,7 +1,11 @@
 """What mutation begins with: well-formed inputs for each target, small."""
 
 import functools
+import gzip
+import io
 import lzma
+import tarfile
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -102,8 +106,36 @@ def bundle() -> Iterator[bytes]:
     yield b"".join(part.raw() for part in [*members, samples.sums_of(members)]) + bytes(1024)
 
 
+def layer() -> Iterator[bytes]:
+    """A file, a link to it of each kind, and one with a long name."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, kind in [("usr/lib/a.so", tarfile.REGTYPE), ("b.so", tarfile.LNKTYPE), ("c.so", tarfile.SYMTYPE)]:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "usr/lib/a.so" if kind != tarfile.REGTYPE else ""
+            data = module(FORMATS[0], b"\xab" * 20) if kind == tarfile.REGTYPE else b""
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+        tar.addfile(tarfile.TarInfo("d/" * 100 + "e"))
+    yield out.getvalue()
+
+
+def archive() -> Iterator[bytes]:
+    """A tar, with and without compression, a Debian package, and a zip file."""
+    (data,) = layer()
+    yield data
+    yield gzip.compress(data, mtime=0)
+    parts = [(b"debian-binary", b"2.0\n"), (b"data.tar", data)]
+    rows = (b"%-16s%-12d%-6d%-6d%-8o%-10d`\n" % (name, 0, 0, 0, 0o644, len(part)) + part for name, part in parts)
+    yield b"!<arch>\n" + b"".join(rows)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("usr/lib/a.so", module(FORMATS[0], b"\xab" * 20))
+    yield out.getvalue()
+
+
 _SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
-    each.__name__: each for each in (notes, segments, link_map, elf, manifest, bundle)
+    each.__name__: each for each in (notes, segments, link_map, elf, manifest, bundle, layer, archive)
 }
 
 

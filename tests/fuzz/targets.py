@@ -3,7 +3,9 @@
 A ``CoreboxError`` is an answer. Anything else is a defect, and so is too much time or memory (``bounds``).
 """
 
+import atexit
 import contextlib
+import functools
 import gzip
 import os
 import resource
@@ -24,9 +26,13 @@ from corebox.coredump.elffile import read_elf
 from corebox.coredump.usage import measure_memory
 from corebox.errors import CoreboxError
 from corebox.files.diskroot import DiskRoot
+from corebox.files.paths import is_canonical
 from corebox.gather.collect import Wishes, collect
+from corebox.locate.archives import Archive
 from corebox.reduce.redact import plan_redaction
 from corebox.reduce.slim import plan_slim
+from corebox.registry.layers import files_of
+from corebox.store.store import Store
 from tests.support.elfwriter import NT_AUXV, NT_FILE, CoreWriter, Format
 
 Target = Callable[[bytes], None]
@@ -152,4 +158,27 @@ def _with_checksums(archive: bytes) -> bytes:
     return bytes(fixed)
 
 
-TARGETS: dict[str, Target] = {each.__name__: each for each in (notes, segments, link_map, elf, manifest, bundle)}
+def layer(data: bytes) -> None:
+    """The tar of a layer of somebody else's image."""
+    with contextlib.suppress(CoreboxError), tempfile.TemporaryDirectory(dir="/dev/shm") as work:
+        for file in files_of(lambda: iter([data]), "", lambda _: True, Path(work), elf_only=False):
+            assert is_canonical(file.name)
+
+
+def archive(data: bytes) -> None:
+    """A package, a tar or a zip file as a place."""
+    with contextlib.suppress(CoreboxError), in_file(data) as path:
+        for member in Archive(Path(path), _store()).members(lambda _: True):
+            assert is_canonical(member.name)
+
+
+@functools.cache
+def _store() -> Store:
+    folder = tempfile.TemporaryDirectory(dir="/dev/shm")
+    atexit.register(folder.cleanup)
+    return Store(Path(folder.name))
+
+
+TARGETS: dict[str, Target] = {
+    each.__name__: each for each in (notes, segments, link_map, elf, manifest, bundle, layer, archive)
+}
