@@ -39,9 +39,13 @@ def main(arguments: Optional[Sequence[str]] = None, program: str = "corebox-gath
 
 
 def _read_in_full(options: argparse.Namespace) -> Optional[str]:
-    """The core, if a bundle of all of it is to be written; a compressed one is another file by then."""
+    """The core, if a bundle of all of it is to be written as it is: a slim one is another file by then."""
     left_out = options.list or options.dry_run or options.no_core or options.slim
-    return None if left_out else options.core
+    if left_out or options.core is None:
+        return None
+    from corebox.files.magic import compression_of  # noqa: PLC0415  # as below
+
+    return None if compression_of(options.core) else options.core
 
 
 def _explain(error: BaseException, as_json: bool) -> int:

@@ -1,11 +1,14 @@
 """The one-file program starts quickly: it reads each module once, and none that it is not called for."""
 
+import gzip
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from corebox.gather.cli import _read_in_full
+from corebox.gather.options import make_parser
 from corebox.gather.zipapp import make_zipapp
 
 # Python has no bytecode of what is in an archive; zipimport's own importer compiles each module twice.
@@ -89,3 +92,14 @@ def test_a_directory_that_is_gone_is_told(core_path: Path, tmp_path: Path) -> No
     assert done.returncode == 4
     assert "the current directory was removed" in done.stderr
     assert "hint: cd to a directory that exists" in done.stderr
+
+
+def test_only_what_is_read_in_full_is_looked_through_ahead(core_path: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "core.gz"
+    packed.write_bytes(gzip.compress(core_path.read_bytes()[:100]))
+    given = {str(core_path): [str(core_path)], None: [str(packed)]}
+    for path, words in given.items():
+        assert _read_in_full(make_parser().parse_args(words)) == path
+    for more in ("--slim", "--no-core", "--list", "--dry-run"):
+        assert _read_in_full(make_parser().parse_args([str(core_path), more])) is None
+    assert _read_in_full(make_parser().parse_args(["--pid", "1"])) is None
