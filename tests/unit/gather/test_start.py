@@ -1,13 +1,14 @@
 """The one-file program starts quickly: it reads each module once, and none that it is not called for."""
 
 import gzip
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from corebox.gather.cli import _read_in_full
+from corebox.gather.cli import _read_in_full, main
 from corebox.gather.options import make_parser
 from corebox.gather.zipapp import make_zipapp
 
@@ -103,3 +104,8 @@ def test_only_what_is_read_in_full_is_looked_through_ahead(core_path: Path, tmp_
     for more in ("--slim", "--no-core", "--list", "--dry-run"):
         assert _read_in_full(make_parser().parse_args([str(core_path), more])) is None
     assert _read_in_full(make_parser().parse_args(["--pid", "1"])) is None
+
+
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "core")
+    assert main([str(tmp_path / "core")]) == 3
