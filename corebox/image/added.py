@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path, PurePosixPath
 
 from corebox.errors import UsageError
-from corebox.image.dockerfile import Instruction, bad_dockerfile, not_native, parse_dockerfile
+from corebox.image.dockerfile import Dockerfile, Instruction, bad_dockerfile, not_native
 from corebox.image.layers import PlannedLayer
 from corebox.image.parts import ADDED
 from corebox.image.recipe import Step, parse_step
@@ -17,8 +17,12 @@ from corebox.image.tar import Entry, complete
 
 
 def replace_copies(
-    dockerfile: str, folder: Path, links: Collection[str], own: Collection[str], build: Callable[[PlannedLayer], str]
-) -> str:
+    dockerfile: Dockerfile,
+    folder: Path,
+    links: Collection[str],
+    own: Collection[str],
+    build: Callable[[PlannedLayer], str],
+) -> Dockerfile:
     """The Dockerfile with the ADD of a layer in the place of each COPY; no line moves.
 
     What only a real builder can do stays as it is, and so does what is wrong.
@@ -30,8 +34,8 @@ def replace_copies(
         own: the layers that are added already.
         build: builds a layer and returns the name of its tar.
     """
-    lines = dockerfile.split("\n")
-    for instruction in parse_dockerfile(dockerfile):
+    changed = dockerfile
+    for instruction in dockerfile.instructions:
         if instruction.name in ("ADD", "COPY"):
             try:
                 step = parse_step(instruction)
@@ -39,9 +43,8 @@ def replace_copies(
             except UsageError:
                 continue
             if plan is not None:
-                begin, end = instruction.line - 1, instruction.line - 1 + instruction.length
-                lines[begin:end] = [f"ADD {build(plan)} /", *[""] * (instruction.length - 1)]
-    return "\n".join(lines)
+                changed = changed.with_instead(instruction, "ADD", f"{build(plan)} /")
+    return changed
 
 
 def plan_step(step: Step, folder: Path, links: Collection[str]) -> PlannedLayer:

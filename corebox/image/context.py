@@ -17,7 +17,7 @@ _DOCKERFILE = "Dockerfile"
 
 def context_archive(store: Store, assembly: Assembly) -> TarStream:
     """The context as a tar, for an engine's build call."""
-    parts: list[Part] = [small_member(_DOCKERFILE, assembly.dockerfile.encode("utf-8"))]
+    parts: list[Part] = [small_member(_DOCKERFILE, assembly.dockerfile.text.encode("utf-8"))]
     for each in assembly.layers:
         parts += blob_member(store, each.layer.digest, each.file)
     for name, path in _extra_files(assembly):
@@ -39,7 +39,7 @@ def write_context(store: Store, assembly: Assembly, folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise UsageError("context-exists", f"{folder} is not empty", "give the name of a new folder")
-    (folder / _DOCKERFILE).write_text(assembly.dockerfile, encoding="utf-8")
+    (folder / _DOCKERFILE).write_text(assembly.dockerfile.text, encoding="utf-8")
     (folder / _DOCKERFILE).chmod(0o600)
     for each in assembly.layers:
         _link_or_copy(store.blob_path(each.layer.digest), folder / each.file)

@@ -3,7 +3,8 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from corebox.errors import UsageError
 
@@ -22,8 +23,22 @@ class Instruction:
     length: int = field(default=1, compare=False)
 
 
-def parse_dockerfile(text: str) -> list[Instruction]:
-    """The instructions, with continued lines joined and comments left out.
+class Dockerfile(NamedTuple):
+    """A Dockerfile and what it says."""
+
+    text: str
+    instructions: tuple[Instruction, ...]
+
+    def with_instead(self, old: Instruction, name: str, rest: str) -> "Dockerfile":
+        """The same with another instruction in the place of ``old``; no line moves."""
+        lines = self.text.split("\n")
+        lines[old.line - 1 : old.line - 1 + old.length] = [f"{name} {rest}", *[""] * (old.length - 1)]
+        new = replace(old, name=name, rest=rest)
+        return Dockerfile("\n".join(lines), tuple(new if each is old else each for each in self.instructions))
+
+
+def parse_dockerfile(text: str) -> Dockerfile:
+    """The Dockerfile with its instructions, continued lines joined and comments left out.
 
     Raises:
         UsageError: ``bad-dockerfile``.
@@ -34,7 +49,7 @@ def parse_dockerfile(text: str) -> list[Instruction]:
         instructions.append(Instruction(begun, name.upper(), rest.strip(), end - begun + 1))
     if not instructions or instructions[0].name != "FROM":
         raise bad_dockerfile(1, "it does not begin with FROM")
-    return instructions
+    return Dockerfile(text, tuple(instructions))
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, int, str]]:

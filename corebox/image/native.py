@@ -12,6 +12,7 @@ from corebox.bundle.manifest import Manifest
 from corebox.bundle.read import Unpacked
 from corebox.image.added import plan_step, replace_copies
 from corebox.image.crashlayer import crash_layer
+from corebox.image.dockerfile import Dockerfile, parse_dockerfile
 from corebox.image.layers import PlannedLayer, plan_layers, plan_ours
 from corebox.image.parts import CORE as CORE_LAYER
 from corebox.image.parts import SYMBOLS
@@ -47,7 +48,7 @@ class Assembly(NamedTuple):
     """All layers of an image and the Dockerfile that adds them: what both builders start from."""
 
     layers: tuple[BuiltLayer, ...]
-    dockerfile: str
+    dockerfile: Dockerfile
     template: Path
     links: frozenset[str]
 
@@ -95,8 +96,9 @@ def assemble(
     )
     links = frozenset(link.path[1:] for link in manifest.symlinks)
     own = [each.file for each in built]
-    text = replace_copies(text, description.template.parent, links, own, lambda plan: _append_layer(store, plan, built))
-    return Assembly(tuple(built), text, description.template, links)
+    rendered, folder = parse_dockerfile(text), description.template.parent
+    dockerfile = replace_copies(rendered, folder, links, own, lambda plan: _append_layer(store, plan, built))
+    return Assembly(tuple(built), dockerfile, description.template, links)
 
 
 def _take_core(store: Store, core: Path, digest: str) -> BuiltLayer:

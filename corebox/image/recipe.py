@@ -7,12 +7,12 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from corebox.image.dockerfile import (
+    Dockerfile,
     Instruction,
     bad_dockerfile,
     not_native,
     parse_assignments,
     parse_command,
-    parse_dockerfile,
     parse_word,
 )
 
@@ -48,14 +48,14 @@ class Recipe:
         return {**self.settings, "Labels": self.labels, "Env": variables}
 
 
-def parse_recipe(dockerfile: str) -> Recipe:
+def parse_recipe(dockerfile: Dockerfile) -> Recipe:
     """Read a rendered Dockerfile.
 
     Raises:
         UsageError: ``bad-dockerfile``; ``not-native`` for an instruction that needs something to be run.
     """
     recipe = Recipe()
-    for number, instruction in enumerate(parse_dockerfile(dockerfile)):
+    for number, instruction in enumerate(dockerfile.instructions):
         if (instruction.name == "FROM") != (number == 0):
             raise not_native(instruction, "begins another stage")
         _apply(instruction, recipe)
@@ -106,10 +106,10 @@ def parse_step(instruction: Instruction) -> Step:
     return Step(instruction.line, tuple(sources), target, mode, instruction.name == "ADD")
 
 
-def copied_files(dockerfile: str) -> list[str]:
+def copied_files(dockerfile: Dockerfile) -> list[str]:
     """Names and patterns that COPY and ADD want from the context, in a Dockerfile that may be for a real builder."""
     found: list[str] = []
-    for instruction in parse_dockerfile(dockerfile):
+    for instruction in dockerfile.instructions:
         match = _COPIED.fullmatch(instruction.rest)
         if instruction.name in ("ADD", "COPY") and match and "--from=" not in match[1]:
             words = replace(instruction, rest=match[2])

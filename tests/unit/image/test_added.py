@@ -8,6 +8,7 @@ import pytest
 
 from corebox.errors import UsageError
 from corebox.image.added import plan_step, replace_copies
+from corebox.image.dockerfile import parse_dockerfile
 from corebox.image.layers import PlannedLayer
 from corebox.image.recipe import Step
 from corebox.image.tar import Entry
@@ -85,5 +86,7 @@ def test_copies_become_layers_and_no_line_moves(folder: Path) -> None:
     text = "FROM scratch\nADD core.tar /\n{}ADD {} /\nCOPY no.py /\nCOPY --from=b a /\nUSER 1\n"
     before = text.format("COPY \\\n a.py \\\n /x/\n", "a.py")
     after = text.format("ADD added-1.tar /\n\n\n", "added-2.tar")
-    assert replace_copies(before, folder, (), ["core.tar"], build) == after
+    made = replace_copies(parse_dockerfile(before), folder, (), ["core.tar"], build)
+    assert made.text == after
+    assert made.instructions == parse_dockerfile(after).instructions
     assert [plan.entries[-1].path for plan in built] == ["x/a.py", "a.py"]

@@ -19,13 +19,13 @@ LAYERS = [LayerFile("toolbox", "toolbox.tar"), LayerFile("core", "core.tar")]
 
 def error_of(dockerfile: str) -> UsageError:
     with pytest.raises(UsageError) as caught:
-        parse_recipe(dockerfile)
+        parse_recipe(parse_dockerfile(dockerfile))
     return caught.value
 
 
 def test_the_shipped_template_says_it_all() -> None:
     text = render_template(TEMPLATE, LAYERS, {"io.corebox.signal": "SIGSEGV"}, {"HOME": "/x"}, ["/a b", "-c", "d"])
-    recipe = parse_recipe(text)
+    recipe = parse_recipe(parse_dockerfile(text))
     assert recipe.steps == [
         Step(2, ("toolbox.tar",), "/", unpacks=True),
         Step(3, ("core.tar",), "/", unpacks=True),
@@ -43,19 +43,20 @@ def test_the_shipped_template_says_it_all() -> None:
 def test_a_quoted_text_comes_back_but_for_control_characters(text: str) -> None:
     wanted = "".join(char if char.isprintable() else "?" for char in text)
     for name in ("LABEL", "ENV"):
-        (_, instruction) = parse_dockerfile(f"FROM scratch\n{name} a={quoted(text)} b=c")
+        (_, instruction) = parse_dockerfile(f"FROM scratch\n{name} a={quoted(text)} b=c").instructions
         assert parse_assignments(instruction) == {"a": wanted, "b": "c"}
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]))))
 def test_a_command_comes_back(words: list[str]) -> None:
     text = render_template(TEMPLATE, LAYERS, {}, {}, words)
-    assert parse_recipe(text).config()["Entrypoint"] == words
+    assert parse_recipe(parse_dockerfile(text)).config()["Entrypoint"] == words
 
 
 def test_comments_blank_lines_and_continued_lines() -> None:
     text = "# c\n\nfrom scratch\nLABEL a=1 \\\n  # within\n  b=2\n"
-    assert parse_dockerfile(text) == [Instruction(3, "FROM", "scratch"), Instruction(4, "LABEL", "a=1 b=2")]
+    parsed = parse_dockerfile(text).instructions
+    assert parsed == (Instruction(3, "FROM", "scratch"), Instruction(4, "LABEL", "a=1 b=2"))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_it_begins_with_from_scratch() -> None:
 @given(st.text())
 def test_any_text_is_a_recipe_or_a_usage_error(text: str) -> None:
     with contextlib.suppress(UsageError):
-        parse_recipe("FROM scratch\n" + text)
+        parse_recipe(parse_dockerfile("FROM scratch\n" + text))
 
 
 def test_words() -> None:
@@ -115,7 +116,7 @@ def test_copied_files_are_found_beside_instructions_that_native_cannot_do() -> N
         'COPY --link ["c d", "/"]',
         "COPY --from=b e /",
     )
-    assert copied_files("\n".join(["FROM a AS b", *lines])) == ["core.tar", "a.py", "*.sh", "c d"]
+    assert copied_files(parse_dockerfile("\n".join(["FROM a AS b", *lines]))) == ["core.tar", "a.py", "*.sh", "c d"]
 
 
 @pytest.mark.parametrize("text", ["{{ layers", "{{ nothing }}", "{% for %}", "FROM {{ layers.a.b }}"])
