@@ -57,7 +57,7 @@ def _tell(written: Written, seconds: float, subject: str, has_gaps: bool) -> int
     for line in origin_lines(written.manifest):
         output.say(line)
     if has_gaps:
-        output.say("next:      name more places: --from PLACE; or have the customer run the script that this writes:")
+        output.say("next:      give more places: --from PLACE; or have the customer run the script that this writes:")
         output.say(f"           corebox request {shlex.quote(subject)}")
     else:
         output.say(f"next:      corebox shell {shlex.quote(written.bundle.path)}")

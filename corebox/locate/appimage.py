@@ -122,7 +122,7 @@ class AppImage:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise bad_archive(self._path, f"unsquashfs failed: {error}") from error
         if done.returncode not in (0, 2):  # 2: attributes of files could not be set, who is not root cannot
-            raise bad_archive(self._path, "unsquashfs cannot read what is behind its program")
+            raise bad_archive(self._path, "unsquashfs cannot read what follows its program")
 
     def _squashfs_at(self) -> int:
         """Where the squashfs begins: behind the program, which is small."""
@@ -135,7 +135,7 @@ class AppImage:
                 if (major, minor) == (4, 0) and 4096 <= block_size <= 1 << 20:
                     return at
             at = start.find(_SQUASHFS, at + 1)
-        raise bad_archive(self._path, "there is no squashfs behind its program")
+        raise bad_archive(self._path, "no squashfs follows its program")
 
 
 def _limit() -> None:

@@ -37,4 +37,4 @@ def gap_notices(found: "Recovered") -> Iterator[str]:
     if len(found.gaps) > _MOST_TOLD:
         yield f"{len(found.gaps) - _MOST_TOLD} more files are missing: corebox info lists them"
     if found.gaps:
-        yield "to find what is missing, name more places: --from PLACE; or ask the customer: corebox request CORE"
+        yield "to find what is missing, give more places: --from PLACE; or ask the customer: corebox request CORE"

@@ -112,7 +112,7 @@ class Downloads:
                 answer = self._request(url, asked)
             except HostError:
                 if kept.exists():
-                    self._progress(f"{urlsplit(url).hostname} does not answer: what it said earlier is used")
+                    self._progress(f"{urlsplit(url).hostname} does not answer: its earlier answer is used")
                     return kept
                 raise
             try:

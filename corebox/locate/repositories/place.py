@@ -136,7 +136,7 @@ class Repositories:
                     "try again later: the mirror may be in the middle of an update; or leave the place out",
                 )
             if path is None:
-                self._told(f"{self.name}: {found.package.url} is in the index, and not there")
+                self._told(f"{self.name}: {found.package.url} is in the index, but not in the repository")
             else:
                 yield found, path
 

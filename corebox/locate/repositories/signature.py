@@ -95,4 +95,4 @@ def bad_signature(name: str, why: str) -> InputError:
     hint = (
         f"name a file with the key of the repository: {VARIABLE}=FILE.gpg; or download packages and give their folder"
     )
-    return InputError("bad-signature", f"the index {name} is not to be trusted: {why}", hint)
+    return InputError("bad-signature", f"the index {name} cannot be trusted: {why}", hint)
