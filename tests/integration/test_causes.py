@@ -46,6 +46,8 @@ BUILDS: dict[str, Callable[[Path], None]] = {
     "undefined": compile_with(
         *CXX, "-fsanitize=undefined", "-fno-sanitize-recover=undefined", str(SOURCES / "sanitized.cc")
     ),
+    "race": compile_with(*CXX, "-fsanitize=thread", str(SOURCES / "race.cc")),
+    "raw-checks": compile_with(*CXX, str(SOURCES / "raw_checks.cc"), "-labsl_raw_logging_internal"),
     "checks": compile_with(*CXX, str(SOURCES / "checks.cc"), "-lglog"),
     "panics": compile_with(*RUST),
     "stripped-panics": compile_with(*RUST, "-C", "strip=symbols"),
@@ -114,6 +116,10 @@ CASES = [
     Case("address", "null", "Null pointer dereference", "null-dereference in read_nothing", "a signal handler ran"),
     Case("undefined", "shift", "UndefinedBehaviorSanitizer: shift-out-of-bounds",
          "sanitizer(shift-out-of-bounds) in shift"),
+    Case("race", "", "ThreadSanitizer: data race", "sanitizer(data-race) in bump", "__tsan::ReportRace is"),
+    # absl: what its own code checks.
+    Case("raw-checks", "check", "Check order != nullptr failed: no order", "check-failed in ship", "raw_checks.cc:"),
+    Case("raw-checks", "fatal", "Fatal log message: the journal is lost", "check-failed in close_journal"),
     # glog.
     Case("checks", "equal", r"Check failed: lines.size\(\) == 3u \(2 vs. 3\) incomplete", "check-failed in ship",
          "checks.cc:"),
@@ -163,6 +169,7 @@ def crash(program: Path, words: str, folder: Path) -> Path:
         **os.environ,
         "ASAN_OPTIONS": "abort_on_error=1:disable_coredump=0",
         "UBSAN_OPTIONS": "abort_on_error=1",
+        "TSAN_OPTIONS": "abort_on_error=1:halt_on_error=1:disable_coredump=0",
         "GOTRACEBACK": "crash",
     }
     shell = f"ulimit -c unlimited -s 1024; exec {program} {words}"

@@ -29,7 +29,7 @@ from corebox.gdbside.why import explain
 BEGIN, END = "\x1ecorebox-answer ", "\x1e\n"
 MOST_THREADS, INNERMOST, OUTERMOST = 1024, 96, 32
 MOST_FRAMES = 1 << 15  # of all threads; corebox/debugger/budget.py
-MOST_WALKED, LONGEST_WALK = 1 << 18, 40  # frames, seconds
+MOST_WALKED, LONGEST_WALK, LONGEST_STACKS = 1 << 18, 40, 100  # frames; seconds of one thread, and of all
 MOST_REPEATED = 8
 FRAMES_WITH_VALUES = 24
 LONGEST_STEP = {"stacks": 180, "values": 10}  # seconds; of the others:
@@ -137,13 +137,13 @@ def stacks() -> dict[str, Any]:
     crashed = gdb.selected_thread()
     every = [] if crashed is None else gdb.selected_inferior().threads()
     found, frames = [], 0
-    first = crashed.num if crashed else 0
+    first, latest = crashed.num if crashed else 0, time.monotonic() + LONGEST_STACKS
     for thread in sorted(every, key=lambda each: (each.num != first, each.num))[:MOST_THREADS]:
         thread.switch()
         facts = {"number": thread.num, "tid": thread.ptid[1], "name": text(thread.name, 64)}
         found.append({**facts, **Walk().run()})
         frames += len(found[-1]["frames"])
-        if frames > MOST_FRAMES:
+        if frames > MOST_FRAMES or time.monotonic() > latest:
             break
     if crashed is not None:
         crashed.switch()

@@ -1,5 +1,6 @@
 """Runs inside gdb: what x86-64 instructions do to the stack (Intel SDM 2, chapters 3 and 4)."""
 
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 PUSH, MOVES = b"\x55", (b"\x48\x89\xe5", b"\x48\x8b\xec")  # push %rbp; mov %rsp,%rbp
@@ -23,16 +24,17 @@ class Pushed(NamedTuple):
     """What a function has put on the stack: how many bytes, and how far above the stack pointer rbp is, if it is."""
 
     depth: int
-    saved_base: int
+    saved_base: int | None
 
 
-def pushed(instructions):
+def pushed(instructions: Iterable[tuple[bytes, str]]) -> Pushed | None:
     """What a function has put on the stack that has run up to here; None if not known, or if rbp is its frame pointer.
 
     Args:
         instructions: bytes and text of each instruction from its start on, in the order of their addresses.
     """
-    depth, most, base = 0, 0, None
+    depth, most = 0, 0
+    base: int | None = None
     for code, text in instructions:
         if code in MOVES and depth == base:  # else rbp is any pointer
             return None
@@ -49,7 +51,7 @@ def pushed(instructions):
     return None if depth < 0 else Pushed(depth, None if base is None or base > depth else depth - base)
 
 
-def _sets_stack_pointer(text):
+def _sets_stack_pointer(text: str) -> bool:
     """Whether an instruction changes rsp by what is not in it."""
     name, _, operands = text.partition(" ")
     if name.startswith(("push", "pop", "enter", "leave")):
@@ -58,7 +60,7 @@ def _sets_stack_pointer(text):
     return written in ("%rsp", "%esp") and not name.startswith(("cmp", "test"))
 
 
-def pushes(code):
+def pushes(code: bytes) -> int:
     """By how many bytes an instruction lets the stack grow: push, pop, and sub and add of a constant to rsp."""
     plain = code[1:] if code[:1] == b"\x41" else code  # REX.B: r8 to r15
     if len(plain) == 1 and 0x50 <= plain[0] < 0x60:
@@ -98,17 +100,17 @@ def _displacement(code: bytes) -> int:
     return int.from_bytes(code, "little", signed=True)
 
 
-def is_call(code):
+def is_call(code: bytes) -> bool:
     """Whether these seven bytes of x86 code end with a call."""
     return len(code) == LONGEST_CALL and (code[2] == 0xE8 or calls_indirectly(code))
 
 
-def calls_indirectly(code):
+def calls_indirectly(code: bytes) -> bool:
     """Whether they end with a call of an address from a register or from memory."""
     return any(_is_indirect_call(code[-size:]) for size in range(2, 8))
 
 
-def _is_indirect_call(code):
+def _is_indirect_call(code: bytes) -> bool:
     """Whether these bytes are one ``call *...`` (Intel SDM, FF /2)."""
     if code[0] != 0xFF or code[1] >> 3 & 7 != 2:
         return False

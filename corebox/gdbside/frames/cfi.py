@@ -4,6 +4,9 @@ gdb unwinds by it and does not tell when it could not. Read from the core's memo
 for binary search, and from the file's sections where that has nothing. Everything is bounded: it may be anybody's.
 """
 
+import array
+import bisect
+import itertools
 import pathlib
 import struct
 import zlib
@@ -13,6 +16,8 @@ _SHF_COMPRESSED, _SHT_NOBITS, _ELFCOMPRESS_ZLIB = 0x800, 8, 1
 _TABLE = 0x3B  # DW_EH_PE_datarel | DW_EH_PE_sdata4
 _FORMATS = {2: "H", 3: "I", 4: "Q", 10: "h", 11: "i", 12: "q"}
 _LARGEST_ENTRY, _LARGEST_SECTION, _MOST_HEADERS, _MOST_SECTIONS = 1 << 16, 64 << 20, 256, 1 << 12
+# Of a program: registers of any processor, and rows remembered; of a section: what a browser has is a third.
+_MOST_REGISTERS, _MOST_KEPT, _MOST_ENTRIES, _MOST_COMMON = 1 << 10, 64, 1 << 19, 1 << 15
 
 
 class DamagedError(Exception):
@@ -90,7 +95,7 @@ class _State:
             register, _ = data.uleb(), data.uleb()
             self.saved.pop(register, None)
         elif code == 10:
-            self.kept.append((self.cfa, dict(self.saved)))
+            self._keep()
         elif code == 11 and self.kept:
             self.cfa, self.saved = self.kept.pop()
         elif code in (12, 0x12):  # DW_CFA_def_cfa, _sf
@@ -104,6 +109,11 @@ class _State:
         else:
             return code in (0, 0x2D)  # DW_CFA_nop; DW_CFA_AARCH64_negate_ra_state
         return True
+
+    def _keep(self):
+        if len(self.kept) == _MOST_KEPT or len(self.saved) > _MOST_REGISTERS:
+            raise DamagedError
+        self.kept.append((self.cfa, dict(self.saved)))
 
     def _restore(self, register, initial):
         if initial is not None and register in initial.saved:
@@ -204,7 +214,7 @@ class Module:
 
     def __init__(self, base, text, read, form, files, errors):
         self._read, self._form, self._files, self._errors = read, form, files, errors
-        self._base, self._sections = base, None
+        self._base, self._sections, self._data = base, None, []
         self.bias, self._table = 0, None
         try:
             self._read_headers(read)
@@ -302,16 +312,38 @@ class Module:
 
     def _in_sections(self, pc):
         if self._sections is None:
-            self._sections = list(self._scan())
-        return next((each for each in self._sections if each.start <= pc < each.end), None)
+            # Three numbers of each, not what they say: there may be a million.
+            found = sorted(itertools.islice(self._scan(), _MOST_ENTRIES))
+            self._sections = [array.array("Q", (each[column] for each in found)) for column in range(3)]
+        starts, sources, places = self._sections
+        index = bisect.bisect_right(starts, pc) - 1
+        if index < 0:
+            return None
+        found = self._read_entry(sources[index], places[index])
+        return found if found is not None and found.start <= pc < found.end else None
 
     def _scan(self):
-        """All entries of the files' sections."""
+        """Where each entry of the files' sections begins, which section it is in, and where in it."""
+        for data, eh_frame in self._frame_data():
+            source = len(self._data)
+            self._data.append((data, eh_frame))
+            for each, at in _entries(data, eh_frame, self._form):
+                yield each.start + self.bias & (1 << 64) - 1, source, at
+
+    def _frame_data(self):
         for path in self._files:
             for name, address, data in _frame_sections(path, self._form):
-                for each in _entries(_Bytes(data, address, self._form), name == b".eh_frame", self._form):
-                    each.start, each.end = each.start + self.bias, each.end + self.bias
-                    yield each
+                yield _Bytes(data, address, self._form), name == b".eh_frame"
+
+    def _read_entry(self, source, at):
+        data, eh_frame = self._data[source]
+        data.at = at
+        found = next(iter(_entries(data, eh_frame, self._form)), None)
+        if found is None:
+            return None
+        entry, _ = found
+        entry.start, entry.end = entry.start + self.bias, entry.end + self.bias
+        return entry
 
 
 def _text_addresses(path, form):
@@ -367,7 +399,7 @@ def _inflated(data, form):
 
 
 def _entries(data, eh_frame, form):
-    """The FDEs of a section; what is damaged ends it."""
+    """The FDEs of a section from where ``data`` is at, each with its place; what is damaged ends it."""
     commons = {}
     try:
         while data.at + 4 < len(data.data):
@@ -377,14 +409,28 @@ def _entries(data, eh_frame, form):
             if size == 0 or size >= len(data.data):
                 return
             mark = data.number("I")
-            entry = _Bytes(data.data[body : body + size], data.address + body, form)
-            entry.at = 4
-            if mark == (0 if eh_frame else 0xFFFFFFFF):
-                commons[start] = _common_information(entry, eh_frame)
-            else:
-                common = commons.get(body - mark if eh_frame else mark)
-                if common is not None:
-                    yield _description(entry, common, form)
+            if mark != (0 if eh_frame else 0xFFFFFFFF):
+                place = body - mark if eh_frame else mark
+                if place not in commons and len(commons) < _MOST_COMMON:
+                    commons[place] = _common_at(data, place, eh_frame, form)
+                if commons.get(place) is not None:
+                    entry = _Bytes(data.data[body : body + min(size, _LARGEST_ENTRY)], data.address + body, form)
+                    entry.at = 4
+                    yield _description(entry, commons[place], form), start
             data.at = body + size
     except DamagedError:
         return
+
+
+def _common_at(data, place, eh_frame, form):
+    """The CIE at a place of a section, None if there is none."""
+    header = _Bytes(data.data[place : place + 8] if place >= 0 else b"", 0, form)
+    try:
+        size, mark = header.number("I"), header.number("I")
+        if mark != (0 if eh_frame else 0xFFFFFFFF):
+            return None
+        common = _Bytes(data.data[place + 4 : place + 4 + min(size, _LARGEST_ENTRY)], data.address + place + 4, form)
+        common.at = 4
+        return _common_information(common, eh_frame)
+    except DamagedError:
+        return None

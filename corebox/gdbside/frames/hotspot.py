@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import gdb
 
-_MOST_ENTRIES, _MOST_HEAPS, _MOST_STEPS, _LONGEST_NAME = 1 << 13, 8, 1 << 14, 64
+_MOST_ENTRIES, _MOST_HEAPS, _MOST_STEPS, _LONGEST_NAME = 1 << 13, 8, 1 << 11, 64
 _SIZES = {"address": 8, "size_t": 8, "uint32_t": 4, "int": 4, "u2": 2, "int16_t": 2, "bool": 1}
 _FREE = 0xFF  # a segment of no block (share/memory/heap.hpp)
 _LARGEST_FRAME = 1 << 20

@@ -4,10 +4,12 @@ Layout: malloc/malloc.c (malloc_chunk, tcache_perthread_struct) and arena.c (hea
 three flags, before the memory that malloc returns; a heap is chunk after chunk.
 """
 
+import itertools
+
 from corebox.gdbside.memory import mapped
 
 _PREVIOUS_IN_USE, _MMAPPED, _FLAGS = 1, 2, 7
-_MOST_CHUNKS, _LARGEST_HEAP = 400_000, 256 << 20
+_MOST_CHUNKS, _LARGEST_HEAP, _MOST_CACHES = 400_000, 256 << 20, 1024
 _TCACHE_CHUNK = 0x290  # of the first chunk of a heap since 2.30: counts of 16 bits, then 64 lists
 _OLD_TCACHE_CHUNK = 0x250
 _BINS, _MOST_IN_BIN = 64, 64
@@ -64,9 +66,10 @@ def _walked(fault, mapping):
     data = fault.read(mapping.start, mapping.end - mapping.start)
     if data is None:
         return None
-    heap = _Heap(mapping.start, data)
+    heap, most = _Heap(mapping.start, data), _MOST_CHUNKS
     for first in _firsts(heap):
-        heap.chunks = _chunks(heap, first)
+        heap.chunks, walked = _chunks(heap, first, most)
+        most -= walked  # of all places where a heap may begin
         if len(heap.chunks) > 1:
             _read_caches(heap)
             return heap
@@ -84,26 +87,26 @@ def _firsts(heap):
         yield 0
 
 
-def _chunks(heap, at):
+def _chunks(heap, at, most):
+    """The chunks from ``at`` on, none if that is no heap; and how many were walked."""
     found, end = [], len(heap.data)
-    while at + 16 <= end and len(found) < _MOST_CHUNKS:
+    while at + 16 <= end and len(found) < most:
         size = heap.word(at + 8) & ~_FLAGS
         if size < 32 or size % 16 or at + size > end:
-            return found if found and size + at >= end else []
+            return (found if found and size + at >= end else []), len(found)
         found.append(at)
         at += size
-    return found
+    return found, len(found)
 
 
 def _read_caches(heap):
     """What is in the caches of threads (tcache): such chunks are marked as in use."""
-    for at in heap.chunks:
-        size = heap.word(at + 8) & ~_FLAGS
-        if size in (_TCACHE_CHUNK, _OLD_TCACHE_CHUNK):
-            counts = 2 * _BINS if size == _TCACHE_CHUNK else _BINS
-            lists = at + 16 + counts
-            for index in range(_BINS):
-                _follow(heap, heap.word(lists + 8 * index), 16 * (index + 2))
+    sizes = ((at, heap.word(at + 8) & ~_FLAGS) for at in heap.chunks)
+    caches = (each for each in sizes if each[1] in (_TCACHE_CHUNK, _OLD_TCACHE_CHUNK))
+    for at, size in itertools.islice(caches, _MOST_CACHES):
+        lists = at + 16 + (2 * _BINS if size == _TCACHE_CHUNK else _BINS)
+        for index in range(_BINS):
+            _follow(heap, heap.word(lists + 8 * index), 16 * (index + 2))
 
 
 def _follow(heap, address, size):

@@ -6,12 +6,14 @@ from corebox.gdbside.why import exceptions, memtext
 from corebox.gdbside.why.facts import SIGABRT, Cause, Fault, hexadecimal
 
 _CHECKS = (
-    r"google::(LogMessage|LogMessageFatal|DieBecauseNull)|absl::.*log_internal::(LogMessage|DieBecauseNull|.*Fatal)"
+    r"google::(LogMessage|LogMessageFatal|DieBecauseNull)|absl::.*log_internal::(LogMessage|DieBecauseNull|.*Fatal)|"
+    r"absl::.*raw_log(ging)?_internal::"
 )
 # Of libstdc++ and of libc++abi.
 _TERMINATE = ("std::terminate", "__cxxabiv1::__terminate", "std::__terminate", "__cxxabiv1::failed_throw")
 _CHECK_TEXT = re.compile(rb"()((?:Check failed: )[^\n\0]{1,400})")
 _FATAL_TEXT = re.compile(rb"F\d{4,8} [^\n\0]{0,200}?([\w.+-]+:\d+)\] ([^\n\0]{1,400})")
+_RAW_TEXT = re.compile(rb"\[([\w.+-]+ : \d+)\] RAW: ([^\n\0]{1,400})")
 _VALUES = re.compile(r"\s*\([^()]* vs\.? [^()]*\).*$", re.DOTALL)
 
 
@@ -22,13 +24,14 @@ def check_failed(fault: Fault) -> Cause | None:
         return None
     shown = [f"{called} is on the stack"]
     found = memtext.search(fault, b"] Check failed: ", _FATAL_TEXT) or memtext.search(fault, b"] ", _FATAL_TEXT)
+    found = found or memtext.search(fault, b"] RAW: ", _RAW_TEXT)
     found = found or memtext.search(fault, b"Check failed: ", _CHECK_TEXT)
     if not found:
         return Cause("check-failed", "A CHECK failed or LOG(FATAL) was called", shown)
     place, message = memtext.decoded(found[1]), memtext.decoded(found[2])
     if place:
-        shown.append(f"logged at {place}")
-    sentence = message if message.startswith("Check failed") else f"Fatal log message: {message}"
+        shown.append(f"logged at {place.replace(' : ', ':')}")
+    sentence = message if message.startswith("Check ") else f"Fatal log message: {message}"
     return Cause("check-failed", sentence, shown, _VALUES.sub("", message.removeprefix("Check failed: ")).strip())
 
 

@@ -30,7 +30,7 @@ def explained(cause: Cause, waits: Iterable[Wait], numbers: Mapping[int, int]) -
     """
     waits = list(waits)
     by_tid = {wait.tid: wait for wait in waits}
-    circle = next(filter(None, (_circle(wait, by_tid) for wait in waits)), None)
+    circle = _circle(waits, by_tid)
     lines = [_line(wait, numbers) for wait in sorted(circle or waits)[:_MOST_LINES]]
     if circle:
         names = ", ".join(sorted({wait.function for wait in circle if wait.function}))
@@ -39,16 +39,18 @@ def explained(cause: Cause, waits: Iterable[Wait], numbers: Mapping[int, int]) -
     return cause._replace(evidence=[*cause.evidence, *lines]), None
 
 
-def _circle(wait: Wait, by_tid: Mapping[int, Wait]) -> list[Wait] | None:
-    """The waits from ``wait`` on until they come back to it, or None."""
-    found = [wait]
-    while len(found) <= len(by_tid):
-        following = by_tid.get(found[-1].owner)
-        if following is None:
-            return None
-        if following.tid == wait.tid:
-            return found
-        found.append(following)
+def _circle(waits: Iterable[Wait], by_tid: Mapping[int, Wait]) -> list[Wait] | None:
+    """Waits of which each is for a mutex that the next one's thread holds, or None; each wait is looked at once."""
+    looked_at: set[int] = set()
+    for wait in waits:
+        path: list[Wait] = []
+        at: Wait | None = wait
+        while at is not None and at.tid not in looked_at:
+            looked_at.add(at.tid)
+            path.append(at)
+            at = by_tid.get(at.owner)
+        if at in path:
+            return path[path.index(at) :]
     return None
 
 

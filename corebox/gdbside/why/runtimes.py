@@ -14,6 +14,7 @@ _V8_FATAL = (
 _NODE_TEXT = re.compile(rb"FATAL ERROR: ([^\n\0]{1,300})")
 _JVM = r"(VMError::report_and_die|report_vm_error|report_fatal|report_vm_out_of_memory|report_java_out_of_memory)"
 _JVM_TEXT = re.compile(rb"(Internal Error \([^\n\0]{1,200}|java\.lang\.OutOfMemoryError[^\n\0]{0,100})")
+_JVM_MEMORY_TEXT = re.compile(rb"OutOfMemory encountered: ([^\n\0]{1,100})")
 _PYTHON = r"(fatal_error|_?Py_FatalError\w*|fatal_error_exit)"
 _PYTHON_TEXT = re.compile(rb"Fatal Python error: ([^\n\0]{1,300})")
 
@@ -42,7 +43,9 @@ def java(fault: Fault) -> Cause | None:
         return None
     memory = fault.runs("report_java_out_of_memory", "report_vm_out_of_memory")
     if memory:
-        return Cause("java-out-of-memory", "Java ran out of memory", _shown(memory))
+        found = memtext.search(fault, b"OutOfMemory encountered: ", _JVM_MEMORY_TEXT)
+        said = found and memtext.decoded(found[1])
+        return Cause("java-out-of-memory", "Java ran out of memory" + (f": {said}" if said else ""), _shown(memory))
     found = memtext.search(fault, b"Internal Error (", _JVM_TEXT)
     said = found and memtext.decoded(found[1])
     return Cause("java-fatal-error", "Java fatal error" + (f": {said}" if said else ""), _shown(called))

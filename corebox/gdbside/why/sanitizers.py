@@ -16,6 +16,14 @@ _SECTION = re.compile(
     r"^((?:freed|previously allocated|allocated) by thread [^\n]*)\n((?:\s+#\d+ [^\n]*\n)*)", re.MULTILINE
 )
 _UBSAN = re.compile(r"__ubsan_handle_(\w+?)(_v\d)?(_minimal)?(_abort)?$")
+# Those that keep no text of their report (compiler-rt, tsan_rtl_report.cpp, tsan_rtl_mutex.cpp, msan.cpp).
+_BY_FUNCTION = (
+    ("__tsan::ReportRace", "ThreadSanitizer: data race", "data-race"),
+    ("__tsan::ReportDeadlock", "ThreadSanitizer: lock-order-inversion (potential deadlock)", "lock-order-inversion"),
+    ("__tsan::ReportMutexMisuse", "ThreadSanitizer: misuse of a mutex", "mutex-misuse"),
+    ("__tsan::ReportDestroyLocked", "ThreadSanitizer: destroy of a locked mutex", "mutex-destroy-locked"),
+    ("__msan_(warning|maybe_warning)", "MemorySanitizer: use-of-uninitialized-value", "use-of-uninitialized-value"),
+)
 _MOST_FRAMES, _LONGEST = 6, 240
 _PLAIN = {"attempting double-free": "double-free", "SEGV on unknown address": "SEGV"}
 
@@ -50,6 +58,10 @@ def _without_text(fault: Fault, called: str) -> Cause:
     if undefined:
         kind = undefined[1].replace("_", "-")
         return Cause("sanitizer", f"UndefinedBehaviorSanitizer: {kind}", [f"{called} is on the stack"], kind)
+    for function, sentence, kind in _BY_FUNCTION:
+        reported = fault.runs_like(function)
+        if reported:
+            return Cause("sanitizer", sentence, [f"{reported} is on the stack"], kind)
     return Cause(
         "sanitizer", "A sanitizer reported an error; its text is not in the core", [f"{called} is on the stack"]
     )
