@@ -56,9 +56,10 @@ print(json.dumps({"seconds": time.monotonic() - begun, "found": len(found.taken)
 
 
 class Search(NamedTuple):
-    """One search: seconds, modules found, those missing, bytes that came over the network, and of memory."""
+    """One search: seconds, of these the processor's, modules found, those missing, bytes received and of memory."""
 
     seconds: float
+    processor: float
     found: int
     gaps: list[str]
     received: int
@@ -87,12 +88,14 @@ def search(core: Path, place: str, home: Path, out: Path) -> Search:
         answer = json.loads(process.stdout.read())
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    return Search(answer["seconds"], answer["found"], answer["gaps"], answer["bytes"], usage.ru_maxrss * 1024)
+    processor = usage.ru_utime + usage.ru_stime
+    memory = usage.ru_maxrss * 1024
+    return Search(answer["seconds"], processor, answer["found"], answer["gaps"], answer["bytes"], memory)
 
 
 def rows() -> Iterator[str]:
     """The table, a row for each core; what is missing stands on standard error."""
-    yield "| release | program | modules found | cold | warm | downloaded | memory |"
+    yield "| release | program | modules found | cold, processor | warm, processor | downloaded | memory |"
     yield "|---|---|---|---|---|---|---|"
     found = wanted = 0
     for suite in SUITES:
@@ -108,7 +111,8 @@ def rows() -> Iterator[str]:
             total = cold.found + len(cold.gaps)
             found, wanted = found + cold.found, wanted + total
             peak = max(cold.memory, warm.memory) / 1e6
-            cells = (suite, name, f"{cold.found} of {total}", f"{cold.seconds:.1f} s", f"{warm.seconds:.1f} s")
+            times = [f"{each.seconds:.1f} s, {each.processor:.1f} s" for each in (cold, warm)]
+            cells = (suite, name, f"{cold.found} of {total}", *times)
             yield f"| {' | '.join(cells)} | {cold.received / 1e6:.0f} MB | {peak:.0f} MB |"
     yield f"\n{found} of {wanted} modules, {100 * found / wanted:.1f} %"
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import corebox
 from corebox.actions.subject import BareCore, Image, Subject, image_of
+from corebox.bundle.light import light_notice
 from corebox.image.opened import open_image
 from corebox.locate.gaps import gap_notices, lacks_files
 from corebox.locate.places import Places
@@ -44,10 +45,13 @@ def completed(
     if isinstance(subject, BareCore) and places.sources:
         return _built(store, subject, None, places, progress)
     image = image_of(store, subject, progress)
-    if not places.sources or not lacks_files(open_image(store, image).manifest):
-        return Completed(image)
     name = subject.name if isinstance(subject, Image) else str(subject.path)
-    return _built(store, Image(name, image), image, places, progress)
+    if not places.sources or not lacks_files(open_image(store, image).manifest):
+        done = Completed(image)
+    else:
+        done = _built(store, Image(name, image), image, places, progress)
+    notice = light_notice(open_image(store, done.image).manifest, name)
+    return done._replace(notices=(*done.notices, notice)) if notice else done
 
 
 def _built(

@@ -25,6 +25,7 @@ from corebox.gather.collect import Wishes, collect
 from corebox.gather.compressed import decompressed_core
 from corebox.locate.complete import completed
 from corebox.locate.gaps import lacks_files
+from corebox.locate.leftout import packages_of, restored, take_debug_files
 from corebox.locate.places import Places
 from corebox.locate.search import Recovered, search
 from corebox.locate.staging import Staging
@@ -102,14 +103,21 @@ def recover(
     """
     with store.workplace() as work, ExitStack() as stack:
         crash = stack.enter_context(_opened(store, subject, work))
-        found = search(crash.core, crash.wanted, places.sources, crash.root, progress)
+        light = crash.manifest if crash.manifest and crash.manifest.left_out else None
+        if light:  # what has come from the site stays
+            crash.fill()
+        packages = packages_of(light) if light else {}
+        found = search(crash.core, crash.wanted, places.sources, crash.root, progress, packages)
         if not found.taken and not always:
             return Outcome(found)
         crash.fill()
+        origins = {path: FileOrigin(*origin) for path, origin in found.origins.items()}
+        if light:
+            origins.update(take_debug_files(Staging(crash.root), light, places.sources))
         disk = stack.enter_context(DiskRoot(str(crash.root)))
         fresh = collect(crash.core, disk, Wishes()).manifest
-        origins = {path: FileOrigin(*origin) for path, origin in found.origins.items()}
         manifest = completed(crash.manifest, fresh, origins, found)
+        manifest = restored(manifest, light, crash.root, origins) if light else manifest
         sources = disk.open_all(entry.path for entry in manifest.files)
         key = _key(subject, manifest, [sources[path] for path in sorted(origins) if path in sources])
         if is_known(key):

@@ -1,12 +1,15 @@
 """What a light bundle lacks, in words, and where that would be found: of distributions the names of places."""
 
+import os
 import re
-from typing import Dict, List, Tuple
+import shlex
+from typing import Dict, List, Optional, Tuple
 
 from corebox.bundle.manifest import LeftOutFile, Manifest
 
 #: Stands for what nobody but the reader knows.
 RELEASES, REPOSITORY = "FOLDER-OF-RELEASES", "URL-OF-THE-REPOSITORY"
+_MOST_NAMED = 3
 #: Debian writes "(trixie)" behind the number, and of what is not released yet "forky/sid".
 _CODENAME = re.compile(r"\(([a-z]+)\)|\b([a-z]+)/sid\b")
 
@@ -16,6 +19,18 @@ def why_left_out(entry: LeftOutFile) -> str:
     if entry.package is None:
         return "left out: it has a known build ID"
     return "left out: it is unchanged from package {} {}".format(entry.package, entry.version)
+
+
+def light_notice(manifest: Manifest, name: str) -> Optional[str]:
+    """That files were left out, and the command that gets them; None if none were."""
+    if not manifest.left_out:
+        return None
+    some = ", ".join(os.path.basename(entry.path) for entry in manifest.left_out[:_MOST_NAMED])
+    more = ", ..." if len(manifest.left_out) > _MOST_NAMED else ""
+    text = "{} left out of this light bundle ({}{}); get {}: corebox recover {} {} -o complete.corebox"
+    one = len(manifest.left_out) == 1
+    count = "1 file was" if one else "{} files were".format(len(manifest.left_out))
+    return text.format(count, some, more, "it" if one else "them", shlex.quote(name), options_for(manifest))
 
 
 def places_for(manifest: Manifest) -> Tuple[str, ...]:

@@ -5,6 +5,7 @@ GROUPS = {
     "At the customer site": {
         "gather": "gather:command",
         "request": "request:command",
+        "known": "known:command",
     },
     "Open a crash": {
         "info": "info:command",

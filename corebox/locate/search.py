@@ -4,8 +4,9 @@ Proof is the build ID in the memory of the process; where there is none, the pag
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from corebox.bundle.prove import ModuleProof, prove_module
@@ -67,11 +68,12 @@ class Recovered(NamedTuple):
     asked: tuple[str, ...]
 
 
-def wanted_of(core: CoreFile, module: Module) -> Wanted | None:
+def wanted_of(core: CoreFile, module: Module, packages: Mapping[str, tuple[str, str]]) -> Wanted | None:
     """What to ask for; None for a module without an absolute name, which no place can have."""
     names = tuple(dict.fromkeys(name for name in (module.path, *module.opened_as) if name.startswith("/")))
     kind = EXECUTABLE if module.is_executable else LIBRARY
-    return Wanted(names, kind, module.build_id, core.machine) if names else None
+    package = packages.get(module.build_id or "")
+    return Wanted(names, kind, module.build_id, core.machine, package) if names else None
 
 
 def search(
@@ -80,15 +82,18 @@ def search(
     places: Sequence[Place],
     root: Path,
     progress: Callable[[str], None] = lambda _: None,
+    packages: Mapping[str, tuple[str, str]] = MappingProxyType({}),
 ) -> Recovered:
     """Ask the places for the files of ``modules``, one after the other, and put what is proved into ``root``.
+
+    ``packages`` says of a build ID which package has it, by name and version, as far as that is known.
 
     Raises:
         The errors of the places.
     """
     found = _Search(core, Staging(root))
     for module in list(modules)[:MOST_MODULES]:
-        wanted = wanted_of(core, module)
+        wanted = wanted_of(core, module, packages)
         if wanted is not None:
             found.left.setdefault(wanted, module)
     asked = []

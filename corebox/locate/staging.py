@@ -61,7 +61,8 @@ class Staging:
 
     def link(self, name: str, target: str) -> bool:
         """Make a symbolic link, where nothing is; a link that leads out of the root is none for whoever reads it."""
-        path = self.path_of(str(Path(name).parent))
+        parent = str(Path(name).parent)
+        path = parent if parent == "/" else self.path_of(parent)  # the root is no file's path
         place = self._real(path or "/") / Path(name).name
         if path is None or os.path.lexists(place):
             return False
