@@ -49,6 +49,7 @@ class Frame(NamedTuple):
         unwind: how it was found: by ``registers`` (the innermost), ``cfi``, ``frame-pointer``, ``call``, ``prologue``,
             ``runtime``, or ``signal``, which is the frame that a signal interrupted.
         no_values: why there are no values; None if they were read.
+        language: of a managed function, ``JavaScript``, which the machine code runs; None for a native one.
         omitted: how many more variables it has.
         sp: stack pointer, the same as that of the frame further out for one of an inlined function; None if not known.
     """
@@ -63,6 +64,7 @@ class Frame(NamedTuple):
     source: tuple[SourceLine, ...] = ()
     unwind: str = "cfi"
     no_values: str | None = None
+    language: str | None = None
     omitted: int = 0
     sp: int | None = None
 
@@ -338,6 +340,7 @@ def _frame(data: Any) -> Frame:
         unwind=_text(data["unwind"]),
         sp=_maybe(data.get("sp"), _address),
         no_values="only the thread that crashed is shown with values",
+        language=_maybe(data.get("language"), _text),
     )
 
 

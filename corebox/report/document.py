@@ -49,6 +49,7 @@ class PlacedFrame(NamedTuple):
             "kind": frame.kind,
             "unwind": frame.unwind,
             "function": frame.function,
+            "language": frame.language,
             "file": frame.file,
             "line": frame.line,
             "module": self.module,

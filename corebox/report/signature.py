@@ -17,6 +17,8 @@ from corebox.report.family import Signature
 from corebox.report.names import library_name, plain_name
 from corebox.report.python import PlacedPython, is_library
 
+#: A function without a name, as V8's own tools call it.
+ANONYMOUS = "(anonymous)"
 #: How many of the program's own functions are in a signature, from the fault outwards.
 DEPTH = 5
 #: A function that recurs without end is at least so often among the innermost frames.
@@ -64,6 +66,8 @@ def proved(frames: Sequence[PlacedFrame]) -> Sequence[PlacedFrame]:
 
 def is_runtime(frame: PlacedFrame) -> bool:
     """Whether a frame is of a runtime, or of what reports failures, not of the program."""
+    if frame.frame.language:  # node's own modules are called node:..., and the language's own functions have no file
+        return frame.frame.file is None or frame.frame.file.startswith("node:")
     if frame.module and notguilty.is_module(frame.module):
         return True
     return bool(frame.function) and notguilty.is_function(plain_name(frame.function or ""))
@@ -88,6 +92,8 @@ def _is_known(frame: PlacedFrame) -> bool:
 
 
 def _label(frame: PlacedFrame) -> str:
+    if frame.frame.language and frame.function:
+        return frame.function if frame.function != ANONYMOUS else f"{ANONYMOUS} in {basename(frame.frame.file or '')}"
     return plain_name(frame.function) if frame.function else frame.place
 
 

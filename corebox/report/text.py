@@ -120,7 +120,8 @@ def frame_line(frame: PlacedFrame) -> str:
     if inside.function and inside.no_values is None:
         function += f" ({arguments})"
     source = f" at {inside.file}{f':{inside.line}' if inside.line else ''}" if inside.file else ""
-    marks = [mark for mark in ("inlined" if frame.kind == "inline" else None, words.unwind(frame)) if mark]
+    inline = "inlined" if frame.kind == "inline" else None
+    marks = [mark for mark in (inside.language, inline, words.unwind(frame)) if mark]
     return f"{function}{source} in {frame.place}" + (f" [{', '.join(marks)}]" if marks else "")
 
 

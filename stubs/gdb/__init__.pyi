@@ -20,6 +20,7 @@ FRAME_UNWIND_SAME_ID: int
 
 pretty_printers: list[Callable[[Value], object | None]]
 frame_unwinders: list[unwinder.Unwinder]
+frame_filters: dict[str, object]
 
 class error(RuntimeError): ...
 class MemoryError(error): ...

@@ -22,7 +22,7 @@ import gdb
 from corebox.gdbside.answers import machine
 from corebox.gdbside.bounded import hexadecimal, one_line, text
 from corebox.gdbside.frames import callers, recursion, trampoline
-from corebox.gdbside.runtimes import pystacks
+from corebox.gdbside.runtimes import managed, pystacks
 from corebox.gdbside.values import variables
 from corebox.gdbside.why import explain
 
@@ -43,15 +43,17 @@ ENDS = (gdb.FRAME_UNWIND_OUTERMOST, gdb.FRAME_UNWIND_NO_REASON)
 def frame_facts(frame: gdb.Frame, unwind: str) -> dict[str, Any]:
     """One frame: where it is, what function that is, and how it was found."""
     function, place = callers.place(frame)
+    runs = managed.managed(frame)
     signal = frame.type() == gdb.SIGTRAMP_FRAME or trampoline.is_trampoline(frame)
     return {
         "pc": hexadecimal(frame.pc()),
         "sp": stack_pointer(frame),
         "kind": "signal-handler" if signal else KINDS.get(frame.type(), "other"),
         "unwind": unwind,
-        "function": text(function),
-        "file": text(place.symtab.filename) if place.symtab else None,
-        "line": place.line if place.symtab and place.line else None,
+        "function": text(runs.function if runs else function),
+        "file": text(runs.file) if runs else text(place.symtab.filename) if place.symtab else None,
+        "line": runs.line if runs else place.line if place.symtab and place.line else None,
+        "language": runs and runs.language,
     }
 
 

@@ -13,7 +13,7 @@ import gdb
 from corebox.gdbside import selection
 from corebox.gdbside.editors import protocol
 from corebox.gdbside.frames import callers, trampoline, unwinder
-from corebox.gdbside.runtimes import pystacks
+from corebox.gdbside.runtimes import managed, pystacks
 from corebox.gdbside.session import history, opened, packages, programs
 from corebox.gdbside.values import cxxprinters
 from corebox.gdbside.why import explain
@@ -213,6 +213,7 @@ def begin() -> None:
     programs.refuse()
     history.begin()
     trampoline.register()
+    managed.register()
     opened.prepare(shown)
     packages.load()  # last: the user's printers are asked before ours
     gdb.events.before_prompt.connect(greet)

@@ -1,0 +1,120 @@
+"""Runs inside gdb: the functions of managed languages in the native frames that run them, in every stack it shows."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import gdb
+from gdb.FrameDecorator import FrameDecorator
+
+from corebox.gdbside.frames import unwinder
+from corebox.gdbside.runtimes import v8
+
+JAVASCRIPT = "JavaScript"
+#: The frame pointer's register, by the name of gdb's architecture; V8 always has one.
+_FRAME_POINTERS = {"i386:x86-64": "rbp", "aarch64": "x29"}
+_BUILTIN = "Builtins_"  # V8's interpreter and its functions in machine code, if the program is not stripped
+
+
+class Managed(NamedTuple):
+    """A function of ``language``, which a native frame runs; file and line are None where the runtime does not say."""
+
+    language: str
+    function: str
+    file: str | None
+    line: int | None
+
+
+class _Runtimes:
+    """What was found out about the core that is open."""
+
+    def __init__(self) -> None:
+        self._opened = False
+        self._heap: v8.Heap | None = None
+
+    def forget(self, _event: object = None) -> None:
+        """Another core is open."""
+        self._opened, self._heap = False, None
+
+    def heap(self) -> v8.Heap | None:
+        """V8's, if there is one that can be read."""
+        if not self._opened:
+            self._opened = True
+            try:
+                self._heap = v8.Heap(_read, _constant)
+            except LookupError:
+                self._heap = None
+        return self._heap
+
+
+runtimes = _Runtimes()
+
+
+def managed(frame: "gdb.Frame") -> Managed | None:
+    """What a frame runs that is no native function: its code has no unwind information, and no name but V8's own."""
+    name = frame.name()
+    if name is not None and not name.startswith(_BUILTIN):
+        return None
+    register = _FRAME_POINTERS.get(frame.architecture().name())
+    heap, known = runtimes.heap(), unwinder.evidence.open()
+    if register is None or heap is None or known is None or known.entry(frame.pc()) is not None:
+        return None
+    try:
+        found = heap.function(int(frame.read_register(register)) & (1 << 64) - 1)
+    except (gdb.error, ValueError):
+        return None
+    return found and Managed(JAVASCRIPT, found.name, found.file, found.line)
+
+
+class _Decorator(FrameDecorator):
+    """Shows a managed function in the place of machine code."""
+
+    def __init__(self, base: FrameDecorator, shown: Managed) -> None:
+        super().__init__(base)
+        self._shown = shown
+
+    def function(self) -> str:
+        return self._shown.function
+
+    def filename(self) -> str | None:
+        return self._shown.file
+
+    def line(self) -> int | None:
+        return self._shown.line
+
+
+class _Filter:
+    """Asks for each frame that ``bt`` and editors show (gdb manual, "Frame Filter API")."""
+
+    name, priority, enabled = "corebox-managed", 50, True
+
+    def filter(self, frames: Iterator[FrameDecorator]) -> Iterator[FrameDecorator]:
+        """The frames, decorated."""
+        return map(_decorated, frames)
+
+
+def _decorated(decorator: FrameDecorator) -> FrameDecorator:
+    found = managed(decorator.inferior_frame())
+    return _Decorator(decorator, found) if found else decorator
+
+
+def _read(address: int, size: int) -> bytes:
+    try:
+        return bytes(gdb.selected_inferior().read_memory(address, size))
+    except gdb.error as error:
+        raise LookupError(str(error)) from error
+
+
+def _constant(name: str) -> int | None:
+    try:
+        address = int(gdb.parse_and_eval(f"(unsigned long) &v8dbg_{name}"))
+        return int.from_bytes(_read(address, 4), "little", signed=True)
+    except (gdb.error, LookupError):
+        return None
+
+
+def register() -> None:
+    """Have gdb ask us for each frame that it shows."""
+    shown = _Filter()
+    gdb.frame_filters[shown.name] = shown
+    if hasattr(gdb.events, "corefile_changed"):
+        gdb.events.corefile_changed.connect(runtimes.forget)
