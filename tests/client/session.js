@@ -32,6 +32,10 @@ async function debug(client, wish) {
     found.opened = (await opened).command;
     found.stopped = (await stopped).body;
     const threadId = found.stopped.threadId;
+    found.exception = await client.send('exceptionInfo', { threadId }).then(
+        (answer) => answer.body,
+        (error) => error.message,
+    );
     found.threads = (await client.threadsRequest()).body.threads;
     const frames = (await client.stackTraceRequest({ threadId })).body.stackFrames;
     found.frames = frames;

@@ -60,6 +60,11 @@ def test_an_editor_opens_the_crash(lab: Lab, bundle: Path, engine: str) -> None:
     must_be_the_crash(found)
     assert found["stopped"]["reason"] == "exception"
     assert found["stopped"]["description"].startswith("SIGSEGV: Null pointer dereference")
+    assert found["capabilities"]["supportsExceptionInfoRequest"] is True
+    exception = found["exception"]
+    assert (exception["exceptionId"], exception["breakMode"]) == ("SIGSEGV", "unhandled")
+    assert exception["description"].startswith("Null pointer dereference")
+    assert len(exception["details"]["message"].splitlines()) > 1, "the evidence follows"
     assert re.fullmatch(r"LWP \d+ pipeline", found["threads"][0]["name"])
     assert all(re.match(r"LWP \d+", each["name"]) for each in found["threads"])
     top = found["frames"][0]

@@ -26,8 +26,8 @@ _NO_SOURCE = (
 )
 
 
-def prepare(process, sentence):
-    """Change gdb's answers; ``process`` is the manifest's, ``sentence`` tells the cause."""
+def prepare(process, why):
+    """Change gdb's answers; ``process`` is the manifest's, ``why`` gives the cause and the evidence, line by line."""
     from gdb.dap import events, varref  # noqa: PLC0415  # there for who debugs from an editor
 
     server = _server()
@@ -37,11 +37,12 @@ def prepare(process, sentence):
     del server._commands["disassemble"]
     server.request("disassemble")(instructions.disassemble)
     _serve_sources(server)
+    server.capability("supportsExceptionInfoRequest")(server.request("exceptionInfo")(_exception(process, why)))
     server.Server._send_json = _bounded(server.Server._send_json)
     variable = varref.VariableReference
     variable.cache_children, variable.child_count = _children, _counted(variable.child_count)
     varref.BaseReference.fetch_children = _page(varref.BaseReference.fetch_children)
-    events.send_event = _stopped(events.send_event, process, sentence)
+    events.send_event = _stopped(events.send_event, process, why)
     # The modules must be in their places before the cause is looked for: see opened.prepare, which has connected.
     gdb.events.corefile_changed.disconnect(events._on_corefile_changed)
     gdb.events.corefile_changed.connect(events._on_corefile_changed)
@@ -85,13 +86,29 @@ def _server():
     return importlib.import_module("gdb.dap.server")
 
 
-def _stopped(send, process, sentence):
+def _exception(process, why):
+    """DAP's request: what editors show where it stopped."""
+
+    def exception_info(**_asked):
+        cause, *evidence = why() or [""]
+        details = {"message": "\n".join([cause, *evidence])}
+        return {
+            "exceptionId": process["signal_name"] or "none",
+            "description": cause,
+            "breakMode": "unhandled",
+            "details": details,
+        }
+
+    return exception_info
+
+
+def _stopped(send, process, why):
     """The event that a thread has stopped says by which signal and why."""
 
     def send_event(event, body=None):
         if event == "stopped" and body["reason"] == "attach" and process["signal_name"]:
-            why = ": ".join([process["signal_name"], *sentence()])
-            body = {**body, "reason": "exception", "description": why, "text": why}
+            said = ": ".join([process["signal_name"], *why()[:1]])
+            body = {**body, "reason": "exception", "description": said, "text": said}
         send(event, body)
 
     return send_event

@@ -195,7 +195,7 @@ def greet() -> None:
 
 def for_editors() -> None:
     """Change gdb's Debug Adapter Protocol for cores, when gdb has loaded it: after the init files."""
-    protocol.prepare(manifest()["process"], lambda: why_lines()[:1])
+    protocol.prepare(manifest()["process"], why_lines)
 
 
 def begin() -> None:
