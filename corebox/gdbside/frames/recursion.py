@@ -1,18 +1,19 @@
 """The way over an endless recursion, whose frames gdb would need minutes to unwind one by one.
 
-Where the calls at the top of a stack repeat, each cycle with the same return addresses at the same distances, the
-stack's memory tells how often they do: the same addresses stand there, one cycle's size apart. gdb is then told, by an
-unwinder for that one frame, that its caller is the one so many cycles further out, and unwinds the rest as ever.
+gdb is told, by an unwinder for one frame, that its caller is the one so many cycles of calls further out, and unwinds
+the rest as ever.
 """
+
+from collections.abc import Sequence
 
 import gdb
 import gdb.unwinder
 
+from corebox.gdbside.frames.cycles import FEWEST_SEEN, LONGEST_CYCLE, Call, Stack, more_cycles, moved, size_of_cycle
 from corebox.gdbside.memory import mapped
 
-#: The longest cycle of calls that is found, how often it must be seen, and what is left of it for gdb to unwind.
-LONGEST_CYCLE, FEWEST_SEEN, LEFT = 8, 4, 2
-MOST_MEMORY = 256 << 20  # bytes of a stack
+#: What is left of it for gdb to unwind, in cycles.
+LEFT = 2
 
 
 class Jump(gdb.unwinder.Unwinder):
@@ -23,36 +24,38 @@ class Jump(gdb.unwinder.Unwinder):
         names: the functions of a cycle.
     """
 
-    def __init__(self, frame, registers, skipped, names):
+    def __init__(
+        self, frame: gdb.Frame, registers: Sequence[tuple[str, gdb.Value]], skipped: int, names: Sequence[str | None]
+    ) -> None:
         super().__init__("corebox-recursion")
         self._at, self._registers = (_sp(frame), frame.pc()), registers
         self.skipped, self.names = skipped, names
 
-    def __call__(self, pending):
+    def __call__(self, pending_frame: gdb.PendingFrame) -> gdb.UnwindInfo | None:
         """What gdb asks of every frame."""
-        here = int(pending.read_register("sp")), int(pending.read_register("pc"))
+        here = int(pending_frame.read_register("sp")), int(pending_frame.read_register("pc"))
         if here != self._at:
             return None
-        info = pending.create_unwind_info(gdb.unwinder.FrameId(*here))
+        info = pending_frame.create_unwind_info(gdb.unwinder.FrameId(*here))
         for name, value in self._registers:
             info.add_saved_register(name, value)
         return info
 
-    def __enter__(self):
+    def __enter__(self) -> "Jump":
         gdb.unwinder.register_unwinder(None, self, replace=True)
         gdb.invalidate_cached_frames()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         gdb.frame_unwinders.remove(self)
         gdb.invalidate_cached_frames()
 
 
-def find(frames):
+def find(frames: Sequence[gdb.Frame]) -> Jump | None:
     """The way over the recursion that the last of ``frames`` (innermost first) is in; None if there is none."""
     try:
         for cycle in range(1, LONGEST_CYCLE + 1):
-            found = _over(frames, cycle)
+            found = _over(frames[-FEWEST_SEEN * cycle - 1 :], cycle)
             if found:
                 return found
     except (gdb.error, gdb.MemoryError, RuntimeError, OverflowError):
@@ -60,65 +63,38 @@ def find(frames):
     return None
 
 
-def _over(frames, cycle):
-    seen = frames[-FEWEST_SEEN * cycle - 1 :]
+def _over(seen: Sequence[gdb.Frame], cycle: int) -> Jump | None:
     if len(seen) <= FEWEST_SEEN * cycle or any(each.type() != gdb.NORMAL_FRAME for each in seen):
         return None
-    stack, counters = [_sp(each) for each in seen], [each.pc() for each in seen]
-    size = stack[cycle] - stack[0]
-    pairs = range(len(seen) - cycle)
-    if size <= 0 or any(stack[i + cycle] - stack[i] != size or counters[i + cycle] != counters[i] for i in pairs):
+    calls = [Call(_sp(each), each.pc()) for each in seen]
+    size = size_of_cycle(calls, cycle)
+    if not size:
         return None
-    last = len(seen) - 1
-    times = _times(seen, stack, counters, cycle, size) - LEFT
+    times = more_cycles(calls, cycle, size, Stack(mapped.opened(), _read)) - LEFT
     if times <= 0:
         return None
-    registers = _registers(seen[last - cycle], seen[last], size, times)
+    registers = _registers(seen[-1 - cycle], seen[-1], size, times)
     # The frame before the last is the one whose caller is another: the last moved out by so many cycles.
-    return Jump(seen[last - 1], registers, times * cycle, [each.name() for each in seen[-cycle:]])
+    return Jump(seen[-2], registers, times * cycle, [each.name() for each in seen[-cycle:]])
 
 
-def _times(seen, stack, counters, cycle, size):
-    """How many whole cycles follow the last frame: as often as each return address stands where it must."""
-    word = gdb.lookup_type("void").pointer().sizeof
-    order = "little" if "little" in gdb.execute("show endian", to_string=True) else "big"
-    memory, start = gdb.selected_inferior(), stack[0]
-    slots = []
-    for index in range(cycle):
-        wanted = counters[index + 1].to_bytes(word, order)
-        window = memory.read_memory(stack[index], stack[index + 1] - stack[index]).tobytes()
-        places = [at for at in range(0, len(window), word) if window[at : at + word] == wanted]
-        if not places:
-            return 0
-        slots.append((stack[index] + places[-1] - start, wanted))
-    data, times = _memory_from(memory, start), 0
-    while all(data[at + times * size : at + times * size + word] == wanted for at, wanted in slots):
-        times += 1
-    return times - (len(seen) - 1) // cycle
+def _read(address: int, size: int) -> bytes:
+    return gdb.selected_inferior().read_memory(address, size).tobytes()
 
 
-def _memory_from(memory, start):
-    """The memory from an address on, as far as the core has it."""
-    mapping = mapped.opened().at(start)
-    size = min(mapping.end - start, MOST_MEMORY) if mapping else 0
-    return memory.read_memory(start, size).tobytes() if size else b""
-
-
-def _registers(before, last, size, times):
-    """Those of the frame so many cycles further out: what stayed the same stays, what moved with the stack moves."""
+def _registers(before: gdb.Frame, last: gdb.Frame, size: int, times: int) -> list[tuple[str, gdb.Value]]:
+    """Those of the frame so many cycles further out."""
     found = []
     for register in last.architecture().registers("general"):
         try:
             old, new = before.read_register(register.name), last.read_register(register.name)
-            moved = int(new) - int(old)
+            value = moved(int(old), int(new), size, times)
         except (gdb.error, ValueError, TypeError):
             continue
-        if moved == 0:
-            found.append((register.name, new))
-        elif moved == size:
-            found.append((register.name, gdb.Value(int(new) + size * times).cast(new.type)))
+        if value is not None:
+            found.append((register.name, new if value == int(new) else gdb.Value(value).cast(new.type)))
     return found
 
 
-def _sp(frame):
+def _sp(frame: gdb.Frame) -> int:
     return int(frame.read_register("sp"))

@@ -1,12 +1,14 @@
-"""Runs inside gdb: the chunk of glibc's malloc that an address is in, without symbols (glibc 2.26 to 2.41).
+"""The chunk of glibc's malloc that an address is in, without symbols (glibc 2.26 to 2.41).
 
 Layout: malloc/malloc.c (malloc_chunk, tcache_perthread_struct) and arena.c (heap_info). A chunk has its size, with
 three flags, before the memory that malloc returns; a heap is chunk after chunk.
 """
 
 import itertools
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
 
-from corebox.gdbside.memory import mapped
+from corebox.gdbside.memory.mapped import PF_W, Mapped, MappedCore
 
 _PREVIOUS_IN_USE, _MMAPPED, _FLAGS = 1, 2, 7
 _MOST_CHUNKS, _LARGEST_HEAP, _MOST_CACHES = 400_000, 256 << 20, 1024
@@ -15,14 +17,16 @@ _OLD_TCACHE_CHUNK = 0x250
 _BINS, _MOST_IN_BIN = 64, 64
 
 
-class Chunk:
+class Chunk(NamedTuple):
     """A piece of the heap: where its memory begins, how much it is, and whether it was freed."""
 
-    def __init__(self, start, size, freed, offset):
-        self.start, self.size, self.freed, self.offset = start, size, freed, offset
+    start: int
+    size: int
+    freed: bool
+    offset: int
 
     @property
-    def text(self):
+    def text(self) -> str:
         """In words."""
         at = f" (offset {self.offset})" if self.offset else ""
         return f"heap chunk of {self.size} bytes, {'freed' if self.freed else 'in use'}{at}"
@@ -31,36 +35,47 @@ class Chunk:
 class _Heap:
     """The chunks of one heap: the offsets where they begin, and which are in a thread's cache of freed ones."""
 
-    def __init__(self, base, data):
+    def __init__(self, base: int, data: bytes) -> None:
         self.base, self.data = base, data
-        self.chunks, self.cached = [], set()
+        self.chunks, self.cached = list[int](), set[int]()
 
-    def word(self, offset):
+    def word(self, offset: int) -> int:
         return int.from_bytes(self.data[offset : offset + 8], "little")
 
 
-_heaps = {}
+class Process(Protocol):
+    """Whose heap it is: what was mapped, and its memory, None where the core does not have all of it."""
+
+    @property
+    def core(self) -> MappedCore:
+        """What was mapped."""
+
+    def read(self, address: int, size: int) -> bytes | None:
+        """Memory."""
 
 
-def chunk(fault, address):
+_heaps: dict[tuple[MappedCore, int, int], _Heap | None] = {}
+
+
+def chunk(fault: Process, address: int) -> Chunk | None:
     """The chunk that holds ``address``, or None if that is not in a heap of glibc that can be read."""
     if fault.core.word != 8 or fault.core.byte_order != "little":
         return None
     mapping = fault.core.at(address)
-    if mapping is None or mapping.path or not mapping.flags & mapped.PF_W:
+    if mapping is None or mapping.path or not mapping.flags & PF_W:
         return None
     heap = _heap(fault, mapping)
     return _find(heap, address - heap.base) if heap else None
 
 
-def _heap(fault, mapping):
-    key = (mapping.start, mapping.end)
+def _heap(fault: Process, mapping: Mapped) -> _Heap | None:
+    key = (fault.core, mapping.start, mapping.end)
     if key not in _heaps:
         _heaps[key] = _walked(fault, mapping)
     return _heaps[key]
 
 
-def _walked(fault, mapping):
+def _walked(fault: Process, mapping: Mapped) -> _Heap | None:
     if mapping.end - mapping.start > _LARGEST_HEAP:
         return None
     data = fault.read(mapping.start, mapping.end - mapping.start)
@@ -76,7 +91,7 @@ def _walked(fault, mapping):
     return None
 
 
-def _firsts(heap):
+def _firsts(heap: _Heap) -> Iterator[int]:
     """Where the first chunk may be: at the start, behind an arena of another thread, or the cache anywhere."""
     if heap.word(8) & ~_FLAGS in (_TCACHE_CHUNK, _OLD_TCACHE_CHUNK):
         yield 0
@@ -87,9 +102,9 @@ def _firsts(heap):
         yield 0
 
 
-def _chunks(heap, at, most):
+def _chunks(heap: _Heap, at: int, most: int) -> tuple[list[int], int]:
     """The chunks from ``at`` on, none if that is no heap; and how many were walked."""
-    found, end = [], len(heap.data)
+    found, end = list[int](), len(heap.data)
     while at + 16 <= end and len(found) < most:
         size = heap.word(at + 8) & ~_FLAGS
         if size < 32 or size % 16 or at + size > end:
@@ -99,7 +114,7 @@ def _chunks(heap, at, most):
     return found, len(found)
 
 
-def _read_caches(heap):
+def _read_caches(heap: _Heap) -> None:
     """What is in the caches of threads (tcache): such chunks are marked as in use."""
     sizes = ((at, heap.word(at + 8) & ~_FLAGS) for at in heap.chunks)
     caches = (each for each in sizes if each[1] in (_TCACHE_CHUNK, _OLD_TCACHE_CHUNK))
@@ -109,7 +124,7 @@ def _read_caches(heap):
             _follow(heap, heap.word(lists + 8 * index), 16 * (index + 2))
 
 
-def _follow(heap, address, size):
+def _follow(heap: _Heap, address: int, size: int) -> None:
     """A list of freed memory of one size; since 2.32 its links are mangled (PROTECT_PTR)."""
     found = []
     for _ in range(_MOST_IN_BIN):
@@ -125,12 +140,12 @@ def _follow(heap, address, size):
     heap.cached.update(found)
 
 
-def _is_link(heap, address, size):
+def _is_link(heap: _Heap, address: int, size: int) -> bool:
     at = address - heap.base
     return not address or (16 <= at < len(heap.data) and heap.word(at - 8) & ~_FLAGS == size)
 
 
-def _find(heap, offset):
+def _find(heap: _Heap, offset: int) -> Chunk | None:
     index = _last_at(heap.chunks, offset)
     if index is None:
         return None
@@ -143,7 +158,7 @@ def _find(heap, offset):
     return Chunk(heap.base + at + 16, size - 8, freed, offset - at - 16)
 
 
-def _last_at(chunks, offset):
+def _last_at(chunks: Sequence[int], offset: int) -> int | None:
     low, high = 0, len(chunks)
     while low < high:
         middle = (low + high) // 2

@@ -1,8 +1,9 @@
 """Faults of memory: stack overflow, calls and returns to no code, invalid pointers, lost pages."""
 
 import re
+from collections.abc import Iterator
 
-from corebox.gdbside.memory import mapped
+from corebox.gdbside.memory.mapped import PF_R, PF_W, Mapped
 from corebox.gdbside.why import pointers
 from corebox.gdbside.why.facts import (
     MOST_FRAMES,
@@ -32,7 +33,7 @@ _RETURN = re.compile(r"(repz?|bnd)?\s*(ret|retq|bx\s+lr|jr\s+ra)\b")
 _LONGEST_CALL = 7  # bytes of a call instruction on x86
 
 
-def evidence(fault, address=True):
+def evidence(fault: Fault, address: bool = True) -> list[str]:
     """What is true of every fault at an instruction, and of what its registers point to."""
     asm = fault.instruction()
     lines = [f"instruction at {hexadecimal(fault.counter)}: {asm}"] if asm else []
@@ -51,19 +52,19 @@ def stack_overflow(fault: Fault) -> Cause | None:
         return _no_room_for_handler(fault)
     address = fault.stack if fault.address is None else fault.address
     here = fault.core.at(address)
-    if abs(address - fault.stack) > STACK_REACH or (here and here.flags & mapped.PF_W):
+    if abs(address - fault.stack) > STACK_REACH or (here and here.flags & PF_W):
         return None
     stack = fault.core.next_to(address, STACK_REACH)
-    if stack is not None and not stack.flags & mapped.PF_W:
+    if stack is not None and not stack.flags & PF_W:
         stack = fault.core.at(stack.end)
-    if stack is None or not stack.flags & mapped.PF_W or stack.path or fault.stack >= stack.end:
+    if stack is None or not stack.flags & PF_W or stack.path or fault.stack >= stack.end:
         return None
     lines = [] if fault.address is None else [f"fault address {hexadecimal(fault.address)}"]
     lines.append(f"stack pointer {hexadecimal(fault.stack)}")
     return Cause("stack-overflow", "Stack overflow", lines + _full(fault, stack))
 
 
-def _full(fault, stack):
+def _full(fault: Fault, stack: Mapped) -> list[str]:
     lines = [f"the stack ends at {hexadecimal(stack.start)} and is {stack.end - stack.start >> 10} KiB large"]
     often = max(set(fault.names), key=fault.names.count)
     if fault.names.count(often) > MOST_FRAMES // 4 and often:
@@ -73,13 +74,15 @@ def _full(fault, stack):
 
 def _no_room_for_handler(fault: Fault) -> Cause | None:
     """The kernel could not put a frame for the signal handler on the full stack, and ended the process without it."""
+    if fault.stack is None:
+        return None
     stack = fault.core.at(fault.stack)
-    if stack is None or not stack.flags & mapped.PF_W:
+    if stack is None or not stack.flags & PF_W:
         stack = fault.core.next_to(fault.stack, STACK_REACH)
-    if stack is None or stack.path or not stack.flags & mapped.PF_W or fault.stack - stack.start > _SIGNAL_FRAME:
+    if stack is None or stack.path or not stack.flags & PF_W or fault.stack - stack.start > _SIGNAL_FRAME:
         return None
     below = fault.core.at(stack.start - 1)
-    if below is not None and below.flags & mapped.PF_W:
+    if below is not None and below.flags & PF_W:
         return None
     lines = [f"stack pointer {hexadecimal(fault.stack)}: no room for the frame of a signal handler"]
     return Cause("stack-overflow", "Stack overflow", lines + _full(fault, stack))
@@ -100,19 +103,21 @@ def smashed_return(fault: Fault) -> Cause | None:
             return None
     else:
         return None
+    if target is None:
+        return None
     lines = [f"return address {hexadecimal(target)}{_as_text(target, fault)}: {pointers.Memory(fault).where(target)}"]
     return Cause("smashed-return", "Return to an invalid address: the stack was overwritten", lines)
 
 
-def _as_text(value, fault):
+def _as_text(value: int, fault: Fault) -> str:
     """The bytes of a value that reads as text: what overwrote it."""
     data = value.to_bytes(fault.core.word, fault.core.byte_order).rstrip(b"\0")
     return f' (the text "{data.decode()}")' if len(data) > 2 and data.isascii() and data.decode().isprintable() else ""
 
 
-def _called_from(fault: Fault) -> Cause | None:
+def _called_from(fault: Fault) -> int | None:
     """The return address on top of the stack, if there is one with a call before it."""
-    target = fault.word(fault.stack)
+    target = None if fault.stack is None else fault.word(fault.stack)
     if target is None or not fault.executable(target):
         return None
     if "86" not in fault.machine:
@@ -141,7 +146,7 @@ def null_dereference(fault: Fault) -> Cause | None:
     return Cause("null-dereference", null(fault.address), evidence(fault))
 
 
-def null(offset):
+def null(offset: int) -> str:
     """The sentence."""
     return f"Null pointer dereference (offset {offset})" if offset else "Null pointer dereference"
 
@@ -151,9 +156,9 @@ def non_canonical(fault: Fault) -> Cause | None:
     if fault.signal != SIGSEGV or fault.code != SI_KERNEL:
         return None
     fault.address = None
-    wrong = [name for name, value in fault.registers() if 1 << 47 <= value < (1 << 64) - (1 << 47)]
+    wrong = [(name, value) for name, value in fault.registers() if 1 << 47 <= value < (1 << 64) - (1 << 47)]
     if wrong:
-        name, value = wrong[0], fault.register(wrong[0])
+        name, value = wrong[0]
         sentence = f"Access through an invalid pointer: {name} is not a canonical address{_as_text(value, fault)}"
         return Cause("bad-pointer", sentence, evidence(fault))
     if re.search(r"\bv?mov(ap[sd]|dqa)|xmm|ymm", fault.instruction()):
@@ -166,9 +171,9 @@ def no_rights(fault: Fault) -> Cause | None:
     if fault.signal != SIGSEGV or fault.code != SEGV_ACCERR or fault.address is None:
         return None
     mapping = fault.core.at(fault.address)
-    if mapping is None or mapping.flags & mapped.PF_W:
+    if mapping is None or mapping.flags & PF_W:
         return None
-    if mapping.flags & mapped.PF_R:
+    if mapping.flags & PF_R:
         return Cause("read-only", "Write to read-only memory", evidence(fault))
     sentence = "Access to memory with no permissions (PROT_NONE), such as a guard page"
     return Cause("no-access", sentence, evidence(fault))
@@ -193,12 +198,12 @@ def untold(fault: Fault) -> Cause | None:
         if mapping is None:
             sentence = f"Access through an invalid pointer: {hexadecimal(address)}"
             return Cause("bad-pointer", sentence, evidence(fault))
-        if not mapping.flags & mapped.PF_W:
+        if not mapping.flags & PF_W:
             return Cause("read-only", "Write to read-only memory", evidence(fault))
     return None
 
 
-def _addresses(fault: Fault) -> Cause | None:
+def _addresses(fault: Fault) -> Iterator[int]:
     """The addresses that the instruction uses: base, index and displacement as assemblers write them."""
     asm = fault.instruction()
     for found in (*_OPERAND.finditer(asm), *_BRACKETS.finditer(asm)):
@@ -216,7 +221,7 @@ def bus_error(fault: Fault) -> Cause | None:
         return None
     if fault.code != _BUS_ADRERR:
         return Cause("bus-error", "Bus error: misaligned access or a hardware memory error", evidence(fault))
-    mapping = fault.core.at(fault.address)
+    mapping = None if fault.address is None else fault.core.at(fault.address)
     name = mapping.path if mapping and mapping.path else "the mapped file"
     sentence = f"Bus error: {name} is shorter than its mapping (truncated after mmap), or could not be read"
     return Cause("truncated-mapping", sentence, evidence(fault))

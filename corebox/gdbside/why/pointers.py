@@ -41,7 +41,7 @@ class Memory:
         for name in _ARGUMENTS + _OTHER_ARGUMENTS:
             value = self.fault.register(name)
             mapping = None if value is None or value in self._told else self.core.at(value)
-            chunk = heap.chunk(self.fault, value) if mapping and not mapping.path else None
+            chunk = heap.chunk(self.fault, value) if value is not None and mapping and not mapping.path else None
             if value is not None and chunk and chunk.freed and len(lines) < _MOST_FREED:
                 self._told.add(value)
                 lines.append(f"{name} = {value:#x}: {chunk.text}")
