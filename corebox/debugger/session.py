@@ -43,7 +43,11 @@ PYTHON_PROMPT = (
 #: What makes gdb name the sources that it does not find.
 ASK_SOURCES = ("-batch", "-ex", inside("answers.sources", "answer()"))
 #: Commands of the user's own, read when ours have been and before the core is opened.
-READ_USER_GDBINIT = ("-ix", USER_GDBINIT)
+READ_USER_GDBINIT = (
+    *("-iex", inside("session.commands", "before_user()")),
+    *("-ix", USER_GDBINIT),
+    *("-iex", inside("session.commands", "after_user()")),
+)
 
 # gdb(1): the environment is all that gdb and its Python see.
 ENVIRONMENT = {

@@ -4,6 +4,7 @@ import hashlib
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ from tests.support.typist import PROMPT, sit_down
 PYTHON_PROMPT = b">>> "
 
 
-def type_at(lab: Lab, subject: object, engine: str, *lines: bytes) -> str:
+def type_at(lab: Lab, subject: object, engine: str, *lines: bytes, options: Sequence[object] = ()) -> str:
     """What a session showed after these lines had been typed."""
-    typist = sit_down(lab, subject, "--engine", engine)
+    typist = sit_down(lab, subject, "--engine", engine, *options)
     shown = typist.wait_for(PROMPT)
     for line in lines:
         typist.type(line + b"\n")
@@ -57,12 +58,18 @@ def test_the_history_brings_no_more_out_than_lines_of_text(lab: Lab, bundle: Pat
 
 def test_the_users_own_commands_come_before_the_core(lab: Lab, bundle: Path, engine: str, tmp_path: Path) -> None:
     own = tmp_path / "my gdbinit"
-    own.write_text("echo no core yet\\n\ndefine mine\n  frame function compare\nend\n")
+    settings = "set confirm on\nset print elements 7\nset pagination off\nset print symbol-loading brief\n"
+    own.write_text(settings + "echo no core yet\\n\ndefine mine\n  frame function compare\nend\n")
     own.chmod(0o600)
     shown = lab.gdb(bundle, engine, "mine", options=["--gdbinit", own]).output
     before, _, after = shown.partition("Core was generated")
     assert "no core yet\n" in before
     assert after.count("in compare (left=") == 2, "where it crashed, and what the command prints"
+    asked = (b"show confirm", b"show print elements", b"show pagination", b"show print symbol-loading")
+    shown = type_at(lab, bundle, engine, *asked, b"pipe bt | id", options=["--gdbinit", own])
+    for told in ("operations is on", "print is 7", "pagination is off", 'messages is "brief"'):
+        assert told in " ".join(shown.split()), shown
+    assert "pipe needs a shell, and no program is in this sandbox but gdb" in shown
     missing = lab.corebox("shell", bundle, "--engine", engine, "--gdbinit", tmp_path / "none", "--", "-batch")
     assert (missing.status, "does not exist" in missing.errors) == (3, True)
 

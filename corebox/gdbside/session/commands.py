@@ -184,13 +184,37 @@ def shown() -> list[str]:
     return [printable(line) for line in banner(manifest())]
 
 
+#: Settings that we change while gdb starts, and what they are at the prompt: as gdb has them, or as the user wants.
+_kept = {"print symbol-loading": "full", "pagination": "on"}
+
+
+def before_user() -> None:
+    """Before the user's own commands are read: they begin with what gdb has by itself."""
+    for name, value in _kept.items():
+        gdb.execute(f"set {name} {value}")
+
+
+def after_user() -> None:
+    """When they have been read: what the user wants is for the prompt."""
+    for name in _kept:
+        value = gdb.parameter(name)
+        _kept[name] = value if isinstance(value, str) else "on" if value else "off"
+    hush()
+
+
+def hush() -> None:
+    """Let gdb open the core without pages, and without two lines for each module."""
+    for name in _kept:
+        gdb.execute(f"set {name} off")
+
+
 def greet() -> None:
     """Print the banner once, at the first prompt, which a batch run never reaches."""
     gdb.events.before_prompt.disconnect(greet)
     for line in shown():
         print(line)
-    gdb.execute("set print symbol-loading full")
-    gdb.execute("set pagination on")  # last: gdb has counted the lines so far
+    for name, value in _kept.items():  # pagination last: gdb has counted the lines so far
+        gdb.execute(f"set {name} {value}")
 
 
 def for_editors() -> None:
@@ -207,7 +231,7 @@ def begin() -> None:
     Lines("corebox python", pystacks.lines, "The Python stack of the selected thread, which needs no debug files.")
     # The customer's Python may have a command of this name, which then takes the place of ours.
     Lines("py-bt", pystacks.lines, "The Python stack of the selected thread: the same as corebox python.")
-    gdb.execute("set print symbol-loading off")  # two lines for each module, above the banner; on again after it
+    hush()
     cxxprinters.register()
     unwinder.register()
     programs.refuse()

@@ -1,5 +1,7 @@
 """Commands that start a program or take one over, which a session on a core refuses with the reason.
 
+There is no shell either: one from outside would be one more program to trust, and one of the customer's runs his code.
+
 The sandbox would refuse them too, by its filter of system calls, in words that explain nothing.
 """
 
@@ -10,9 +12,14 @@ _STARTS = (
     "to start it in a sandbox of its own: corebox rerun SUBJECT [ARGUMENTS]"
 )
 _ATTACHES = "{}: there is no process here but gdb; this session only examines a core"
+_RUNS = (
+    "{} needs a shell, and no program is in this sandbox but gdb; to work on what gdb prints, let it write a file: "
+    "corebox shell SUBJECT --output DIR, then set logging enabled on; or ask by Python: corebox run SUBJECT SCRIPT"
+)
 _WHAT = {
     **dict.fromkeys(("run", "start", "starti"), _STARTS),
     **dict.fromkeys(("attach", "target native", "target remote", "target extended-remote"), _ATTACHES),
+    **dict.fromkeys(("shell", "pipe", "make"), _RUNS),
 }
 
 

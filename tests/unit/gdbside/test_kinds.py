@@ -126,8 +126,8 @@ CASES: dict[str, tuple[Fault, str, str]] = {
     "node, V8": (
         printed(b"FATAL ERROR: v8::ToLocalChecked Empty", "node::OnFatalError"), "javascript-fatal-error", "Empty",
     ),
-    "node, V8, text lost": (fault(ABRT, names=["V8_Fatal"]), "javascript-fatal-error", "Fatal error of V8"),
-    "node, assertion": (fault(ABRT, names=["node::Assert"]), "assertion", "Assertion of node"),
+    "node, V8, text lost": (fault(ABRT, names=["V8_Fatal"]), "javascript-fatal-error", "V8 fatal error"),
+    "node, assertion": (fault(ABRT, names=["node::Assert"]), "assertion", "Node.js assertion failed"),
     "node, abort": (fault(ABRT, names=["node::Abort"]), "abort", "process.abort()"),
     "java": (
         printed(b"Internal Error (os_linux.cpp:12), pid=7", "VMError::report_and_die"), "java-fatal-error", "os_linux",

@@ -127,7 +127,8 @@ def elf(tmp_path: Path, name: str, data: bytes, flags: int = 0, address: int = 0
 
 def entry(path: str, pc: int = CODE + 8) -> cfi.Entry | None:
     module = cfi.Module(None, CODE, lambda *_: b"", FORM, [path], (OSError,))
-    return module.entry(pc)
+    found: cfi.Entry | None = module.entry(pc)
+    return found
 
 
 @pytest.mark.parametrize(
