@@ -123,3 +123,10 @@ def test_no_name_leads_out_of_the_root(tmp_path: Path, name: str) -> None:
         path = Staging(root).put(name, file.fileno(), source.stat())
     assert {path for path in tmp_path.rglob("*") if not path.is_relative_to(root)} == before
     assert path is None or (root / path[1:]).read_bytes() == b"content"
+
+
+def test_links_of_a_bundle_come_before_its_files(tmp_path: Path) -> None:
+    staging = Staging(put(tmp_path / "root", {}))
+    assert staging.link("/lib", "usr/lib")
+    assert not staging.link("/lib", "elsewhere")
+    assert staging.path_of("/lib/x/libc.so.6") == LIBC
