@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 LOCK = Path(__file__).parents[1] / "requirements" / "dev.txt"
-LONGEST_WAIT = 120.0
+MAX_WAIT_LENGTH = 120.0
 NO_ANSWER = re.compile(r"requests\.exceptions\.|ServiceError|ConnectionError|Could not connect")
 
 
@@ -45,10 +45,10 @@ def ask(lock: Path, service: Sequence[str]) -> list[Any] | str:
             capture_output=True,
             text=True,
             check=False,
-            timeout=LONGEST_WAIT,
+            timeout=MAX_WAIT_LENGTH,
         )
     except subprocess.TimeoutExpired:
-        return f"no answer within {LONGEST_WAIT:.0f} s"
+        return f"no answer within {MAX_WAIT_LENGTH:.0f} s"
     if not done.stdout:
         said = done.stderr.strip().rpartition("\n")[2]
         if NO_ANSWER.search(said):

@@ -13,11 +13,11 @@ from corebox.engine.sandbox import Finished
 from corebox.errors import HostError
 
 #: gdb is not started more often for one report: whoever makes it die each time has died often enough.
-MOST_STARTS = 6
+MAX_STARTS = 6
 #: A gdb that has died so often without a word dies of the core itself, not of a step.
 _HOPELESS = 2
 _LAST_LINES, _LAST_BYTES = 3, 1 << 16
-_LONGEST_WORDS = 600
+_MAX_WORDS_LENGTH = 600
 #: What gdb says when it crashes (gdb/event-top.c), finds a bug of its own (gdb/utils.c), or our watchdog ends it.
 _FATAL = re.compile(r"(?m)^Fatal signal: .*$|internal-error: .*$|^std::bad_alloc.*$|^virtual memory exhausted.*$")
 #: The function that found the bug, in gdb's backtrace of itself: its message went where our Python had it go.
@@ -52,7 +52,7 @@ def ask_gdb(session: Session, time_limit: float) -> Asked:
     deaths: list[tuple[int, str]] = []
     latest, first, said = time.monotonic() + time_limit, 0, ""
     budget = Budget()
-    for _ in range(MOST_STARTS):
+    for _ in range(MAX_STARTS):
         try:
             left = latest - time.monotonic()
             command = (*session.command, *ask(first))
@@ -84,7 +84,7 @@ def how_it_ended(done: Finished) -> str:
         return f"gdb did not answer within {hung[1]} and was stopped"
     fatal = _FATAL.search(said)
     if fatal:
-        return f"gdb crashed: {fatal[0].strip()[:_LONGEST_WORDS]}"
+        return f"gdb crashed: {fatal[0].strip()[:_MAX_WORDS_LENGTH]}"
     internal = _INTERNAL.search(said)
     if internal:
         return f"gdb stopped with an internal error (in {internal[1]})"
@@ -105,4 +105,4 @@ def last_words(done: Finished) -> str:
     """The last lines that it wrote as errors, without gdb's backtrace of itself."""
     lines = (line.strip() for line in done.errors.decode("utf-8", "replace").splitlines())
     kept = [line for line in lines if line and not _NOISE.match(line)]
-    return " / ".join(kept[-_LAST_LINES:])[-_LONGEST_WORDS:]
+    return " / ".join(kept[-_LAST_LINES:])[-_MAX_WORDS_LENGTH:]

@@ -10,7 +10,7 @@ from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.write import write_bundle
 from corebox.coredump.core import open_core
 from corebox.files.diskroot import DiskRoot
-from corebox.gather.collect import Wishes, collect
+from corebox.gather.collect import GatherOptions, collect
 from corebox.gather.compressed import decompressed_core
 from corebox.store.store import Store
 
@@ -31,7 +31,7 @@ def opened_core(
             open_core(path) as core,
             DiskRoot("/") as disk,
         ):
-            manifest, sources = collect(core, disk, Wishes(executable=str(executable)))
+            manifest, sources = collect(core, disk, GatherOptions(executable=str(executable)))
             write_bundle(str(bundle), manifest, sources, CompactCore(core), jobs=os.cpu_count() or 1)
         built = build(store, bundle, BuildOptions(), progress)
     assert built.image  # the native builder's are in the store

@@ -16,7 +16,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-_MOST = 1 << 20  # bytes
+_MAX_COUNT = 1 << 20  # bytes
 
 
 class Setting(NamedTuple):
@@ -60,9 +60,9 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as file:
-            text = file.read(_MOST + 1)
-        if len(text) > _MOST:
-            raise ValueError(f"it is longer than {_MOST} bytes")
+            text = file.read(_MAX_COUNT + 1)
+        if len(text) > _MAX_COUNT:
+            raise ValueError(f"it is longer than {_MAX_COUNT} bytes")
         values = tomllib.loads(text.decode("utf-8"))
     except FileNotFoundError:
         return {}

@@ -16,7 +16,7 @@ from corebox.engine.sandbox import Mount
 from corebox.store.store import Store
 
 _KIND = "history"
-_MOST, _LONGEST = 1000, 1000  # commands, and characters of one
+_MAX_COUNT, _MAX_LENGTH = 1000, 1000  # commands, and characters of one
 _PIPE = 1 << 16  # bytes that a pipe holds (pipe(7))
 
 
@@ -43,5 +43,5 @@ def lent_history(store: Store, identity: str, work: Path) -> Iterator[Provision]
 def _commands(lines: object) -> list[str]:
     """What can be commands: at the next session they are shown on the user's terminal."""
     found = lines if isinstance(lines, Iterable) else []
-    kept = [line for line in found if isinstance(line, str) and 0 < len(line) <= _LONGEST and line.isprintable()]
-    return kept[-_MOST:]
+    kept = [line for line in found if isinstance(line, str) and 0 < len(line) <= _MAX_LENGTH and line.isprintable()]
+    return kept[-_MAX_COUNT:]

@@ -83,7 +83,7 @@ local crash = {{
   command = {program}, args = {{ {words} }},
 }}
 dap.adapters.corebox = function(found, config)
-  local options = {{ initialize_timeout_sec = {patience} }}
+  local options = {{ initialize_timeout_sec = {retrying} }}
   found({{ type = "executable", command = config.command, args = config.args, options = options }})
 end
 -- :DapContinue lists it in every buffer; :Corebox opens it at once.
@@ -96,12 +96,12 @@ vim.api.nvim_create_user_command("Corebox", function() dap.run(crash) end, {{ de
 def _neovim(call: Call) -> str:
     """Lua for nvim-dap."""
     name, program, *words = map(lua_string, (call.name, call.program, *call.words))
-    return _LUA.format(name=name, program=program, words=", ".join(words), patience=_PATIENCE)
+    return _LUA.format(name=name, program=program, words=", ".join(words), retrying=_PATIENCE)
 
 
 _ELISP = """\
 (with-eval-after-load 'dape
-  (setq dape-request-timeout (max dape-request-timeout {patience}))
+  (setq dape-request-timeout (max dape-request-timeout {retrying}))
   (setf (alist-get 'corebox dape-configs)
         '(modes nil
           command {program}
@@ -113,7 +113,7 @@ _ELISP = """\
 def _emacs(call: Call) -> str:
     """Lisp for dape."""
     program, *words = map(lisp_string, (call.program, *call.words))
-    return _ELISP.format(program=program, words=" ".join(words), patience=_PATIENCE)
+    return _ELISP.format(program=program, words=" ".join(words), retrying=_PATIENCE)
 
 
 _TOML = """\

@@ -9,7 +9,7 @@ from corebox.actions.pull import opened_source
 from corebox.locate.index import read_facts
 from corebox.locate.sieve import Sieve
 from corebox.locate.wanted import Candidate, Member, Origin, Wanted, Wants
-from corebox.locate.wish import Key, Wish
+from corebox.locate.wantedfiles import Key, WantedFiles
 from corebox.registry.access import Access
 from corebox.registry.client import Client
 from corebox.registry.layers import files_of, layers_of
@@ -88,7 +88,7 @@ class ImagePlace:
         self._opening = opening
         self._progress = progress
 
-    def find(self, wish: Wish) -> dict[Key, Path]:
+    def find(self, wish: WantedFiles) -> dict[Key, Path]:
         """Those debug files of ``wish`` that are in a folder ``debug`` of the image; few images have one."""
         if self._store.recall("image-without-debug", self._content()) is not None:
             return {}

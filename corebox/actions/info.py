@@ -10,7 +10,7 @@ from corebox.bundle.read import read_manifest
 from corebox.bundle.verdict import VERIFIED
 from corebox.coredump.core import open_core
 from corebox.files.diskroot import DiskRoot
-from corebox.gather.collect import Wishes, collect
+from corebox.gather.collect import GatherOptions, collect
 from corebox.image.opened import open_image
 from corebox.locate.status import CrashFiles, ModuleSymbols, module_symbols
 from corebox.report.memory import judge_memory
@@ -60,7 +60,7 @@ def info(store: Store, subject: Subject, root: str = "/") -> Info:
         return Info("bundle", str(subject.path), None, None, manifest, module_symbols(CrashFiles(manifest)))
     if isinstance(subject, BareCore):
         with open_core(str(subject.path)) as core, DiskRoot(root) as disk:
-            manifest = _without_ours(collect(core, disk, Wishes()).manifest)
+            manifest = _without_ours(collect(core, disk, GatherOptions()).manifest)
         return Info("core", str(subject.path), None, root, manifest, module_symbols(CrashFiles(manifest)))
     opened = open_image(store, subject.image)
     symbols = module_symbols(CrashFiles(opened.manifest, opened.root, opened.debug))

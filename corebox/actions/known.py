@@ -8,11 +8,11 @@ from corebox.actions.places import opened_places
 from corebox.errors import UsageError
 from corebox.locate.index import read_facts
 from corebox.locate.places import GivenFile, SymbolOptions
-from corebox.locate.wish import Source
+from corebox.locate.wantedfiles import Source
 from corebox.store.store import Store
 
 #: Build IDs are between these many digits in ``gather --known``.
-_SHORTEST, _LONGEST = 4, 128
+_MIN_LENGTH, _MAX_LENGTH = 4, 128
 
 
 def known_files(
@@ -28,7 +28,7 @@ def known_files(
     for source in opened_places(store, options, progress).places.sources:
         for name, path in _programs(source, options.places):
             facts = read_facts(path)
-            if facts.code and facts.build_id and _SHORTEST <= len(facts.build_id) <= _LONGEST:
+            if facts.code and facts.build_id and _MIN_LENGTH <= len(facts.build_id) <= _MAX_LENGTH:
                 found.setdefault(facts.build_id, name)
     return sorted(found.items(), key=lambda each: (os.fsencode(each[1]), each[0]))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from corebox.errors import HostError
 
-MOST_FILES = 10_000
+MAX_FILES = 10_000
 _DEEPEST = 16
 
 
@@ -53,8 +53,8 @@ def take(lent: Path, folder: Path, tell: Callable[[str], None]) -> None:
     # The command may have taken the permissions of its folders away; without them nothing here could be removed.
     subprocess.run(["chmod", "-R", "u+rwX", lent], check=False, capture_output=True)
     for taken, (path, name) in enumerate(_files(lent, tell)):
-        if taken == MOST_FILES:
-            tell(f"more than {MOST_FILES} files: the rest is not copied")
+        if taken == MAX_FILES:
+            tell(f"more than {MAX_FILES} files: the rest is not copied")
             return
         try:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

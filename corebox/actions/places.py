@@ -9,7 +9,7 @@ from corebox.image.opened import open_image
 from corebox.locate.folders import Folder
 from corebox.locate.index import Index
 from corebox.locate.places import Places, SymbolOptions, open_places
-from corebox.locate.wish import Source
+from corebox.locate.wantedfiles import Source
 from corebox.store.store import Store
 
 

@@ -33,7 +33,7 @@ from corebox.image.inside import holds_our_python, lay_out_our_python
 from corebox.image.opened import OpenedImage
 from corebox.locate.split import lay_out_split
 from corebox.locate.status import CrashFiles, ModuleSymbols
-from corebox.locate.wish import Source
+from corebox.locate.wantedfiles import Source
 from corebox.store.values import host_architecture
 
 

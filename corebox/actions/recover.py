@@ -21,7 +21,7 @@ from corebox.errors import InputError
 from corebox.files.diskroot import DiskRoot
 from corebox.files.extents import Extent, read_at
 from corebox.files.openfile import OpenFile
-from corebox.gather.collect import Wishes, collect
+from corebox.gather.collect import GatherOptions, collect
 from corebox.gather.compressed import decompressed_core
 from corebox.locate.complete import completed
 from corebox.locate.gaps import lacks_files
@@ -115,7 +115,7 @@ def recover(
         if light:
             origins.update(take_debug_files(Staging(crash.root), light, places.sources))
         disk = stack.enter_context(DiskRoot(str(crash.root)))
-        fresh = collect(crash.core, disk, Wishes()).manifest
+        fresh = collect(crash.core, disk, GatherOptions()).manifest
         manifest = completed(crash.manifest, fresh, origins, found)
         manifest = restored(manifest, light, crash.root, origins) if light else manifest
         sources = disk.open_all(entry.path for entry in manifest.files)

@@ -11,7 +11,7 @@ from corebox.bundle.write import write_bundle
 from corebox.coredump.core import open_core
 from corebox.errors import CoreboxError, InputError, UsageError
 from corebox.files.diskroot import DiskRoot
-from corebox.gather.collect import Wishes, collect
+from corebox.gather.collect import GatherOptions, collect
 from corebox.gather.compressed import decompressed_core
 from corebox.gather.tree import unpacked_archive
 
@@ -67,6 +67,6 @@ def _gather(core: Path, libraries: Path, work: Path) -> Path:
         open_core(path) as opened,
         DiskRoot(root) as disk,
     ):
-        manifest, sources = collect(opened, disk, Wishes())
+        manifest, sources = collect(opened, disk, GatherOptions())
         write_bundle(str(bundle), manifest, sources, CompactCore(opened), jobs=os.cpu_count() or 1)
     return bundle

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Callable, Iterator, Optional, Union
 from corebox.coredump.core import CoreFile
 from corebox.files.extents import Buffers, Extent, read_at, stored_extents
 from corebox.files.faults import changed, reading
-from corebox.reduce.compact import SHORTEST_HOLE, plan_compaction
+from corebox.reduce.compact import MIN_HOLE_LENGTH, plan_compaction
 
 if TYPE_CHECKING:
     from corebox.files.ahead import Ahead
@@ -32,7 +32,7 @@ class CompactCore:
     Args:
         core: the open core.
         change: what becomes of each piece of its memory on the way; it keeps its length.
-        told: called with the number of bytes whenever some have been looked through for zeros, before ``read`` and
+        on_progress: called with the number of bytes whenever some were searched for zeros, before ``read`` and
             ``pieces`` can be.
         ahead: where that is done already.
 
@@ -44,12 +44,12 @@ class CompactCore:
         self,
         core: CoreFile,
         change: Optional[Change] = None,
-        told: Callable[[int], object] = lambda _: None,
+        on_progress: Callable[[int], object] = lambda _: None,
         ahead: "Optional[Ahead]" = None,
     ) -> None:
         self._core = core
         self._change = change
-        self._plan = plan_compaction(core, told, ahead)
+        self._plan = plan_compaction(core, on_progress, ahead)
         self.size = self._plan.size
 
     def layout(self) -> bytes:
@@ -127,7 +127,7 @@ def _merged(extents: Iterator[Extent]) -> Iterator[Extent]:
     """The extents, those as one that have a short hole between them: to read that costs less than to skip it."""
     begin, end = 0, 0
     for extent in extents:
-        if end and extent.offset - end >= SHORTEST_HOLE:
+        if end and extent.offset - end >= MIN_HOLE_LENGTH:
             yield Extent(begin, end - begin)
             end = 0
         if not end:

@@ -8,7 +8,7 @@ from corebox.bundle.program import program_of
 from corebox.bundle.runtime import Container, ResourceLimit, Runtime
 from corebox.printable import counted, format_size, printable
 
-_MOST_NAMES = 12
+_MAX_NAMES = 12
 _SHORT_ID = 12  # as the engines print it
 #: Limits that crashes run into, and what they are called here.
 _LIMITS = (
@@ -67,8 +67,8 @@ def _threads(runtime: Runtime) -> str:
     """The names, each with the number of its threads if there are several; the most frequent first."""
     names = Counter(thread.name for thread in runtime.threads)
     ordered = sorted(names, key=lambda name: (-names[name], name))
-    words = ["{} ({})".format(name, names[name]) if names[name] > 1 else name for name in ordered[:_MOST_NAMES]]
-    more = len(ordered) - _MOST_NAMES
+    words = ["{} ({})".format(name, names[name]) if names[name] > 1 else name for name in ordered[:_MAX_NAMES]]
+    more = len(ordered) - _MAX_NAMES
     return ", ".join(words) + (" and {} more".format(more) if more > 0 else "")
 
 

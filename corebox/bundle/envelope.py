@@ -21,10 +21,10 @@ OPENSSL_MAGIC = b"corebox-envelope-1\n"
 
 _ENC = ["openssl", "enc", "-aes-256-ctr", "-md", "sha256", "-salt"]
 #: Where the head of an age file ends (age-encryption.org/v1, "Header"); each key that can open it takes some 100 bytes.
-_AGE_END, _LONGEST_HEAD = b"\n--- ", 1 << 16
+_AGE_END, _MAX_HEAD_LENGTH = b"\n--- ", 1 << 16
 #: What age and ``openssl enc`` say when the key is right and the file is not.
 _DAMAGE = ("failed to read header", "bad header MAC", "authenticate payload chunk", "bad magic number")
-_LONGEST_REASON = 200
+_MAX_REASON_LENGTH = 200
 _OAEP = ["-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", "rsa_oaep_md:sha256"]
 
 
@@ -104,7 +104,7 @@ def _reason(errors: bytes, status: int) -> str:
     blames = [line for line in lines if "error:" in line.lower()]
     line = (blames or lines or ["exit status {}".format(status)])[-1]
     openssl = re.search("error:[0-9A-F]+:[^:]*:[^:]*:([^:]+)", line)
-    return (openssl.group(1) if openssl else line)[:_LONGEST_REASON]
+    return (openssl.group(1) if openssl else line)[:_MAX_REASON_LENGTH]
 
 
 class Filter:
@@ -189,7 +189,7 @@ def decrypt(path: str, identity: str, out: BinaryIO) -> None:
             filter_ = Filter([*_ENC, "-d"], password, source, out)
         elif AGE_MAGIC.startswith(magic):
             source.seek(0)
-            if _AGE_END not in source.read(_LONGEST_HEAD):  # age would take it into memory, whatever its length
+            if _AGE_END not in source.read(_MAX_HEAD_LENGTH):  # age would take it into memory, whatever its length
                 raise damaged("its envelope header does not end")
             source.seek(0)
             filter_ = Filter([_program("age"), "-d", "-i", identity], None, source, out)

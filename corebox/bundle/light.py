@@ -9,7 +9,7 @@ from corebox.bundle.manifest import LeftOutFile, Manifest
 
 #: Stands for what nobody but the reader knows.
 RELEASES, REPOSITORY = "FOLDER-OF-RELEASES", "URL-OF-THE-REPOSITORY"
-_MOST_NAMED = 3
+_MAX_NAMED = 3
 #: Debian writes "(trixie)" behind the number, and of what is not released yet "forky/sid".
 _CODENAME = re.compile(r"\(([a-z]+)\)|\b([a-z]+)/sid\b")
 
@@ -25,8 +25,8 @@ def light_notice(manifest: Manifest, name: str) -> Optional[str]:
     """That files were left out, and the command that gets them; None if none were."""
     if not manifest.left_out:
         return None
-    some = ", ".join(os.path.basename(entry.path) for entry in manifest.left_out[:_MOST_NAMED])
-    more = ", ..." if len(manifest.left_out) > _MOST_NAMED else ""
+    some = ", ".join(os.path.basename(entry.path) for entry in manifest.left_out[:_MAX_NAMED])
+    more = ", ..." if len(manifest.left_out) > _MAX_NAMED else ""
     text = "{} left out of this light bundle ({}{}); get {}: corebox recover {} {} -o complete.corebox"
     one = len(manifest.left_out) == 1
     count = "1 file was" if one else "{} files were".format(len(manifest.left_out))

@@ -205,7 +205,7 @@ class SymlinkEntry(NamedTuple):
         return self._asdict()
 
 
-class Remark(NamedTuple):
+class Omission(NamedTuple):
     """A path that is not in the bundle, and why."""
 
     path: str
@@ -258,8 +258,8 @@ class Manifest(NamedTuple):
     modules: Tuple[ModuleEntry, ...]
     files: Tuple[FileEntry, ...]
     symlinks: Tuple[SymlinkEntry, ...]
-    missing: Tuple[Remark, ...]
-    not_taken: Tuple[Remark, ...]
+    missing: Tuple[Omission, ...]
+    not_taken: Tuple[Omission, ...]
     memory: Tuple[MemoryEntry, ...] = ()
     runtime: Optional[Runtime] = None
     left_out: Tuple[LeftOutFile, ...] = ()
@@ -278,9 +278,9 @@ class Manifest(NamedTuple):
             "modules": [module.to_json() for module in self.modules],
             "files": [entry.to_json() for entry in self.files],
             "symlinks": [entry.to_json() for entry in self.symlinks],
-            "missing": [remark.to_json() for remark in self.missing],
+            "missing": [omission.to_json() for omission in self.missing],
             "memory": [entry.to_json() for entry in self.memory],
-            "not_taken": [remark.to_json() for remark in self.not_taken],
+            "not_taken": [omission.to_json() for omission in self.not_taken],
             "runtime": self.runtime.to_json() if self.runtime else None,
         }
 

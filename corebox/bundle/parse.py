@@ -17,7 +17,7 @@ from corebox.bundle.manifest import (
     Manifest,
     MemoryEntry,
     ModuleEntry,
-    Remark,
+    Omission,
     Site,
     StoredCore,
     SymlinkEntry,
@@ -210,5 +210,5 @@ def _symlink(entry: Fields) -> SymlinkEntry:
     return SymlinkEntry(path=entry.path("path"), target=entry.text("target"))
 
 
-def _remark(entry: Fields) -> Remark:
-    return Remark(path=entry.text("path"), why=entry.text("why"))
+def _remark(entry: Fields) -> Omission:
+    return Omission(path=entry.text("path"), why=entry.text("why"))

@@ -26,7 +26,7 @@ _INTERPRETERS: Dict[str, FrozenSet[str]] = {
 # Options whose next word is the program, though it is no file; and those that give the program itself in a word.
 _NAMES_IT = ("-m", "-jar", "-f")
 _IS_IT = ("-c", "-e", "-E", "-p", "-r", "--eval", "--print")
-_MOST_ARGUMENTS = 79
+_MAX_ARGUMENTS = 79
 _LOADERS = ("ld-linux", "ld-musl", "ld.so", "ld64.so")
 _NO_NAMES = ("/proc/", "/dev/fd/", "/dev/std")
 
@@ -50,7 +50,7 @@ def program_of(manifest: Manifest) -> Program:
     file = process.executable
     base = os.path.basename(file or "")
     words = (process.arguments or "").split(" ")
-    if len(os.fsencode(process.arguments or "")) >= _MOST_ARGUMENTS:
+    if len(os.fsencode(process.arguments or "")) >= _MAX_ARGUMENTS:
         words[-1:] = []  # the kernel cut it
     words = words or [""]
     called = _executed_as(manifest, os.path.basename(words[0])) or process.name or ""

@@ -44,7 +44,7 @@ def verify_unpacked(manifest: Manifest, unpacked: Unpacked, subject: str) -> Ver
         with open_core(str(unpacked.core)) as core:
             problems += _disagreements(manifest, core)
             proofs = prove_core(core, str(unpacked.root), manifest)
-    left_out = {remark.path: remark.why for remark in manifest.not_taken}
+    left_out = {omission.path: omission.why for omission in manifest.not_taken}
     left_out.update((entry.path, why_left_out(entry)) for entry in manifest.left_out)
     proofs = tuple(
         proof._replace(detail=left_out[proof.path]) if proof.verdict == MISSING and proof.path in left_out else proof

@@ -18,7 +18,7 @@ from corebox.coredump.header import (
     parse_header,
     parse_segments,
 )
-from corebox.coredump.identity import LONGEST_NOTES, build_id_of, lowest_page
+from corebox.coredump.identity import MAX_NOTES_LENGTH, build_id_of, lowest_page
 from corebox.coredump.machines import machine_name
 from corebox.coredump.notes import parse_build_id
 from corebox.coredump.sections import SHT_NOBITS, SHT_NOTE, Section, read_sections
@@ -30,13 +30,13 @@ from corebox.files.openfile import OpenFile
 
 _KINDS = {1: "rel", 2: "exec", 3: "dyn", 4: "core"}
 _MAPPED = ("exec", "dyn")
-MOST_SEGMENTS = 4096
-LONGEST_DYNAMIC = 1 << 16
-LONGEST_STRING = 4096
-LONGEST_PACKAGE = 200
+MAX_SEGMENTS = 4096
+MAX_DYNAMIC_LENGTH = 1 << 16
+MAX_STRING_LENGTH = 4096
+MAX_PACKAGE_LENGTH = 200
 NT_FDO_PACKAGING_METADATA = 0xCAFE1A7E
 DT_NULL, DT_NEEDED, DT_STRTAB, DT_SONAME = 0, 1, 5, 14
-MOST_NEEDED = 4096
+MAX_NEEDED = 4096
 
 
 class _Open(NamedTuple):
@@ -54,20 +54,20 @@ class _Open(NamedTuple):
 
     def read_segment(self, segment: Segment) -> bytes:
         """The beginning of a segment."""
-        return self.read(segment.offset, min(segment.file_size, LONGEST_NOTES))
+        return self.read(segment.offset, min(segment.file_size, MAX_NOTES_LENGTH))
 
     def read_section(self, name: str, kind: Optional[int] = None) -> bytes:
         """The beginning of a section, if there is one of this name, with bytes and of this type."""
         section = self.sections.get(name)
         if section is None or section.kind == SHT_NOBITS or kind not in (None, section.kind):
             return b""
-        return self.read(section.offset, min(section.size, LONGEST_NOTES))
+        return self.read(section.offset, min(section.size, MAX_NOTES_LENGTH))
 
     def string(self, address: int) -> str:
         """The string that is linked at ``address``."""
         for segment in self.segments:
             if segment.kind == PT_LOAD and segment.address <= address < segment.address + segment.file_size:
-                data = self.read(segment.offset + address - segment.address, LONGEST_STRING)
+                data = self.read(segment.offset + address - segment.address, MAX_STRING_LENGTH)
                 return os.fsdecode(data.split(b"\0", 1)[0])
         return ""
 
@@ -165,7 +165,7 @@ def read_segments(descriptor: int, header: Header) -> Tuple[Segment, ...]:
     size = entry_struct(header).size
     if header.entry_size != size:
         return ()
-    table = read_at(descriptor, header.table_offset, min(header.entries, MOST_SEGMENTS) * size)
+    table = read_at(descriptor, header.table_offset, min(header.entries, MAX_SEGMENTS) * size)
     return tuple(parse_segments(header, table))
 
 
@@ -175,7 +175,7 @@ def _facts(file: _Open) -> ElfFile:
     dynamic = () if hollow else _read_dynamic(file)
     strings = next((value for tag, value in dynamic if tag == DT_STRTAB), 0)
     soname = next((file.string(strings + value) for tag, value in dynamic if tag == DT_SONAME), None)
-    needed = [strings + value for tag, value in dynamic if tag == DT_NEEDED][:MOST_NEEDED]
+    needed = [strings + value for tag, value in dynamic if tag == DT_NEEDED][:MAX_NEEDED]
     return ElfFile(
         machine=machine_name(header.machine, header.bits, header.byte_order),
         bits=header.bits,
@@ -227,7 +227,7 @@ def _build_id(file: _Open) -> Optional[str]:
 def _interpreter(file: _Open) -> Optional[str]:
     for segment in file.segments:
         if segment.kind == PT_INTERP:
-            return os.fsdecode(file.read(segment.offset, min(segment.file_size, LONGEST_STRING)).split(b"\0", 1)[0])
+            return os.fsdecode(file.read(segment.offset, min(segment.file_size, MAX_STRING_LENGTH)).split(b"\0", 1)[0])
     return None
 
 
@@ -236,7 +236,7 @@ def _read_dynamic(file: _Open) -> Tuple[Tuple[int, int], ...]:
     for segment in file.segments:
         if segment.kind == PT_DYNAMIC:
             pair = struct.Struct(file.header.order + 2 * file.header.word)
-            data = file.read(segment.offset, min(segment.file_size, LONGEST_DYNAMIC))
+            data = file.read(segment.offset, min(segment.file_size, MAX_DYNAMIC_LENGTH))
             found = list(pair.iter_unpack(data[: len(data) // pair.size * pair.size]))
             tags = [key for key, _ in found]
             return tuple(found[: tags.index(DT_NULL)] if DT_NULL in tags else found)
@@ -267,4 +267,4 @@ def _parse_package(data: bytes, header: Header) -> Optional[str]:
     except (ValueError, RecursionError):
         return None
     words = [found.get(key) for key in ("name", "version")] if isinstance(found, dict) else []
-    return " ".join(word for word in words if isinstance(word, str))[:LONGEST_PACKAGE] or None
+    return " ".join(word for word in words if isinstance(word, str))[:MAX_PACKAGE_LENGTH] or None

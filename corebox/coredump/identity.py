@@ -9,8 +9,8 @@ from corebox.coredump.header import PT_LOAD, PT_NOTE
 from corebox.coredump.notes import parse_build_id
 from corebox.coredump.values import Segment
 
-LONGEST_NOTES = 1 << 16
-#: Gives the bytes of a segment, at most the first ``LONGEST_NOTES`` or as many as are there.
+MAX_NOTES_LENGTH = 1 << 16
+#: Gives the bytes of a segment, at most the first ``MAX_NOTES_LENGTH`` or as many as are there.
 ReadSegment = Callable[[Segment], bytes]
 
 

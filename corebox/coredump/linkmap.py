@@ -26,10 +26,10 @@ from corebox.coredump.values import LinkMapEntry, Segment
 AT_PHDR, AT_PHNUM, AT_RANDOM = 3, 5, 25
 DT_NULL, DT_DEBUG = 0, 21
 
-MOST_ENTRIES = 65536
+MAX_ENTRIES = 65536
 #: PATH_MAX, and of all names together: thousands of libraries have less than one megabyte.
-LONGEST_NAME, MOST_NAMES = 4096, 2 << 20
-MOST_PROGRAM_HEADERS = 4096
+MAX_NAME_LENGTH, MAX_NAMES = 4096, 2 << 20
+MAX_PROGRAM_HEADERS = 4096
 SEARCHED = 16 << 20
 
 
@@ -40,7 +40,7 @@ def program_headers(memory: Memory, header: Header, address: int, count: int) ->
         InputError: ``not-a-core`` when all that were asked for of this core are more than modules can have.
     """
     size = entry_struct(header).size
-    found = tuple(parse_segments(header, memory.read_available(address, min(count, MOST_PROGRAM_HEADERS) * size)))
+    found = tuple(parse_segments(header, memory.read_available(address, min(count, MAX_PROGRAM_HEADERS) * size)))
     memory.headers_left -= len(found)
     if memory.headers_left < 0:
         raise faults.endless_headers()
@@ -75,7 +75,7 @@ def walk_entries(memory: Memory, header: Header, auxv: Dict[int, int]) -> Tuple[
     found: List[RawEntry] = []
     seen = set()
     entry = struct.Struct(header.order + 4 * header.word)
-    while address and address not in seen and len(found) < MOST_ENTRIES:
+    while address and address not in seen and len(found) < MAX_ENTRIES:
         seen.add(address)
         data = memory.read_available(address, entry.size)
         if len(data) < entry.size:
@@ -90,11 +90,11 @@ def walk_link_map(memory: Memory, header: Header, auxv: Dict[int, int]) -> Tuple
     """The entries in load order, with their names; a name that is not in the core is empty."""
     found: List[LinkMapEntry] = []
     names: Dict[int, str] = {0: ""}
-    left = MOST_NAMES
+    left = MAX_NAMES
     for raw in walk_entries(memory, header, auxv):
         if raw.name not in names and left > 0:
-            name = memory.read_string(raw.name, LONGEST_NAME)
-            left -= len(name) or LONGEST_NAME  # as much may have been read of one without an end
+            name = memory.read_string(raw.name, MAX_NAME_LENGTH)
+            left -= len(name) or MAX_NAME_LENGTH  # as much may have been read of one without an end
             names[raw.name] = os.fsdecode(name)
         found.append(LinkMapEntry(names.get(raw.name, ""), raw.base, raw.dynamic))
     return tuple(found)

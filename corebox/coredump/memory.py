@@ -10,7 +10,7 @@ from corebox.coredump.values import Segment
 from corebox.files.extents import PAGE, read_at
 
 # A dozen for each of a few thousand modules, read a few times each; a hostile core can show millions of modules.
-MOST_HEADERS = 2000000
+MAX_HEADERS = 2000000
 
 
 class Memory:
@@ -23,7 +23,7 @@ class Memory:
     def __init__(self, descriptor: int, segments: Sequence[Segment], order: str, word_size: int) -> None:
         self.order = order
         self.word_size = word_size
-        self.headers_left = MOST_HEADERS
+        self.headers_left = MAX_HEADERS
         self.segments_of: Dict[Tuple[int, int], Optional[Tuple[int, ...]]] = {}
         self._descriptor = descriptor
         self._segments = sorted((s for s in segments if s.file_size), key=lambda s: s.address)

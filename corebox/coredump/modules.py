@@ -20,15 +20,15 @@ from corebox.coredump.header import (
     entry_struct,
     parse_header,
 )
-from corebox.coredump.identity import LONGEST_NOTES, build_id_of, load_bias
+from corebox.coredump.identity import MAX_NOTES_LENGTH, build_id_of, load_bias
 from corebox.coredump.linkmap import AT_PHDR, AT_PHNUM, executable_bias, program_headers
 from corebox.coredump.memory import Memory
 from corebox.coredump.values import FileMapping, LinkMapEntry, Module, Segment
 
 AT_ENTRY, AT_SYSINFO_EHDR = 9, 33
 FURTHEST_HEADER = 64
-LONGEST_IMAGE = 1 << 30
-MOST_IMAGES = 4096
+MAX_IMAGE_LENGTH = 1 << 30
+MAX_IMAGES = 4096
 _NEVER_MODULES = ("/dev/", "/memfd:", "/SYSV")
 
 
@@ -105,7 +105,7 @@ def group_mappings(memory: Memory, mappings: Iterable[FileMapping]) -> List[Grou
             runs[-1].append(mapping)
         else:
             runs.append([mapping])
-            limit = image_end(memory, mapping.start) or mapping.end + LONGEST_IMAGE
+            limit = image_end(memory, mapping.start) or mapping.end + MAX_IMAGE_LENGTH
             again = _begins_of_file(memory, mapping.start)
     return [_group(memory, run, before) for run, before in zip(runs, [[], *runs])]
 
@@ -140,7 +140,7 @@ def read_build_id(memory: Memory, base: int) -> Optional[str]:
 
 def _build_id_of(memory: Memory, segments: Iterable[Segment], bias: int) -> Optional[str]:
     def read(segment: Segment) -> bytes:
-        return memory.read_available(bias + segment.address, min(segment.memory_size, LONGEST_NOTES))
+        return memory.read_available(bias + segment.address, min(segment.memory_size, MAX_NOTES_LENGTH))
 
     return build_id_of(memory.order, segments, read)
 
@@ -247,7 +247,7 @@ def _images_without_name(known: Sequence[Module], facts: Facts) -> List[Module]:
     vdso = facts.auxv.get(AT_SYSINFO_EHDR)
     starts = [start for start in facts.memory.starts_with(MAGIC) if start != vdso]
     found = []  # type: List[Module]
-    for start in starts[:MOST_IMAGES]:
+    for start in starts[:MAX_IMAGES]:
         if any(module.start <= start < module.end for module in (*known, *found[-1:])):
             continue
         end = image_end(facts.memory, start) or start

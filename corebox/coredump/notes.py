@@ -13,13 +13,13 @@ from corebox.files.extents import read_at
 NT_PRSTATUS, NT_PRPSINFO, NT_AUXV, NT_FILE, NT_SIGINFO = 1, 3, 6, 0x46494C45, 0x53494749
 NT_GNU_BUILD_ID = 3
 
-MOST_NOTES = 1000000
-MOST_THREADS = 1 << 18
+MAX_NOTES = 1000000
+MAX_THREADS = 1 << 18
 # Beyond so many, those between the first and the last are left out: the executable and the libraries are at the ends.
-MOST_MAPPINGS, FIRST_MAPPINGS = 1 << 18, 1 << 16
+MAX_MAPPINGS, FIRST_MAPPINGS = 1 << 18, 1 << 16
 # None that the kernel writes is longer: its greatest core_file_note_size_limit is 16 MiB.
-LONGEST_DESCRIPTOR, LONGEST_FILES = 32 << 20, 16 << 20
-LONGEST_OWNER, LONGEST_NOTE, LONGEST_AUXV = 32, 4096, 65536
+MAX_DESCRIPTOR_LENGTH, MAX_FILES_LENGTH = 32 << 20, 16 << 20
+MAX_OWNER_LENGTH, MAX_NOTE_LENGTH, MAX_AUXV_LENGTH = 32, 4096, 65536
 DELETED = " (deleted)"
 
 
@@ -64,13 +64,13 @@ def read_notes(descriptor: int, header: Header, segments: Iterable[Segment]) -> 
     for segment in segments:
         position, end = segment.offset, segment.offset + segment.file_size
         while position + 12 <= end:
-            fixed = read_at(descriptor, position, 12 + LONGEST_OWNER)
+            fixed = read_at(descriptor, position, 12 + MAX_OWNER_LENGTH)
             if len(fixed) < 12:
                 return
             name_size, size, kind = struct.unpack_from(header.order + "III", fixed)
             start = position + 12 + (name_size + 3) // 4 * 4
             count += 1
-            if count > MOST_NOTES or (size > LONGEST_DESCRIPTOR and start + size > whole):
+            if count > MAX_NOTES or (size > MAX_DESCRIPTOR_LENGTH and start + size > whole):
                 raise InputError(
                     "not-a-core",
                     "the notes of the core are malformed: a note of {} bytes at offset {}".format(size, position),
@@ -154,7 +154,7 @@ def parse_file_mappings(header: Header, data: bytes) -> Tuple[FileMapping, ...]:
     if position > len(data):
         return ()
     entry = struct.Struct(header.order + 3 * word)
-    left_out = range(FIRST_MAPPINGS, FIRST_MAPPINGS + max(0, count - MOST_MAPPINGS))
+    left_out = range(FIRST_MAPPINGS, FIRST_MAPPINGS + max(0, count - MAX_MAPPINGS))
     mappings: List[FileMapping] = []
     paths: Dict[bytes, Tuple[str, bool]] = {}
     for index in range(count):

@@ -3,7 +3,7 @@
 from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from corebox.coredump.header import Header
-from corebox.coredump.notes import MOST_THREADS, Note, PsInfo, SigInfo
+from corebox.coredump.notes import MAX_THREADS, Note, PsInfo, SigInfo
 from corebox.coredump.signals import FAULTS, signal_name
 from corebox.coredump.systems import Auxv, Mappings, common_auxv, parse_notes, system_of
 from corebox.coredump.values import FileMapping, Process, Thread
@@ -46,7 +46,7 @@ def collect_notes(header: Header, found: Iterable[Note], read: Callable[[int, in
             auxv = fact
         else:
             mappings = fact
-        if len(threads) == MOST_THREADS:
+        if len(threads) == MAX_THREADS:
             break
     status = tuple(note for note in found if note.kind in system.thread_kinds)
     entries = common_auxv(system, auxv.entries)

@@ -11,9 +11,9 @@ from corebox.files.extents import read_at
 
 SHT_NOTE, SHT_NOBITS = 7, 8
 #: ``gcc -ffunction-sections`` makes some ten thousand.
-MOST_SECTIONS = 1 << 17
-LONGEST_NAME = 256
-_LONGEST_NAMES = 16 << 20
+MAX_SECTIONS = 1 << 17
+MAX_NAME_LENGTH = 256
+_MAX_NAMES_LENGTH = 16 << 20
 _SHN_XINDEX = 0xFFFF
 _LAYOUT = {64: "IIQQQQIIQQ", 32: "10I"}
 
@@ -35,7 +35,7 @@ def read_sections(descriptor: int, header: Header, file_size: int) -> Dict[str, 
     first = layout.unpack(read_at(descriptor, start, layout.size).ljust(layout.size, b"\0"))
     count = header.sections or first[5]  # ELF gABI, chapter 4: too many for the header are counted in the first
     names_index = first[6] if header.section_names == _SHN_XINDEX else header.section_names
-    if not names_index < count <= min(MOST_SECTIONS, (file_size - start) // layout.size):
+    if not names_index < count <= min(MAX_SECTIONS, (file_size - start) // layout.size):
         return {}
     rows = list(layout.iter_unpack(read_at(descriptor, start, count * layout.size)))
     if len(rows) < count:
@@ -43,10 +43,10 @@ def read_sections(descriptor: int, header: Header, file_size: int) -> Dict[str, 
     _, kind, _, _, offset, size = rows[names_index][:6]
     if kind == SHT_NOBITS or offset + size > file_size:
         return {}
-    names = read_at(descriptor, offset, min(size, _LONGEST_NAMES))
+    names = read_at(descriptor, offset, min(size, _MAX_NAMES_LENGTH))
     return {_name(names, row[0]): Section(row[1], row[4], row[5]) for row in rows}
 
 
 def _name(names: bytes, at: int) -> str:
-    end = names.find(b"\0", at, at + LONGEST_NAME)
+    end = names.find(b"\0", at, at + MAX_NAME_LENGTH)
     return names[at:end].decode("latin-1") if end >= 0 else ""

@@ -15,13 +15,13 @@ from corebox.files.extents import read_at
 #: Where split units are below a debug-file-directory of ours, which gdb searches by the names that the program has
 #: for them; so deep, because such a name may begin with ``..``.
 SPLIT_BELOW = "split/0/1/2/3/4/5/6/7"
-MOST_UNITS = 1 << 16
+MAX_UNITS = 1 << 16
 #: Of all sections of a file, as long as it is looked at.
-_LARGEST_INFLATED = 64 << 20
-_LONGEST_ABBREVIATIONS, _LONGEST_ENTRY, _LONGEST_NAME = 1 << 16, 1024, 4096
-_LONGEST_NAMES = 16 << 20
+_MAX_INFLATED_SIZE = 64 << 20
+_MAX_ABBREVIATIONS_LENGTH, _MAX_ENTRY_LENGTH, _MAX_NAME_LENGTH = 1 << 16, 1024, 4096
+_MAX_NAMES_LENGTH = 16 << 20
 #: Tables that overlap are nobody's but an attacker's: together they are looked through no more often than this.
-_MOST_PASSES = 4
+_MAX_PASSES = 4
 _CHUNK = 1 << 20
 _SKELETON, _SPLIT_COMPILE = 4, 5  # DW_UT_...
 _COMP_DIR, _STR_OFFSETS_BASE, _DWO_NAME, _GNU_DWO_NAME, _GNU_DWO_ID = 0x1B, 0x72, 0x76, 0x2130, 0x2131  # DW_AT_...
@@ -116,7 +116,7 @@ class _File:
     def section(self, name: str) -> "Optional[Union[_Data, _Inflated]]":
         """The section of this name; it is inflated when first asked for."""
         if name in self._raw and name not in self._data:
-            inflated = self._raw[name].inflated(self.header, _LARGEST_INFLATED - self._inflated)
+            inflated = self._raw[name].inflated(self.header, _MAX_INFLATED_SIZE - self._inflated)
             self._inflated += len(inflated or b"")
             self._data[name] = self._raw[name] if inflated is None else _Inflated(inflated)
         return self._data.get(name)
@@ -128,8 +128,8 @@ class _File:
     def units(self, suffix: str) -> Iterator[Tuple[int, int, int, int, bytes]]:
         """Version, type, offset of the abbreviations, dwo_id or 0, and the first entry of each unit."""
         info, at = self.section(".debug_info" + suffix), 0
-        for _ in range(MOST_UNITS):
-            head = info.read(at, _LONGEST_ENTRY) if info else b""
+        for _ in range(MAX_UNITS):
+            head = info.read(at, _MAX_ENTRY_LENGTH) if info else b""
             if len(head) < 12:
                 return
             head = head.ljust(20, b"\0")
@@ -158,9 +158,9 @@ class _File:
         """Attributes and forms of an abbreviation."""
         if (abbreviations, code) not in self._specifications:
             section = self.section(".debug_abbrev" + suffix)
-            if section is None or self._passed > _MOST_PASSES * (section.size + _LONGEST_ABBREVIATIONS):
+            if section is None or self._passed > _MAX_PASSES * (section.size + _MAX_ABBREVIATIONS_LENGTH):
                 raise _OddError
-            table = section.read(abbreviations, _LONGEST_ABBREVIATIONS)
+            table = section.read(abbreviations, _MAX_ABBREVIATIONS_LENGTH)
             self._specifications[abbreviations, code], end = _specification(table, code)
             self._passed += end
         return self._specifications[abbreviations, code]
@@ -182,7 +182,7 @@ class _File:
         strings = self.section(name)
         if strings is None or len(data) < 4:
             return ""
-        return os.fsdecode(strings.read(self.unpack("I", data, 0)[0], _LONGEST_NAME).split(b"\0")[0])
+        return os.fsdecode(strings.read(self.unpack("I", data, 0)[0], _MAX_NAME_LENGTH).split(b"\0")[0])
 
 
 def skeletons(descriptor: int) -> List[Skeleton]:
@@ -204,7 +204,7 @@ def skeletons(descriptor: int) -> List[Skeleton]:
             name = file.text(values.get(_DWO_NAME) or values.get(_GNU_DWO_NAME), offsets)
             folder = file.text(values.get(_COMP_DIR), offsets)
             length += len(name) + len(folder)
-            if length > _LONGEST_NAMES:
+            if length > _MAX_NAMES_LENGTH:
                 break
             if name and dwo_id:
                 found.append(Skeleton(name, folder, dwo_id, version))
@@ -221,7 +221,7 @@ def split_ids(descriptor: int) -> FrozenSet[int]:
         index = file.section(".debug_cu_index")
         if index is not None:
             slots = file.unpack("I", index.read(12, 4), 0)[0]
-            table = index.read(16, 8 * min(slots, 4 * MOST_UNITS))
+            table = index.read(16, 8 * min(slots, 4 * MAX_UNITS))
             found.update(struct.unpack("{}{}Q".format(file.header.order, len(table) // 8), table[: len(table) & -8]))
         for version, kind, abbreviations, dwo_id, entry in file.units(".dwo"):
             if version == 5 and kind == _SPLIT_COMPILE:

@@ -162,7 +162,7 @@ def _freebsd_files(header: Header, _: Note, data: bytes) -> Iterator[Fact]:
     found: List[FileMapping] = []
     paths: Dict[bytes, Tuple[str, bool]] = {}
     position = 4
-    while position + 136 < len(data) and len(found) < notes.MOST_MAPPINGS:
+    while position + 136 < len(data) and len(found) < notes.MAX_MAPPINGS:
         size = _int(header, data, position)
         if size < 136:
             break
@@ -256,7 +256,7 @@ def _solaris_lwpstatus(header: Header, _: Note, data: bytes) -> Iterator[Fact]:
         yield _thread(_int(header, data, 4), signal, None)
 
 
-_FILES = notes.LONGEST_FILES
+_FILES = notes.MAX_FILES_LENGTH
 _LINUX = System(
     LINUX,
     "CORE",
@@ -267,14 +267,14 @@ _LINUX = System(
         notes.NT_AUXV: _auxv,
         notes.NT_FILE: _linux_files,
     },
-    {notes.NT_AUXV: notes.LONGEST_AUXV, notes.NT_FILE: _FILES},
+    {notes.NT_AUXV: notes.MAX_AUXV_LENGTH, notes.NT_FILE: _FILES},
     frozenset((notes.NT_PRSTATUS,)),
 )
 _FREEBSD = System(
     FREEBSD,
     "FreeBSD",
     {1: _freebsd_status, 3: _freebsd_psinfo, 10: _freebsd_files, 16: _freebsd_auxv, 17: _freebsd_signal},
-    {10: _FILES, 16: notes.LONGEST_AUXV},
+    {10: _FILES, 16: notes.MAX_AUXV_LENGTH},
     frozenset((1,)),
     15,  # AT_EXECPATH
 )
@@ -282,7 +282,7 @@ _NETBSD = System(
     NETBSD,
     "NetBSD-CORE",
     {1: _netbsd_process, 2: _auxv, 33: _netbsd_registers},
-    {2: notes.LONGEST_AUXV},
+    {2: notes.MAX_AUXV_LENGTH},
     frozenset((33,)),
     2014,  # AT_SUN_EXECNAME
 )
@@ -290,7 +290,7 @@ _OPENBSD = System(
     OPENBSD,
     "OpenBSD",
     {10: _openbsd_process, 11: _auxv, 20: _openbsd_registers},
-    {11: notes.LONGEST_AUXV},
+    {11: notes.MAX_AUXV_LENGTH},
     frozenset((20,)),
 )
 _SOLARIS = System(
@@ -303,7 +303,7 @@ _SOLARIS = System(
         _SOLARIS_LWPSTATUS: _solaris_lwpstatus,
         notes.NT_AUXV: _auxv,
     },
-    {notes.NT_AUXV: notes.LONGEST_AUXV},
+    {notes.NT_AUXV: notes.MAX_AUXV_LENGTH},
     frozenset((notes.NT_PRSTATUS, _SOLARIS_LWPSTATUS)),
     2014,
 )
@@ -320,7 +320,7 @@ def parse_notes(header: Header, system: System, found: List[Note], read: Callabl
             continue
         if note.kind not in system.thread_kinds:
             done.add(note.kind)
-        size = min(note.size, system.sizes.get(note.kind, notes.LONGEST_NOTE))
+        size = min(note.size, system.sizes.get(note.kind, notes.MAX_NOTE_LENGTH))
         yield from system.parsers[note.kind](header, note, read(note.offset, size))
 
 

@@ -21,7 +21,7 @@ from corebox.coredump.values import Segment, Truncation
 from corebox.files.extents import LAST_OFFSET, read_at
 
 # vm.max_map_count is 65,530 by default and 1 to 2 million on hosts of databases.
-MOST_SEGMENTS = 4000000
+MAX_SEGMENTS = 4000000
 #: Returns up to ``size`` bytes of a core at ``offset``.
 ReadCore = Callable[[int, int], bytes]
 
@@ -54,7 +54,7 @@ def read_table(descriptor: int, path: str) -> ProgramTable:
         raise faults.not_a_core(path, start, os.fstat(descriptor).st_size)
     entry_size = header.entry_size
     count, counted = count_segments(partial(read_at, descriptor), header)
-    if count > MOST_SEGMENTS:
+    if count > MAX_SEGMENTS:
         raise faults.not_a_core(path, start)
     table = read_at(descriptor, header.table_offset, count * entry_size)
     found = list(parse_segments(header, table))

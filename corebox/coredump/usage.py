@@ -25,7 +25,7 @@ _ARENA = {8: 64 << 20, 4: 1 << 20}
 _ARENA_HEADER = 0x100
 
 _ZEROS = bytes(4096)
-_PIECE, _MOST_LOOKED_AT = 1 << 20, 64 << 20
+_PIECE, _MAX_LOOKED_AT = 1 << 20, 64 << 20
 
 
 class MemoryUse(NamedTuple):
@@ -141,7 +141,7 @@ class _Stored:
 
 def _keeps_zeros(core: CoreFile, stored: _Stored) -> bool:
     """Whether the core stores a page of zeros; not all of a large one is read."""
-    left = _MOST_LOOKED_AT
+    left = _MAX_LOOKED_AT
     for offset, size in stored.pieces_from_the_end():
         data = core.read_file(offset, size)
         if any(data.startswith(_ZEROS, at) for at in range(0, len(data), len(_ZEROS))):

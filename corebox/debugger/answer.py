@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 from corebox.debugger.records import LAST, Record, read_objects
 from corebox.errors import InputError
 
-_MOST = 4096  # entries of any list
-_LONGEST = 4096  # characters of any text
+_MAX_COUNT = 4096  # entries of any list
+_MAX_LENGTH = 4096  # characters of any text
 _ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
 
 #: The parts of an answer that are named where they are missing.
@@ -193,7 +193,7 @@ def parse_answer(records: Sequence[Record], deaths: Sequence[tuple[int, str]] = 
             reason = record.error if record is not None else None
         except (ValueError, KeyError, TypeError) as error:
             reason = f"gdb's answer is malformed ({type(error).__name__})"
-        missing.append(Missing(name, (reason or ends.get(PARTS.index(name)) or "gdb ended before")[:_LONGEST]))
+        missing.append(Missing(name, (reason or ends.get(PARTS.index(name)) or "gdb ended before")[:_MAX_LENGTH]))
         return nothing
 
     nobody = _Stacks((), 0, None, False)
@@ -260,7 +260,7 @@ def _with_values(threads: tuple[Stack, ...], records: Sequence[Record], ends: di
 
 def _frame_with_values(frame: Frame, record: Record) -> Frame:
     if record.error:
-        return frame._replace(no_values=record.error[:_LONGEST])
+        return frame._replace(no_values=record.error[:_MAX_LENGTH])
     data = record.found
     try:
         return frame._replace(
@@ -353,7 +353,7 @@ def _maybe(value: Any, read: Callable[[Any], Value]) -> Value | None:
 
 
 def _list(value: Any, read: Callable[[Any], Value]) -> tuple[Value, ...]:
-    if not isinstance(value, list) or len(value) > _MOST:
+    if not isinstance(value, list) or len(value) > _MAX_COUNT:
         raise TypeError("no list of bounded length")
     return tuple(read(each) for each in value)
 
@@ -361,7 +361,7 @@ def _list(value: Any, read: Callable[[Any], Value]) -> tuple[Value, ...]:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("no text")
-    return value[:_LONGEST]
+    return value[:_MAX_LENGTH]
 
 
 def _number(value: Any) -> int:

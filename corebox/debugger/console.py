@@ -9,7 +9,7 @@ from corebox.errors import HostError, InputError
 
 #: What gdb is started with for it. Colours would be in what it prints, and a pager would wait for a key.
 CONSOLE_ARGUMENTS = ("--interpreter=mi3", "-iex", "set style enabled off", "-iex", "set pagination off")
-LONGEST = 1 << 20  # characters of the answer to one command
+MAX_LENGTH = 1 << 20  # characters of the answer to one command
 _SHOWN = re.compile(rb'[~@]"(.*)"', re.DOTALL)
 _RESULT = re.compile(rb'(\d*)\^(\w+)(?:,msg="((?:[^"\\]|\\.)*)")?.*', re.DOTALL)
 
@@ -22,7 +22,7 @@ class Console:
         self._number = 0
 
     def execute(self, command: str, time_limit: float = 60.0) -> str:
-        """What gdb prints for one command, cut at ``LONGEST`` characters.
+        """What gdb prints for one command, cut at ``MAX_LENGTH`` characters.
 
         Args:
             command: one line, as it is typed at gdb's prompt.
@@ -61,7 +61,7 @@ class Console:
             if line is None:
                 raise EOFError
             text, result = _SHOWN.fullmatch(line.text), _RESULT.fullmatch(line.text)
-            if text and size <= LONGEST:
+            if text and size <= MAX_LENGTH:
                 shown.append(unescape(text[1].decode("utf-8", "replace")))
                 size += len(shown[-1])
             elif result and result[1] == b"%d" % self._number:
@@ -72,4 +72,4 @@ class Console:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else text[:LONGEST] + "…\n"
+    return text if len(text) <= MAX_LENGTH else text[:MAX_LENGTH] + "…\n"

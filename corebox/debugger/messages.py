@@ -13,8 +13,8 @@ from typing import IO, Any
 from corebox.debugger.budget import Budget
 from corebox.errors import InputError
 
-LARGEST = 16 << 20  # bytes of one message
-_LONGEST_LINE, _MOST_LINES = 256, 4
+MAX_SIZE = 16 << 20  # bytes of one message
+_MAX_LINE_LENGTH, _MAX_LINES = 256, 4
 _LENGTH = re.compile(rb"Content-Length: *([0-9]{1,9})", re.IGNORECASE)
 _TYPE = re.compile(rb"Content-Type: *[ -~]*", re.IGNORECASE)
 
@@ -25,18 +25,18 @@ def read_message(stream: IO[bytes], change: Callable[[Message], Message] | None 
     """The next message, each of its objects replaced by what ``change`` makes of it; None at the end of the stream.
 
     Raises:
-        InputError: ``bad-message`` for what is no message, or a larger one than ``LARGEST``.
+        InputError: ``bad-message`` for what is no message, or a larger one than ``MAX_SIZE``.
     """
     length = _read_header(stream)
     if length is None:
         return None
-    if length > LARGEST:
-        raise _bad_message(f"it has {length} bytes, more than {LARGEST}")
+    if length > MAX_SIZE:
+        raise _bad_message(f"it has {length} bytes, more than {MAX_SIZE}")
     body = stream.read(length)
     if len(body) < length:
         return None
     try:
-        message = Budget(LARGEST).loads(body, change)
+        message = Budget(MAX_SIZE).loads(body, change)
     except ValueError as error:
         raise _bad_message(f"it is not JSON, or too much of it ({type(error).__name__})") from error
     if not isinstance(message, dict):
@@ -60,8 +60,8 @@ def write_message(stream: IO[bytes], message: Message) -> None:
 
 def _read_header(stream: IO[bytes]) -> int | None:
     length = None
-    for _ in range(_MOST_LINES):
-        line = stream.readline(_LONGEST_LINE)
+    for _ in range(_MAX_LINES):
+        line = stream.readline(_MAX_LINE_LENGTH)
         if not line:
             return None
         line = line.rstrip(b"\r\n")

@@ -16,10 +16,10 @@ from corebox.debugger.sources import SourceFolder, local_source
 from corebox.errors import HostError
 
 #: Bytes of one record, and of one with text for the console.
-LARGEST, LONGEST = 16 << 20, 256 << 10
+MAX_SIZE, MAX_LENGTH = 16 << 20, 256 << 10
 
 _GRACE = 5  # seconds for gdb to end by itself
-_MOST_NAMES = 4096  # files that the client may name as it was told
+_MAX_NAMES = 4096  # files that the client may name as it was told
 _LINE = re.compile(r"(\d*)(.*)", re.DOTALL)
 _WRAPPED = re.compile(r'-interpreter-exec\s+(?:--\S+\s+\S+\s+)*"?\w+"?\s+(?:"((?:[^"\\]|\\.)*)"|(\S+))\s*')
 #: Options that go with any command (gdb manual, "Context management").
@@ -103,7 +103,7 @@ class Translator:
         local = local_source(name, self._folders)
         if local is None:
             return found[0]
-        if len(self._names) < _MOST_NAMES:
+        if len(self._names) < _MAX_NAMES:
             self._names[local] = name
         return f"fullname={quote(local.encode('utf-8', 'surrogateescape')).decode()}"
 
@@ -166,8 +166,8 @@ class _Line(NamedTuple):
 
 
 def read_line(stream: BinaryIO) -> _Line | None:
-    """The next one; None at the end. No more than ``LARGEST`` bytes are kept."""
-    line = stream.readline(LARGEST)
+    """The next one; None at the end. No more than ``MAX_SIZE`` bytes are kept."""
+    line = stream.readline(MAX_SIZE)
     if not line:
         return None
     size, last = len(line), line
@@ -183,13 +183,13 @@ def shortened(line: bytes, size: int) -> bytes:
     """The record itself, or what takes its place if it is too large."""
     found = re.match(rb'(\d*)([~@&]"|[\^*+=])', line)
     kind = found[2][:1] if found else b""
-    if kind in (b"~", b"@", b"&") and size > LONGEST:
-        kept = re.sub(rb"\\[0-7]{0,2}\Z", b"", line[:LONGEST])  # no half of an escape
+    if kind in (b"~", b"@", b"&") and size > MAX_LENGTH:
+        kept = re.sub(rb"\\[0-7]{0,2}\Z", b"", line[:MAX_LENGTH])  # no half of an escape
         return (kept[:-1] if len(re.findall(rb"\\*\Z", kept)[0]) % 2 else kept) + b'\\342\\200\\246\\n"'
-    if found and size > LARGEST:
+    if found and size > MAX_SIZE:
         said = f"the answer is too large ({size >> 10:,} KiB): ask for a part of it"
         return found[1] + b"^error,msg=" + quote(said.encode()) if kind == b"^" else b"&" + quote(said.encode() + b"\n")
-    return line[:LONGEST] if not found else line
+    return line[:MAX_LENGTH] if not found else line
 
 
 def relay(client: Client, gdb: "subprocess.Popen[bytes]", translator: Translator) -> None:

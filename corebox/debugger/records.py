@@ -7,7 +7,7 @@ from corebox.debugger.budget import Budget
 
 # The same as in corebox/gdbside/answers/report.py.
 _BEGIN, _END = b"\x1ecorebox-answer ", b"\x1e\n"
-_MOST = 256
+_MAX_COUNT = 256
 
 #: The name of the last record.
 LAST = "end"
@@ -25,7 +25,7 @@ class Record(NamedTuple):
 def read_objects(output: bytes, budget: Budget | None = None) -> Iterator[dict[str, Any]]:
     """Each JSON object that our Python wrote; what is not well-formed, or beyond the budget, is passed over."""
     budget, at = budget or Budget(), 0
-    for _ in range(_MOST):
+    for _ in range(_MAX_COUNT):
         begin = output.find(_BEGIN, at)
         end = output.find(_END, begin)
         if begin < 0 or end < 0:
@@ -43,7 +43,7 @@ def read_records(output: bytes, budget: Budget | None = None) -> Iterator[Record
     """The records of a report."""
     for data in read_objects(output, budget):
         number, part, error = data.get("step"), data.get("part"), data.get("error")
-        if type(number) is not int or not 0 <= number < _MOST or not isinstance(part, str):
+        if type(number) is not int or not 0 <= number < _MAX_COUNT or not isinstance(part, str):
             continue
         if error is None or isinstance(error, str):
             yield Record(number, part, data.get("found"), error)

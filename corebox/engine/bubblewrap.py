@@ -21,7 +21,7 @@ from corebox.engine.userns import way_to_namespaces
 from corebox.errors import HostError
 
 _DESCRIPTORS, _STACK = 1024, 64 << 20
-_MOST_LINKS = 512
+_MAX_LINKS = 512
 
 
 class _Line(NamedTuple):
@@ -112,7 +112,7 @@ def plan_options(sandbox: Sandbox, skeleton: Path, has_proc: bool = True) -> lis
     uid, gid = sandbox.user
     line = ["--unshare-all", "--unshare-user", "--die-with-parent", "--cap-drop", "ALL", "--clearenv"]
     line += ["--uid", str(uid), "--gid", str(gid), "--hostname", "corebox"]
-    if len(entries.symlinks) > _MOST_LINKS:
+    if len(entries.symlinks) > _MAX_LINKS:
         line += ["--bind", str(skeleton), "/"]
         _make_links(skeleton, entries.symlinks)
     else:

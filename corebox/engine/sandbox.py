@@ -88,7 +88,7 @@ _OURS |= {"etc/ld.so.preload", "etc/ld.so.cache"}
 #: Container engines mount files of their own there, which a folder must be for.
 _ENGINES = ("etc", "run")
 #: Every mount slows the making of the next one (bubblewrap reads the list of all), and names are in requests.
-_MOST_MOUNTS = 128
+_MAX_MOUNTS = 128
 #: Where the whole root is as well, if single mounts do not do.
 WHOLE_ROOT = "/.corebox/root"
 
@@ -109,7 +109,7 @@ def read_root_entries(root: Path, container: bool = False) -> RootEntries:
             continue
         if entry.is_symlink():
             symlinks.append((name, str(entry.readlink())))
-        elif len(mounts) < _MOST_MOUNTS and not (container and _is_bytes(name)):
+        elif len(mounts) < _MAX_MOUNTS and not (container and _is_bytes(name)):
             mounts.append(Mount(entry, "/" + name))
         else:
             symlinks.append((name, f"{WHOLE_ROOT}/{name}"))

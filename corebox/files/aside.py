@@ -15,7 +15,7 @@ from corebox.files.reader import Reader
 
 #: Tells the parent that the child is still at work.
 Beat = Callable[[], object]
-_MOST_ANSWER = 1 << 20
+_MAX_ANSWER = 1 << 20
 
 
 class StalledError(Exception):
@@ -64,7 +64,7 @@ def _read_answer(descriptor: int, seconds: float) -> Any:
     deadline = time.monotonic() + seconds
     while select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
         piece = os.read(descriptor, 1 << 16)
-        if not piece or len(data) > _MOST_ANSWER:
+        if not piece or len(data) > _MAX_ANSWER:
             try:
                 return json.loads(data.decode())
             except ValueError as error:

@@ -9,10 +9,10 @@ from tarfile import ReadError
 from typing import Any, Optional
 
 #: Bytes; Go's archive/tar has the same bound.
-LONGEST_EXTENDED = 1 << 20
-MOST_MEMBERS = 1000000
+MAX_EXTENDED_LENGTH = 1 << 20
+MAX_MEMBERS = 1000000
 #: Before one member: GNU's have a long name and a long link, pax's one for the member and one for all.
-MOST_EXTENDED = 4
+MAX_EXTENDED = 4
 _LATEST = 1 << 62
 _EXTENDED = (
     tarfile.XHDTYPE,
@@ -27,14 +27,14 @@ class _BoundedInfo(tarfile.TarInfo):
     @classmethod
     def fromtarfile(cls, tarfile: Any) -> "_BoundedInfo":
         tarfile.headers += 1
-        if tarfile.headers > MOST_EXTENDED + 1:
+        if tarfile.headers > MAX_EXTENDED + 1:
             raise ReadError("too many extended headers for one member")
         return super().fromtarfile(tarfile)
 
     @classmethod
     def frombuf(cls, buf: Any, encoding: Any, errors: Any) -> "_BoundedInfo":
         member = super().frombuf(buf, encoding, errors)
-        if member.type in _EXTENDED and member.size > LONGEST_EXTENDED:
+        if member.type in _EXTENDED and member.size > MAX_EXTENDED_LENGTH:
             raise ReadError("an extended header is too long")
         return member
 
@@ -59,8 +59,8 @@ class BoundedTar(tarfile.TarFile):
         except ValueError as error:
             raise ReadError("an invalid number: {:.200}".format(str(error))) from error
         self._read += 1
-        if member is not None and self._read > MOST_MEMBERS + 1:  # the first comes when the archive is opened, too
-            raise ReadError("more than {} members".format(MOST_MEMBERS))
+        if member is not None and self._read > MAX_MEMBERS + 1:  # the first comes when the archive is opened, too
+            raise ReadError("more than {} members".format(MAX_MEMBERS))
         if member is not None and not (member.size >= 0 and abs(member.mtime) < _LATEST):  # the time may be NaN
             raise ReadError("size or time of a member is invalid")
         self.members.clear()  # type: ignore[attr-defined]  # no stub knows it

@@ -23,14 +23,14 @@ from corebox.files.paths import MAX_DEPTH, MAX_PATH, resolve
 from corebox.files.reader import Reader, reading_as
 
 #: Linkers leave less than this of a file unwritten, or of all files of a crash: they align to 2 MiB at the most.
-_COUNTED_HOLE, _LARGEST_HOLE, _MOST_HOLES = 1 << 20, 64 << 20, 256 << 20
+_COUNTED_HOLE, _MAX_HOLE_SIZE, _MAX_HOLES = 1 << 20, 64 << 20, 256 << 20
 _PATIENCE = 5.0  # seconds
 _TEMPORARY = ("/var/tmp",)  # noqa: S108 -- nothing is found there by its name
-_MOST_STALLED = 2
+_MAX_STALLED = 2
 #: What other descriptors this process may need.
 _SPARE = 64
-_MOST_OPEN = 8192
-_MOST_FOLDERS, _MOST_NAMES = 4096, 10000
+_MAX_OPEN = 8192
+_MAX_FOLDERS, _MAX_NAMES = 4096, 10000
 _CHUNK = 1 << 20
 NOT_READABLE, NOT_ITS_OWN = "not readable for this user", "not readable for the user whose crash it is"
 _WORDS = {errno.ENOENT: "no such file", errno.ENOTDIR: "no such file", errno.EACCES: NOT_READABLE}
@@ -116,7 +116,7 @@ class DiskRoot:
             self._found[name] = self._find(name)
         return self._found[name]
 
-    def names_in(self, directory: str, most: int = _MOST_NAMES) -> List[str]:
+    def names_in(self, directory: str, most: int = _MAX_NAMES) -> List[str]:
         """The names in a directory, sorted, of more than ``most`` only some.
 
         None if it is not there or may not be read.
@@ -157,7 +157,7 @@ class DiskRoot:
         if status.st_size - 512 * status.st_blocks > _COUNTED_HOLE:  # or its file system compresses
             hole = status.st_size - sum(extent.size for extent in stored_extents(descriptor, status.st_size))
             self._holes[status.st_dev, status.st_ino] = hole
-            if hole > _LARGEST_HOLE or sum(self._holes.values()) > _MOST_HOLES:
+            if hole > _MAX_HOLE_SIZE or sum(self._holes.values()) > _MAX_HOLES:
                 return "a sparse file: {} of its {} bytes are not stored".format(hole, status.st_size)
         return None
 
@@ -197,7 +197,7 @@ class DiskRoot:
         if last in ("", ".", ".."):
             return self._walk(name)
         if folder not in self._folders:
-            if len(self._folders) >= _MOST_FOLDERS:
+            if len(self._folders) >= _MAX_FOLDERS:
                 self._folders.clear()
             path, links, missing = self._walk(folder)
             self._folders[folder] = (path, links, missing.errno if missing else None)
@@ -303,7 +303,7 @@ class DiskRoot:
     def _find_aside(self, name: str, mount: str) -> Found:
         """As ``find``, of a file behind a mount that may never answer: what is handed on is a copy of it."""
         silent = Found(name, (), None, "{} does not answer".format(mount))
-        if mount in self._stalled or len(self._stalled) >= _MOST_STALLED:
+        if mount in self._stalled or len(self._stalled) >= _MAX_STALLED:
             return silent
         import tempfile  # noqa: PLC0415  # it brings random and shutil with it
 
@@ -352,5 +352,5 @@ def _raise_limit() -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        return min(hard, _MOST_OPEN) if hard != resource.RLIM_INFINITY else _MOST_OPEN
+        return min(hard, _MAX_OPEN) if hard != resource.RLIM_INFINITY else _MAX_OPEN
     return soft

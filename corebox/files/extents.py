@@ -95,11 +95,11 @@ def stored_extents(descriptor: int, size: int, position: int = 0) -> Iterator[Ex
 
 
 def data_extents(
-    descriptor: int, size: int, start: int = 0, told: Callable[[int], object] = lambda _: None
+    descriptor: int, size: int, start: int = 0, on_progress: Callable[[int], object] = lambda _: None
 ) -> Iterator[Extent]:
     """The runs of pages that are not all zero, from ``start`` to ``size``: the same wherever the file is stored.
 
-    ``told`` is called with the number of bytes whenever some have been looked through.
+    ``on_progress`` is called with the number of bytes whenever some have been looked through.
     """
     begin, end, position = start, start, start // PAGE * PAGE
     buffers, file = Buffers(0, CHUNK), io.FileIO(descriptor, closefd=False)
@@ -117,7 +117,7 @@ def data_extents(
                     begin = position + low
                 end = position + high
             position += len(data)
-            told(len(data))
+            on_progress(len(data))
     if end > begin:
         yield Extent(begin, end - begin)
 

@@ -9,14 +9,14 @@ from collections import deque
 from threading import Condition, Thread
 from typing import Any, Callable, Deque, Optional, Tuple
 
-_LONGEST_SLEEP = 1.0  # seconds
-_MOST_WAITING = 16  # pieces of at most 1 MiB: what bounds the memory
+_MAX_SLEEP = 1.0  # seconds
+_MAX_WAITING = 16  # pieces of at most 1 MiB: what bounds the memory
 
 
 class Stage:
     """Calls ``act`` with what is ``put``, to be used with ``with``: all has been done when the block ends."""
 
-    def __init__(self, act: Callable[..., object], most_waiting: int = _MOST_WAITING) -> None:
+    def __init__(self, act: Callable[..., object], most_waiting: int = _MAX_WAITING) -> None:
         self._act = act
         self._most_waiting = most_waiting
         self._waiting: Deque[Tuple[Any, ...]] = deque()  # the first of them is being done
@@ -68,7 +68,7 @@ class Stage:
             while True:
                 with self._changed:
                     while not self._waiting and not self._ended:
-                        self._changed.wait(_LONGEST_SLEEP)
+                        self._changed.wait(_MAX_SLEEP)
                     if self._ended:  # what still waits is dropped
                         return
                     arguments = self._waiting[0]

@@ -10,7 +10,7 @@ from typing import Iterator
 from corebox.errors import HostError
 
 #: What is open in this process; a file there is replaced for all, not for whoever redirected it to us.
-_MOST_LINKS = 40
+_MAX_LINKS = 40
 _NAMES_OF_OPEN_FILES = ("/proc/", "/dev/")
 _NOT_DEVICES = "/dev/shm/"  # noqa: S108 -- ordinary files in memory
 
@@ -173,7 +173,7 @@ def replaceable(out: str) -> str:
             /dev/stdout would itself be replaced, for everybody.
     """
     place = os.path.abspath(out)
-    for _ in range(_MOST_LINKS):
+    for _ in range(_MAX_LINKS):
         if place.startswith(_NAMES_OF_OPEN_FILES) and not place.startswith(_NOT_DEVICES):
             break
         if not os.path.islink(place):

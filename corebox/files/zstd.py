@@ -26,7 +26,7 @@ _CHUNK = 1 << 20
 #: read at once. RFC 8878 (3.1.1.1.2) wants 8 MiB of everybody, ``zstd -19`` uses as much.
 STRANGERS_WINDOW = 24
 #: Of a frame whose end is looked for: 128 GiB in blocks of full length, but they may be empty.
-MOST_BLOCKS = 1 << 20
+MAX_BLOCKS = 1 << 20
 
 
 class _Buffer(ctypes.Structure):
@@ -166,14 +166,14 @@ def frame_end(descriptor: int, offset: int) -> int:
     """Where the frame that begins at ``offset`` of an open file ends (RFC 8878, section 3.1.1).
 
     Raises:
-        ValueError: there is none, or it has more than ``MOST_BLOCKS``.
+        ValueError: there is none, or it has more than ``MAX_BLOCKS``.
     """
     head = os.pread(descriptor, 5, offset)
     if head[:4] != MAGIC or len(head) < 5:
         raise ValueError("not a zstd frame")
     single, sizes = head[4] >> 5 & 1, head[4] >> 6
     offset += 6 - single + (0, 1, 2, 4)[head[4] & 3] + (single, 2, 4, 8)[sizes]
-    for _ in range(MOST_BLOCKS):
+    for _ in range(MAX_BLOCKS):
         block = os.pread(descriptor, 3, offset)
         if len(block) < 3:
             raise ValueError("the frame is truncated")

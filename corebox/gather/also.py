@@ -12,8 +12,8 @@ from corebox.files.mounts import Mounts, read_mounts
 
 #: Called with the number of files that were looked at and the folder, now and then.
 OnLook = Callable[[int, str], object]
-_MOST_ENTRIES, _MOST_KEPT = 2000000, 200000
-_MOST_SECONDS = 600
+_MAX_ENTRIES, _MAX_KEPT = 2000000, 200000
+_MAX_SECONDS = 600
 _INTERVAL = 256
 
 
@@ -106,9 +106,7 @@ class _Walk:
         return self._mounts.virtual_at(path) is None and path not in self._mounts.slow
 
     def _bound(self, folder: str) -> None:
-        if self._waiting and (
-            self._seen >= _MOST_ENTRIES or self._kept >= _MOST_KEPT or self._seconds >= _MOST_SECONDS
-        ):
+        if self._waiting and (self._seen >= _MAX_ENTRIES or self._kept >= _MAX_KEPT or self._seconds >= _MAX_SECONDS):
             self.why_not_all = "not looked through to the end: {} files took {:.0f} s as far as {}".format(
                 self._seen, self._seconds, folder
             )

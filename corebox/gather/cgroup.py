@@ -13,7 +13,7 @@ from corebox.bundle.runtime import Container
 
 _CONTAINER = re.compile(r"[0-9a-f]{64}")
 _UNIT = re.compile(r"/([^/]+\.(?:service|scope))(?=/|$)")
-_LARGEST = 4 << 20
+_MAX_SIZE = 4 << 20
 _ENGINES = (
     ("docker", "docker"),
     ("libpod", "podman"),
@@ -96,7 +96,7 @@ def _load(path: str, array: str = "") -> Dict[str, object]:
     """The JSON object in the file, an array as one named ``array``; an empty one if there is none to be read."""
     try:
         with open(path, "rb") as file:
-            return _parse(file.read(_LARGEST).decode("utf-8", "replace"), array)
+            return _parse(file.read(_MAX_SIZE).decode("utf-8", "replace"), array)
     except OSError:
         return {}
 

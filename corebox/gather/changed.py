@@ -3,7 +3,7 @@
 import os
 from typing import Optional
 
-from corebox.bundle.manifest import ModuleEntry, Remark
+from corebox.bundle.manifest import ModuleEntry, Omission
 from corebox.bundle.verdict import MISSING
 from corebox.errors import InputError
 from corebox.files.openfile import OpenFile
@@ -25,12 +25,12 @@ def without_changed(collection: Collection, error: InputError) -> Collection:
     if not gone:
         raise error
     manifest = collection.manifest
-    missing = manifest.missing + tuple(Remark(path, why) for path, why in gone.items())
+    missing = manifest.missing + tuple(Omission(path, why) for path, why in gone.items())
     return Collection(
         manifest._replace(
             files=tuple(entry for entry in manifest.files if entry.path not in gone),
             modules=tuple(_without_file(each, gone.get(each.path)) for each in manifest.modules),
-            missing=tuple(sorted(missing, key=lambda remark: os.fsencode(remark.path))),
+            missing=tuple(sorted(missing, key=lambda omission: os.fsencode(omission.path))),
         ),
         {path: file for path, file in collection.sources.items() if path not in gone},
     )

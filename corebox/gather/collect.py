@@ -10,7 +10,7 @@ from corebox.bundle.manifest import (
     Manifest,
     MemoryEntry,
     ModuleEntry,
-    Remark,
+    Omission,
     Site,
     StoredCore,
     TruncatedCore,
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 
 _AT_BASE = 7  # getauxval(3): where the dynamic linker is mapped
 #: Ten times what the largest programs load; a core written by hand can name millions.
-_MOST_MODULES = 8192
+_MAX_MODULES = 8192
 #: Stand in the manifest's list of what is missing, in the place of a path.
 MORE, LIBRARIES = "[more]", "[libraries]"
-_MOST_OTHERS = 10000
+_MAX_OTHERS = 10000
 _ANOTHER = "the process had mapped another file with this path too, which is the one in the bundle"
-_LONGEST_OS_RELEASE = 1 << 16
+_MAX_OS_RELEASE_LENGTH = 1 << 16
 
 
-class Wishes(NamedTuple):
+class GatherOptions(NamedTuple):
     """What the customer asked for: the executable to use, what to leave out, consent.
 
     ``extra`` are names in the root of more files to take, ``also`` folders with files that have other names there.
@@ -69,41 +69,41 @@ class Collection(NamedTuple):
     sources: Dict[str, OpenFile]
 
 
-def collect(core: CoreFile, root: DiskRoot, wishes: Wishes) -> Collection:
+def collect(core: CoreFile, root: DiskRoot, wanted: GatherOptions) -> Collection:
     """Find and prove everything that the core needs; the files stay open as long as ``root`` does.
 
     Raises:
         InputError: ``no-such-executable`` if the one the customer named is not there, ``wrong-machine`` if it is for
             another machine than the core's, ``debug-file`` if it has no code, ``no-such-folder``.
     """
-    if wishes.executable:
-        check_executable(core, wishes.executable)
+    if wanted.executable:
+        check_executable(core, wanted.executable)
     files = FileSet(root)
-    places = Places(root, wishes.executable, wishes.live, _index_of(wishes))
-    modules = [find_module(core, module, places) for module in core.modules[:_MOST_MODULES]]
-    modules, not_taken = _take_modules(files, modules, wishes)
+    places = Places(root, wanted.executable, wanted.live, _index_of(wanted))
+    modules = [find_module(core, module, places) for module in core.modules[:_MAX_MODULES]]
+    modules, not_taken = _take_modules(files, modules, wanted)
     _take_interpreter(core, files, modules)
     debug = _take_extras(core, files, modules)
-    for name in wishes.extra:
+    for name in wanted.extra:
         if not files.want(name, "extra"):
             files.miss(name, files.root.find(name).why or "not found")
     elf = next((elf_of(each.found.file) for each in modules if each.module.is_executable and each.found.file), None)
     if elf and elf.interpreter and len(modules) == 1:
         files.miss(LIBRARIES, "the core does not say which libraries were mapped: " + ", ".join(elf.needed))
     if places.also and places.also.why_not_all:
-        files.miss(wishes.also[0], places.also.why_not_all)
-    if len(core.modules) > _MOST_MODULES:
-        files.miss(MORE, "{} more modules were not looked for".format(len(core.modules) - _MOST_MODULES))
+        files.miss(wanted.also[0], places.also.why_not_all)
+    if len(core.modules) > _MAX_MODULES:
+        files.miss(MORE, "{} more modules were not looked for".format(len(core.modules) - _MAX_MODULES))
     files.drop_conflicts()
     others = _once(core.other_files)
-    not_taken += [Remark(mapping.path, _why_not(mapping)) for mapping in others[:_MOST_OTHERS]]
-    if len(others) > _MOST_OTHERS:
-        not_taken.append(Remark(MORE, "{} more files are not listed".format(len(others) - _MOST_OTHERS)))
+    not_taken += [Omission(mapping.path, _why_not(mapping)) for mapping in others[:_MAX_OTHERS]]
+    if len(others) > _MAX_OTHERS:
+        not_taken.append(Omission(MORE, "{} more files are not listed".format(len(others) - _MAX_OTHERS)))
     manifest = Manifest(
         gatherer=__version__,
-        site=_site(root, core, wishes),
+        site=_site(root, core, wanted),
         process=_process(core, next((_path(each) for each in modules if each.module.is_executable), None)),
-        core=stored_core(core, not wishes.without_core),
+        core=stored_core(core, not wanted.without_core),
         modules=tuple(_entry(each, symbols, files.sources) for each, symbols in zip(modules, debug)),
         files=files.entries(),
         symlinks=files.symlinks(),
@@ -114,12 +114,12 @@ def collect(core: CoreFile, root: DiskRoot, wishes: Wishes) -> Collection:
     return Collection(manifest, files.sources)
 
 
-def _index_of(wishes: Wishes) -> "Optional[FolderIndex]":
-    if not wishes.also:
+def _index_of(wanted: GatherOptions) -> "Optional[FolderIndex]":
+    if not wanted.also:
         return None
     from corebox.gather.also import FolderIndex  # noqa: PLC0415  # what few gatherings need is read for them alone
 
-    return FolderIndex(wishes.also, wishes.on_look)
+    return FolderIndex(wanted.also, wanted.on_look)
 
 
 def check_executable(core: CoreFile, executable: str) -> None:
@@ -154,15 +154,15 @@ def _path(each: ModuleFile) -> str:
 
 
 def _take_modules(
-    files: FileSet, modules: Iterable[ModuleFile], wishes: Wishes
-) -> Tuple[List[ModuleFile], List[Remark]]:
+    files: FileSet, modules: Iterable[ModuleFile], wanted: GatherOptions
+) -> Tuple[List[ModuleFile], List[Omission]]:
     """Take the files that were found; returns the modules as the bundle has them, and what is left out on request."""
     taken = []  # type: List[ModuleFile]
     left_out = []
     for each in modules:
         module, found = each.module, each.found
-        if module.is_executable and wishes.without_executable:
-            left_out.append(Remark(_path(each), "left out on request; give it with -e EXECUTABLE"))
+        if module.is_executable and wanted.without_executable:
+            left_out.append(Omission(_path(each), "left out on request; give it with -e EXECUTABLE"))
         elif found.file is None:
             files.miss(module.path, found.why or "not found")
         elif files.take(found, "executable" if module.is_executable else "module"):
@@ -222,7 +222,7 @@ def _entry(each: ModuleFile, debug: Optional[ElfFile], taken: Dict[str, OpenFile
     )
 
 
-def _site(root: DiskRoot, core: CoreFile, wishes: Wishes) -> Site:
+def _site(root: DiskRoot, core: CoreFile, wanted: GatherOptions) -> Site:
     here = os.path.realpath(root.directory or "/") == "/"
     # This machine's own system is not that of a core from another one.
     known = core.system == LINUX and (not here or runs_on(core.machine, os.uname().machine))
@@ -230,7 +230,7 @@ def _site(root: DiskRoot, core: CoreFile, wishes: Wishes) -> Site:
         os_release=_os_release(root) if known else {},
         kernel=os.uname().release if here and known else None,
         machine=core.machine,
-        hostname=os.uname().nodename if wishes.consent_hostname else None,
+        hostname=os.uname().nodename if wanted.consent_hostname else None,
         system=core.system,
     )
 
@@ -240,7 +240,7 @@ def _os_release(root: DiskRoot) -> Dict[str, str]:
     found = root.find("/etc/os-release")
     if found.file is None:
         return {}
-    lines = os.fsdecode(read_at(found.file.fileno(), 0, _LONGEST_OS_RELEASE)).splitlines()
+    lines = os.fsdecode(read_at(found.file.fileno(), 0, _MAX_OS_RELEASE_LENGTH)).splitlines()
     fields = dict(line.split("=", 1) for line in lines if "=" in line)
     return {key: fields[key].strip("\"'") for key in ("ID", "PRETTY_NAME", "VERSION_ID") if key in fields}
 

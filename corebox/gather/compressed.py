@@ -15,7 +15,7 @@ from corebox.files.temporary import temporary_directory
 
 _CHUNK = 1 << 20
 #: Of a core that somebody compressed here, as hard as ``zstd -d`` takes it without being asked twice: 128 MiB.
-_LONGEST_WINDOW = 27
+_MAX_WINDOW = 27
 _PAGE = 4096
 
 
@@ -101,7 +101,7 @@ def _unzstd(source: BinaryIO) -> Iterator[bytes]:
         raise HostError("no-libzstd", "this machine has no libzstd 1.4 or later", "decompress the core first: zstd -d")
     # Cut short: what is there is used, and the core's headers tell what is missing.
     with contextlib.suppress(ValueError, InputError):
-        yield from zstd.decompressed(library, source, _LONGEST_WINDOW)
+        yield from zstd.decompressed(library, source, _MAX_WINDOW)
 
 
 def _gunzip(source: BinaryIO) -> Iterator[bytes]:

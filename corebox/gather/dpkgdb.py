@@ -4,16 +4,16 @@ import re
 from typing import Dict, FrozenSet, Iterator, NamedTuple, Optional, Tuple
 
 from corebox.files.diskroot import DiskRoot
-from corebox.gather.packagedb import LARGEST, Owner, UnreadableError, read_database, text_of
+from corebox.gather.packagedb import MAX_SIZE, Owner, UnreadableError, read_database, text_of
 
 _STATUS = "/var/lib/dpkg/status"
 _INFO = "/var/lib/dpkg/info"
 #: Images without dpkg ("distroless") have one file of each kind for each package.
 _FOLDER = "/var/lib/dpkg/status.d"
 _SUMS = ".md5sums"
-_MOST_PACKAGES = 50000
-_LARGEST_LIST = 16 << 20
-_LARGEST_ALL = 512 << 20
+_MAX_PACKAGES = 50000
+_MAX_LIST_SIZE = 16 << 20
+_MAX_ALL_SIZE = 512 << 20
 _SUM = re.compile(rb"[0-9a-f]{32}\Z")
 
 
@@ -29,12 +29,12 @@ def dpkg_owners(root: DiskRoot, names: FrozenSet[str]) -> Iterator[Tuple[str, Ow
         UnreadableError: the database is larger than any.
     """
     wanted = {name[1:].encode("utf-8", "surrogateescape"): name for name in names}
-    left = _LARGEST_ALL
+    left = _MAX_ALL_SIZE
     for path, package in _lists(root):
-        data = read_database(root, path, _LARGEST_LIST) or b""
+        data = read_database(root, path, _MAX_LIST_SIZE) or b""
         left -= len(data)
         if left < 0:
-            raise UnreadableError("the lists in {} are larger than {} bytes".format(_INFO, _LARGEST_ALL))
+            raise UnreadableError("the lists in {} are larger than {} bytes".format(_INFO, _MAX_ALL_SIZE))
         for name, digest in _sums(data):
             if name in wanted:
                 yield wanted[name], Owner("dpkg", package.name, package.version, "md5", digest)
@@ -51,13 +51,13 @@ def _lists(root: DiskRoot) -> Iterator[Tuple[str, _Package]]:
     """The lists of sums, and the package of each."""
     packages = _parse_status(read_database(root, _STATUS) or b"")
     if packages:
-        for name in root.names_in(_INFO, 16 * _MOST_PACKAGES):
+        for name in root.names_in(_INFO, 16 * _MAX_PACKAGES):
             package = packages.get(name[: -len(_SUMS)]) if name.endswith(_SUMS) else None
             if package:
                 yield _INFO + "/" + name, package
-    for name in root.names_in(_FOLDER, _MOST_PACKAGES):
+    for name in root.names_in(_FOLDER, _MAX_PACKAGES):
         if not name.endswith(_SUMS):
-            for package in set(_parse_status(read_database(root, _FOLDER + "/" + name, LARGEST) or b"").values()):
+            for package in set(_parse_status(read_database(root, _FOLDER + "/" + name, MAX_SIZE) or b"").values()):
                 yield _FOLDER + "/" + name + _SUMS, package
 
 
@@ -74,8 +74,8 @@ def _parse_status(data: bytes) -> Dict[str, _Package]:
         key = name + b":" + architecture if fields.get(b"Multi-Arch") == b"same" else name
         packages[text_of(key)] = package
         packages.setdefault(package.name, package)
-        if len(packages) > 2 * _MOST_PACKAGES:
-            raise UnreadableError("{} has more than {} packages".format(_STATUS, _MOST_PACKAGES))
+        if len(packages) > 2 * _MAX_PACKAGES:
+            raise UnreadableError("{} has more than {} packages".format(_STATUS, _MAX_PACKAGES))
     return packages
 
 

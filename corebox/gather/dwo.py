@@ -8,11 +8,11 @@ from corebox.coredump.splitdwarf import Skeleton, skeletons, split_ids
 from corebox.files.diskroot import Found
 from corebox.gather.files import FileSet
 
-MOST_FILES = 4096
-_MOST_NAMED = 8
-_MOST_LACKING = 64
+MAX_FILES = 4096
+_MAX_NAMED = 8
+_MAX_LACKING = 64
 #: Of all files of a crash together; a look for a name takes as long as that at so many units.
-_MOST_UNITS = 1 << 20
+_MAX_UNITS = 1 << 20
 _UNITS_OF_A_LOOK = 8
 
 
@@ -25,7 +25,7 @@ class SplitDebug:
 
     def __init__(self, files: FileSet) -> None:
         self._files = files
-        self._left = _MOST_UNITS
+        self._left = _MAX_UNITS
 
     def take(self, holders: Iterable[Found]) -> None:
         """Take what is found of these, and note what is not."""
@@ -46,9 +46,9 @@ class SplitDebug:
             if each.dwo_id in packed:
                 continue
             own = None
-            if len(lacking) < _MOST_LACKING and self._left > 0:  # where so many are not, the others are not either
+            if len(lacking) < _MAX_LACKING and self._left > 0:  # where so many are not, the others are not either
                 own = next((at for at in self._candidates(found, each) if each.dwo_id in self._ids(at)), None)
-            if own is None or taken >= MOST_FILES:
+            if own is None or taken >= MAX_FILES:
                 lacking.append(each)
             else:
                 self._files.take(own, "debug")
@@ -56,9 +56,9 @@ class SplitDebug:
         self._miss(found, lacking)
 
     def _miss(self, found: Found, lacking: List[Skeleton]) -> None:
-        for each in lacking[:_MOST_NAMED]:
+        for each in lacking[:_MAX_NAMED]:
             self._files.miss(each.path, "split debug information of {}: not here".format(found.path))
-        if len(lacking) > _MOST_NAMED:
+        if len(lacking) > _MAX_NAMED:
             self._files.miss(found.path + ".dwp", "{} more files of split debug information".format(len(lacking)))
 
     def _candidates(self, found: Found, each: Skeleton) -> Iterator[Found]:

@@ -3,7 +3,7 @@
 import os
 from typing import Dict, List, Tuple
 
-from corebox.bundle.manifest import FileEntry, Remark, SymlinkEntry
+from corebox.bundle.manifest import FileEntry, Omission, SymlinkEntry
 from corebox.coredump.elffile import elf_of
 from corebox.files.diskroot import DiskRoot, Found
 from corebox.files.openfile import OpenFile
@@ -28,9 +28,9 @@ class FileSet:
         """All symbolic links in byte order of their paths."""
         return tuple(SymlinkEntry(path, self._links[path]) for path in sorted(self._links, key=os.fsencode))
 
-    def missing(self) -> Tuple[Remark, ...]:
+    def missing(self) -> Tuple[Omission, ...]:
         """What was wanted and not found, by name."""
-        return tuple(Remark(path, self._missing[path]) for path in sorted(self._missing, key=os.fsencode))
+        return tuple(Omission(path, self._missing[path]) for path in sorted(self._missing, key=os.fsencode))
 
     def has(self, path: str) -> bool:
         """Whether the file at canonical ``path`` is in the set."""

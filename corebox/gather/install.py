@@ -19,8 +19,8 @@ PROGRAM = "corebox-gather.pyz"
 SCRIPT = "corebox-handler"
 #: %P process ID, %t time, %u user ID, %E path of the program, which may have blanks and so comes last (core(5)).
 _PATTERN = "|{} %P %t %u %E"
-_LONGEST_PATTERN = 127  # CORENAME_MAX_SIZE of the kernel, without the NUL
-_MOST_WAITING, _MOST_WAITING_FIRST = 16, 64
+_MAX_PATTERN_LENGTH = 127  # CORENAME_MAX_SIZE of the kernel, without the NUL
+_MAX_WAITING, _MAX_WAITING_FIRST = 16, 64
 _RECIPIENT = "recipient"
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
@@ -37,7 +37,7 @@ def install_handler(options: argparse.Namespace, program: str) -> str:
     """
     directory = os.path.realpath(options.install_handler)
     pattern = _PATTERN.format(os.path.join(directory, SCRIPT))
-    if len(os.fsencode(pattern)) > _LONGEST_PATTERN or any(char.isspace() or char in "%'\\" for char in directory):
+    if len(os.fsencode(pattern)) > _MAX_PATTERN_LENGTH or any(char.isspace() or char in "%'\\" for char in directory):
         raise _bad_directory(
             "the kernel could not call a handler in {}".format(directory), "a short path without spaces"
         )
@@ -125,8 +125,8 @@ def _script(directory: str, pattern: str, options: argparse.Namespace) -> str:
         "AT_ONCE": str(options.at_once),
         "AT_ONCE_OF_USER": str(max(1, options.at_once - 1)),
         "MAX_SECONDS": str(options.max_seconds),
-        "PLACES_OF_FIRST": str(options.at_once + _MOST_WAITING_FIRST),
-        "PLACES": str(options.at_once + _MOST_WAITING),
+        "PLACES_OF_FIRST": str(options.at_once + _MAX_WAITING_FIRST),
+        "PLACES": str(options.at_once + _MAX_WAITING),
         "MAX_BYTES": str(options.max_bytes),
         "KEEP_FREE": str(options.keep_free),
         "OPTIONS": " ".join(quote(word) for word in limits + _content(directory, options)),

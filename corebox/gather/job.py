@@ -19,7 +19,7 @@ from corebox.files.diskroot import DiskRoot
 from corebox.files.magic import compression_of
 from corebox.files.mounts import read_mounts
 from corebox.files.reader import Reader
-from corebox.gather.collect import Collection, Wishes, collect, stored_core
+from corebox.gather.collect import Collection, GatherOptions, collect, stored_core
 from corebox.gather.output import absolute, give_to_caller, require_harmless, require_harmless_stream
 from corebox.gather.owner import reader_for, user_of
 from corebox.gather.progress import ProgressLine
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from corebox.bundle.envelope import Envelope
     from corebox.files.ahead import Ahead
 
-_MOST_TRIES = 8
+_MAX_TRIES = 8
 # What few gatherings need is imported where it is needed: the one-file program compiles all that it imports, each time.
 
 
@@ -68,38 +68,38 @@ def gather(options: argparse.Namespace, progress: ProgressLine, ahead: "Optional
         path = stack.enter_context(find_core(options, given.path))
         root = stack.enter_context(find_root(options))
         core = stack.enter_context(open_core(path))
-        wishes = wishes_of(options)._replace(on_look=progress.look)
+        wanted = gather_options(options)._replace(on_look=progress.look)
         disk = stack.enter_context(open_root(options, core, root, given))
-        collection = _with_cutter(collect_wanted(options, core, disk, wishes), given.path)
+        collection = _with_cutter(collect_wanted(options, core, disk, wanted), given.path)
         if options.pid:
             from corebox.gather.proc import place_of, read_runtime  # noqa: PLC0415
 
             collection = with_runtime(collection, read_runtime(place_of(options.pid), RUNNING))
         if _is_look(options):
-            return Gathered(collection.manifest, None, _lacking(collection.manifest, wishes))
+            return Gathered(collection.manifest, None, _lacking(collection.manifest, wanted))
         out = output_of(options, collection.manifest, envelope)
         require_harmless(out, _inputs(options, given), options.force)
         done = pack(options, collection, core, Output(out, envelope, progress, ahead))
         give_to_caller(out)
-        return done._replace(lacking=_lacking(done.manifest, wishes))
+        return done._replace(lacking=_lacking(done.manifest, wanted))
 
 
-def collect_wanted(options: argparse.Namespace, core: CoreFile, root: DiskRoot, wishes: Wishes) -> Collection:
+def collect_wanted(options: argparse.Namespace, core: CoreFile, root: DiskRoot, wanted: GatherOptions) -> Collection:
     """What ``collect`` finds, without what a light bundle leaves out.
 
     Raises:
         InputError: those of ``collect``, and of ``read_known``.
     """
     if not options.light and not options.known:
-        return collect(core, root, wishes)
+        return collect(core, root, wanted)
     from corebox.gather.light import LightOptions, lightened, read_known  # noqa: PLC0415
 
     known = frozenset(each for path in options.known for each in read_known(path))
-    return lightened(collect(core, root, wishes), root, LightOptions(options.light, known))
+    return lightened(collect(core, root, wanted), root, LightOptions(options.light, known))
 
 
-def _lacking(manifest: Manifest, wishes: Wishes) -> Tuple[str, ...]:
-    return tuple(each.path for each in manifest.missing if each.path in wishes.extra)
+def _lacking(manifest: Manifest, wanted: GatherOptions) -> Tuple[str, ...]:
+    return tuple(each.path for each in manifest.missing if each.path in wanted.extra)
 
 
 def _envelope(recipient: str) -> "Envelope":
@@ -141,7 +141,7 @@ def pack(options: argparse.Namespace, collection: Collection, core: CoreFile, ou
             change = plan.apply
         if not options.no_nice:
             os.nice(19)  # the site's own work comes first
-        for _ in range(0 if output.path == STREAM else _MOST_TRIES):
+        for _ in range(0 if output.path == STREAM else _MAX_TRIES):
             try:
                 return Gathered(collection.manifest, _write(collection, core, output, change, options.jobs), ())
             except InputError as error:  # noqa: PERF203 -- a handful of times, and each writes a bundle
@@ -286,14 +286,14 @@ def open_root(options: argparse.Namespace, core: CoreFile, root: str, given: Giv
     return DiskRoot(root, reader, read_mounts(root))
 
 
-def wishes_of(options: argparse.Namespace) -> Wishes:
-    """The customer's wishes from the options."""
+def gather_options(options: argparse.Namespace) -> GatherOptions:
+    """The customer's wanted from the options."""
     live: Dict[int, str] = {}
     if options.pid:
         from corebox.gather.live import mapped_files  # noqa: PLC0415
 
         live = mapped_files(options.pid)
-    return Wishes(
+    return GatherOptions(
         executable=options.executable,
         without_executable=options.no_exe,
         without_core=options.no_core,

@@ -5,7 +5,7 @@ import os
 import re
 from typing import Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
-from corebox.bundle.manifest import FileEntry, LeftOutFile, Remark
+from corebox.bundle.manifest import FileEntry, LeftOutFile, Omission
 from corebox.bundle.verdict import VERIFIED
 from corebox.coredump.elffile import elf_of
 from corebox.errors import InputError
@@ -18,7 +18,7 @@ from corebox.gather.packagedb import Owner, Owners, find_owners
 
 #: What counts as known: a build ID, and behind it whatever ``corebox known`` notes.
 _LINE = re.compile(rb"([0-9a-fA-F]{4,128})(\s|\Z)")
-_LARGEST_LIST = 64 << 20
+_MAX_LIST_SIZE = 64 << 20
 _CHUNK = 1 << 20
 _ROLES = ("executable", "module", "libthread_db", "debug")
 
@@ -38,12 +38,12 @@ def read_known(path: str) -> FrozenSet[str]:
     """
     descriptor = open_regular(path)
     try:
-        data = read_at(descriptor, 0, _LARGEST_LIST + 1)
+        data = read_at(descriptor, 0, _MAX_LIST_SIZE + 1)
     finally:
         os.close(descriptor)
     lines = [line for line in data.splitlines() if line.strip() and not line.startswith(b"#")]
     found = [_LINE.match(line) for line in lines]
-    if len(data) > _LARGEST_LIST or not all(found):
+    if len(data) > _MAX_LIST_SIZE or not all(found):
         raise InputError(
             "not-a-list",
             "{} is not a list of build IDs".format(path),
@@ -105,7 +105,7 @@ def _new(name: str) -> "Optional[hashlib._Hash]":
 
 def _without(collection: Collection, gone: Dict[str, LeftOutFile], problems: Tuple[str, ...]) -> Collection:
     manifest = collection.manifest
-    remarks = manifest.not_taken + tuple(Remark(PACKAGES, why) for why in problems)
+    remarks = manifest.not_taken + tuple(Omission(PACKAGES, why) for why in problems)
     kept = tuple(entry for entry in manifest.files if entry.path not in gone)
     left_out = tuple(gone[path] for path in sorted(gone, key=os.fsencode))
     sources = {path: file for path, file in collection.sources.items() if path not in gone}

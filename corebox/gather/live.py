@@ -17,7 +17,7 @@ from corebox.files.temporary import temporary_directory
 from corebox.gather.proc import held_place, is_crash_of, owner_of, place_of
 
 #: A process can map 65,530 files (vm.max_map_count). Of so many files the names must do for the others.
-_MOST_HELD = 20000
+_MAX_HELD = 20000
 _SPARE = 4096
 
 
@@ -83,12 +83,12 @@ def _raise_limit() -> int:
     A handler has 1,024 from the kernel, and may have more as it is root.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_HELD + _SPARE
+    wanted = _MAX_HELD + _SPARE
     for limits in ((max(soft, wanted), max(hard, wanted)), (hard, hard)):
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
             break
-    return min(_MOST_HELD, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+    return min(_MAX_HELD, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 
 
 def _file_mappings(place: str) -> Dict[int, Tuple[str, Tuple[str, ...]]]:

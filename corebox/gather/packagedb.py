@@ -6,7 +6,7 @@ from corebox.files.diskroot import DiskRoot
 from corebox.files.extents import read_at
 
 #: Of one file of a database; the largest of real systems have a tenth of that.
-LARGEST = 64 << 20
+MAX_SIZE = 64 << 20
 #: Merged into /usr on most systems, while packages still name their files as before (file-hierarchy(7)).
 _MERGED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 
@@ -63,7 +63,7 @@ def _spellings(root: DiskRoot, path: str) -> Iterator[str]:
             yield path[len("/usr") :]
 
 
-def read_database(root: DiskRoot, path: str, most: int = LARGEST) -> Optional[bytes]:
+def read_database(root: DiskRoot, path: str, most: int = MAX_SIZE) -> Optional[bytes]:
     """The file of a database; None if it is not there.
 
     Raises:

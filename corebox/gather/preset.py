@@ -19,7 +19,7 @@ _NOT_FIXED = (
     *("core", "pid", "coredumpctl", "known"),
     *("make_zipapp", "preset", "message", "install_handler", "handle", "crash"),
 )
-_LONGEST_KEY = 1 << 16
+_MAX_KEY_LENGTH = 1 << 16
 
 
 class Preset(NamedTuple):
@@ -57,7 +57,7 @@ def make_preset(options: Optional[str], message: Optional[str]) -> Preset:
     recipient = None
     if parsed.encrypt_to and os.path.isfile(parsed.encrypt_to):
         with open(parsed.encrypt_to, "rb") as file:
-            recipient = file.read(_LONGEST_KEY).decode("utf-8", "surrogateescape")
+            recipient = file.read(_MAX_KEY_LENGTH).decode("utf-8", "surrogateescape")
         words = _without_recipient(words)
     return Preset(tuple(words), message, recipient)
 

@@ -13,9 +13,9 @@ from corebox.bundle.runtime import OpenFiles, ResourceLimit, Runtime, ThreadName
 from corebox.files.reader import Reader
 from corebox.gather.cgroup import container_of, control_group, unit_of
 
-_MOST_THREADS = 10000
-_MOST_FILES = 65536
-_LARGEST = 1 << 20  # bytes of one file of /proc
+_MAX_THREADS = 10000
+_MAX_FILES = 65536
+_MAX_SIZE = 1 << 20  # bytes of one file of /proc
 _HIGHEST = 1 << 63  # what a manifest can hold
 _ANONYMOUS = re.compile(r"anon_inode:\[?([^\]]*)\]?")
 _MODELS = ("model name", "cpu model", "cpu", "uarch", "isa")
@@ -103,7 +103,7 @@ def read_runtime(place: str, source: str) -> Optional[Runtime]:
 def _read(path: str) -> str:
     try:
         with open(path, "rb") as file:
-            return os.fsdecode(file.read(_LARGEST))
+            return os.fsdecode(file.read(_MAX_SIZE))
     except OSError:
         return ""
 
@@ -130,7 +130,7 @@ def _processor(text: str) -> Optional[str]:
 def _threads(place: str) -> Iterator[ThreadName]:
     """Names of the threads, with the IDs that the core knows: those of the process's own namespace."""
     inside = len(_status(place + "/status").get("NSpid", "").split()) > 1
-    for tid in sorted(_numbers(place + "/task"))[:_MOST_THREADS]:
+    for tid in sorted(_numbers(place + "/task"))[:_MAX_THREADS]:
         task = "{}/task/{}".format(place, tid)
         name = _read(task + "/comm")
         own = _status(task + "/status").get("NSpid", "").split() if inside else []
@@ -155,7 +155,7 @@ def _bound(text: str) -> Optional[int]:
 
 
 def _open_files(place: str) -> Tuple[OpenFiles, ...]:
-    kinds = Counter(_kind("{}/{}".format(place, number)) for number in _numbers(place)[:_MOST_FILES])
+    kinds = Counter(_kind("{}/{}".format(place, number)) for number in _numbers(place)[:_MAX_FILES])
     kinds.pop("", None)
     return tuple(OpenFiles(kind, kinds[kind]) for kind in sorted(kinds, key=lambda kind: (-kinds[kind], kind)))
 

@@ -6,7 +6,7 @@ from typing import TextIO
 from corebox.printable import format_size, printable
 
 _INTERVAL = 0.2
-_LONGEST_NAME = 40
+_MAX_NAME_LENGTH = 40
 
 
 class ProgressLine:
@@ -27,7 +27,7 @@ class ProgressLine:
         """Show how many files of folders were looked at, and where; the bytes are counted from then on."""
         if self._is_due():
             name = printable(folder)
-            short = name if len(name) <= _LONGEST_NAME else "..." + name[-_LONGEST_NAME:]
+            short = name if len(name) <= _MAX_NAME_LENGTH else "..." + name[-_MAX_NAME_LENGTH:]
             self._show("{} files looked at, now in {}".format(count, short))
         self._began = time.monotonic()
 

@@ -23,7 +23,7 @@ _KEPT = re.compile(
 _HOUR_FILE = re.compile(r"([0-9]+)\.[0-9]+\.[0-9]+-[0-9]+\.([0-9]+|count)(\.done)*\Z")
 #: USER.NUMBER or USER.running.NUMBER.
 _USERS_PLACE = re.compile(r"[0-9]+\.(running\.)?[0-9]+\Z")
-_LONGEST_LOG = 1 << 20
+_MAX_LOG_LENGTH = 1 << 20
 _HOUR = 3600
 
 
@@ -114,7 +114,7 @@ def write_log(directory: str, text: str) -> None:
     line = "{} {}\n".format(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), printable(text))
     path = os.path.join(directory, LOG)
     with contextlib.suppress(FileNotFoundError):
-        if os.path.getsize(path) > _LONGEST_LOG:
+        if os.path.getsize(path) > _MAX_LOG_LENGTH:
             os.replace(path, path + ".1")
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     with open(descriptor, "wb", buffering=0) as file:

@@ -16,12 +16,12 @@ _FOLDERS = ("/var/lib/rpm", "/usr/lib/sysimage/rpm")
 _DATABASE = "rpmdb.sqlite"
 #: Of earlier versions and of other systems: Berkeley DB, and rpm's own "ndb".
 _OTHERS = ("Packages", "Packages.db")
-_LARGEST = 2 << 30
-_LARGEST_HEADER = 64 << 20
-_MOST_ENTRIES = 1 << 16
-_MOST_FILES = 1 << 20
+_MAX_SIZE = 2 << 30
+_MAX_HEADER_SIZE = 64 << 20
+_MAX_ENTRIES = 1 << 16
+_MAX_FILES = 1 << 20
 _STEPS = 200000  # of SQLite's machine, between two looks at how many there were
-_MOST_STEPS = 5000
+_MAX_STEPS = 5000
 _NAME, _VERSION, _RELEASE, _EPOCH = 1000, 1001, 1002, 1003
 _DIGESTS, _DIR_INDEXES, _BASENAMES, _DIRNAMES, _ALGORITHM = 1035, 1116, 1117, 1118, 5011
 #: Numbers of OpenPGP (RFC 4880, 9.4); without one it is MD5.
@@ -76,8 +76,8 @@ def _copy(root: DiskRoot, path: str, to: str) -> None:
     file = root.find(path).file
     if file is None:
         return
-    if file.status.size > _LARGEST:
-        raise UnreadableError("{} is larger than {} bytes".format(path, _LARGEST))
+    if file.status.size > _MAX_SIZE:
+        raise UnreadableError("{} is larger than {} bytes".format(path, _MAX_SIZE))
     with open(to, "xb") as copy:
         for offset in range(0, file.status.size, 1 << 20):
             copy.write(os.pread(file.fileno(), 1 << 20, offset))
@@ -90,7 +90,7 @@ def _bound(database: Any) -> None:
     def count() -> int:
         nonlocal steps
         steps += 1
-        return int(steps > _MOST_STEPS)
+        return int(steps > _MAX_STEPS)
 
     database.set_progress_handler(count, _STEPS)
     database.execute("PRAGMA trusted_schema = OFF")
@@ -105,7 +105,7 @@ def _query(database: Any, names: FrozenSet[str]) -> Iterator[Tuple[str, Owner]]:
         numbers.update(number for (number,) in rows if isinstance(number, int))
     for number in sorted(numbers):
         query = "SELECT blob FROM Packages WHERE hnum = ? AND length(blob) <= ?"
-        for (blob,) in database.execute(query, (number, _LARGEST_HEADER)).fetchmany(1):
+        for (blob,) in database.execute(query, (number, _MAX_HEADER_SIZE)).fetchmany(1):
             if isinstance(blob, bytes):
                 yield from _owners_of(blob, names)
 
@@ -129,7 +129,7 @@ class _Header:
 
     def __init__(self, blob: bytes) -> None:
         entries, size = struct.unpack_from(">II", blob)
-        if entries > _MOST_ENTRIES or 8 + 16 * entries + size > len(blob):
+        if entries > _MAX_ENTRIES or 8 + 16 * entries + size > len(blob):
             raise ValueError("the header of a package is damaged")
         self._data = blob[8 + 16 * entries : 8 + 16 * entries + size]
         self._tags = {}
@@ -155,5 +155,5 @@ class _Header:
         return [text_of(part) for part in parts[: found.number]]
 
     def _check(self, tag: _Tag) -> None:
-        if not (0 <= tag.offset <= len(self._data) and tag.number <= _MOST_FILES):
+        if not (0 <= tag.offset <= len(self._data) and tag.number <= _MAX_FILES):
             raise ValueError("the header of a package is damaged")

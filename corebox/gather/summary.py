@@ -16,9 +16,9 @@ from corebox.gather.defaults import PACKAGES
 from corebox.gather.find import NOT_PROVED
 from corebox.printable import counted, format_size, printable
 
-_MOST_NAMES = 100
+_MAX_NAMES = 100
 _NAMES = {"verified": "verified", "mismatch": "MISMATCH", "cannot-verify": "cannot verify", "missing": "MISSING"}
-_MOST_TOLD = 100
+_MAX_TOLD = 100
 _ADVICE = {
     MISMATCH: "changed since the process started; if you have the old package, gather with it: --root DIR, --also DIR",
     MISSING: "not where the core says; if it is in a container, another root or a folder of yours: --container NAME, "
@@ -40,7 +40,9 @@ _ADVICE_EXECUTABLE = "if you have the executable that crashed elsewhere, gather 
 
 def is_exact(manifest: Manifest) -> bool:
     """Whether all modules are verified, the program among them, and the core is whole."""
-    whole = manifest.core.truncated is None and not any(remark.path in (MORE, LIBRARIES) for remark in manifest.missing)
+    whole = manifest.core.truncated is None and not any(
+        omission.path in (MORE, LIBRARIES) for omission in manifest.missing
+    )
     named = any(module.executable for module in manifest.modules)
     return whole and named and all(module.verdict == VERIFIED for module in manifest.modules)
 
@@ -55,13 +57,13 @@ def summary_lines(
         yield (name.lower() + ":").ljust(10) + " " + printable(text)
     yield "modules:   " + _counts(manifest.modules)
     wrong = [module for module in manifest.modules if module.verdict != VERIFIED]
-    told = [line for module in wrong[:_MOST_TOLD] for line in _finding(module)]
+    told = [line for module in wrong[:_MAX_TOLD] for line in _finding(module)]
     told += ["    " + advice for advice in dict.fromkeys(each for module in wrong for each in _advice(module))]
     paths = {module.path for module in manifest.modules}
-    others = [remark for remark in manifest.missing if remark.path not in paths]
-    told += ["  not found: {}: {}".format(printable(each.path), each.why) for each in others[:_MOST_TOLD]]
+    others = [omission for omission in manifest.missing if omission.path not in paths]
+    told += ["  not found: {}: {}".format(printable(each.path), each.why) for each in others[:_MAX_TOLD]]
     yield from told
-    if max(len(wrong), len(others)) > _MOST_TOLD:
+    if max(len(wrong), len(others)) > _MAX_TOLD:
         yield "  more of them are in the bundle's manifest: corebox info"
     yield from _light_lines(manifest)
     yield from _core_lines(manifest)
@@ -132,9 +134,9 @@ def _light_lines(manifest: Manifest) -> Iterator[str]:
         yield text.format(counted(len(packaged), "file"), counted(len(names), "package"), format_size(sum(packaged)))
     if known:
         yield "known:     {} left out, {}".format(counted(len(known), "file"), format_size(sum(known)))
-    for remark in manifest.not_taken:
-        if remark.path == PACKAGES:
-            yield "  packages: {}".format(printable(remark.why))
+    for omission in manifest.not_taken:
+        if omission.path == PACKAGES:
+            yield "  packages: {}".format(printable(omission.why))
 
 
 def _core_lines(manifest: Manifest) -> Iterator[str]:
@@ -165,8 +167,8 @@ def _core_lines(manifest: Manifest) -> Iterator[str]:
 def _variables(names: Sequence[str]) -> str:
     if not names:
         return "none was found in the core"
-    more = " and {} more".format(len(names) - _MOST_NAMES) if len(names) > _MOST_NAMES else ""
-    listed = ", ".join(printable(name) for name in names[:_MOST_NAMES])
+    more = " and {} more".format(len(names) - _MAX_NAMES) if len(names) > _MAX_NAMES else ""
+    listed = ", ".join(printable(name) for name in names[:_MAX_NAMES])
     return "the values of {} blanked: {}{}".format(counted(len(names), "variable"), listed, more)
 
 

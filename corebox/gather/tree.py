@@ -16,7 +16,7 @@ from corebox.files.temporary import temporary_directory
 
 #: What a member meets that cannot be where it says: a name too long, a file where a directory is, too many links.
 _ODD = (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EMLINK)
-_LONGEST_TARGET = 4095  # PATH_MAX of the kernel, without the NUL
+_MAX_TARGET_LENGTH = 4095  # PATH_MAX of the kernel, without the NUL
 
 
 @contextlib.contextmanager
@@ -130,7 +130,7 @@ def _is_directory(into: str, path: str) -> bool:
 
 
 def _put_link(target: str, into: str, path: str, links: Dict[str, str]) -> None:
-    if not target or "\0" in target or len(os.fsencode(target)) > _LONGEST_TARGET:
+    if not target or "\0" in target or len(os.fsencode(target)) > _MAX_TARGET_LENGTH:
         return
     _make_way(into, path, links)
     os.symlink(target, into + path)

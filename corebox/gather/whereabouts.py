@@ -17,7 +17,7 @@ from corebox.gather.systemd import read_store
 
 _PATTERN = "/proc/sys/kernel/core_pattern"
 _USES_PID = "/proc/sys/kernel/core_uses_pid"
-_MOST_NAMED = 3
+_MAX_NAMED = 3
 _SPECIFIER = re.compile("%.")
 #: Where programs that the kernel hands cores to keep them, by the name of the program.
 _STORES = (
@@ -89,7 +89,7 @@ def _of_systemd() -> Iterator[str]:
         return
     if not crashes:
         yield "there is none at present; Storage= and MaxUse= in coredump.conf limit what is kept"
-    for crash in crashes[:_MOST_NAMED]:
+    for crash in crashes[:_MAX_NAMED]:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(crash.time // 1000000))
         yield "  --coredumpctl {:<8} {} {}".format(crash.pid, when, crash.executable or crash.name)
 
@@ -100,7 +100,7 @@ def _newest(pattern: str, title: str = "the newest") -> Iterator[str]:
         yield "there is none {}".format("there" if pattern.startswith("/") else "in this directory")
         return
     yield title + ":"
-    for modified, path in sorted(found, reverse=True)[:_MOST_NAMED]:
+    for modified, path in sorted(found, reverse=True)[:_MAX_NAMED]:
         yield "  {} {}".format(time.strftime("%Y-%m-%d %H:%M", time.localtime(modified)), path)
 
 

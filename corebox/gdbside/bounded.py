@@ -3,14 +3,14 @@
 from typing import SupportsInt, overload
 
 CUT = "…"
-LONGEST_TEXT = 1024
+MAX_TEXT_LENGTH = 1024
 
 
 @overload
 def text(value: None, longest: int = ...) -> None: ...
 @overload
 def text(value: object, longest: int = ...) -> str: ...
-def text(value: object, longest: int = LONGEST_TEXT) -> str | None:
+def text(value: object, longest: int = MAX_TEXT_LENGTH) -> str | None:
     """Any name as a string of bounded length, which ends with ``CUT`` if it was longer; or None."""
     if value is None:
         return None

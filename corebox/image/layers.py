@@ -16,7 +16,7 @@ _NOT_SYSTEM = ("usr/local/", "usr/src/", "usr/games/")
 #: A system library of half a MiB is a layer of its own, the largest first: another program shares it then even if it
 #: maps a different set of libraries. More layers than this would cost engines more time than sharing saves.
 _OWN_LAYER = 512 << 10
-_MOST_OWN_LAYERS = 6
+_MAX_OWN_LAYERS = 6
 
 
 class PlannedLayer(NamedTuple):
@@ -60,7 +60,7 @@ def _own_layers(files: Sequence[FileEntry]) -> list[str]:
     """The paths of the largest system libraries, in byte order."""
     libraries = [entry for entry in files if entry.role == "module" and _in_system_folder(entry.path[1:])]
     large = [entry for entry in libraries if entry.size >= _OWN_LAYER]
-    largest = sorted(large, key=lambda entry: (-entry.size, entry.path))[:_MOST_OWN_LAYERS]
+    largest = sorted(large, key=lambda entry: (-entry.size, entry.path))[:_MAX_OWN_LAYERS]
     return sorted(entry.path for entry in largest)
 
 

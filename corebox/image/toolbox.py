@@ -27,7 +27,7 @@ _RECORD = "toolbox"
 _SOURCES = ("findgdb.py", "toolboxparts.py", "sbom.py", "packages.py", "inside.py")
 _CHOICE = "toolbox-choice"
 _BLOCK = 1 << 20
-_MOST_VERSIONS = 4096  # bytes
+_MAX_VERSIONS = 4096  # bytes
 
 
 class Toolbox(NamedTuple):
@@ -158,7 +158,7 @@ def _versions_within(root: Path) -> dict[str, str] | None:
     home = root / TOOLBOX_HOME
     try:
         with (home / VERSIONS).open("rb") as file:
-            versions = json.loads(file.read(_MOST_VERSIONS))
+            versions = json.loads(file.read(_MAX_VERSIONS))
         alone = [list(root.iterdir()), list(home.parent.iterdir())] == [[home.parent], [home]]
     except (OSError, RecursionError, ValueError):
         return None

@@ -18,12 +18,12 @@ from corebox.errors import HostError
 from corebox.locate.archives import bad_archive
 from corebox.locate.members import Members
 from corebox.locate.wanted import Candidate, Member, Origin, Wanted, Wants
-from corebox.locate.wish import Key, Wish
+from corebox.locate.wantedfiles import Key, WantedFiles
 from corebox.store.store import Store
 
 _MARK = b"AI\x02"  # at offset 8 of the ELF header
-_LARGEST, _MOST_SECONDS, _MOST_MEMORY = 16 << 30, 600, 2 << 30
-_MOST_FILES, _LARGEST_RUNTIME = 1 << 20, 16 << 20
+_MAX_SIZE, _MAX_SECONDS, _MAX_MEMORY = 16 << 30, 600, 2 << 30
+_MAX_FILES, _MAX_RUNTIME_SIZE = 1 << 20, 16 << 20
 #: The beginning of a squashfs 4.0 (squashfs_fs.h, ``struct squashfs_super_block``).
 _SQUASHFS, _SUPERBLOCK = b"hsqs", struct.Struct("<4sIIIIHHHHHH")
 
@@ -46,7 +46,7 @@ class AppImage:
         stamp = json.dumps(["appimage", str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ino])
         self._members = Members(self, store, stamp)
 
-    def find(self, wish: Wish) -> dict[Key, Path]:
+    def find(self, wish: WantedFiles) -> dict[Key, Path]:
         """Those of ``wish`` that are in it.
 
         Raises:
@@ -100,7 +100,7 @@ class AppImage:
                 words = line.split(None, 3)
                 if len(words) == 4 and line[:1] == b"-" and words[2].isdigit():
                     files, size = files + 1, size + int(words[2])
-        if size > _LARGEST or files > _MOST_FILES:
+        if size > _MAX_SIZE or files > _MAX_FILES:
             raise bad_archive(self._path, "it is larger than any AppImage when unpacked")
         if size > shutil.disk_usage(work).free:
             hint = "free some, or set COREBOX_HOME to a directory on another disk"
@@ -115,7 +115,7 @@ class AppImage:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.DEVNULL,
-                timeout=_MOST_SECONDS,
+                timeout=_MAX_SECONDS,
                 preexec_fn=_limit,  # sets limits, which is safe in the child
                 check=False,
             )
@@ -127,7 +127,7 @@ class AppImage:
     def _squashfs_at(self) -> int:
         """Where the squashfs begins: behind the program, which is small."""
         with self._path.open("rb") as file:
-            start = file.read(_LARGEST_RUNTIME)
+            start = file.read(_MAX_RUNTIME_SIZE)
         at = start.find(_SQUASHFS)
         while at >= 0:
             if len(start) >= at + _SUPERBLOCK.size:
@@ -139,8 +139,8 @@ class AppImage:
 
 
 def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_LARGEST, _LARGEST))
-    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_SIZE, _MAX_SIZE))
+    resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY, _MAX_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

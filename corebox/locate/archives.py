@@ -19,14 +19,14 @@ from corebox.files.paths import is_canonical
 from corebox.locate.members import Members
 from corebox.locate.packages import Package, read_package
 from corebox.locate.wanted import Candidate, Member, Origin, Wanted, Wants
-from corebox.locate.wish import Key, Wish
+from corebox.locate.wantedfiles import Key, WantedFiles
 from corebox.store.store import Store
 
 _FILTERS = ("gzip", "bzip2", "xz", "lzma", "zstd", "rpm")
 _AR, _RPM, _ZIP = b"!<arch>\n", b"\xed\xab\xee\xdb", b"PK\x03\x04"
-_MOST_MEMBERS = 1 << 20
-_LARGEST_MEMBER = 16 << 30  # bytes
-_LARGEST = 256 << 30
+_MAX_MEMBERS = 1 << 20
+_MAX_MEMBER_SIZE = 16 << 30  # bytes
+_MAX_SIZE = 256 << 30
 _BLOCK = 1 << 18
 
 
@@ -58,7 +58,7 @@ class Archive:
         status = path.stat()
         self.stamp = json.dumps([str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ino])
 
-    def find(self, wish: Wish) -> dict[Key, Path]:
+    def find(self, wish: WantedFiles) -> dict[Key, Path]:
         """Those of ``wish`` that are in it.
 
         Raises:
@@ -111,7 +111,7 @@ class Archive:
             out.write(first)
             for block in entry.blocks:
                 size += len(block)
-                if size > _LARGEST_MEMBER:
+                if size > _MAX_MEMBER_SIZE:
                     raise bad_archive(self._path, "a file in it is larger than any debug file")
                 out.write(block)
             os.fchmod(out.fileno(), entry.mode & 0o777 | 0o600)
@@ -141,11 +141,11 @@ def _entries(path: Path, work: Path, part: str = "data.tar") -> Iterator[_Entry]
 
 
 def _read(path: Path, kind: str) -> Iterator[_Entry]:
-    left = _LARGEST
+    left = _MAX_SIZE
     with _reading(path, kind) as archive:
         for number, entry in zip(count(), archive, strict=False):
             left -= entry.size or 0
-            if number > _MOST_MEMBERS or left < 0 or (entry.size or 0) > _LARGEST_MEMBER:
+            if number > _MAX_MEMBERS or left < 0 or (entry.size or 0) > _MAX_MEMBER_SIZE:
                 raise bad_archive(path, "it is larger than any package when unpacked")
             mtime = max(0, min(int(entry.mtime or 0), 1 << 33))
             name = os.fsdecode(entry.pathname or "")  # None or bytes in an encoding that libarchive does not know

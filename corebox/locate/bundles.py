@@ -7,7 +7,7 @@ from corebox.bundle.layout import ROOTFS
 from corebox.locate.archives import Archive
 from corebox.locate.members import Members
 from corebox.locate.wanted import Candidate, Member, Origin, Wanted, Wants
-from corebox.locate.wish import Key, Wish
+from corebox.locate.wantedfiles import Key, WantedFiles
 from corebox.store.store import Store
 
 _TOP = f"/{ROOTFS}"
@@ -21,7 +21,7 @@ class BundleFiles:
         self._archive = Archive(path, store)
         self._members = Members(self, store, f"bundle {self._archive.stamp}")
 
-    def find(self, wish: Wish) -> dict[Key, Path]:
+    def find(self, wish: WantedFiles) -> dict[Key, Path]:
         """Those of ``wish`` that are in it."""
         return self._members.find(wish)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 #: Control files and their defaults, in seconds.
 _INTERVAL, _MAX_AGE, _MISS = ("cache_clean_interval_s", 86400), ("max_unused_age_s", 604800), ("cache_miss_s", 600)
 _OURS = re.compile(r"(debuginfo|executable|source.*|section.*)")
-_LONGEST_NAME = 255  # bytes, on every Linux file system
+_MAX_NAME_LENGTH = 255  # bytes, on every Linux file system
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:
@@ -31,7 +31,7 @@ def cache_folder(environment: Mapping[str, str]) -> Path:
 def artifact_name(kind: str, path: str = "") -> str | None:
     """The name of ``debuginfo`` or ``source`` in the folder of a build ID; None if it is too long for one."""
     name = kind + path.replace("#", "#_").replace("/", "##")
-    return name if len(os.fsencode(name)) + 8 <= _LONGEST_NAME else None
+    return name if len(os.fsencode(name)) + 8 <= _MAX_NAME_LENGTH else None
 
 
 class ClientCache:

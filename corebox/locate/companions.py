@@ -24,7 +24,7 @@ _SCRIPT = re.compile(r"-gdb\.(py|gdb)")
 #: Where libraries have the Python that their scripts import: libstdc++ and GLib.
 _PACKAGES = re.compile(r"/(python|gdb)/")
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
-_MOST_FILES, _LARGEST, _LARGEST_ALL = 2000, 8 << 20, 256 << 20
+_MAX_FILES, _MAX_SIZE, _MAX_ALL_SIZE = 2000, 8 << 20, 256 << 20
 
 
 class _Beside(NamedTuple):
@@ -90,13 +90,13 @@ def _take(staging: Staging, tree: Tree, beside: Sequence[_Beside]) -> Iterator[t
     for member in tree.members(wants):
         target = targets.get(member.name)
         files += 1
-        if target is None or files > _MOST_FILES or staging.has(target):
+        if target is None or files > _MAX_FILES or staging.has(target):
             continue
         if member.path is None:
             staging.link(target, member.target or "")
             continue
         size += member.path.stat().st_size
-        if member.path.stat().st_size <= _LARGEST and size <= _LARGEST_ALL:
+        if member.path.stat().st_size <= _MAX_SIZE and size <= _MAX_ALL_SIZE:
             yield from _put(staging, target, member)
 
 

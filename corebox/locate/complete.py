@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 
-from corebox.bundle.manifest import CrashedProcess, FileEntry, FileOrigin, Manifest, ModuleEntry, Remark, SymlinkEntry
+from corebox.bundle.manifest import CrashedProcess, FileEntry, FileOrigin, Manifest, ModuleEntry, Omission, SymlinkEntry
 from corebox.locate.gaps import describe_gap
 from corebox.locate.search import Gap, Recovered
 
@@ -31,7 +31,7 @@ def completed(known: Manifest | None, fresh: Manifest, origins: Mapping[str, Fil
         symlinks=_links(known, fresh, files),
         missing=tuple(_missing(base, there, gaps, found.asked)),
         left_out=tuple(entry for entry in base.left_out if entry.path not in paths),
-        not_taken=tuple(remark for remark in base.not_taken if remark.path not in paths),
+        not_taken=tuple(omission for omission in base.not_taken if omission.path not in paths),
     )
 
 
@@ -94,9 +94,9 @@ def _parents(path: str) -> Iterator[str]:
         yield path
 
 
-def _missing(base: Manifest, there: set[str], gaps: Mapping[str, Gap], asked: tuple[str, ...]) -> Iterator[Remark]:
-    for remark in base.missing:
-        if remark.path in there:
+def _missing(base: Manifest, there: set[str], gaps: Mapping[str, Gap], asked: tuple[str, ...]) -> Iterator[Omission]:
+    for omission in base.missing:
+        if omission.path in there:
             continue
-        gap = gaps.get(remark.path)
-        yield Remark(remark.path, describe_gap(gap, asked)) if gap and asked else remark
+        gap = gaps.get(omission.path)
+        yield Omission(omission.path, describe_gap(gap, asked)) if gap and asked else omission

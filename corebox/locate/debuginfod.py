@@ -19,7 +19,7 @@ from corebox.errors import UsageError
 from corebox.locate.clientcache import ClientCache, artifact_name, cache_folder
 from corebox.locate.index import read_facts
 from corebox.locate.wanted import Candidate, Origin, Wanted
-from corebox.locate.wish import Key, Wish, is_build_id
+from corebox.locate.wantedfiles import Key, WantedFiles, is_build_id
 from corebox.web import HTTPError, MaxRetryError, PoolManager, ProxySchemeUnknown, Response, Retry, Timeout, open_pool
 
 Name = TypeVar("Name")
@@ -29,8 +29,8 @@ _ELF_KINDS = (DEBUGINFO, EXECUTABLE)
 _CONNECT = 10.0  # seconds
 _PARALLEL = 6
 _BLOCK = 1 << 18
-_MOST_REDIRECTS = 5
-_LARGEST, _LARGEST_SOURCE = 16 << 30, 64 << 20  # bytes
+_MAX_REDIRECTS = 5
+_MAX_SIZE, _MAX_SOURCE_SIZE = 16 << 30, 64 << 20  # bytes
 
 
 class Settings(NamedTuple):
@@ -49,7 +49,7 @@ class Settings(NamedTuple):
     cache: Path
     timeout: float = 90
     max_time: float = 0
-    max_size: int = _LARGEST
+    max_size: int = _MAX_SIZE
     headers: Mapping[str, str] = MappingProxyType({})
 
 
@@ -73,7 +73,7 @@ def read_settings(urls: Sequence[str], environment: Mapping[str, str]) -> Settin
         cache_folder(environment),
         timeout if timeout > 0 else 90,
         max_time,
-        min(max_size or _LARGEST, _LARGEST),
+        min(max_size or _MAX_SIZE, _MAX_SIZE),
         _headers(environment.get("DEBUGINFOD_HEADERS_FILE")),
     )
 
@@ -102,19 +102,19 @@ class Debuginfod:
 
     Args:
         settings: whom to ask, and how.
-        told: gets a line for each thing that a server should do and does not.
+        on_warning: gets a line for each thing that a server should do and does not.
         progress: is told what is being fetched.
     """
 
     def __init__(
         self,
         settings: Settings,
-        told: Callable[[str], None] = lambda _: None,
+        on_warning: Callable[[str], None] = lambda _: None,
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._cache = ClientCache(settings.cache)
-        self._told = told
+        self._on_warning = on_warning
         self._progress = progress
         #: Servers that were asked, and of these the ones that did not answer, which are not waited for again.
         self.asked: set[str] = set()
@@ -124,7 +124,7 @@ class Debuginfod:
         self._pools: dict[str, PoolManager] = {}
         self._lock = threading.Lock()
 
-    def find(self, wish: Wish) -> dict[Key, Path]:
+    def find(self, wish: WantedFiles) -> dict[Key, Path]:
         """Those of ``wish`` that have a build ID and that a server or the cache has."""
         return dict(self._all([(build_id, DEBUGINFO, "") for build_id in wish.build_ids], wish.build_ids))
 
@@ -169,7 +169,7 @@ class Debuginfod:
         try:
             return self._fetch(url, build_id, kind, path, name)
         except (_LeaveError, OSError, ValueError, HTTPError) as error:  # ValueError: leads to no URL
-            self._told(f"{urlsplit(url).hostname}: {kind} of {build_id}: {error}")
+            self._on_warning(f"{urlsplit(url).hostname}: {kind} of {build_id}: {error}")
             return None
 
     def _fetch(self, url: str, build_id: str, kind: str, path: str, name: str) -> bool:
@@ -186,10 +186,10 @@ class Debuginfod:
                 decode_content=False,
                 headers={"Accept-Encoding": "identity", "User-Agent": "corebox", **self._settings.headers},
                 retries=Retry(
-                    _MOST_REDIRECTS,
+                    _MAX_REDIRECTS,
                     connect=0,
                     read=1,
-                    redirect=_MOST_REDIRECTS,
+                    redirect=_MAX_REDIRECTS,
                     other=0,
                     respect_retry_after_header=False,  # it may say a year
                 ),
@@ -205,7 +205,7 @@ class Debuginfod:
             size = answer.headers.get("Content-Length") or "unknown size,"
             self._progress(f"fetching {kind} of {build_id}, {size} bytes, from {urlsplit(url).hostname}")
             with self._cache.place(build_id, name) as new:
-                self._write(answer, new, self._settings.max_size if kind in _ELF_KINDS else _LARGEST_SOURCE)
+                self._write(answer, new, self._settings.max_size if kind in _ELF_KINDS else _MAX_SOURCE_SIZE)
                 if not self._is_right(new, build_id, kind):
                     raise _LeaveError("it sent a file with another build ID")
             self._came_from[build_id, kind] = place

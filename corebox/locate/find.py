@@ -10,7 +10,7 @@ from corebox.bundle.manifest import ModuleEntry
 from corebox.coredump.elffile import debug_path
 from corebox.coredump.values import FULL, ElfFile
 from corebox.locate.index import read_facts
-from corebox.locate.wish import Facts, Key, Source, Wish, answers, is_build_id
+from corebox.locate.wantedfiles import Facts, Key, Source, WantedFiles, answers, is_build_id
 
 # Names come from the customer, and become paths in the sandbox and in an image.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_+~@%-][A-Za-z0-9._+~@%-]{0,199}")
@@ -77,7 +77,7 @@ def _files(
 
 def _find(sources: Sequence[Source], keys: Iterable[Key]) -> dict[Key, tuple[Path, Facts]]:
     best: dict[Key, tuple[Path, Facts]] = {}
-    wish = Wish(frozenset(keys))
+    wish = WantedFiles(frozenset(keys))
     for source in sources:
         if not wish.keys:
             break

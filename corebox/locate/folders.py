@@ -12,7 +12,7 @@ from corebox.files.mounts import read_mounts
 from corebox.locate.index import Index
 from corebox.locate.sieve import Sieve
 from corebox.locate.wanted import Candidate, Member, Origin, Wanted, Wants
-from corebox.locate.wish import Best, Key, Wish
+from corebox.locate.wantedfiles import Best, Key, WantedFiles
 
 
 class Folder:
@@ -23,7 +23,7 @@ class Folder:
         self._folder = folder.absolute()
         self._index = index
 
-    def find(self, wish: Wish) -> dict[Key, Path]:
+    def find(self, wish: WantedFiles) -> dict[Key, Path]:
         """Those of ``wish`` that are there; a file with debug information wins over one with a symbol table only."""
         best = Best()
         for path, facts in self._index.read(path for path in self._files() if not wish.excludes(str(path))):

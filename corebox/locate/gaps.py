@@ -9,7 +9,7 @@ from corebox.bundle.verdict import SEARCHED, VERIFIED
 if TYPE_CHECKING:
     from corebox.locate.search import Gap, Recovered
 
-_MOST_TOLD = 5
+_MAX_TOLD = 5
 
 
 def lacks_files(manifest: Manifest) -> bool:
@@ -32,9 +32,9 @@ def describe_gap(gap: "Gap", asked: Iterable[str]) -> str:
 
 def gap_notices(found: "Recovered") -> Iterator[str]:
     """What is missing after a search, in sentences."""
-    for gap in found.gaps[:_MOST_TOLD]:
+    for gap in found.gaps[:_MAX_TOLD]:
         yield f"{gap.wanted.names[0]} is missing: {describe_gap(gap, found.asked)}"
-    if len(found.gaps) > _MOST_TOLD:
-        yield f"{len(found.gaps) - _MOST_TOLD} more files are missing: corebox info lists them"
+    if len(found.gaps) > _MAX_TOLD:
+        yield f"{len(found.gaps) - _MAX_TOLD} more files are missing: corebox info lists them"
     if found.gaps:
         yield "to find what is missing, give more places: --from PLACE; or ask the customer: corebox request CORE"

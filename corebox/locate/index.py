@@ -13,7 +13,7 @@ from pathlib import Path
 from corebox.coredump.elffile import read_elf
 from corebox.coredump.values import NONE
 from corebox.errors import CoreboxError
-from corebox.locate.wish import Facts
+from corebox.locate.wantedfiles import Facts
 
 _VERSION = 2
 _COLUMNS = "path BLOB PRIMARY KEY, stamp TEXT, build_id TEXT, symbols TEXT, shared TEXT, code INTEGER"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from corebox.bundle.manifest import FileEntry, FileOrigin, LeftOutFile, Manifest
 from corebox.locate.staging import Staging
-from corebox.locate.wish import Source, Wish
+from corebox.locate.wantedfiles import Source, WantedFiles
 
 _DEBUG = "debug"
 
@@ -27,7 +27,7 @@ def take_debug_files(
     """Put the debug files that were left out into the root; tells path and origin of each."""
     wanted = {entry.build_id: entry for entry in manifest.left_out if entry.role == _DEBUG and entry.build_id}
     for source in sources:
-        wish = Wish(frozenset(wanted))
+        wish = WantedFiles(frozenset(wanted))
         for build_id, path in (source.find(wish) if wanted else {}).items():
             entry = wanted.pop(build_id, None) if isinstance(build_id, str) else None
             if entry and _put(staging, entry, path):

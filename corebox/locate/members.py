@@ -15,7 +15,7 @@ from corebox.coredump.values import FULL, NONE
 from corebox.locate.index import read_facts
 from corebox.locate.sieve import Sieve
 from corebox.locate.wanted import Member, Tree, Wanted
-from corebox.locate.wish import Best, Facts, Key, Wish, file_name
+from corebox.locate.wantedfiles import Best, Facts, Key, WantedFiles, file_name
 from corebox.store.store import Store
 
 _VERSION = 1
@@ -39,7 +39,7 @@ class Members:
             for each in sieve.match(member.name, facts):
                 yield each, member
 
-    def find(self, wish: Wish) -> dict[Key, Path]:
+    def find(self, wish: WantedFiles) -> dict[Key, Path]:
         """The debug files of ``wish``, kept in the cache."""
         places = {key: self._store.cached(f"symbols/{self._digest}/{file_name(key)}") for key in wish.keys}
         kept = {key: path for key, path in places.items() if path.exists()}
@@ -108,7 +108,7 @@ class Members:
         return self._store.cached(f"members/{self._digest}.json")
 
 
-def _may_be(wish: Wish, name: str, facts: Facts) -> bool:
+def _may_be(wish: WantedFiles, name: str, facts: Facts) -> bool:
     """Whether a member may be a debug file of ``wish``; a debuginfo's name is compared, its checksum later."""
     if facts.symbols == NONE:
         return False

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-_LONGEST = 200
+_MAX_LENGTH = 200
 _RPM_LEAD = b"\xed\xab\xee\xdb"
 _FIELD = re.compile(rb"(?m)^(Package|Version|pkgname|pkgver)\s*[:=]\s*(\S{1,200})\s*$")
 #: NAME-VERSION(-BUILD)?-PYTHON-ABI-PLATFORM.whl (the packaging specification, "Binary distribution format").
@@ -39,5 +39,7 @@ def read_package(path: Path, control: Callable[[str], bytes]) -> Package | None:
 
 
 def _fields(text: bytes) -> Package:
-    found = {name.decode().lower(): value.decode("utf-8", "replace")[:_LONGEST] for name, value in _FIELD.findall(text)}
+    found = {
+        name.decode().lower(): value.decode("utf-8", "replace")[:_MAX_LENGTH] for name, value in _FIELD.findall(text)
+    }
     return Package(found.get("package") or found.get("pkgname"), found.get("version") or found.get("pkgver"))

@@ -13,7 +13,7 @@ from corebox.locate.folders import Folder
 from corebox.locate.index import Index, read_facts
 from corebox.locate.sieve import Sieve
 from corebox.locate.wanted import Candidate, Origin, Wanted
-from corebox.locate.wish import Key, Source, Wish
+from corebox.locate.wantedfiles import Key, Source, WantedFiles
 from corebox.store.store import Store
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class GivenFile:
         for each in Sieve(wanted).match(self.path.name, self.facts):
             yield Candidate(each, self.path, str(self.path), Origin(self.name, url=self.name))
 
-    def find(self, wish: Wish) -> dict[Key, Path]:
+    def find(self, wish: WantedFiles) -> dict[Key, Path]:
         """The file, if it is one of those of ``wish``."""
         key = wish.match(self.path.name, self.path, self.facts)
         return {} if key is None else {key: self.path}
@@ -78,7 +78,7 @@ def open_places(
     options: SymbolOptions,
     store: Store,
     environment: Mapping[str, str],
-    told: Callable[[str], None],
+    on_warning: Callable[[str], None],
     progress: Callable[[str], None],
     openers: Sequence[Opener] = (),
 ) -> Places:
@@ -88,7 +88,7 @@ def open_places(
         options: what the user named.
         store: where indexes and unpacked files are kept.
         environment: for ``DEBUGINFOD_URLS`` and the client's settings.
-        told: gets a line for each thing that a server should do and does not.
+        on_warning: gets a line for each thing that a server should do and does not.
         progress: is told what is being fetched.
         openers: of kinds of places that need more than this package has; they are asked before our own.
 
@@ -101,26 +101,26 @@ def open_places(
     urls: dict[str, None] = {}
     for place in options.places:
         source = next((found for opener in openers if (found := opener(place))), None)
-        source = source or _repository(place, store, told, progress)
+        source = source or _repository(place, store, on_warning, progress)
         if source is None and "://" in place:
             urls |= dict.fromkeys(url for url in place.split() if not url.startswith(_MARK))
         else:
             sources.append(source or _local(place, store, index))
     everyone = tuple(dict.fromkeys((*urls, *(_servers(environment) if options.environment else ()))))
-    asked = _debuginfod(everyone, environment, told, progress) if everyone else None
+    asked = _debuginfod(everyone, environment, on_warning, progress) if everyone else None
     given = tuple(source for source in sources if isinstance(source, GivenFile))
     return Places((*sources, *([asked] if asked else [])), given, asked, frozenset(urls))
 
 
 def _repository(
-    place: str, store: Store, told: Callable[[str], None], progress: Callable[[str], None]
+    place: str, store: Store, on_warning: Callable[[str], None], progress: Callable[[str], None]
 ) -> Source | None:
     if ":" not in place or Path(place).exists():
         return None
     # What speaks HTTP takes time to import, and most commands never need it.
     from corebox.locate.repositories.names import open_repository  # noqa: PLC0415
 
-    return open_repository(place, store, told, progress)
+    return open_repository(place, store, on_warning, progress)
 
 
 def _local(place: str, store: Store, index: Index) -> Source:
@@ -146,10 +146,10 @@ def _servers(environment: Mapping[str, str]) -> list[str]:
 def _debuginfod(
     urls: tuple[str, ...],
     environment: Mapping[str, str],
-    told: Callable[[str], None],
+    on_warning: Callable[[str], None],
     progress: Callable[[str], None],
 ) -> "Debuginfod":
     # What speaks HTTP takes time to import, and most commands never need it.
     from corebox.locate.debuginfod import Debuginfod, read_settings  # noqa: PLC0415
 
-    return Debuginfod(read_settings(urls, environment), told, progress)
+    return Debuginfod(read_settings(urls, environment), on_warning, progress)

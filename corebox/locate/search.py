@@ -22,9 +22,9 @@ from corebox.locate.staging import Staging
 from corebox.locate.wanted import EXECUTABLE, LIBRARY, Candidate, Origin, Place, Wanted
 
 #: Of the files of the right name and another build so many are told.
-_MOST_REFUSED = 3
+_MAX_REFUSED = 3
 #: As many as a gatherer looks for.
-MOST_MODULES = 8192
+MAX_MODULES = 8192
 
 
 class Refusal(NamedTuple):
@@ -92,7 +92,7 @@ def search(
         The errors of the places.
     """
     found = _Search(core, Staging(root))
-    for module in list(modules)[:MOST_MODULES]:
+    for module in list(modules)[:MAX_MODULES]:
         wanted = wanted_of(core, module, packages)
         if wanted is not None:
             found.left.setdefault(wanted, module)
@@ -155,5 +155,5 @@ class _Search:
 
     def _refuse(self, candidate: Candidate, proof: ModuleProof) -> None:
         refused = self.refused.setdefault(candidate.wanted, [])
-        if len(refused) < _MOST_REFUSED:
+        if len(refused) < _MAX_REFUSED:
             refused.append(Refusal(candidate.origin, candidate.name, proof.file, proof.detail or proof.verdict))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from posixpath import basename
 
 from corebox.locate.wanted import Wanted
-from corebox.locate.wish import Facts
+from corebox.locate.wantedfiles import Facts
 
 
 class Sieve:

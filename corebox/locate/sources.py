@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from corebox.locate.debuginfod import Debuginfod
 
-_MOST_FILES, _LONGEST_PATH = 256, 1024
+_MAX_FILES, _MAX_PATH_LENGTH = 256, 1024
 
 
 def fetch_sources(
@@ -24,13 +24,13 @@ def fetch_sources(
         build_ids: those of the crash's modules; servers are asked for no other.
         folder: an empty one.
     """
-    wanted = [each for each in dict.fromkeys(names) if each[0] in build_ids and _is_usable(each[1])][:_MOST_FILES]
+    wanted = [each for each in dict.fromkeys(names) if each[0] in build_ids and _is_usable(each[1])][:_MAX_FILES]
     found = servers.find_sources(wanted)
     return sum(_lay(file, _steps(path), folder) for (_, path), file in sorted(found.items()))
 
 
 def _is_usable(path: str) -> bool:
-    return path.startswith("/") and len(path) <= _LONGEST_PATH and path.isprintable() and not path.endswith("/")
+    return path.startswith("/") and len(path) <= _MAX_PATH_LENGTH and path.isprintable() and not path.endswith("/")
 
 
 def _steps(path: str) -> list[str]:

@@ -19,11 +19,11 @@ from corebox.locate.folders import Folder
 from corebox.locate.places import GivenFile
 from corebox.locate.status import CrashFiles
 from corebox.locate.stubs import empty_unit
-from corebox.locate.wish import Source
+from corebox.locate.wantedfiles import Source
 
 #: What such files are called.
 SPLIT_SUFFIXES = (".dwo", ".dwp")
-_MOST_NAMED = 3
+_MAX_NAMED = 3
 _USR_LIB_DEBUG = "usr/lib/debug"
 
 
@@ -122,8 +122,8 @@ def _lay_out(module: _Module, crash: CrashFiles, shelf: "_Shelf", top: Path) -> 
 
 
 def _notice(module: _Module, lacking: Sequence[Skeleton]) -> str:
-    names = ", ".join(each.name for each in lacking[:_MOST_NAMED])
-    more = f" and {len(lacking) - _MOST_NAMED} more" if len(lacking) > _MOST_NAMED else ""
+    names = ", ".join(each.name for each in lacking[:_MAX_NAMED])
+    more = f" and {len(lacking) - _MAX_NAMED} more" if len(lacking) > _MAX_NAMED else ""
     return (
         f"the split debug information of {basename(module.entry.path)} is missing ({names}{more}): its functions are "
         "shown without arguments and variables; add the .dwo or .dwp files with --symbols PLACE"

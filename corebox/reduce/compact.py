@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from corebox.files.ahead import Ahead
 
 # Every hole costs readers a program header: the shortest that is left out doubles until so many are left.
-SHORTEST_HOLE = 16 << 10
-MOST_HOLES = 4096
+MIN_HOLE_LENGTH = 16 << 10
+MAX_HOLES = 4096
 
 
 class CompactionPlan(NamedTuple):
@@ -37,22 +37,22 @@ class CompactionPlan(NamedTuple):
 
 
 def plan_compaction(
-    core: CoreFile, told: Callable[[int], object] = lambda _: None, ahead: "Optional[Ahead]" = None
+    core: CoreFile, on_progress: Callable[[int], object] = lambda _: None, ahead: "Optional[Ahead]" = None
 ) -> CompactionPlan:
     """Plan the compact core. A core whose parts overlap, or that is cut within its headers, stays as it is.
 
-    All of the core is read, here or ``ahead``; ``told`` is called with the number of bytes whenever some have been.
+    All of the core is read, here or ``ahead``; ``on_progress`` is called with the number of bytes.
     """
     look = ahead.extents if ahead else _look
-    long = _longest(_holes(look(core.fileno(), core.size, told), core.size))
+    long = _longest(_holes(look(core.fileno(), core.size, on_progress), core.size))
     rewrite = plan_rewrite(core, long, _protected(core), remembered=True)
     runs, size = place_runs(rewrite)
     original = core.read_file(0, rewrite.body_start)
     return CompactionPlan(core.size, original, rewrite.head, runs, rewrite.tail, size)
 
 
-def _look(descriptor: int, size: int, told: Callable[[int], object]) -> Iterator[Extent]:
-    return data_extents(descriptor, size, 0, told)
+def _look(descriptor: int, size: int, on_progress: Callable[[int], object]) -> Iterator[Extent]:
+    return data_extents(descriptor, size, 0, on_progress)
 
 
 def _holes(data: Iterable[Extent], size: int) -> List[Extent]:
@@ -62,12 +62,12 @@ def _holes(data: Iterable[Extent], size: int) -> List[Extent]:
         holes.append(Extent(position, extent.offset - position))
         position = extent.offset + extent.size
     holes.append(Extent(position, size - position))
-    return [hole for hole in holes if hole.size >= SHORTEST_HOLE]
+    return [hole for hole in holes if hole.size >= MIN_HOLE_LENGTH]
 
 
 def _longest(holes: List[Extent]) -> List[Extent]:
-    shortest = SHORTEST_HOLE
-    while len(holes) > MOST_HOLES:
+    shortest = MIN_HOLE_LENGTH
+    while len(holes) > MAX_HOLES:
         shortest *= 2
         holes = [hole for hole in holes if hole.size >= shortest]
     return holes

@@ -19,13 +19,13 @@ from corebox.coredump.memory import read_pointers
 from corebox.coredump.systems import AT_EXECFN
 from corebox.reduce.slim import module_ranges
 
-LONGEST_STRING = 1 << 17  # MAX_ARG_STRLEN, execve(2)
-LONGEST_NAME = 256
+MAX_STRING_LENGTH = 1 << 17  # MAX_ARG_STRLEN, execve(2)
+MAX_NAME_LENGTH = 256
 # Arguments and environment together have at most 6 MiB (fs/exec.c, _STK_LIM / 4 * 3).
-MOST_STACK = 8 << 20
-MOST_DATA = 64 << 20
-MOST_POINTERS = 1 << 18
-MOST_BYTES = 8 << 20
+MAX_STACK = 8 << 20
+MAX_DATA = 64 << 20
+MAX_POINTERS = 1 << 18
+MAX_BYTES = 8 << 20
 _BLOCK = 512
 
 # Names that programs use; execve(2) takes any bytes.
@@ -78,7 +78,7 @@ def read_environment(core: CoreFile) -> Environment:
             spans.append((at + start, at + len(string)))
             if named:
                 strings[string] = None
-    left = MOST_BYTES
+    left = MAX_BYTES
     for at, string in _current_strings(core, stack):
         left -= len(string)
         if left < 0:
@@ -101,7 +101,7 @@ def _pieces(stack: _Stack) -> Iterator[Tuple[int, bytes, bool]]:
     for string in data[position : stack.end - bottom].split(b"\0"):
         if string:
             at = bottom + position
-            yield at, string, len(string) < LONGEST_STRING and (whole or at in stack.pointers)
+            yield at, string, len(string) < MAX_STRING_LENGTH and (whole or at in stack.pointers)
         position += len(string) + 1
 
 
@@ -111,7 +111,7 @@ def _initial_stack(core: CoreFile) -> Optional[_Stack]:
     if segment is None:
         return None
     top = segment.address + segment.file_size
-    bottom = max(segment.address, top - MOST_STACK)
+    bottom = max(segment.address, top - MAX_STACK)
     data = core.memory.read_available(bottom, top - bottom)
     word = core.header.word_size
     numbers = [number for pair in core.auxv.items() for number in pair]
@@ -119,7 +119,7 @@ def _initial_stack(core: CoreFile) -> Optional[_Stack]:
     if at < word:
         return None
     words = array("Q" if word == 8 else "I")
-    first = max(at % word, at - 2 * MOST_POINTERS * word)
+    first = max(at % word, at - 2 * MAX_POINTERS * word)
     words.frombytes(data[first:at])
     if (core.header.order == "<") != (struct.pack("=H", 1) == b"\1\0"):
         words.byteswap()
@@ -161,7 +161,7 @@ def _current_strings(core: CoreFile, stack: Optional[_Stack]) -> Iterator[Tuple[
     for start, end in ranges:
         for segment in core.segments:
             if segment.flags & PF_W and start <= segment.address < end:
-                stop = min(end, segment.address + min(segment.file_size, MOST_DATA))
+                stop = min(end, segment.address + min(segment.file_size, MAX_DATA))
                 for word in sorted(read_pointers(core.memory, segment.address, stop)):
                     yield from walk.strings_at(word)
 
@@ -176,7 +176,7 @@ class _Walk:
         self._variables = stack.pointers if stack else set()
         self._strings = (stack.arguments, stack.end) if stack else (0, 0)
         self._known: Dict[int, bool] = {}
-        self._left = MOST_POINTERS
+        self._left = MAX_POINTERS
 
     def strings_at(self, address: int) -> Iterator[Tuple[int, bytes]]:
         """The strings of the array at ``address``; none if it is not an environment."""
@@ -188,7 +188,7 @@ class _Walk:
         if good:
             for pointer in pointers:
                 if not self._strings[0] <= pointer < self._strings[1]:  # all of those are known already
-                    yield pointer, self._memory.read_string(pointer, LONGEST_STRING)
+                    yield pointer, self._memory.read_string(pointer, MAX_STRING_LENGTH)
 
     def _read_array(self, address: int) -> Tuple[List[int], int, bool]:
         """Pointers, address of the last word that was looked at, and whether all lead to variables."""
@@ -205,7 +205,7 @@ class _Walk:
                 if not pointer or self._known.get(here):
                     return pointers, here, bool(pointers) and (initial or usual or not static)
                 inside = pointer in self._variables  # whatever the program has written over it since
-                string = b"" if here in self._known else self._memory.read_available(pointer, LONGEST_NAME)
+                string = b"" if here in self._known else self._memory.read_available(pointer, MAX_NAME_LENGTH)
                 if not inside and (self._strings[0] <= pointer < self._strings[1] or not _POSSIBLE.match(string)):
                     return pointers, here, False
                 usual = usual and _USUAL.match(string) is not None

@@ -12,7 +12,7 @@ from corebox.files.extents import Extent, data_extents, open_regular
 from corebox.reduce.rewrite import Run
 
 VERSION = 1
-LONGEST_TAIL = 64
+MAX_TAIL_LENGTH = 64
 
 
 class Layout(NamedTuple):
@@ -105,7 +105,7 @@ def _check_compact(wanted: Layout, size: int) -> None:
         if run.compact != end:
             raise faults.damaged_layout("its runs do not follow each other")
         end += run.size
-    if not 0 <= size - end <= LONGEST_TAIL or (not wanted.runs and wanted.size > len(wanted.head)):
+    if not 0 <= size - end <= MAX_TAIL_LENGTH or (not wanted.runs and wanted.size > len(wanted.head)):
         raise faults.damaged_layout("its runs do not fit the compact core")
 
 

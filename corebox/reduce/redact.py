@@ -14,17 +14,17 @@ from corebox.coredump import faults
 from corebox.coredump.core import CoreFile
 from corebox.coredump.usage import segment_kinds
 from corebox.reduce.environment import Environment, read_environment, split_string
-from corebox.reduce.search import HEAD, SHORTEST, Match, Pieces, Search, merged
+from corebox.reduce.search import HEAD, MIN_LENGTH, Match, Pieces, Search, merged
 
 BLANK = b"*"
-SHORTEST_PATTERN = 4
+MIN_PATTERN_LENGTH = 4
 CHUNK = 4 << 20
 # Of a text that the kernel cut, as few bytes as these count at the end: a site's own text, and any variable's value.
 _CUT_PATTERN, _CUT_VALUE = 1, 4
 _CUT_LENGTHS = (15, 79, 80)
 # Beyond so many places, those within a page are blanked together with what is between them.
-MOST_RANGES, PAGE = 1 << 20, 4096
-MOST_KNOWN, MOST_WIDE = 2 << 20, 1 << 20
+MAX_RANGES, PAGE = 1 << 20, 4096
+MAX_KNOWN, MAX_WIDE = 2 << 20, 1 << 20
 _WORD = 8
 
 
@@ -84,8 +84,8 @@ def plan_redaction(
         UsageError: ``pattern-too-short``.
     """
     for pattern in patterns:
-        if len(pattern) < SHORTEST_PATTERN:
-            raise faults.pattern_too_short(pattern, SHORTEST_PATTERN)
+        if len(pattern) < MIN_PATTERN_LENGTH:
+            raise faults.pattern_too_short(pattern, MIN_PATTERN_LENGTH)
     found = read_environment(whole or core) if environment else Environment((), ())
     wanted = _wanted(core, found, patterns)
     places = [place for start, end in found.spans for place in core.memory.file_ranges(start, end)]
@@ -97,11 +97,11 @@ def plan_redaction(
 def _wanted(core: CoreFile, environment: Environment, patterns: Sequence[bytes]) -> _Wanted:
     known = _known_paths(core)
     split = [split_string(string) for string in environment.strings]
-    values = frozenset(value for _, value in split if len(value) >= SHORTEST and value not in known)
+    values = frozenset(value for _, value in split if len(value) >= MIN_LENGTH and value not in known)
     # What is too short, or part of a path that stays, is blanked behind its name only.
     wholes = [name + b"=" + value + b"\0" for name, value in split if name and value and value not in values]
     names = {b"\0" + name + b"=" for name, _ in split if name}
-    long = [pattern for pattern in patterns if len(pattern) >= SHORTEST]
+    long = [pattern for pattern in patterns if len(pattern) >= MIN_LENGTH]
     texts = [*values, *long]
     search = Search(
         texts,
@@ -115,7 +115,7 @@ def _wanted(core: CoreFile, environment: Environment, patterns: Sequence[bytes])
 def _wide(texts: Iterable[bytes], byte_order: str) -> Iterator[Tuple[bytes, int]]:
     """The texts as Java, JavaScript, Qt and ``wchar_t`` have them, with the size of the shortest beginning."""
     suffix = "-le" if byte_order == "little" else "-be"
-    left = MOST_WIDE
+    left = MAX_WIDE
     for text in texts:
         left -= len(text)
         if left < 0:
@@ -124,16 +124,16 @@ def _wide(texts: Iterable[bytes], byte_order: str) -> Iterator[Tuple[bytes, int]
             decoded = text.decode("utf-8")
         except UnicodeDecodeError:
             continue
-        if len(decoded) >= SHORTEST:
-            yield decoded.encode("utf-16" + suffix), 2 * SHORTEST
-            yield decoded.encode("utf-32" + suffix), 4 * SHORTEST
+        if len(decoded) >= MIN_LENGTH:
+            yield decoded.encode("utf-16" + suffix), 2 * MIN_LENGTH
+            yield decoded.encode("utf-32" + suffix), 4 * MIN_LENGTH
 
 
 def _known_paths(core: CoreFile) -> bytes:
     """The paths that debuggers need, one after the other."""
     paths = [mapping.path for mapping in core.mappings] + [entry.name for entry in core.link_map]
     paths += [name for module in core.modules for name in (module.path, *module.opened_as)]
-    return b"\0".join(path.encode("utf-8", "surrogateescape") for path in dict.fromkeys(paths))[:MOST_KNOWN]
+    return b"\0".join(path.encode("utf-8", "surrogateescape") for path in dict.fromkeys(paths))[:MAX_KNOWN]
 
 
 def _blank_text(wanted: _Wanted, text: bytes) -> bytes:
@@ -151,7 +151,7 @@ def _blank_text(wanted: _Wanted, text: bytes) -> bytes:
 
 def _search(core: CoreFile, wanted: _Wanted) -> Iterator[List[Match]]:
     """What is found in the stored bytes behind the program headers, chunk by chunk, in file order."""
-    short = [pattern for pattern in wanted.patterns if len(pattern) < SHORTEST]
+    short = [pattern for pattern in wanted.patterns if len(pattern) < MIN_LENGTH]
     near = _threads_memory(core)
     judge = _Judge(wanted)
     for extent in core.extents():
@@ -216,13 +216,13 @@ class _Judge:
         if text in self._whole:
             return len(text)
         goes_on = following.isalnum() or following in (b".", b"-", b"_", b"+")
-        is_folder = text.startswith(b"/") and goes_on and len(text.rpartition(b"/")[2]) < SHORTEST
+        is_folder = text.startswith(b"/") and goes_on and len(text.rpartition(b"/")[2]) < MIN_LENGTH
         if is_folder or self._is_known(text):
             return next((size for size in self._lengths if size < len(text) and text[:size] in self._whole), 0)
         return len(text)
 
     def _is_known(self, text: bytes) -> bool:
-        if len(self._known) > MOST_RANGES // 8:
+        if len(self._known) > MAX_RANGES // 8:
             self._known.clear()
         if text not in self._known:
             self._known[text] = text in self._wanted.known
@@ -254,7 +254,7 @@ def _ranges(found: Iterable[List[Match]], places: List[Match]) -> Tuple["array[i
     starts, ends = array("Q"), array("Q")
 
     def add(start: int, end: int) -> None:
-        gap = PAGE if len(starts) >= MOST_RANGES else 0
+        gap = PAGE if len(starts) >= MAX_RANGES else 0
         if starts and start <= ends[-1] + gap:
             ends[-1] = max(ends[-1], end)
         elif start < end:

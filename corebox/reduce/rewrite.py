@@ -15,7 +15,7 @@ from corebox.files.copying import copy_range, write_all
 from corebox.files.extents import PAGE, Extent
 
 # More than any table of program headers grows by.
-MOST_GROWTH = 16 << 20
+MAX_GROWTH = 16 << 20
 
 
 class Rewrite(NamedTuple):
@@ -86,7 +86,7 @@ def is_regular(core: CoreFile) -> bool:
     ranges = sorted((s.offset, s.offset + s.file_size) for s in table.headers if s.file_size)
     ends = [table.end] + [end for _, end in ranges]
     memory_ends = [0] + [end for _, end in memory]
-    return ends[-1] < top - MOST_GROWTH and _is_disjoint(ranges, ends) and _is_disjoint(memory, memory_ends)
+    return ends[-1] < top - MAX_GROWTH and _is_disjoint(ranges, ends) and _is_disjoint(memory, memory_ends)
 
 
 def _is_disjoint(ranges: Iterable[Tuple[int, int]], ends: Iterable[int]) -> bool:

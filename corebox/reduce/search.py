@@ -11,12 +11,12 @@ from itertools import islice
 from typing import Dict, FrozenSet, Iterable, Iterator, List, Sequence, Set, Tuple
 
 #: The shortest beginning of a text that is found.
-SHORTEST = 8
+MIN_LENGTH = 8
 #: All that is looked for has as many bytes: an aligned word of 4 bytes is in it wherever it begins.
 HEAD = 7
-MOST_PIECES = 1 << 17
+MAX_PIECES = 1 << 17
 #: So much is blanked of a value that is not one of today's, if it does not end.
-LONGEST_OLD_VALUE = 4096
+MAX_OLD_VALUE_LENGTH = 4096
 _PART = 1 << 14
 # Within what was found, so many further beginnings are tried.
 _TRIES = 128
@@ -107,7 +107,7 @@ class Search:
         self._wide = {shortest: Texts(text for text, size in wide if size == shortest) for shortest in sizes}
         self._wide_words = Words((text for text, _ in wide), 8, 2)
         tables = (self._texts, self._wholes, self._names, *self._wide.values())
-        self.overlap = max(LONGEST_OLD_VALUE, *(table.longest for table in tables))
+        self.overlap = max(MAX_OLD_VALUE_LENGTH, *(table.longest for table in tables))
 
     def find(self, data: bytes, end: int) -> Iterator[Tuple[Match, bool]]:
         """What begins before ``end`` in ``data``: range, and whether it is the beginning of one of ``texts``."""
@@ -129,7 +129,7 @@ class Search:
 
     def _narrow_at(self, data: bytes, at: int) -> Iterator[Tuple[Match, bool]]:
         size = self._texts.common(data, at)
-        if size >= SHORTEST:
+        if size >= MIN_LENGTH:
             yield (at, at + size), True
         whole = self._wholes.whole(data, at)
         if whole:
@@ -137,7 +137,7 @@ class Search:
         name = self._names.whole(data, at)
         if name:
             start = at + len(name)
-            most = min(len(data), start + LONGEST_OLD_VALUE)
+            most = min(len(data), start + MAX_OLD_VALUE_LENGTH)
             stop = data.find(b"\0", start, most)
             yield (start, most if stop < 0 else stop), False
 
@@ -147,8 +147,8 @@ class Pieces:
 
     def __init__(self, texts: Iterable[bytes], known: bytes) -> None:
         """What ``known`` has, too, is no piece."""
-        pieces = (text[at : at + SHORTEST] for text in texts for at in range(len(text) - SHORTEST + 1))
-        self._pieces = {piece for piece in islice(pieces, MOST_PIECES) if piece not in known}
+        pieces = (text[at : at + MIN_LENGTH] for text in texts for at in range(len(text) - MIN_LENGTH + 1))
+        self._pieces = {piece for piece in islice(pieces, MAX_PIECES) if piece not in known}
         self._words = {int.from_bytes(each[at : at + 4], sys.byteorder) for each in self._pieces for at in range(4)}
 
     def find(self, data: bytes) -> Iterator[Match]:
@@ -163,8 +163,8 @@ class Pieces:
                 if word in self._words:
                     end = (first + index) * 4 + 1
                     for at in range(max(0, end - 4), end):
-                        if data[at : at + SHORTEST] in self._pieces:
-                            yield at, at + SHORTEST
+                        if data[at : at + MIN_LENGTH] in self._pieces:
+                            yield at, at + MIN_LENGTH
 
 
 def merged(matches: Iterable[Match], longest_gap: int = 0) -> List[Match]:

@@ -12,20 +12,20 @@ from corebox.coredump.header import PF_W
 from corebox.coredump.linkmap import AT_RANDOM, walk_entries
 from corebox.coredump.memory import read_pointers
 from corebox.coredump.modules import AT_SYSINFO_EHDR, image_end
-from corebox.coredump.notes import LONGEST_NOTE, parse_words
+from corebox.coredump.notes import MAX_NOTE_LENGTH, parse_words
 from corebox.files.extents import PAGE
 from corebox.reduce.rewrite import Ranges, Run, is_regular, place_runs, plan_rewrite, write_pieces
 
 # The System V ABI of x86-64 lets functions use 128 bytes below the stack pointer, that of ppc64 512.
 RED_ZONE = 512
-LONGEST_STACK = 64 << 20
-LONGEST_SEARCH = 8 << 20
+MAX_STACK_LENGTH = 64 << 20
+MAX_SEARCH_LENGTH = 8 << 20
 LINK_MAP_SIZE = 2048  # glibc's private struct link_map, with the offsets of thread-local storage, is about 1.2 KiB
 # How much is kept behind a pointer found in a stack, behind one found there, and so on: debuggers show 200 elements of
 # a container, and a printer of containers follows nodes to nodes to texts.
 REACH = (8192, 8192, 512, 512)
 CELL = 512
-MOST_CELLS = 300000
+MAX_CELLS = 300000
 
 Range = Tuple[int, int]
 
@@ -50,7 +50,7 @@ def plan_slim(core: CoreFile) -> SlimPlan:
     # Whatever else there is too much of: the thread's descriptor and its static thread-local storage before it.
     kept += [(pointer - PAGE, pointer + REACH[0]) for pointer in pointers]
     for start, end in stacks:
-        words = read_pointers(core.memory, start, min(end, start + LONGEST_SEARCH))
+        words = read_pointers(core.memory, start, min(end, start + MAX_SEARCH_LENGTH))
         pointers.update(word for word in words if core.memory.segment_at(word) is not None)
     kept += _follow(core, pointers)
     ranges = Ranges((start & -PAGE, -(-end & -PAGE)) for start, end in kept)
@@ -69,7 +69,7 @@ def write_slim(core: CoreFile, plan: SlimPlan, out_fd: int) -> None:
 
 def _registers(core: CoreFile) -> Iterable[Tuple[int, ...]]:
     for note in core.notes.status:
-        yield parse_words(core.header, core.read_file(note.offset, min(note.size, LONGEST_NOTE)))
+        yield parse_words(core.header, core.read_file(note.offset, min(note.size, MAX_NOTE_LENGTH)))
 
 
 def _stacks(core: CoreFile, registers: Sequence[Tuple[int, ...]]) -> Iterable[Range]:
@@ -81,12 +81,12 @@ def _stacks(core: CoreFile, registers: Sequence[Tuple[int, ...]]) -> Iterable[Ra
     main = core.memory.segment_at(core.auxv.get(AT_RANDOM, 0))
     if main is not None:
         end = main.address + main.file_size
-        yield max(main.address, end - LONGEST_STACK), end
+        yield max(main.address, end - MAX_STACK_LENGTH), end
     for pointer in pointers or [word for words in registers for word in words]:
         segment = core.memory.segment_at(pointer)
         if segment is not None and segment.flags & PF_W:
             start = max(segment.address, pointer - RED_ZONE)
-            yield start, min(segment.address + segment.file_size, start + LONGEST_STACK)
+            yield start, min(segment.address + segment.file_size, start + MAX_STACK_LENGTH)
 
 
 def module_ranges(core: CoreFile) -> Iterable[Range]:
@@ -115,7 +115,7 @@ def _follow(core: CoreFile, pointers: Set[int]) -> List[Range]:
             for cell in range(pointer // CELL, (pointer + reach - 1) // CELL + 1)
         } - cells
         pointers = set()
-        for cell in sorted(fresh)[: MOST_CELLS - len(cells)]:
+        for cell in sorted(fresh)[: MAX_CELLS - len(cells)]:
             cells.add(cell)
             pointers |= read_pointers(core.memory, cell * CELL, (cell + 1) * CELL)
     return [(page * PAGE, (page + 1) * PAGE) for page in {cell * CELL // PAGE for cell in cells}]

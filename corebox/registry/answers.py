@@ -3,7 +3,7 @@
 import json
 
 from corebox.errors import system_words
-from corebox.registry.faults import Cut
+from corebox.registry.faults import TransientError
 from corebox.web import HTTPError, Response
 
 #: Bytes of an answer that is read for what it says about an error, or to use its connection again.
@@ -14,14 +14,14 @@ def read_body(answer: Response, most: int = _SMALL) -> bytes:
     """At most so many bytes of the body; its connection is used again only if that was all.
 
     Raises:
-        Cut: the connection broke.
+        TransientError: the connection broke.
     """
     body = b""
     try:
         while len(body) < most and (piece := answer.read(most - len(body))):
             body += piece
     except HTTPError as error:
-        raise Cut(reason(error)) from error
+        raise TransientError(reason(error)) from error
     finally:
         answer.close()
     return body

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from corebox.errors import InputError
 from corebox.registry.answers import read_json
-from corebox.registry.faults import lied
+from corebox.registry.faults import digest_mismatch
 from corebox.registry.source import Source
-from corebox.store.values import MOST_JSON, Descriptor, Json, host_architecture, image_damaged, is_digest
+from corebox.store.values import MAX_JSON, Descriptor, Json, host_architecture, image_damaged, is_digest
 
 IMAGE_MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
@@ -18,9 +18,9 @@ INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.di
 #: Media types of configurations of container images; anything else is an artefact's.
 _CONFIGS = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
 _DEEPEST = 4
-_MOST_ENTRIES = 512
+_MAX_ENTRIES = 512
 #: Manifests that are read to find out what they are for.
-_MOST_READ = 64
+_MAX_READ = 64
 
 
 class Manifest(NamedTuple):
@@ -56,10 +56,10 @@ def read_config(source: Source, described: Descriptor) -> Json:
     data = b""
     for piece in source.blob(described):
         data += piece
-        if len(data) > MOST_JSON:
+        if len(data) > MAX_JSON:
             raise image_damaged("its configuration is too long")
     if "sha256:" + hashlib.sha256(data).hexdigest() != described.digest:
-        raise lied(f"the configuration is not {described.digest}")
+        raise digest_mismatch(f"the configuration is not {described.digest}")
     value = read_json(data)
     if not isinstance(value, dict):
         raise image_damaged("its configuration is not a JSON object")
@@ -114,12 +114,12 @@ class _Search:
     def _load(self, wanted: str) -> tuple[Manifest, bool]:
         """The manifest called so, and whether it is an index."""
         self._read += 1
-        if self._read > _MOST_READ:
-            raise image_damaged(f"its indexes lead to more than {_MOST_READ} manifests")
+        if self._read > _MAX_READ:
+            raise image_damaged(f"its indexes lead to more than {_MAX_READ} manifests")
         data, media_type = self._source.manifest(wanted)
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
         if is_digest(wanted) and digest != wanted:
-            raise lied(f"the manifest is not {wanted}")
+            raise digest_mismatch(f"the manifest is not {wanted}")
         value = read_json(data)
         if not isinstance(value, dict):
             raise image_damaged("its manifest is not a JSON object")
@@ -129,8 +129,8 @@ class _Search:
     def _entries(self, index: Json) -> Iterator[_Entry]:
         """What may be an image in an index; provenance and signatures that builders put beside are not."""
         manifests = index.get("manifests")
-        if not isinstance(manifests, list) or len(manifests) > _MOST_ENTRIES:
-            raise image_damaged(f"its index is not a list of at most {_MOST_ENTRIES} manifests")
+        if not isinstance(manifests, list) or len(manifests) > _MAX_ENTRIES:
+            raise image_damaged(f"its index is not a list of at most {_MAX_ENTRIES} manifests")
         for entry in manifests:
             match entry:
                 case {"digest": str(digest), **rest} if is_digest(digest):

@@ -13,18 +13,18 @@ from corebox.errors import HostError, InputError
 from corebox.registry.access import Access, api_host, may_lead, open_pool, trust
 from corebox.registry.answers import read_body, read_json, reason
 from corebox.registry.credentials import find_credentials
-from corebox.registry.faults import Cut, failed, lied, refused, unreachable
+from corebox.registry.faults import TransientError, digest_mismatch, failed, refused, unreachable
 from corebox.registry.reference import Reference
 from corebox.registry.tokens import answer_challenge
-from corebox.store.values import MOST_JSON
+from corebox.store.values import MAX_JSON
 from corebox.web import HTTPError, Response, SSLError
 
 #: urllib3 sends anything that has the buffer protocol; its annotations do not say so.
 Body = bytes | memoryview
 _REDIRECTS = (301, 302, 303, 307, 308)
-_MOST_REDIRECTS = 5
+_MAX_REDIRECTS = 5
 _LATER = (408, 425, 429, 500, 502, 503, 504)
-_LONGEST_WAIT = 30.0
+_MAX_WAIT = 30.0
 
 
 class Client:
@@ -60,7 +60,7 @@ class Client:
             self._scheme = self._connect()
         except BaseException as error:
             self._pool.clear()
-            if isinstance(error, Cut):
+            if isinstance(error, TransientError):
                 raise unreachable(self.host, error) from error
             raise
 
@@ -108,7 +108,7 @@ class Client:
         """Send one request and return the answer, whose status is one of ``expect``; ``what`` is for messages.
 
         Raises:
-            Cut: it may succeed later.
+            TransientError: it may succeed later.
         """
         used = self._authorization
         answer = self._follow(method, url, headers or {}, body)
@@ -122,14 +122,14 @@ class Client:
             return answer
         detail = _detail(answer)
         if answer.status in _LATER:
-            raise Cut(f"HTTP {answer.status} {detail}".rstrip(), _wait(answer))
+            raise TransientError(f"HTTP {answer.status} {detail}".rstrip(), _wait(answer))
         if answer.status in (401, 403):
             raise self._unread or refused(self.host, what, answer.status)
         raise failed(self.host, what, answer.status, detail)
 
     def _follow(self, method: str, url: str, headers: Mapping[str, str], body: Body | None) -> Response:
         """Send, following redirects of GET (blobs often lie in an object store); no password goes to another host."""
-        for _ in range(_MOST_REDIRECTS):
+        for _ in range(_MAX_REDIRECTS):
             answer = self._send(method, url, headers, body)
             if answer.status == 401 and not self._is_own(url):  # it would name a server that gets the password
                 answer.close()
@@ -173,7 +173,7 @@ class Client:
         except SSLError as error:
             raise self._untrusted(error) from error
         except HTTPError as error:
-            raise Cut(reason(error)) from error
+            raise TransientError(reason(error)) from error
 
     def _untrusted(self, error: SSLError) -> Exception:
         cause = error.args[0] if error.args else error
@@ -183,7 +183,7 @@ class Client:
             return HostError("registry-untrusted", message, hint)
         if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
             return _NoTls()
-        return Cut(reason(error))
+        return TransientError(reason(error))
 
     def _authorize(self, challenge: str, used: str | None) -> None:
         with self._lock:
@@ -211,7 +211,7 @@ class Client:
         """At most so many repositories of the registry; none if it does not tell."""
         url = self._root(f"_catalog?n={most}")
         answer = self.call("GET", url, "list what it has", expect=(200, 400, 403, 404, 405, 501), stream=True)
-        match read_json(read_body(answer, MOST_JSON)) if answer.status == 200 else None:
+        match read_json(read_body(answer, MAX_JSON)) if answer.status == 200 else None:
             case {"repositories": list(names)}:
                 return [name for name in names[:most] if isinstance(name, str)]
         answer.close()
@@ -255,9 +255,9 @@ class Client:
             answer.close()
             message = f"{self.host} has no {self.repository}:{wanted}"
             raise InputError("not-in-registry", message, "check the name and the tag, and that it was pushed")
-        data = read_body(answer, MOST_JSON + 1)
-        if len(data) > MOST_JSON:
-            raise lied("the manifest is too long")
+        data = read_body(answer, MAX_JSON + 1)
+        if len(data) > MAX_JSON:
+            raise digest_mismatch("the manifest is too long")
         return data, answer.headers.get("Content-Type", "").partition(";")[0].strip()
 
 
@@ -273,7 +273,7 @@ def _detail(answer: Response) -> str:
     """What the registry says about an error (distribution spec, "Error codes"), in one short line."""
     try:
         said = read_json(read_body(answer))
-    except Cut:
+    except TransientError:
         return ""
     match said:
         case {"errors": [{"code": str(code), **rest}, *_]}:
@@ -282,7 +282,7 @@ def _detail(answer: Response) -> str:
 
 
 def _wait(answer: Response) -> float:
-    return min(float(_number(answer, "Retry-After")), _LONGEST_WAIT)
+    return min(float(_number(answer, "Retry-After")), _MAX_WAIT)
 
 
 def _number(answer: Response, header: str) -> int:

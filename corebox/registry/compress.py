@@ -24,7 +24,7 @@ from corebox.files import zstd
 from corebox.files.extents import Extent, read_at
 from corebox.files.gunzip import WRAPPED, gunzip
 from corebox.files.stage import Stage
-from corebox.registry.faults import lied
+from corebox.registry.faults import digest_mismatch
 from corebox.store.blobs import BlobWriter
 
 #: Media types of layers by the name of the compression (OCI image spec, ``layer.md``).
@@ -41,10 +41,12 @@ _GZIP_WINDOW = 31
 _HEAD = 16
 
 
-def compress_layer(tar: Path, writer: BlobWriter, compression: str, told: Callable[[], object] = lambda: None) -> str:
+def compress_layer(
+    tar: Path, writer: BlobWriter, compression: str, on_progress: Callable[[], object] = lambda: None
+) -> str:
     """Compress the layer into ``writer``, and return the digest of what was read.
 
-    ``told`` is called whenever something has been written.
+    ``on_progress`` is called whenever something has been written.
 
     Raises:
         HostError: ``no-libzstd``.
@@ -52,7 +54,7 @@ def compress_layer(tar: Path, writer: BlobWriter, compression: str, told: Callab
     found = hashlib.sha256()
     with tar.open("rb") as file, Stage(found.update) as hashing:
         for _ in (_zstd if compression == "zstd" else _gzip)(_blocks(file, hashing), writer):
-            told()
+            on_progress()
     return "sha256:" + found.hexdigest()
 
 
@@ -70,11 +72,11 @@ def core_frame(bundle: Path) -> Extent:
             raise FramesError from error
 
 
-def wrap_frame(tar: Path, bundle: Path, writer: BlobWriter, told: Callable[[], object] = lambda: None) -> None:
+def wrap_frame(tar: Path, bundle: Path, writer: BlobWriter, on_progress: Callable[[], object] = lambda: None) -> None:
     """Write a core's layer, whose tar is in the store, as zstd, with the bundle's own frame for the core.
 
     The core is compared with the tar's and not hashed, which takes half as long: two files do not rot alike.
-    ``told`` is called whenever something has been written.
+    ``on_progress`` is called whenever something has been written.
 
     Raises:
         FramesError: the bundle's core is another, or something around the tar's is not as it should be.
@@ -82,12 +84,12 @@ def wrap_frame(tar: Path, bundle: Path, writer: BlobWriter, told: Callable[[], o
     """
     frame = core_frame(bundle)
     try:
-        _wrap(tar, bundle, frame, writer, told)
+        _wrap(tar, bundle, frame, writer, on_progress)
     except (InputError, ValueError) as error:
         raise FramesError from error
 
 
-def _wrap(tar: Path, bundle: Path, frame: Extent, writer: BlobWriter, told: Callable[[], object]) -> None:
+def _wrap(tar: Path, bundle: Path, frame: Extent, writer: BlobWriter, on_progress: Callable[[], object]) -> None:
     core = core_within(str(tar))
     with tar.open("rb") as layer, bundle.open("rb") as source:
 
@@ -101,7 +103,7 @@ def _wrap(tar: Path, bundle: Path, frame: Extent, writer: BlobWriter, told: Call
         for piece in zstd.decompressed(_libzstd(), cast("BinaryIO", _Passing(source, frame.size, writer))):
             if layer.read(len(piece)) != piece:
                 raise ValueError("another core")
-            told()
+            on_progress()
         tail = layer_tail(core.size, lambda at, size: read_at(layer.fileno(), core.offset + at, size))
         if layer.read(len(tail) + 1) != tail:
             raise ValueError("another tail")
@@ -208,9 +210,9 @@ def decompress(pieces: Iterator[bytes], media_type: str) -> Iterator[bytes]:
         else:
             yield from pieces
     except ValueError as error:
-        raise lied(str(error)) from error
+        raise digest_mismatch(str(error)) from error
     except InputError as error:
-        raise error if error.code != "window-too-large" else lied(error.message) from error
+        raise error if error.code != "window-too-large" else digest_mismatch(error.message) from error
 
 
 class _Reader:

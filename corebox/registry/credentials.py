@@ -16,10 +16,10 @@ from subprocess import PIPE, Popen, TimeoutExpired
 
 from corebox.errors import HostError
 from corebox.registry.reference import Reference
-from corebox.store.values import MOST_JSON
+from corebox.store.values import MAX_JSON
 
 _HELPER_TIMEOUT = 30.0
-_MOST_ANSWER = 1 << 16  # bytes; it is held in memory
+_MAX_ANSWER = 1 << 16  # bytes; it is held in memory
 #: What a helper says if it has nothing for a server (docker-credential-helpers, credentials/error.go).
 _NOT_FOUND = "credentials not found"
 _HUB = "https://index.docker.io/v1/"
@@ -68,7 +68,7 @@ def _files(environment: Mapping[str, str]) -> Iterator[Path]:
 def _in_file(path: Path, reference: Reference) -> Credentials | None:
     try:
         with path.open("rb") as file:
-            config = json.loads(file.read(MOST_JSON))
+            config = json.loads(file.read(MAX_JSON))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, RecursionError) as error:
@@ -168,11 +168,11 @@ def _read_all(streams: dict[int, bytes], deadline: float) -> None:
         if not ready:
             raise TimeoutError
         for each in ready:
-            data = os.read(each, _MOST_ANSWER)
+            data = os.read(each, _MAX_ANSWER)
             streams[each] += data
             if not data:
                 waiting.remove(each)
-            if len(streams[each]) > _MOST_ANSWER:
+            if len(streams[each]) > _MAX_ANSWER:
                 raise ValueError
 
 

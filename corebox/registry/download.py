@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 
 from corebox.registry.client import Client
-from corebox.registry.faults import Cut, lied
+from corebox.registry.faults import TransientError, digest_mismatch
 from corebox.registry.moving import Moving
 from corebox.store.values import Descriptor
 from corebox.web import HTTPError, Response
@@ -21,23 +21,23 @@ def download_blob(client: Client, blob: Descriptor, moving: Moving) -> Iterator[
     """
     digest = hashlib.sha256()
     offset = 0
-    patience = moving.patience()
+    retrying = moving.retrying()
     while offset < blob.size:
         try:
             for piece in _read_from(client, blob, offset):
                 digest.update(piece)
                 offset += len(piece)
                 if offset > blob.size:
-                    raise lied(f"{blob.digest} is longer than {blob.size} bytes")
+                    raise digest_mismatch(f"{blob.digest} is longer than {blob.size} bytes")
                 if offset == blob.size and "sha256:" + digest.hexdigest() != blob.digest:
-                    raise lied(f"the digest of {blob.digest} is sha256:{digest.hexdigest()}")
+                    raise digest_mismatch(f"the digest of {blob.digest} is sha256:{digest.hexdigest()}")
                 moving.moved(len(piece))
-                patience.renew()
+                retrying.renew()
                 yield piece
                 if offset == blob.size:
                     return
-        except Cut as cut:  # noqa: PERF203 - once per cut, not per piece
-            patience.wait(cut)
+        except TransientError as cut:  # noqa: PERF203 - once per cut, not per piece
+            retrying.wait(cut)
 
 
 def _read_from(client: Client, blob: Descriptor, offset: int) -> Iterator[bytes]:
@@ -51,10 +51,10 @@ def _read_from(client: Client, blob: Descriptor, offset: int) -> Iterator[bytes]
                 yield piece[skip:]
             skip = max(0, skip - len(piece))
     except HTTPError as error:
-        raise Cut(f"{type(error).__name__} while downloading") from error
+        raise TransientError(f"{type(error).__name__} while downloading") from error
     finally:
         answer.close()
-    raise Cut("the connection ended early")  # else the caller had enough and came not back
+    raise TransientError("the connection ended early")  # else the caller had enough and came not back
 
 
 def _begins_at(answer: Response, offset: int) -> bool:

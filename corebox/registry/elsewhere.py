@@ -11,14 +11,14 @@ import time
 from corebox.errors import HostError
 from corebox.registry.access import Access
 from corebox.registry.client import Client
-from corebox.registry.faults import Cut
+from corebox.registry.faults import TransientError
 from corebox.registry.reference import Reference, is_repository
 
 #: Bytes from which on a blob is worth looking for.
 WORTH = 1 << 20
 #: Seconds that a push looks for blobs, in all: sending them takes about as long.
 _TIME_LIMIT = 5.0
-_MOST = 512
+_MAX_COUNT = 512
 #: Repositories that one token is asked for.
 _AT_ONCE = 32
 
@@ -39,7 +39,7 @@ class Elsewhere:
             began = time.monotonic()
             try:
                 return self._find(digest, began + self._left)
-            except (Cut, HostError):
+            except (TransientError, HostError):
                 self._repositories = []
                 return None
             finally:
@@ -65,7 +65,7 @@ class Elsewhere:
         """All repositories but our own, those of the same team first."""
         if self._repositories is None:
             with Client(self._reference, self._access, "pull", catalog=True) as client:
-                names = client.repositories(_MOST)
+                names = client.repositories(_MAX_COUNT)
             ours = self._reference.repository
             found = [name for name in names if name != ours and is_repository(name)]
             self._repositories = sorted(found, key=lambda name: name.partition("/")[0] != ours.partition("/")[0])

@@ -3,7 +3,7 @@
 from corebox.errors import HostError, InputError
 
 
-class Cut(Exception):  # noqa: N818 - an event, not an error: the caller goes on from where it was
+class TransientError(Exception):
     """The connection broke, or the registry said that it cannot now; worth trying again.
 
     Attributes:
@@ -35,7 +35,7 @@ def failed(host: str, what: str, status: int, detail: str) -> HostError:
     )
 
 
-def lied(what: str) -> InputError:
+def digest_mismatch(what: str) -> InputError:
     """The error for bytes that are not those that their digest stands for."""
     return InputError(
         "digest-mismatch",

@@ -14,9 +14,9 @@ from corebox.registry.compress import compression_of, decompress
 from corebox.registry.source import Source
 from corebox.store.values import Descriptor, image_damaged
 
-_MOST_LAYERS = 512
+_MAX_LAYERS = 512
 #: Bytes of all layers, when they are unpacked.
-_LARGEST, _LARGEST_FILE = 256 << 30, 16 << 30
+_MAX_SIZE, _MAX_FILE_SIZE = 256 << 30, 16 << 30
 _CHUNK = 1 << 20
 
 
@@ -35,8 +35,8 @@ def layers_of(source: Source, wanted: str) -> list[Descriptor]:
         InputError: ``empty-index``, ``wrong-platform``, ``not-an-image``, ``old-image-format``, ``image-damaged``.
     """
     layers = find_manifest(source, wanted).value.get("layers")
-    if not isinstance(layers, list) or len(layers) > _MOST_LAYERS:
-        raise image_damaged(f"its layers are not a list of at most {_MOST_LAYERS}")
+    if not isinstance(layers, list) or len(layers) > _MAX_LAYERS:
+        raise image_damaged(f"its layers are not a list of at most {_MAX_LAYERS}")
     return [Descriptor.from_json(layer) for layer in reversed(layers)]
 
 
@@ -83,13 +83,13 @@ def _wanted(
 
 
 def _members(blob: Callable[[], Iterator[bytes]], media_type: str) -> Iterator[tuple[tarfile.TarInfo, Any]]:
-    left = _LARGEST
+    left = _MAX_SIZE
     compression, pieces = compression_of(blob(), media_type)
     reading = cast("IO[bytes]", _Reading(decompress(pieces, compression)))
     with BoundedTar.open(fileobj=reading, mode="r|", bufsize=_CHUNK) as archive:
         for member in archive:
             left -= member.size
-            if left < 0 or member.size > _LARGEST_FILE:
+            if left < 0 or member.size > _MAX_FILE_SIZE:
                 raise image_damaged("a layer is larger than any when it is unpacked")
             yield member, archive
 

@@ -19,7 +19,7 @@ from corebox.store.values import (
     CONFIG_TYPE,
     LAYER_TYPE,
     MANIFEST_TYPE,
-    MOST_JSON,
+    MAX_JSON,
     REF_NAME,
     Descriptor,
     Json,
@@ -28,8 +28,8 @@ from corebox.store.values import (
 )
 
 _CHUNK = 1 << 20
-_MOST_MEMBERS = 10000
-_MOST_IMAGES = 512
+_MAX_MEMBERS = 10000
+_MAX_IMAGES = 512
 #: containerd's own name for an image in an index, whole where the other is often its tag alone.
 _CONTAINERD_NAME = "io.containerd.image.name"
 
@@ -81,8 +81,8 @@ class Tar:
         try:
             with BoundedTar.open(path, "r:", encoding="utf-8", errors="surrogateescape") as archive:
                 for member in archive:
-                    if len(self._members) + len(links) > _MOST_MEMBERS:
-                        raise image_damaged(f"{name} has more than {_MOST_MEMBERS} members")
+                    if len(self._members) + len(links) > _MAX_MEMBERS:
+                        raise image_damaged(f"{name} has more than {_MAX_MEMBERS} members")
                     inside = posixpath.normpath(member.name)
                     if member.isreg() and not member.issparse():
                         self._members[inside] = (member.offset_data, member.size)
@@ -132,7 +132,7 @@ def read_small(files: Files, name: str) -> bytes:
     data = b""
     for piece in files.pieces(name):
         data += piece
-        if len(data) > MOST_JSON:
+        if len(data) > MAX_JSON:
             raise image_damaged(f"{name} in {files.name} is too long")
     return data
 
@@ -170,7 +170,7 @@ class OciLayout:
 def _wanted_entries(files: Files, wanted: str) -> list[dict[str, Any]]:
     value = read_json(read_small(files, "index.json"))
     match value:
-        case {"manifests": list(entries)} if len(entries) <= _MOST_IMAGES:
+        case {"manifests": list(entries)} if len(entries) <= _MAX_IMAGES:
             found = [each for each in entries if isinstance(each, dict)]
         case _:
             raise not_a_layout(files.name)
@@ -261,7 +261,7 @@ class DockerArchive:
 
 def _wanted_image(files: Files, wanted: str) -> dict[str, Any]:
     value = read_json(read_small(files, "manifest.json"))
-    images = value if isinstance(value, list) and len(value) <= _MOST_IMAGES else []
+    images = value if isinstance(value, list) and len(value) <= _MAX_IMAGES else []
     found = [each for each in images if isinstance(each, dict) and isinstance(each.get("Layers"), list)]
     if not found or len(found) < len(images):
         raise not_a_layout(files.name)

@@ -1,11 +1,11 @@
-"""Moves several blobs at once: progress, patience with a registry that is away for a moment, and stopping together."""
+"""Moves several blobs at once: progress, retrying with a registry that is away for a moment, and stopping together."""
 
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TypeVar
 
-from corebox.registry.faults import Cut, unreachable
+from corebox.registry.faults import TransientError, unreachable
 
 Result = TypeVar("Result")
 Progress = Callable[[int], None]
@@ -37,9 +37,9 @@ class Moving:
             self.total += count
             self._progress(count)
 
-    def patience(self) -> "Patience":
-        """Patience for one blob."""
-        return Patience(self._host, self._stop)
+    def retrying(self) -> "Retrying":
+        """Retrying for one blob."""
+        return Retrying(self._host, self._stop)
 
     def patiently(self, act: Callable[[], Result]) -> Result:
         """Call ``act`` until it is not cut.
@@ -47,12 +47,12 @@ class Moving:
         Raises:
             HostError: ``registry-unreachable``.
         """
-        patience = self.patience()
+        retrying = self.retrying()
         while True:
             try:
                 return act()
-            except Cut as cut:  # noqa: PERF203 - each attempt takes a request
-                patience.wait(cut)
+            except TransientError as cut:  # noqa: PERF203 - each attempt takes a request
+                retrying.wait(cut)
 
     def all(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
         """Run the tasks, some at once; the first error ends all."""
@@ -72,7 +72,7 @@ class Moving:
                     future.cancel()
 
 
-class Patience:
+class Retrying:
     """How often something that is cut again and again is tried: ``renew`` it whenever something has moved."""
 
     def __init__(self, host: str, stop: threading.Event) -> None:
@@ -84,7 +84,7 @@ class Patience:
         """Forget earlier failures."""
         self._left = list(DELAYS)
 
-    def wait(self, cut: Cut) -> None:
+    def wait(self, cut: TransientError) -> None:
         """Wait before the next attempt.
 
         Raises:

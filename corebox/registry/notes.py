@@ -6,7 +6,7 @@ from corebox.store.values import Descriptor, Json
 
 _COMPRESSED = "compressed"
 _PLACES = "registry"
-_MOST_PLACES = 8
+_MAX_PLACES = 8
 
 
 def note_compressed(store: Store, diff_id: str, compression: str, blob: Descriptor) -> None:
@@ -23,7 +23,7 @@ def known_compressed(store: Store, diff_id: str, compression: str) -> Descriptor
 def note_place(store: Store, digest: str, reference: Reference) -> None:
     """Note that the repository has the blob."""
     places = [reference.repository, *known_places(store, digest, reference.host)]
-    value: Json = {"repositories": list(dict.fromkeys(places))[:_MOST_PLACES]}
+    value: Json = {"repositories": list(dict.fromkeys(places))[:_MAX_PLACES]}
     store.remember(_PLACES, f"{reference.host} {digest}", value)
 
 

@@ -11,7 +11,7 @@ from corebox.registry.choose import IMAGE_MANIFESTS, INDEXES, find_manifest, rea
 from corebox.registry.client import Client
 from corebox.registry.compress import COMPRESSIONS, compression_of, decompress
 from corebox.registry.download import download_blob
-from corebox.registry.faults import lied
+from corebox.registry.faults import digest_mismatch
 from corebox.registry.moving import Moving, Progress
 from corebox.registry.notes import note_compressed, note_place
 from corebox.registry.push import Moved
@@ -31,7 +31,7 @@ from corebox.store.values import (
     image_damaged,
 )
 
-_MOST_LAYERS = 512
+_MAX_LAYERS = 512
 #: How corebox's layers are called in the history of a configuration, which engines keep, unlike annotations.
 _LAYER_FILE = re.compile(r"(?:(?:ADD|COPY) )?([a-z]+)(?:-[0-9]+)?\.tar /(?: # buildkit)?")
 
@@ -142,7 +142,7 @@ class _Taking:
             for piece in self._source.blob(described):
                 writer.write(piece)
             if writer.digest() != described.digest:
-                raise lied(f"the configuration is not {described.digest}")
+                raise digest_mismatch(f"the configuration is not {described.digest}")
             writer.commit(CONFIG_TYPE)
 
     def _layer(self, blob: Descriptor, diff_id: str) -> str:
@@ -154,7 +154,7 @@ class _Taking:
             for piece in decompress(pieces, compression):
                 writer.write(piece)
             if writer.digest() != diff_id:
-                raise lied(f"the layer {blob.digest} does not contain {diff_id}")
+                raise digest_mismatch(f"the layer {blob.digest} does not contain {diff_id}")
             # Not for a layer that was there: it would be the registry's word alone, which a push to another would
             # trust. So they come before the layer: who is interrupted between the two would never note them.
             if self._reference is not None and blob.media_type == COMPRESSIONS.get(compression):
@@ -188,8 +188,8 @@ def _require_crash(name: str, config: Json, kinds: Sequence[str]) -> None:
 
 
 def _list(value: object, what: str) -> list[object]:
-    if not isinstance(value, list) or len(value) > _MOST_LAYERS:
-        raise image_damaged(f"its {what} are not a list of at most {_MOST_LAYERS}")
+    if not isinstance(value, list) or len(value) > _MAX_LAYERS:
+        raise image_damaged(f"its {what} are not a list of at most {_MAX_LAYERS}")
     return value
 
 

@@ -42,7 +42,7 @@ __all__ = ["COMPRESSIONS", "Moved", "Pushed", "push_image"]
 Result = TypeVar("Result")
 
 #: The kind of layer that no other image has.
-_OWN = "core"
+_CORE = "core"
 #: What nice(1) adds.
 _NICENESS = 10
 #: Labels that go to the manifest as annotations, where registries show them.
@@ -147,10 +147,10 @@ class _Push:
         config = self._store.blob_path(self._image.image_id)
         described = Descriptor(CONFIG_TYPE, self._image.image_id, config.stat().st_size)
         layers = {layer.digest: layer for layer in self._image.layers}.values()
-        core_first = sorted(layers, key=lambda layer: layer.kind != _OWN)
-        if all(layer.kind != _OWN for layer in layers):
+        core_first = sorted(layers, key=lambda layer: layer.kind != _CORE)
+        if all(layer.kind != _CORE for layer in layers):
             self._core_begun.set()
-        bring = [partial(self._core if layer.kind == _OWN else self._layer, layer) for layer in core_first]
+        bring = [partial(self._core if layer.kind == _CORE else self._layer, layer) for layer in core_first]
         *moved, last = self.moving.all([*bring, partial(self._blob, described)])
         found = dict(zip((layer.digest for layer in core_first), moved, strict=True))
         return [*(found[layer.digest] for layer in self._image.layers), last]
@@ -190,7 +190,7 @@ class _Push:
         self,
         layer: Layer,
         writer: BlobWriter,
-        told: Callable[[], object] = lambda: None,
+        on_progress: Callable[[], object] = lambda: None,
         bundle: Path | None = None,
     ) -> Descriptor:
         """Compress the layer, or take what compresses the core in its ``bundle``."""
@@ -198,9 +198,9 @@ class _Push:
             self._store.require_whole(layer.digest)
         tar = self._store.blob_path(layer.digest)
         if bundle:
-            self._in_turn(wrap_frame, tar, bundle, writer, told)
+            self._in_turn(wrap_frame, tar, bundle, writer, on_progress)
         else:
-            found = self._in_turn(compress_layer, tar, writer, self._compression, told)
+            found = self._in_turn(compress_layer, tar, writer, self._compression, on_progress)
             if found != layer.digest:
                 self._store.require_whole(layer.digest)
                 raise image_damaged(f"{layer.digest} was read as {found}")

@@ -20,7 +20,7 @@ _TAG = r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?"
 _DIGEST = r"(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 _REFERENCE = re.compile(f"{_HOST}/{_REPOSITORY}{_TAG}{_DIGEST}")
 _NAME = re.compile(f"(?:{_HOST}/)?{_REPOSITORY}{_TAG}")
-_LONGEST = 512
+_MAX_LENGTH = 512
 
 
 #: What skopeo and podman put before the name of an image in a registry.
@@ -49,7 +49,7 @@ class Reference(NamedTuple):
 def is_reference(text: str) -> bool:
     """Whether ``text`` can only mean an image in a registry; ``docker://`` may stand before it."""
     text = bare_name(text)
-    return len(text) <= _LONGEST and _REFERENCE.fullmatch(text) is not None
+    return len(text) <= _MAX_LENGTH and _REFERENCE.fullmatch(text) is not None
 
 
 def bare_name(text: str) -> str:
@@ -64,7 +64,7 @@ def within(registry: str | None, text: str) -> str:
 
 def is_repository(text: str) -> bool:
     """Whether a repository may be called so: what a registry says may be anything."""
-    return len(text) <= _LONGEST and re.fullmatch(_REPOSITORY, text) is not None
+    return len(text) <= _MAX_LENGTH and re.fullmatch(_REPOSITORY, text) is not None
 
 
 def repository_name(path: str) -> str:
@@ -74,7 +74,7 @@ def repository_name(path: str) -> str:
 
 def is_name(text: str) -> bool:
     """Whether an image may be called ``text`` here: as an engine would call it, with or without a host."""
-    return len(text) <= _LONGEST and _NAME.fullmatch(text) is not None
+    return len(text) <= _MAX_LENGTH and _NAME.fullmatch(text) is not None
 
 
 def check_name(text: str) -> None:
@@ -95,7 +95,7 @@ def parse_reference(text: str) -> Reference:
         UsageError: ``bad-reference``.
     """
     text = bare_name(text)
-    match = _REFERENCE.fullmatch(text) if len(text) <= _LONGEST else None
+    match = _REFERENCE.fullmatch(text) if len(text) <= _MAX_LENGTH else None
     if match is None:
         hint = (
             "write the host too: registry.example.com/team/crash:1 (Docker Hub is docker.io/NAME/crash); "

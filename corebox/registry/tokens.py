@@ -11,14 +11,14 @@ from urllib.parse import urlencode
 from corebox.registry.access import Access, may_lead
 from corebox.registry.answers import read_body, read_json
 from corebox.registry.credentials import Credentials
-from corebox.registry.faults import Cut, failed, refused
+from corebox.registry.faults import TransientError, failed, refused
 from corebox.web import HTTPError, PoolManager
 
 _PARAMETER = re.compile(r'([a-z_]+)="([^"]*)"')
 #: What a header can hold (RFC 9110 section 5.5): nothing that would begin another one.
 _TOKEN = re.compile("[!-~]+")
 _CLIENT = "corebox"
-_MOST = 1 << 20
+_MAX_COUNT = 1 << 20
 
 
 def answer_challenge(
@@ -33,7 +33,7 @@ def answer_challenge(
 
     Raises:
         HostError: ``registry-refused``, ``registry-failed``.
-        Cut: the token server is not there now.
+        TransientError: the token server is not there now.
     """
     kind, _, rest = challenge.partition(" ")
     if kind.lower() == "basic":
@@ -73,10 +73,10 @@ def _fetch(
             mark = "&" if "?" in realm else "?"
             answer = ask("GET", realm + mark + query, headers=headers)
     except HTTPError as error:
-        raise Cut(f"the token server does not answer ({type(error).__name__})") from error
-    data = read_body(answer, _MOST)
+        raise TransientError(f"the token server does not answer ({type(error).__name__})") from error
+    data = read_body(answer, _MAX_COUNT)
     if answer.status == 429 or answer.status >= 500:
-        raise Cut(f"the token server answered HTTP {answer.status}")
+        raise TransientError(f"the token server answered HTTP {answer.status}")
     if answer.status in (400, 401, 403):
         raise refused(host, "log in", answer.status)
     match read_json(data) if answer.status == 200 else None:

@@ -10,7 +10,7 @@ import mmap
 import re
 
 from corebox.registry.client import Client
-from corebox.registry.faults import Cut
+from corebox.registry.faults import TransientError
 from corebox.registry.moving import Moving
 from corebox.store.values import Descriptor
 
@@ -58,7 +58,7 @@ class Upload:
         Raises:
             HostError: ``registry-unreachable``, ``registry-refused``, ``registry-failed``.
         """
-        patience = self._moving.patience()
+        retrying = self._moving.retrying()
         # Sent from the page cache: a chunk is never in our own memory.
         self._mapped = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)
         self._file = memoryview(self._mapped)
@@ -66,10 +66,10 @@ class Upload:
             reached = self._reached
             try:
                 return self._attempt(size, blob)
-            except Cut as cut:
+            except TransientError as cut:
                 if self._reached > reached:
-                    patience.renew()
-                patience.wait(cut)
+                    retrying.renew()
+                retrying.wait(cut)
 
     def _attempt(self, size: int, blob: Descriptor | None) -> bool:
         """Begin or go on; return whether bytes were sent."""
@@ -112,7 +112,7 @@ class Upload:
         }
         answer = self._client.call("PATCH", location, "push", expect=(202, *_LOST), headers=headers, body=data)
         if answer.status in _LOST:
-            raise Cut(f"the registry lost the upload (HTTP {answer.status})")
+            raise TransientError(f"the registry lost the upload (HTTP {answer.status})")
         self._location = self._client.absolute(answer.headers.get("Location", ""), location)
         self._count(len(data))
 
@@ -125,7 +125,7 @@ class Upload:
         answer = self._client.call("PUT", url, "push", expect=(201, 204, *_LOST), headers=headers, body=data)
         if answer.status in _LOST:
             self._location = None
-            raise Cut(f"the registry did not accept the blob (HTTP {answer.status})")
+            raise TransientError(f"the registry did not accept the blob (HTTP {answer.status})")
         self._count(len(data))
 
     def _count(self, sent: int) -> None:

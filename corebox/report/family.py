@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-_LONGEST_DETAIL = 120
+_MAX_DETAIL_LENGTH = 120
 #: Kinds that one bug may have, depending on what happened to be at the address.
 _ALIKE = {"no-access": "bad-pointer", "misaligned": "bad-pointer", "null-call": "bad-call"}
 #: Kinds whose detail tells two bugs of one function apart, and is the same in every crash of each: not what was said.
@@ -34,14 +34,14 @@ class Signature(NamedTuple):
         """``null-dereference in copy_order``."""
         kind = _ALIKE.get(self.kind, self.kind)
         if self.detail and (self.kind in _TELLING or not self.own):
-            kind = f"{kind}({self.detail[:_LONGEST_DETAIL]})"
+            kind = f"{kind}({self.detail[:_MAX_DETAIL_LENGTH]})"
         what = "recursion of " if self.recursion else ""
         return f"{kind} in {what}{self.functions[0]}"
 
     @property
     def text(self) -> str:
         """``SIGABRT assertion(order) in copy_order < main``."""
-        kind = f"{self.kind}({self.detail[:_LONGEST_DETAIL]})" if self.detail else self.kind
+        kind = f"{self.kind}({self.detail[:_MAX_DETAIL_LENGTH]})" if self.detail else self.kind
         recurring = ", ".join(self.functions[: self.recursion])
         names = [f"recursion of {recurring}"] if recurring else []
         return f"{self.signal or 'no-signal'} {kind} in {' < '.join([*names, *self.functions[self.recursion :]])}"

@@ -17,7 +17,7 @@ _PARTS = {
     "python": "the Python stacks",
     "values": "arguments and variables",
 }
-_MOST_MODULES = 10
+_MAX_MODULES = 10
 
 
 def gaps(report: Report) -> Iterator[str]:
@@ -71,10 +71,10 @@ def _ranges(levels: list[int]) -> str:
 
 def _modules(report: Report) -> Iterator[str]:
     wrong = [module for module in report.manifest.modules if module.verdict != VERIFIED]
-    for module in wrong[:_MOST_MODULES]:
+    for module in wrong[:_MAX_MODULES]:
         yield f"{module.path}: {module.verdict}" + (f" ({module.detail})" if module.detail else "")
-    if len(wrong) > _MOST_MODULES:
-        yield f"{counted(len(wrong) - _MOST_MODULES, 'more module')} not verified"
+    if len(wrong) > _MAX_MODULES:
+        yield f"{counted(len(wrong) - _MAX_MODULES, 'more module')} not verified"
     if any(module.verdict in (MISSING, MISMATCH) for module in wrong):
         yield "to find what is missing: --from PLACE; or ask the customer for it: corebox request CORE"
 
@@ -84,8 +84,8 @@ def _symbols(report: Report) -> Iterator[str]:
     used = {frame.module for frame in report.groups[0].frames} if report.groups else set()
     lacking = [each for each in report.symbols if each.path in used and each.symbols not in ("full", None)]
     if lacking:
-        names = ", ".join(map(_wanted, lacking[:_MOST_MODULES]))
-        more = f" and {len(lacking) - _MOST_MODULES} more" if len(lacking) > _MOST_MODULES else ""
+        names = ", ".join(map(_wanted, lacking[:_MAX_MODULES]))
+        more = f" and {len(lacking) - _MAX_MODULES} more" if len(lacking) > _MAX_MODULES else ""
         yield f"no full symbols for {names}{more}; add them with --symbols PLACE"
 
 

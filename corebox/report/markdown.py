@@ -8,7 +8,7 @@ from corebox.report import text, words
 from corebox.report.document import Report
 from corebox.report.gaps import gaps
 
-_MOST_GROUPS = 20  # of other threads: trackers take 65,536 characters
+_MAX_GROUPS = 20  # of other threads: trackers take 65,536 characters
 
 
 def markdown_lines(report: Report) -> Iterator[str]:
@@ -28,14 +28,14 @@ def markdown_lines(report: Report) -> Iterator[str]:
         yield "### Missing"
         yield ""
         yield from (f"- {code(each)}" for each in lacking)
-    for group in report.groups[: _MOST_GROUPS + 1]:
+    for group in report.groups[: _MAX_GROUPS + 1]:
         yield ""
         yield f"### {'Crashed thread' if group.crashed else 'Other threads'}"
         yield ""
         yield from fenced([text.group_heading(group) + ":", *text.stack_lines(group)])
-    if len(report.groups) > _MOST_GROUPS + 1:
+    if len(report.groups) > _MAX_GROUPS + 1:
         yield ""
-        yield f"{len(report.groups) - _MOST_GROUPS - 1} more groups of threads are not shown."
+        yield f"{len(report.groups) - _MAX_GROUPS - 1} more groups of threads are not shown."
     yield from _section("Registers", text.register_lines(report))
     yield from _section("Instructions", text.instruction_lines(report))
     yield from _section("Process and system", [f"{name + ':':14}{value}" for name, value in words.facts(report)])

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from corebox.bundle.manifest import Manifest, MemoryEntry
 
 #: vm.max_map_count unless somebody changed it: mmap(2) fails with ENOMEM beyond (Linux, include/linux/mm.h).
-MOST_MAPPINGS = 65530
+MAX_MAPPINGS = 65530
 #: Machines of 32 bits. A 64-bit kernel leaves them 4 GiB; their own keeps the uppermost quarter for itself, so that
 #: nothing is mapped there (Linux, CONFIG_VMSPLIT_3G).
 NARROW = frozenset(("i386", "arm", "armeb", "ppc", "ppcle"))
@@ -14,7 +14,7 @@ _WIDE_SPACE, _USUAL_SPACE = 4 << 30, 3 << 30
 #: Allocations fail a little earlier: what is left is in many pieces.
 _NEARLY = 0.92
 #: The kernel counts a few that are in no core otherwise; with more, somebody has raised the limit.
-_LAST_MAPPING = MOST_MAPPINGS + 16
+_LAST_MAPPING = MAX_MAPPINGS + 16
 
 
 class MemoryVerdict(NamedTuple):
@@ -50,7 +50,7 @@ def judge_memory(manifest: Manifest, cause: str | None = None) -> MemoryVerdict:
     space = _address_space(manifest)
     held, error = _held(memory)
     verdict = "no-sign"
-    if mappings is not None and MOST_MAPPINGS * _NEARLY < mappings <= _LAST_MAPPING:
+    if mappings is not None and MAX_MAPPINGS * _NEARLY < mappings <= _LAST_MAPPING:
         verdict = "too-many-mappings"
     elif space is not None and mapped > space * _NEARLY:
         verdict = "address-space-full"
@@ -77,9 +77,9 @@ def _evidence(manifest: Manifest, mapped: int, mappings: int | None, space: int 
     if manifest.process.signal is not None:
         yield "the kernel's out-of-memory killer leaves no core (SIGKILL), so it is ruled out"
     if mappings is not None:
-        told = f"Linux allows {MOST_MAPPINGS} unless vm.max_map_count says otherwise"
+        told = f"Linux allows {MAX_MAPPINGS} unless vm.max_map_count says otherwise"
         if mappings > _LAST_MAPPING:
-            told = f"more than the {MOST_MAPPINGS} that Linux allows, so vm.max_map_count was raised"
+            told = f"more than the {MAX_MAPPINGS} that Linux allows, so vm.max_map_count was raised"
         yield f"{mappings} mappings; {told}"
     if space is not None:
         yield f"{mapped >> 20} MiB mapped of the {space >> 20} MiB that a process of this kind can address"

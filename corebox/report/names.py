@@ -24,12 +24,12 @@ _PROCESSOR = re.compile(
 # Brackets that belong to a name are hidden from the removal of arguments.
 _HIDE = {ord("<"): "\x01", ord(">"): "\x02", ord("("): "\x03", ord(")"): "\x04", ord(" "): "\x05"}
 _SHOW = {1: "<", 2: ">", 3: "(", 4: ")", 5: " "}
-_LONGEST = 4096
+_MAX_LENGTH = 4096
 
 
 def plain_name(function: str) -> str:
     """A function's name without parameters, template arguments, hashes, qualifiers and suffixes of clones."""
-    text = _RUST_HASH.sub("", _CLONE.sub("", function[:_LONGEST]))
+    text = _RUST_HASH.sub("", _CLONE.sub("", function[:_MAX_LENGTH]))
     text = _VERSION.sub("", text)
     text = _RUST_CLOSURE.sub("{closure}", _LAMBDA.sub("{lambda}", text))
     text = text.replace("(anonymous namespace)", "{anonymous}")

@@ -13,11 +13,11 @@ from corebox.report.regions import Region
 WIDTH = 1000
 #: Of gaps that are larger than this, in bytes, the largest are left out: nearly all of an address space is empty.
 GAP = 1 << 20
-MOST_ISLANDS = 10
+MAX_ISLANDS = 10
 #: More could not be told apart, and the core decides how many there are.
-MOST_REGIONS = 2000
+MAX_REGIONS = 2000
 _THINNEST = 1.5
-_MOST_NAMES = 4
+_MAX_NAMES = 4
 #: The upper half of the address space is the kernel's: what is there (x86's vsyscall page) is no memory of the process.
 _KERNEL = 1 << 63
 
@@ -32,7 +32,7 @@ class Picture(NamedTuple):
 def draw(regions: Iterable[Region], memory: Sequence[MemoryEntry]) -> Picture:
     """Lay out the address space as islands of memory, each from left to right, and a bar for each kind of memory."""
     own = (region for region in regions if region.start < _KERNEL)
-    drawn = sorted(own, key=lambda region: region.start - region.end)[:MOST_REGIONS]
+    drawn = sorted(own, key=lambda region: region.start - region.end)[:MAX_REGIONS]
     drawn.sort(key=lambda region: region.start)
     largest = max((entry.virtual for entry in memory), default=0) or 1
     return Picture(
@@ -59,7 +59,7 @@ def _width(width: float) -> float:
 
 def _islands(regions: Sequence[Region]) -> Iterator[Sequence[Region]]:
     gaps = ((after.start - before.end, index) for index, (before, after) in enumerate(pairwise(regions), 1))
-    cuts = sorted(index for _, index in sorted((gap for gap in gaps if gap[0] > GAP), reverse=True)[: MOST_ISLANDS - 1])
+    cuts = sorted(index for _, index in sorted((gap for gap in gaps if gap[0] > GAP), reverse=True)[: MAX_ISLANDS - 1])
     for start, end in zip([0, *cuts], [*cuts, len(regions)], strict=True):
         if start < end:
             yield regions[start:end]
@@ -98,5 +98,5 @@ def _name(regions: Sequence[Region]) -> str:
         name = basename(region.path) or region.kind
         sizes[name] = sizes.get(name, 0) + region.end - region.start
     names = sorted(sizes, key=lambda name: -sizes[name])
-    more = [f"{len(names) - _MOST_NAMES} more"] if len(names) > _MOST_NAMES else []
-    return ", ".join(names[:_MOST_NAMES] + more)
+    more = [f"{len(names) - _MAX_NAMES} more"] if len(names) > _MAX_NAMES else []
+    return ", ".join(names[:_MAX_NAMES] + more)

@@ -9,7 +9,7 @@ from corebox.coredump.usage import segment_kinds
 from corebox.coredump.values import Segment
 from corebox.files.extents import Extent
 
-_MOST_RUNS = 500  # of a region: more could not be drawn apart
+_MAX_RUNS = 500  # of a region: more could not be drawn apart
 
 
 class Region(NamedTuple):
@@ -53,7 +53,7 @@ def stored_runs(segments: Iterable[Segment], extents: Iterator[Extent]) -> Itera
     """
     extent = next(extents, None)
     for segment in segments:
-        near = segment.memory_size // _MOST_RUNS
+        near = segment.memory_size // _MAX_RUNS
         end, base = segment.offset + segment.file_size, segment.address - segment.offset
         runs: list[tuple[int, int]] = []
         while extent and extent.offset < end:

@@ -25,7 +25,7 @@ DEPTH = 5
 RECURSION = 16
 #: So many frames at the top of an endless recursion are chance: what it called when the stack was full.
 _CHANCE = 12
-_LONGEST_PERIOD = 24
+_MAX_PERIOD_LENGTH = 24
 
 
 def signature(
@@ -112,7 +112,7 @@ def _repeats(names: Sequence[str]) -> bool:
     """Whether the calls repeat without end from the top on, but for what chance put there."""
     for start in range(min(_CHANCE, len(names))):
         rest = names[start:]
-        for period in range(1, min(_LONGEST_PERIOD, len(rest) // RECURSION) + 1):
+        for period in range(1, min(_MAX_PERIOD_LENGTH, len(rest) // RECURSION) + 1):
             if rest[period:] == rest[:-period]:
                 return True
     return False

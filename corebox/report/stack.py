@@ -9,7 +9,7 @@ from corebox.report.names import plain_name
 from corebox.report.signature import is_runtime
 
 #: The calls of a recursion that are shown before it is folded, and the longest cycle of functions that is found.
-_SHOWN, _LONGEST_CYCLE = 2, 8
+_SHOWN, _MAX_CYCLE_LENGTH = 2, 8
 #: So many calls more of the same functions are folded.
 _FEWEST = 3
 
@@ -89,7 +89,7 @@ def _recursion(group: ThreadGroup, keys: Sequence[object], start: int) -> tuple[
     The length is 0 if there is none; of several the shortest is taken that goes farthest.
     """
     best = (0, start, False)
-    for cycle in range(1, _LONGEST_CYCLE + 1):
+    for cycle in range(1, _MAX_CYCLE_LENGTH + 1):
         end, over = _cycle_end(group, keys, start, cycle)
         if end > max(best[1], start + cycle):
             best = (cycle, end, over)

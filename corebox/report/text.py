@@ -14,7 +14,7 @@ from corebox.report.python import PlacedPython
 from corebox.report.stack import Entry, entries
 
 _COLUMNS = 3  # of registers
-_MOST_NAMED = 8
+_MAX_NAMED = 8
 _ABOVE = ("Family", "Signature")  # facts that the summary has
 
 
@@ -58,9 +58,9 @@ def _section(name: str, lines: Sequence[str]) -> Iterator[str]:
 def group_heading(group: ThreadGroup) -> str:
     """Which threads have this stack."""
     names = ", ".join(
-        f"{each.number} ({each.name + ', ' if each.name else ''}LWP {each.tid})" for each in group.threads[:_MOST_NAMED]
+        f"{each.number} ({each.name + ', ' if each.name else ''}LWP {each.tid})" for each in group.threads[:_MAX_NAMED]
     )
-    more = len(group.threads) - _MOST_NAMED
+    more = len(group.threads) - _MAX_NAMED
     if more > 0:
         names += f" and {more:,} more"
     if group.crashed:

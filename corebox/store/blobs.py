@@ -12,7 +12,7 @@ from corebox.files.stage import Stage
 from corebox.store.values import LAYER_TYPE, Descriptor
 
 _CHUNK = 1 << 20
-_MOST_WAITING = 4  # chunks that wait to be hashed
+_MAX_WAITING = 4  # chunks that wait to be hashed
 
 
 class BlobWriter:
@@ -26,7 +26,7 @@ class BlobWriter:
 
     def __enter__(self) -> "BlobWriter":
         self._file = self._open.enter_context(self._temporary.open("x+b", buffering=0))
-        self._hashing = self._open.enter_context(Stage(self._hash.update, _MOST_WAITING))
+        self._hashing = self._open.enter_context(Stage(self._hash.update, _MAX_WAITING))
         self.size = 0
         return self
 
@@ -41,7 +41,7 @@ class BlobWriter:
     @cached_property
     def _buffers(self) -> deque[memoryview]:
         """As many as can be in use: those that wait and one more. New memory each time would cost as much as a hash."""
-        return deque(memoryview(bytearray(_CHUNK)) for _ in range(_MOST_WAITING + 1))
+        return deque(memoryview(bytearray(_CHUNK)) for _ in range(_MAX_WAITING + 1))
 
     def fileno(self) -> int:
         """The descriptor of the file, which can be read as far as ``size``."""

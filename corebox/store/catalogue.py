@@ -16,7 +16,7 @@ from corebox.store.version import FORMAT, read_format, write_format
 #: The name of the lock.
 _INDEX = "index"
 #: The shortest beginning of an ID that `find` takes, as Docker's; and how many images that may begin so are counted.
-_SHORTEST, _MOST_NAMED = 4, 10
+_MIN_LENGTH, _MAX_NAMED = 4, 10
 #: Seconds for which a shared file system may show what was before, and between two looks.
 _STALE, _POLL = 3.0, 0.05
 
@@ -57,10 +57,10 @@ class Catalogue:
         index = self._current()
         named = index.tagged(reference) or index.tagged(f"{reference}:latest")
         digits = reference.removeprefix("sha256:")
-        search = not named and len(digits) >= _SHORTEST and not set(digits) - set("0123456789abcdef")
-        found = [named] if named else index.beginning(digits, _MOST_NAMED) if search else []
+        search = not named and len(digits) >= _MIN_LENGTH and not set(digits) - set("0123456789abcdef")
+        found = [named] if named else index.beginning(digits, _MAX_NAMED) if search else []
         if len(found) > 1:
-            many = f"at least {_MOST_NAMED}" if len(found) == _MOST_NAMED else str(len(found))
+            many = f"at least {_MAX_NAMED}" if len(found) == _MAX_NAMED else str(len(found))
             raise InputError("ambiguous-image", f"{reference} names {many} images", "give more digits of the ID")
         return self._read(found[0]) if found else None
 

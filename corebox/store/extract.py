@@ -18,8 +18,8 @@ from corebox.store.values import image_damaged
 #: sendfile(2) and copy_file_range(2) move at most this much at once.
 _AT_ONCE = 1 << 30
 #: Directories that no member names: our layers name all, and an engine's too.
-_MOST_UNNAMED = 10000
-_MOST_KNOWN = 10000
+_MAX_UNNAMED = 10000
+_MAX_KNOWN = 10000
 #: How the name of a member begins that deletes one of the layers beneath; the one that deletes all in its folder.
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
@@ -148,10 +148,10 @@ class _Tree:
             path.unlink()
         if not path.exists():
             self._unnamed += not named
-            if self._unnamed > _MOST_UNNAMED:
-                raise image_damaged(f"more than {_MOST_UNNAMED} directories are in no layer")
+            if self._unnamed > _MAX_UNNAMED:
+                raise image_damaged(f"more than {_MAX_UNNAMED} directories are in no layer")
             path.mkdir(mode=0o755)
-        if len(self._known) > _MOST_KNOWN:
+        if len(self._known) > _MAX_KNOWN:
             self._known.clear()
         self._known.add(name)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from corebox.errors import InputError
 from corebox.store.values import (
     LAYER_KIND,
-    MOST_JSON,
+    MAX_JSON,
     Descriptor,
     Json,
     Layer,
@@ -20,7 +20,7 @@ from corebox.store.values import (
 )
 
 #: Names that are looked through for what a slip may have meant.
-_MOST_COMPARED = 2000
+_MAX_COMPARED = 2000
 
 
 def read_image(oci: Path, manifest: Descriptor, tags: tuple[str, ...]) -> StoredImage:
@@ -75,7 +75,7 @@ def parse_diff_ids(config: Json, count: int) -> list[str]:
 def _read_json(oci: Path, digest: str) -> Json:
     path = oci / "blobs" / "sha256" / digest[7:]
     try:
-        if path.stat().st_size > MOST_JSON:
+        if path.stat().st_size > MAX_JSON:
             raise image_damaged(f"{digest} is too long")
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != digest[7:]:
@@ -95,7 +95,7 @@ def no_such_image(reference: str, tags: Iterable[str]) -> InputError:
     import difflib  # noqa: PLC0415  # only for a slip
 
     # Comparing takes 20 microseconds for each.
-    close = difflib.get_close_matches(reference, itertools.islice(tags, _MOST_COMPARED))
+    close = difflib.get_close_matches(reference, itertools.islice(tags, _MAX_COMPARED))
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     message = f"no image {without_password(reference)} in the store"
     return InputError("no-such-image", message, hint + "`corebox images` lists the images")

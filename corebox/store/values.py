@@ -20,7 +20,7 @@ REF_NAME = "org.opencontainers.image.ref.name"
 MADE_FROM = "io.corebox.bundle"
 
 #: Bytes of a manifest, an index or a configuration. The values of a JSON text take thirty times its length.
-MOST_JSON = 1 << 20
+MAX_JSON = 1 << 20
 
 Json = dict[str, object]
 

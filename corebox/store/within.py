@@ -4,7 +4,7 @@ import stat
 from pathlib import Path
 
 #: As many links as the kernel follows for one path (path_resolution(7)).
-_MOST_LINKS = 40
+_MAX_LINKS = 40
 
 
 def within(root: Path, path: str) -> Path | None:
@@ -24,7 +24,7 @@ def within(root: Path, path: str) -> Path | None:
             found.append(part)
             continue
         links += 1
-        if links > _MOST_LINKS:
+        if links > _MAX_LINKS:
             return None
         if target.startswith("/"):
             found = [str(root)]

@@ -27,7 +27,7 @@ from corebox.coredump.usage import measure_memory
 from corebox.errors import CoreboxError
 from corebox.files.diskroot import DiskRoot
 from corebox.files.paths import is_canonical
-from corebox.gather.collect import Wishes, collect
+from corebox.gather.collect import GatherOptions, collect
 from corebox.locate.archives import Archive
 from corebox.reduce.redact import plan_redaction
 from corebox.reduce.slim import plan_slim
@@ -89,7 +89,7 @@ def ask_everything(core: CoreFile) -> None:
     for module in core.modules:
         compare_with_file(core, module, core.fileno())
     with tempfile.TemporaryDirectory(dir="/dev/shm") as empty, DiskRoot(empty) as root:
-        written = collect(core, root, Wishes()).manifest.to_bytes()
+        written = collect(core, root, GatherOptions()).manifest.to_bytes()
     assert parse_manifest(written).to_bytes() == written  # what gather writes can be read
 
 

@@ -14,7 +14,7 @@ from corebox.bundle.corelayer import core_within
 from corebox.bundle.tarformat import BLOCK, FILE, GLOBAL_PAX, PAX, Member, format_member, format_record
 from corebox.errors import InputError
 from corebox.files import boundedtar as strangers
-from corebox.files.boundedtar import LONGEST_EXTENDED
+from corebox.files.boundedtar import MAX_EXTENDED_LENGTH
 from corebox.gather.tree import unpack_tree
 from corebox.store.store import Store
 from corebox.store.values import Layer
@@ -29,7 +29,7 @@ def extended(kind: bytes) -> bytes:
 
 def long_header(kind: bytes, name: bytes = b"comment") -> bytes:
     """A header that is just short enough."""
-    record = format_record(name, bytes(LONGEST_EXTENDED - 100))
+    record = format_record(name, bytes(MAX_EXTENDED_LENGTH - 100))
     return format_member(Member(b"x", kind, len(record), 0o644, 0)) + record + bytes(-len(record) % BLOCK)
 
 
@@ -65,7 +65,7 @@ def little_memory(limit: int = 20 << 20) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def fewer_members(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(strangers, "MOST_MEMBERS", 3_000)
+    monkeypatch.setattr(strangers, "MAX_MEMBERS", 3_000)
 
 
 @pytest.mark.parametrize("name", CASES)

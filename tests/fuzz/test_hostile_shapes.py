@@ -11,7 +11,7 @@ from corebox.bundle.parse import parse_manifest
 from corebox.coredump.core import open_core
 from corebox.errors import CoreboxError
 from corebox.files.diskroot import DiskRoot
-from corebox.gather.collect import MORE, Wishes, collect
+from corebox.gather.collect import MORE, GatherOptions, collect
 from corebox.gather.find import Places, find_module
 from corebox.gather.summary import is_exact
 from corebox.reduce.compact import plan_compaction
@@ -33,7 +33,7 @@ from tests.support.elfwriter import (
 FORM = Format()
 BASE = 0x10000
 LAST = (1 << 63) - 1
-LARGEST = (1 << 64) - 1
+MAX_SIZE = (1 << 64) - 1
 MANY = 30000
 
 
@@ -123,12 +123,12 @@ def overlapping_mappings() -> bytes:
 
 CASES: dict[str, Callable[[], bytes]] = {
     "notes at the last offset": one_kind(PT_NOTE, LAST - 8, 100, 0),
-    "notes behind it": one_kind(PT_NOTE, LARGEST - 8, LARGEST, 0),
+    "notes behind it": one_kind(PT_NOTE, MAX_SIZE - 8, MAX_SIZE, 0),
     "notes of 2^63 bytes": one_kind(PT_NOTE, 120, 1 << 63, 0),
     "memory at the last offset": one_kind(PT_LOAD, LAST - 8, 100, 100),
     "memory past the end": one_kind(PT_LOAD, 1 << 40, 1 << 40, 1 << 40),
     "memory of 2^63 bytes": one_kind(PT_LOAD, 120, 1 << 63, 1 << 63),
-    "memory of all bytes there are": one_kind(PT_LOAD, 0, LARGEST, LARGEST),
+    "memory of all bytes there are": one_kind(PT_LOAD, 0, MAX_SIZE, MAX_SIZE),
     "the headers' table at the last offset": lambda: FORM.header(ET_CORE, 9, table=LAST - 8),
     "the counting section at the last offset": lambda: FORM.header(ET_CORE, PN_XNUM, sections=LAST - 8),
     "a note's name of 4 GiB": lambda: core([(PT_NOTE, 0, 120, 0, 1 << 40, 0)], struct.pack("<III", 0xFFFFFFFF, 4, 1)),
@@ -191,9 +191,9 @@ def test_of_too_many_modules_some_are_looked_for_and_the_rest_is_told(tmp_path: 
     path = tmp_path / "core"
     path.write_bytes(modules_everywhere(count=1))
     with bounds(), open_core(str(path)) as opened, DiskRoot(str(tmp_path)) as root:
-        manifest = collect(opened, root, Wishes()).manifest
+        manifest = collect(opened, root, GatherOptions()).manifest
     assert len(manifest.modules) < MANY
-    assert [remark.why for remark in manifest.missing if remark.path == MORE] == [
+    assert [omission.why for omission in manifest.missing if omission.path == MORE] == [
         f"{MANY - len(manifest.modules)} more modules are not looked for"
     ]
     assert not is_exact(manifest)

@@ -31,7 +31,7 @@ print("peak", int(peak) >> 10, file=sys.stderr)
 sys.exit(status)
 """
 UNITS = {"lists": b"[]", "frames": b'{"pc":"0x1","kind":"normal","function":"f","file":null,"line":1,"unwind":"cfi"}'}
-MOST = 200  # MB
+MAX_COUNT = 200  # MB
 
 
 @pytest.mark.parametrize("kind", UNITS)
@@ -54,4 +54,4 @@ def test_a_forged_report_of_62_mb(lab: Lab, tmp_path: Path, kind: str, times: in
     assert done.returncode in (0, 1, 3), done.stderr
     assert "Traceback" not in done.stderr
     peak = int(done.stderr.rpartition("peak ")[2])
-    assert peak < MOST, f"{peak} MB"
+    assert peak < MAX_COUNT, f"{peak} MB"

@@ -164,7 +164,7 @@ def test_elf_files_that_are_data_of_the_program_are_left(odd: Path) -> None:
     subprocess.run(["gcc", "-c", FOLDER / "odd" / "odd.c", "-o", compiled], check=True)
     found = gather(crash(place, reader, other, compiled))
     assert_verified(found, reader)
-    assert {str(other), str(compiled)} <= {remark.path for remark in found.manifest.not_taken}
+    assert {str(other), str(compiled)} <= {omission.path for omission in found.manifest.not_taken}
     assert main([str(place / "core"), "-e", str(other), "-o", str(place / "y.corebox")]) == 3
 
 

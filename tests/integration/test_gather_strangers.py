@@ -24,7 +24,7 @@ from corebox.files.diskroot import DiskRoot
 from corebox.files.mounts import read_mounts
 from corebox.files.reader import Reader
 from corebox.gather.cli import main
-from corebox.gather.collect import Wishes, collect
+from corebox.gather.collect import GatherOptions, collect
 from tests.support.elfwriter import NT_FILE, NT_PRPSINFO, PAGE, CoreWriter, Format, module
 from tests.support.programs import FOLDER
 from tests.support.silentmount import silent_mount
@@ -67,8 +67,8 @@ def gather(core: Path, *options: str) -> tuple[int, Manifest]:
 
 
 def why(manifest: Manifest, path: object) -> str:
-    (remark,) = [each.why for each in manifest.missing if each.path == str(path)]
-    return remark
+    (omission,) = [each.why for each in manifest.missing if each.path == str(path)]
+    return omission
 
 
 def test_names_in_the_link_map_that_only_root_can_read(place: Path, private: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_folder_that_is_swapped_leads_nowhere_else(swapping: Path, place: Path
     core = crash(place, "names", swapping)
     for _ in range(100):
         with open_core(str(core)) as opened, DiskRoot("/") as root:
-            found = collect(opened, root, Wishes())
+            found = collect(opened, root, GatherOptions())
             out = place / "x.corebox"
             write_bundle(str(out), found.manifest, found.sources, CompactCore(opened))
         content = subprocess.run(["zstd", "-dcq", out], capture_output=True, check=True).stdout

@@ -9,7 +9,7 @@ import pytest
 from corebox.coredump.core import open_core
 from corebox.coredump.usage import MemoryUse, measure_memory
 from corebox.files.diskroot import DiskRoot
-from corebox.gather.collect import Wishes, collect
+from corebox.gather.collect import GatherOptions, collect
 from corebox.report.memory import judge_memory
 from tests.support.lab import Lab
 from tests.support.programs import FOLDER
@@ -97,7 +97,7 @@ def test_a_process_that_ran_out_of_mappings_is_told(tmp_path: Path, lab: Lab) ->
     subprocess.run(["gcc", "-x", "c", "-", "-o", str(program)], input=EXHAUST, text=True, check=True)
     subprocess.run([str(program)], cwd=tmp_path, check=False)
     with open_core(str(tmp_path / "core")) as core, DiskRoot("/") as root:
-        judged = judge_memory(collect(core, root, Wishes()).manifest)
+        judged = judge_memory(collect(core, root, GatherOptions()).manifest)
     assert judged.verdict == "too-many-mappings"
     assert any("65530" in sentence for sentence in judged.evidence)
     shown = lab.corebox("info", tmp_path / "core").output
@@ -107,7 +107,7 @@ def test_a_process_that_ran_out_of_mappings_is_told(tmp_path: Path, lab: Lab) ->
 def test_a_process_of_a_usual_size_shows_no_sign(tmp_path: Path, lab: Lab) -> None:
     said = crash(tmp_path)
     with open_core(str(tmp_path / "core")) as core, DiskRoot("/") as root:
-        judged = judge_memory(collect(core, root, Wishes()).manifest)
+        judged = judge_memory(collect(core, root, GatherOptions()).manifest)
     assert judged.verdict == "no-sign"
     assert judged.held is not None
     assert judged.error is not None

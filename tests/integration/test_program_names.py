@@ -10,7 +10,7 @@ import pytest
 from corebox.bundle.program import program_of
 from corebox.coredump.core import open_core
 from corebox.files.diskroot import DiskRoot
-from corebox.gather.collect import Wishes, collect
+from corebox.gather.collect import GatherOptions, collect
 
 ABORT = "import os; os.abort()\n"
 # As the kernel starts a file of which only a descriptor is left.
@@ -46,4 +46,4 @@ def test_a_program_is_named_as_it_was_started(
     command, name = start(tmp_path, python)
     subprocess.run(command, cwd=tmp_path, check=False, stderr=sys.stderr)
     with open_core(str(tmp_path / "core")) as core, DiskRoot("/") as root:
-        assert str(program_of(collect(core, root, Wishes()).manifest)) == name
+        assert str(program_of(collect(core, root, GatherOptions()).manifest)) == name

@@ -1,4 +1,4 @@
-"""Pushes and pulls that are cut, killed, or lied to."""
+"""Pushes and pulls that are cut, killed, or digest_mismatch to."""
 
 import json
 import os

@@ -16,7 +16,7 @@ from corebox.errors import CoreboxError, HostError
 from corebox.registry.access import Access
 from corebox.registry.client import Client
 from corebox.registry.credentials import Credentials
-from corebox.registry.faults import Cut
+from corebox.registry.faults import TransientError
 from corebox.registry.reference import parse_reference
 from corebox.registry.tokens import answer_challenge
 
@@ -162,11 +162,11 @@ def test_a_challenge_that_makes_no_sense(challenge: str) -> None:
 
 
 def test_a_server_that_is_away_is_asked_again_later() -> None:
-    with pytest.raises(Cut):
+    with pytest.raises(TransientError):
         _answer('Bearer realm="http://127.0.0.1:9/token"', None)
 
 
 def test_a_server_that_is_overloaded_is_asked_again_later(server: TokenServer) -> None:
     server.status = 503
-    with pytest.raises(Cut):
+    with pytest.raises(TransientError):
         _answer(server.challenge, None)

@@ -10,7 +10,7 @@ from corebox.coredump.core import CoreFile, open_core
 from corebox.errors import CoreboxError
 from corebox.locate.places import SymbolOptions, open_places
 from corebox.locate.search import Recovered, search
-from corebox.locate.wish import Wish
+from corebox.locate.wantedfiles import WantedFiles
 from corebox.store.store import Store
 from tests.support.elfwriter import NT_FILE, NT_PRSTATUS, PAGE, CoreWriter, Format, module
 from tests.support.repositories import (
@@ -139,7 +139,7 @@ def test_debug_files_come_by_build_id(tmp_path: Path, apt: Server, key: Key) -> 
     publish_apt(apt.folder, key, {}, {"tool-dbgsym": f"{'ff' * 20} {build_id}"})
     store = Store(tmp_path / "home")
     places = open_places(SymbolOptions((f"{apt.url}/{SUITE}",)), store, {}, print, lambda _: None)
-    found = places.sources[0].find(Wish(frozenset([build_id])))
+    found = places.sources[0].find(WantedFiles(frozenset([build_id])))
     assert found[build_id].read_bytes() == debug
 
 
@@ -182,7 +182,7 @@ def test_redirects_are_bounded(core: CoreFile, tmp_path: Path, apt: Server, targ
 def test_what_is_larger_than_any_index_is_not_taken(
     core: CoreFile, tmp_path: Path, apt: Server, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("corebox.locate.repositories.apt._LARGEST_RELEASE", 1 << 16)
+    monkeypatch.setattr("corebox.locate.repositories.apt._MAX_RELEASE_SIZE", 1 << 16)
     apt.answers[f"/{SUITE}/{name}"] = bytes(1 << 17)
     assert fails(core, tmp_path, f"{apt.url}/{SUITE}").code == "repository-unreachable"
 
@@ -190,7 +190,7 @@ def test_what_is_larger_than_any_index_is_not_taken(
 def test_an_index_that_is_a_bomb_is_refused(
     core: CoreFile, tmp_path: Path, apt: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("corebox.locate.repositories.decompress.LARGEST", 1 << 20)
+    monkeypatch.setattr("corebox.locate.repositories.decompress.MAX_SIZE", 1 << 20)
     apt.answers[f"/{SUITE}/main/Contents-amd64.gz"] = gzip.compress(b"x y\n" * (1 << 20))
     assert fails(core, tmp_path, f"{apt.url}/{SUITE}").code == "bad-repository"
 

@@ -13,7 +13,7 @@ from tests.support.programs import HOST_GDB
 TRUE = ("registers", "signal")
 WAYS = (*TRUE, "cfi", "frame-pointer", "call", "prologue", "runtime")
 _PF_X = 1
-_MOST = 90  # of the innermost frames; a report has a few more in full
+_MAX_COUNT = 90  # of the innermost frames; a report has a few more in full
 # Each machine frame of each thread, the innermost first: program counter, stack pointer, and function.
 _ASK = """
 import gdb, json
@@ -22,7 +22,7 @@ for thread in gdb.selected_inferior().threads():
     thread.switch()
     frames, frame = [], gdb.newest_frame()
     try:
-        while frame is not None and len(frames) < MOST:
+        while frame is not None and len(frames) < MAX_COUNT:
             if frame.type() != gdb.INLINE_FRAME:
                 mask = (1 << 8 * gdb.lookup_type("void").pointer().sizeof) - 1
                 kind = "<signal>" if frame.type() == gdb.SIGTRAMP_FRAME else frame.name()
@@ -85,7 +85,7 @@ def gdb_alone(core: Path, executable: Path | None, gdb: str = HOST_GDB) -> dict[
     """The frames of each thread, by the kernel's number, as a gdb shows them that knows nothing of corebox."""
     words = [gdb, "-nx", "-batch", "-iex", "set debuginfod enabled off"]
     words += [] if executable is None else ["-se", str(executable)]
-    words += ["-c", str(core), "-ex", "python " + f"exec({_ASK.replace('MOST', str(_MOST))!r})"]
+    words += ["-c", str(core), "-ex", "python " + f"exec({_ASK.replace('MAX_COUNT', str(_MAX_COUNT))!r})"]
     shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout.rpartition("answer:")[2]
     return {int(tid): [Frame(*each) for each in frames] for tid, frames in json.loads(shown).items()}
 

@@ -17,7 +17,7 @@ from tests.support import programs
 from tests.support.shared import CACHE, locked
 
 PACKAGES = ("g++", "python3", "python3-numpy")
-LONGEST_RUN = 3600  # seconds
+MAX_RUN_LENGTH = 3600  # seconds
 UNLIMITED = "ulimit -c unlimited; "
 _LATE = ("--aptopt=Acquire::Check-Valid-Until 0",)
 # $ORIGIN in an rpath needs /proc; the mount is gone with its namespace.
@@ -63,7 +63,7 @@ class Site:
         """Remove the cores that are older than any run of the tests, if another process does not at the same time."""
         for folder in (self.root / "var" / "crash").glob("*"):
             with contextlib.suppress(FileNotFoundError):
-                if folder.stat().st_mtime < time.time() - LONGEST_RUN:
+                if folder.stat().st_mtime < time.time() - MAX_RUN_LENGTH:
                     shutil.rmtree(folder)
 
     def crash(self, command: str, executable: str) -> Crash:

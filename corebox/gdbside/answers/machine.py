@@ -6,8 +6,8 @@ import gdb
 
 from corebox.gdbside.bounded import hexadecimal, text
 
-BEFORE_FAULT, AFTER_FAULT, LONGEST_FUNCTION = 8, 6, 1 << 16
-LONGEST_INSTRUCTION = 256
+BEFORE_FAULT, AFTER_FAULT, MAX_FUNCTION_LENGTH = 8, 6, 1 << 16
+MAX_INSTRUCTION_LENGTH = 256
 _OFFSET = re.compile(r"<.*\+(\d+)>", re.DOTALL)
 
 
@@ -42,7 +42,7 @@ def disassembly() -> list[dict[str, str]]:
         except gdb.MemoryError:
             if count == 1 and not found:
                 raise
-    return [{"address": hexadecimal(each["addr"]), "text": text(each["asm"], LONGEST_INSTRUCTION)} for each in found]
+    return [{"address": hexadecimal(each["addr"]), "text": text(each["asm"], MAX_INSTRUCTION_LENGTH)} for each in found]
 
 
 def beginning(frame: gdb.Frame, counter: int) -> int:
@@ -54,7 +54,7 @@ def beginning(frame: gdb.Frame, counter: int) -> int:
         start = block.start if block else by_symbol(counter)
     except (gdb.error, RuntimeError):
         start = counter
-    return start if 0 <= counter - start <= LONGEST_FUNCTION else counter
+    return start if 0 <= counter - start <= MAX_FUNCTION_LENGTH else counter
 
 
 def by_symbol(counter: int) -> int:

@@ -27,13 +27,13 @@ from corebox.gdbside.values import variables
 from corebox.gdbside.why import explain
 
 BEGIN, END = "\x1ecorebox-answer ", "\x1e\n"
-MOST_THREADS, INNERMOST, OUTERMOST = 1024, 96, 32
-MOST_FRAMES = 1 << 15  # of all threads; corebox/debugger/budget.py
-MOST_WALKED, LONGEST_WALK, LONGEST_STACKS = 1 << 18, 40, 100  # frames; seconds of one thread, and of all
-MOST_REPEATED = 8
+MAX_THREADS, INNERMOST, OUTERMOST = 1024, 96, 32
+MAX_FRAMES = 1 << 15  # of all threads; corebox/debugger/budget.py
+MAX_WALKED, MAX_WALK_LENGTH, MAX_STACKS_LENGTH = 1 << 18, 40, 100  # frames; seconds of one thread, and of all
+MAX_REPEATED = 8
 FRAMES_WITH_VALUES = 24
-LONGEST_STEP = {"stacks": 180, "values": 10}  # seconds; of the others:
-LONGEST = 60
+MAX_STEP_LENGTH = {"stacks": 180, "values": 10}  # seconds; of the others:
+MAX_LENGTH = 60
 
 KINDS = {gdb.NORMAL_FRAME: "normal", gdb.INLINE_FRAME: "inline"}
 # Both are how a whole stack ends.
@@ -78,7 +78,7 @@ class Walk:
 
     def run(self) -> dict[str, Any]:
         """Walk to the end, over an endless recursion in one step; the facts."""
-        latest = time.monotonic() + LONGEST_WALK
+        latest = time.monotonic() + MAX_WALK_LENGTH
         self.walk(latest, INNERMOST)
         over = recursion.find(self.top) if len(self.innermost) == INNERMOST else None
         with over or contextlib.nullcontext():
@@ -87,7 +87,7 @@ class Walk:
                 for name in over.names:
                     self.between[text(name)] += over.skipped // len(over.names)
             if len(self.innermost) == INNERMOST:
-                self.walk(latest, MOST_WALKED)
+                self.walk(latest, MAX_WALKED)
             return self.facts()
 
     def walk(self, latest: float, most: int) -> None:
@@ -125,7 +125,7 @@ class Walk:
     def facts(self) -> dict[str, Any]:
         """The frames, and of those left out where, how many, and which functions they were most often."""
         count = sum(self.between.values())
-        often = [{"name": name, "count": times} for name, times in self.between.most_common(MOST_REPEATED)]
+        often = [{"name": name, "count": times} for name, times in self.between.most_common(MAX_REPEATED)]
         return {
             "frames": [*self.innermost, *(frame_facts(*each) for each in self.outermost)],
             "omitted": {"after": len(self.innermost), "count": count, "functions": often} if count else None,
@@ -139,13 +139,13 @@ def stacks() -> dict[str, Any]:
     crashed = gdb.selected_thread()
     every = [] if crashed is None else gdb.selected_inferior().threads()
     found, frames = [], 0
-    first, latest = crashed.num if crashed else 0, time.monotonic() + LONGEST_STACKS
-    for thread in sorted(every, key=lambda each: (each.num != first, each.num))[:MOST_THREADS]:
+    first, latest = crashed.num if crashed else 0, time.monotonic() + MAX_STACKS_LENGTH
+    for thread in sorted(every, key=lambda each: (each.num != first, each.num))[:MAX_THREADS]:
         thread.switch()
         facts = {"number": thread.num, "tid": thread.ptid[1], "name": text(thread.name, 64)}
         found.append({**facts, **Walk().run()})
         frames += len(found[-1]["frames"])
-        if frames > MOST_FRAMES or time.monotonic() > latest:
+        if frames > MAX_FRAMES or time.monotonic() > latest:
             break
     if crashed is not None:
         crashed.switch()
@@ -178,7 +178,7 @@ def python_stacks() -> list[dict[str, Any]] | None:
     """The stacks of all Python threads, the innermost frame first; None if no CPython is in the core."""
     if not pystacks.is_python() and not pystacks.unsupported():
         return None
-    found = pystacks.stacks()[:MOST_THREADS]
+    found = pystacks.stacks()[:MAX_THREADS]
     return [{"tid": tid, "frames": list(map(python_frame, each)), "omitted": more} for tid, each, more in found]
 
 
@@ -223,10 +223,10 @@ def answer(first: int) -> None:
     """Take the steps from ``first`` on, and write what each of them found, or why it found nothing."""
     gdb.execute("set width 0")
     with contextlib.suppress(RuntimeError):  # new in gdb 14; before, characters counted as elements
-        gdb.set_parameter("print characters", variables.LONGEST_VALUE)
+        gdb.set_parameter("print characters", variables.MAX_VALUE_LENGTH)
     for number, (name, step) in enumerate(STEPS[first:], first):
         # Ends gdb if the step hangs, which nothing else could interrupt.
-        faulthandler.dump_traceback_later(LONGEST_STEP.get(name, LONGEST), exit=True, file=2)
+        faulthandler.dump_traceback_later(MAX_STEP_LENGTH.get(name, MAX_LENGTH), exit=True, file=2)
         found, error = None, None
         try:
             found = step()

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import gdb
 
 from corebox.gdbside.answers import report
-from corebox.gdbside.bounded import LONGEST_TEXT
+from corebox.gdbside.bounded import MAX_TEXT_LENGTH
 
-MOST_THREADS, MOST_FRAMES, MOST_NAMES = 256, 64, 512
+MAX_THREADS, MAX_FRAMES, MAX_NAMES = 256, 64, 512
 
 
 def names() -> list[tuple[str, str]]:
@@ -20,20 +20,20 @@ def names() -> list[tuple[str, str]]:
     crashed = gdb.selected_thread()
     every = gdb.selected_inferior().threads() if crashed is not None else ()
     first = crashed.num if crashed else 0
-    for thread in sorted(every, key=lambda each: (each.num != first, each.num))[:MOST_THREADS]:
+    for thread in sorted(every, key=lambda each: (each.num != first, each.num))[:MAX_THREADS]:
         thread.switch()
         for symtab in symtabs():
             path = symtab.fullname()
             if symtab.objfile.build_id and not pathlib.Path(path).exists():
-                found[symtab.objfile.build_id, path[:LONGEST_TEXT]] = None
-    return list(found)[:MOST_NAMES]
+                found[symtab.objfile.build_id, path[:MAX_TEXT_LENGTH]] = None
+    return list(found)[:MAX_NAMES]
 
 
 def symtabs() -> Iterator[gdb.Symtab]:
     """Those of the frames of the selected thread."""
     try:
         frame: gdb.Frame | None = gdb.newest_frame()
-        for _ in range(MOST_FRAMES):
+        for _ in range(MAX_FRAMES):
             if frame is None:
                 return
             symtab = frame.find_sal().symtab

@@ -6,7 +6,7 @@ start of its function, and where that is not known from some bytes before: a run
 
 from typing import NamedTuple, Protocol
 
-MOST = 20_000  # instructions of one question
+MAX_COUNT = 20_000  # instructions of one question
 _WIDEST = 16  # bytes of an instruction, of any processor that gdb knows, and a byte more
 _UNSURE = 12  # instructions after which a reader who began amid one has fallen into step
 _FURTHEST = 1 << 16  # bytes back to the start of a function
@@ -39,8 +39,8 @@ def listing(code: Code, start: int, skip: int, count: int) -> list[Instruction]:
     Raises:
         ValueError: they are too many.
     """
-    if max(abs(skip), count) > MOST:
-        raise ValueError(f"at most {MOST:,} instructions at once")
+    if max(abs(skip), count) > MAX_COUNT:
+        raise ValueError(f"at most {MAX_COUNT:,} instructions at once")
     back, wanted = max(0, -skip), max(0, skip + count)
     before, after = _before(code, start, back), code.from_address(start, wanted) if wanted else []
     first = before[0].address if before else start

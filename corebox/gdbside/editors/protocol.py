@@ -15,11 +15,11 @@ from corebox.gdbside import bounded
 from corebox.gdbside.editors import instructions
 
 #: Of one answer; corebox/debugger/messages.py and budget.py take a little more.
-LARGEST, MOST_VALUES = 12 << 20, 600_000
+MAX_SIZE, MAX_VALUES = 12 << 20, 600_000
 #: Of one text, one page of the stack, the children of a variable, how many children one has, and bytes of memory.
-LONGEST, MOST_FRAMES, MOST_CHILDREN, MOST_COUNTED, MOST_MEMORY = 256 << 10, 1000, 10_000, 1 << 20, 4 << 20
+MAX_LENGTH, MAX_FRAMES, MAX_CHILDREN, MAX_COUNTED, MAX_MEMORY = 256 << 10, 1000, 10_000, 1 << 20, 4 << 20
 #: Bytes of one source file.
-LARGEST_SOURCE = 4 << 20
+MAX_SOURCE_SIZE = 4 << 20
 _NO_SOURCE = (
     "no source file {}: say where it is, corebox dap SUBJECT --source DIR={}, or ask debuginfod servers, "
     "--source debuginfod"
@@ -76,9 +76,9 @@ def _source(*, sourceReference, source=None, **_more):  # noqa: N803  # the prot
     if not path.is_file():
         raise gdb.GdbError(_NO_SOURCE.format(path, path.parent))
     with path.open("rb") as file:
-        text = file.read(LARGEST_SOURCE + 1)
-    cut = "\n" + bounded.CUT if len(text) > LARGEST_SOURCE else ""
-    return {"content": text[:LARGEST_SOURCE].decode("utf-8", "replace") + cut}
+        text = file.read(MAX_SOURCE_SIZE + 1)
+    cut = "\n" + bounded.CUT if len(text) > MAX_SOURCE_SIZE else ""
+    return {"content": text[:MAX_SOURCE_SIZE].decode("utf-8", "replace") + cut}
 
 
 def _server():
@@ -143,7 +143,7 @@ def _stack(ask):
 
     def stack_trace(**arguments):
         wanted, start = arguments.get("levels") or 0, arguments.get("startFrame") or 0
-        levels = min(wanted, MOST_FRAMES) if wanted > 0 else MOST_FRAMES
+        levels = min(wanted, MAX_FRAMES) if wanted > 0 else MAX_FRAMES
         answer = ask(**{**arguments, "levels": levels, "startFrame": start})
         frames = answer["stackFrames"]
         nameless = [each for each in frames if each["name"].startswith("???")]
@@ -171,7 +171,7 @@ def _counted(count):
 
     def child_count(variable):
         number = count(variable)
-        return number and min(number, MOST_COUNTED)
+        return number and min(number, MAX_COUNTED)
 
     return child_count
 
@@ -180,7 +180,7 @@ def _page(fetch):
     """Children of a variable come in pages of bounded size, also for clients that ask for all."""
 
     def fetch_children(variable, start, count):
-        return fetch(variable, start, min(count or MOST_CHILDREN, MOST_CHILDREN))
+        return fetch(variable, start, min(count or MAX_CHILDREN, MAX_CHILDREN))
 
     return fetch_children
 
@@ -189,7 +189,7 @@ def _children(variable):
     """In place of gdb's ``cache_children``, which reads all: a damaged container may claim billions."""
     if variable._child_cache is None:
         children = iter(variable._printer.children())
-        variable._child_cache = list(itertools.islice(children, MOST_CHILDREN))
+        variable._child_cache = list(itertools.islice(children, MAX_CHILDREN))
         if next(children, None) is not None:
             more = "only the first are shown; for others use the console, e.g. print VECTOR[20000]"
             variable._child_cache.append((bounded.CUT, more))
@@ -200,7 +200,7 @@ def _memory(ask):
     """Less memory than was asked for may be answered (DAP specification, "ReadMemory")."""
 
     def read_memory(**arguments):
-        return ask(**{**arguments, "count": min(arguments["count"], MOST_MEMORY)})
+        return ask(**{**arguments, "count": min(arguments["count"], MAX_MEMORY)})
 
     return read_memory
 
@@ -212,7 +212,7 @@ def _bounded(send):
         if message.get("command") not in ("readMemory", "source"):
             message = _shortened(message)
         encoded = json.dumps(message)
-        if len(encoded) > LARGEST or sum(map(encoded.count, ",[{")) > MOST_VALUES:
+        if len(encoded) > MAX_SIZE or sum(map(encoded.count, ",[{")) > MAX_VALUES:
             said = f"the answer is too large ({len(encoded) >> 10:,} KiB): ask for a part of it"
             if message["type"] == "event":
                 message = {"type": "event", "event": "output", "body": {"category": "stderr", "output": said + "\n"}}
@@ -226,9 +226,9 @@ def _bounded(send):
 
 
 def _shortened(value):
-    """The same with no text longer than ``LONGEST``."""
+    """The same with no text longer than ``MAX_LENGTH``."""
     if isinstance(value, str):
-        return bounded.text(value, LONGEST)
+        return bounded.text(value, MAX_LENGTH)
     if isinstance(value, dict):
         return {name: _shortened(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):

@@ -7,7 +7,7 @@ PUSH, MOVES = b"\x55", (b"\x48\x89\xe5", b"\x48\x8b\xec")  # push %rbp; mov %rsp
 _RETURNS = (b"\xc3", b"\xf3\xc3", b"\xf2\xc3")
 _CALL, _CALL_WORD, _JUMP_WORD, _BND, _ENDBR64 = b"\xe8", b"\xff\x15", b"\xff\x25", b"\xf2", b"\xf3\x0f\x1e\xfa"
 #: Bytes before a return address that are looked at.
-LONGEST_CALL = 7
+MAX_CALL_LENGTH = 7
 
 
 class Code(Protocol):
@@ -102,7 +102,7 @@ def _displacement(code: bytes) -> int:
 
 def is_call(code: bytes) -> bool:
     """Whether these seven bytes of x86 code end with a call."""
-    return len(code) == LONGEST_CALL and (code[2] == 0xE8 or calls_indirectly(code))
+    return len(code) == MAX_CALL_LENGTH and (code[2] == 0xE8 or calls_indirectly(code))
 
 
 def calls_indirectly(code: bytes) -> bool:

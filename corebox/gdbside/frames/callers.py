@@ -20,7 +20,7 @@ _WHOLE = (gdb.FRAME_UNWIND_OUTERMOST, gdb.FRAME_UNWIND_NO_REASON)
 _TRUE = ("registers", "signal")
 _FIRST = ("main", "_start", "clone", "__clone", "clone3", "__clone3", "__clone_internal", "thread_start")
 _NAME = re.compile(r"(.+?)(?:\+\d+)?>", re.DOTALL)
-_AT_ENTRY, _LONGEST_ENTRY = 9, 0x40  # getauxval(3); bytes of the code at the entry
+_AT_ENTRY, _MAX_ENTRY_LENGTH = 9, 0x40  # getauxval(3); bytes of the code at the entry
 
 
 class Callers:
@@ -86,7 +86,7 @@ def _is_first(frame, reason):
     known = unwinder.evidence.open()
     if known is None or frame.name() in _FIRST:
         return True
-    if 0 <= frame.pc() - known.core.auxv.get(_AT_ENTRY, 0) < _LONGEST_ENTRY:
+    if 0 <= frame.pc() - known.core.auxv.get(_AT_ENTRY, 0) < _MAX_ENTRY_LENGTH:
         return True
     return reason in (*_WHOLE, gdb.FRAME_UNWIND_NO_SAVED_PC) and known.entry(frame.pc()) is not None
 

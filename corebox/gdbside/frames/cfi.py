@@ -15,9 +15,9 @@ _PT_LOAD, _PT_GNU_EH_FRAME = 1, 0x6474E550
 _SHF_COMPRESSED, _SHT_NOBITS, _ELFCOMPRESS_ZLIB = 0x800, 8, 1
 _TABLE = 0x3B  # DW_EH_PE_datarel | DW_EH_PE_sdata4
 _FORMATS = {2: "H", 3: "I", 4: "Q", 10: "h", 11: "i", 12: "q"}
-_LARGEST_ENTRY, _LARGEST_SECTION, _MOST_HEADERS, _MOST_SECTIONS = 1 << 16, 64 << 20, 256, 1 << 12
+_MAX_ENTRY_SIZE, _MAX_SECTION_SIZE, _MAX_HEADERS, _MAX_SECTIONS = 1 << 16, 64 << 20, 256, 1 << 12
 # Of a program: registers of any processor, and rows remembered; of a section: what a browser has is a third.
-_MOST_REGISTERS, _MOST_KEPT, _MOST_ENTRIES, _MOST_COMMON = 1 << 10, 64, 1 << 19, 1 << 15
+_MAX_REGISTERS, _MAX_KEPT, _MAX_ENTRIES, _MAX_COMMON = 1 << 10, 64, 1 << 19, 1 << 15
 
 
 class DamagedError(Exception):
@@ -111,7 +111,7 @@ class _State:
         return True
 
     def _keep(self):
-        if len(self.kept) == _MOST_KEPT or len(self.saved) > _MOST_REGISTERS:
+        if len(self.kept) == _MAX_KEPT or len(self.saved) > _MAX_REGISTERS:
             raise DamagedError
         self.kept.append((self.cfa, dict(self.saved)))
 
@@ -249,7 +249,7 @@ class Module:
         start = header.number("Q" if wide else "I")
         header.at = 56 if wide else 44
         count, size = header.number("H"), 56 if wide else 32
-        if count > _MOST_HEADERS:
+        if count > _MAX_HEADERS:
             raise DamagedError
         data = read(self._base + start, count * size)
         found = {}
@@ -300,7 +300,7 @@ class Module:
     def _body(self, address):
         """The bytes of an entry behind its length, and where they are."""
         (size,) = struct.unpack(self._form[0] + "I", self._read(address, 4))
-        if not 0 < size < _LARGEST_ENTRY:
+        if not 0 < size < _MAX_ENTRY_SIZE:
             raise DamagedError
         return _Bytes(bytes(self._read(address + 4, size)), address + 4, self._form)
 
@@ -313,7 +313,7 @@ class Module:
     def _in_sections(self, pc):
         if self._sections is None:
             # Three numbers of each, not what they say: there may be a million.
-            found = sorted(itertools.islice(self._scan(), _MOST_ENTRIES))
+            found = sorted(itertools.islice(self._scan(), _MAX_ENTRIES))
             self._sections = [array.array("Q", (each[column] for each in found)) for column in range(3)]
         starts, sources, places = self._sections
         index = bisect.bisect_right(starts, pc) - 1
@@ -368,7 +368,7 @@ def _sections(file, form, wanted):
         return
     (start,) = struct.unpack_from(order + ("Q" if wide else "I"), header, 40 if wide else 32)
     size, count, names = struct.unpack_from(order + "HHH", header, 58 if wide else 46)
-    if not start or count > _MOST_SECTIONS:
+    if not start or count > _MAX_SECTIONS:
         return
     code = order + ("IIQQQQ" if wide else "IIIIII")
     file.seek(start)
@@ -378,7 +378,7 @@ def _sections(file, form, wanted):
     def content(row):
         _, kind, _, _, offset, length = row
         file.seek(offset)
-        return b"" if kind == _SHT_NOBITS or length > _LARGEST_SECTION else file.read(length)
+        return b"" if kind == _SHT_NOBITS or length > _MAX_SECTION_SIZE else file.read(length)
 
     strings = content(rows[names]) if names < len(rows) else b""
     for row in rows:
@@ -395,7 +395,7 @@ def _inflated(data, form):
     (kind,) = struct.unpack_from(form[0] + "I", data)
     if kind != _ELFCOMPRESS_ZLIB:
         return b""
-    return zlib.decompressobj().decompress(data[24 if form[1] == 8 else 12 :], _LARGEST_SECTION)
+    return zlib.decompressobj().decompress(data[24 if form[1] == 8 else 12 :], _MAX_SECTION_SIZE)
 
 
 def _entries(data, eh_frame, form):
@@ -411,10 +411,10 @@ def _entries(data, eh_frame, form):
             mark = data.number("I")
             if mark != (0 if eh_frame else 0xFFFFFFFF):
                 place = body - mark if eh_frame else mark
-                if place not in commons and len(commons) < _MOST_COMMON:
+                if place not in commons and len(commons) < _MAX_COMMON:
                     commons[place] = _common_at(data, place, eh_frame, form)
                 if commons.get(place) is not None:
-                    entry = _Bytes(data.data[body : body + min(size, _LARGEST_ENTRY)], data.address + body, form)
+                    entry = _Bytes(data.data[body : body + min(size, _MAX_ENTRY_SIZE)], data.address + body, form)
                     entry.at = 4
                     yield _description(entry, commons[place], form), start
             data.at = body + size
@@ -429,7 +429,7 @@ def _common_at(data, place, eh_frame, form):
         size, mark = header.number("I"), header.number("I")
         if mark != (0 if eh_frame else 0xFFFFFFFF):
             return None
-        common = _Bytes(data.data[place + 4 : place + 4 + min(size, _LARGEST_ENTRY)], data.address + place + 4, form)
+        common = _Bytes(data.data[place + 4 : place + 4 + min(size, _MAX_ENTRY_SIZE)], data.address + place + 4, form)
         common.at = 4
         return _common_information(common, eh_frame)
     except DamagedError:

@@ -7,7 +7,7 @@ import gdb
 from corebox.gdbside.frames import cfi, hotspot
 from corebox.gdbside.memory import mapped
 
-_MOST_MAPPINGS_BACK = 8
+_MAX_MAPPINGS_BACK = 8
 _SECTION = re.compile(r"^\s*(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)", re.MULTILINE)
 _READ_ERRORS = (gdb.error, OverflowError, ValueError)
 
@@ -107,7 +107,7 @@ class Memory:
             if first:
                 return first[-1]
         at = self.core.mappings.index(mapping)
-        for each in reversed(self.core.mappings[max(0, at - _MOST_MAPPINGS_BACK) : at + 1]):
+        for each in reversed(self.core.mappings[max(0, at - _MAX_MAPPINGS_BACK) : at + 1]):
             if self.code(each.start, 4) == b"\x7fELF":
                 return each.start
         return None

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 from corebox.gdbside.memory.mapped import MappedCore
 
 #: The longest cycle of calls that is found, and how often it must be seen.
-LONGEST_CYCLE, FEWEST_SEEN = 8, 4
-MOST_MEMORY = 256 << 20  # bytes of a stack
+MAX_CYCLE_LENGTH, FEWEST_SEEN = 8, 4
+MAX_MEMORY = 256 << 20  # bytes of a stack
 
 
 class Call(NamedTuple):
@@ -62,7 +62,7 @@ def more_cycles(calls: Sequence[Call], cycle: int, size: int, stack: Stack) -> i
 def _from(start: int, stack: Stack) -> bytes:
     """The memory from an address on, as far as the core has it."""
     mapping = stack.core.at(start)
-    size = min(mapping.end - start, MOST_MEMORY) if mapping else 0
+    size = min(mapping.end - start, MAX_MEMORY) if mapping else 0
     return stack.read(start, size) if size else b""
 
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import gdb
 
-_MOST_ENTRIES, _MOST_HEAPS, _MOST_STEPS, _LONGEST_NAME = 1 << 13, 8, 1 << 11, 64
+_MAX_ENTRIES, _MAX_HEAPS, _MAX_STEPS, _MAX_NAME_LENGTH = 1 << 13, 8, 1 << 11, 64
 _SIZES = {"address": 8, "size_t": 8, "uint32_t": 4, "int": 4, "u2": 2, "int16_t": 2, "bool": 1}
 _FREE = 0xFF  # a segment of no block (share/memory/heap.hpp)
-_LARGEST_FRAME = 1 << 20
+_MAX_FRAME_SIZE = 1 << 20
 _INTERPRETER = "Interpreter"
 
 
@@ -59,13 +59,13 @@ class CodeCache:
         return self._number(int(gdb.parse_and_eval(f"(unsigned long) &{name}")))
 
     def _text(self, address):
-        return self._known.read_until_nul(address, _LONGEST_NAME) if address else ""
+        return self._known.read_until_nul(address, _MAX_NAME_LENGTH) if address else ""
 
     def _read_structures(self):
         offsets = {each: self._symbol(f"gHotSpotVMStructEntry{each}Offset") for each in (
             "TypeName", "FieldName", "TypeString", "IsStatic", "Offset", "Address")}  # fmt: skip
         start, step = self._symbol("gHotSpotVMStructs"), self._symbol("gHotSpotVMStructEntryArrayStride")
-        for index in range(_MOST_ENTRIES):
+        for index in range(_MAX_ENTRIES):
             entry = {name: self._number(start + index * step + offset) for name, offset in offsets.items()}
             owner = self._text(entry["TypeName"])
             if not owner:
@@ -75,7 +75,7 @@ class CodeCache:
             self._fields[owner, self._text(entry["FieldName"])] = Field(at, size)
         start, step = self._symbol("gHotSpotVMTypes"), self._symbol("gHotSpotVMTypeEntryArrayStride")
         name, size = (self._symbol(f"gHotSpotVMTypeEntry{each}Offset") for each in ("TypeName", "Size"))
-        for index in range(_MOST_ENTRIES):
+        for index in range(_MAX_ENTRIES):
             owner = self._text(self._number(start + index * step + name))
             if not owner:
                 break
@@ -95,7 +95,7 @@ class CodeCache:
         array = self._get("CodeCache", "_heaps")
         count = self._number(array + self._fields["GrowableArrayBase", "_len"].at, 4)
         data = self._number(array + self._fields["GrowableArray<int>", "_data"].at)
-        for index in range(min(count, _MOST_HEAPS)):
+        for index in range(min(count, _MAX_HEAPS)):
             heap = self._number(data + 8 * index)
             low, high = self._space("CodeHeap", "_memory", heap)
             segments, _ = self._space("CodeHeap", "_segmap", heap)
@@ -104,7 +104,7 @@ class CodeCache:
     def _find(self, heap, pc):
         low, _, segments, shift = heap
         at = pc - low >> shift
-        for _ in range(_MOST_STEPS):
+        for _ in range(_MAX_STEPS):
             back = self._number(segments + at, 1)
             if back == _FREE or back > at:
                 return None
@@ -122,4 +122,4 @@ class CodeCache:
             code = blob + self._get("CodeBlob", "_code_offset", blob)
         name = self._text(self._get("CodeBlob", "_name", blob))
         whole = code + self._get("CodeBlob", "_frame_complete_offset", blob)
-        return Blob(frame if frame < _LARGEST_FRAME else 0, whole, name == _INTERPRETER)
+        return Blob(frame if frame < _MAX_FRAME_SIZE else 0, whole, name == _INTERPRETER)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import gdb
 import gdb.unwinder
 
-from corebox.gdbside.frames.cycles import FEWEST_SEEN, LONGEST_CYCLE, Call, Stack, more_cycles, moved, size_of_cycle
+from corebox.gdbside.frames.cycles import FEWEST_SEEN, MAX_CYCLE_LENGTH, Call, Stack, more_cycles, moved, size_of_cycle
 from corebox.gdbside.memory import mapped
 
 #: What is left of it for gdb to unwind, in cycles.
@@ -54,7 +54,7 @@ class Jump(gdb.unwinder.Unwinder):
 def find(frames: Sequence[gdb.Frame]) -> Jump | None:
     """The way over the recursion that the last of ``frames`` (innermost first) is in; None if there is none."""
     try:
-        for cycle in range(1, LONGEST_CYCLE + 1):
+        for cycle in range(1, MAX_CYCLE_LENGTH + 1):
             found = _over(frames[-FEWEST_SEEN * cycle - 1 :], cycle)
             if found:
                 return found

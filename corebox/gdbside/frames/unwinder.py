@@ -18,7 +18,7 @@ from corebox.gdbside.frames import amd64, codemap
 NO_CODE = "the return address {:#x} is not in executable memory"
 
 _AMD64, _AARCH64, _I386 = "i386:x86-64", "aarch64", "i386"
-_LONGEST_FUNCTION, _LONGEST_PROLOGUE, _LARGEST_FRAME = 1 << 16, 1 << 10, 1 << 14
+_MAX_FUNCTION_LENGTH, _MAX_PROLOGUE_LENGTH, _MAX_FRAME_SIZE = 1 << 16, 1 << 10, 1 << 14
 # What returns from a signal handler, rt_sigreturn(2) and sigreturn(2): gdb knows the trampolines by these instructions
 # too (gdb/amd64-linux-tdep.c and its like).
 _SIGRETURN = {
@@ -245,7 +245,7 @@ class _Amd64:
             return self.end("the frame pointer is 0: this is the thread's first function", complete=True)
         if self.has_frame_pointer():
             return self.by_frame_pointer()
-        near = self.bp is not None and 0 <= self.bp - self.sp < _LARGEST_FRAME
+        near = self.bp is not None and 0 <= self.bp - self.sp < _MAX_FRAME_SIZE
         if near and self.known.word(self.bp + 8) is None:
             return self.end(f"the stack's memory at {self.bp:#x} is not in the core")
         return self.end(f"the code at {self.pc:#x} has neither unwind information nor a valid frame pointer")
@@ -254,7 +254,7 @@ class _Amd64:
         """The caller of code that HotSpot made, by the size that its frames have; None if this one is not made yet."""
         if code.interpreter and self.has_frame_pointer():
             stack = self.known.word(self.bp - 8)  # of the sender, which may have made room for arguments
-            fits = stack is not None and not stack % 8 and 16 <= stack - self.bp < _LARGEST_FRAME
+            fits = stack is not None and not stack % 8 and 16 <= stack - self.bp < _MAX_FRAME_SIZE
             return self.caller("frame-pointer", self.bp + 8, self.known.word(self.bp), stack if fits else None)
         at = self.sp + code.frame - 8
         address = self.known.word(at)
@@ -273,7 +273,7 @@ class _Amd64:
         target = self.known.word(self.bp + 8) + int.from_bytes(code[1:], "little", signed=True)
         owner = self.known.entry(target) if code[:1] == b"\xe8" else None
         if owner is not None and not owner.start <= self.pc < owner.end:
-            for at in range(self.sp, min(self.bp, self.sp + _LARGEST_FRAME), 8):
+            for at in range(self.sp, min(self.bp, self.sp + _MAX_FRAME_SIZE), 8):
                 address = self.known.word(at)
                 if address is not None and owner.start < address < owner.end and self.returns_to(owner, address, at):
                     return self.caller("frame-pointer", at)
@@ -290,7 +290,7 @@ class _Amd64:
     def pushed(self):
         """What a known function that makes no frame with rbp has put on the stack; None if not known."""
         start = _start_of_function(self.pc)
-        if start is None or self.pc - start > _LONGEST_PROLOGUE:
+        if start is None or self.pc - start > _MAX_PROLOGUE_LENGTH:
             return None
         code = self.known.code(start, self.pc - start)
         if len(code) < self.pc - start:
@@ -348,7 +348,7 @@ class _Amd64:
         if target is None:
             return False
         start = _start_of_function(self.pc)
-        return target == start if start is not None else 0 <= self.pc - target < _LONGEST_FUNCTION
+        return target == start if start is not None else 0 <= self.pc - target < _MAX_FUNCTION_LENGTH
 
 
 def _start_of_function(pc):

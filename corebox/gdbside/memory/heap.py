@@ -11,10 +11,10 @@ from typing import NamedTuple, Protocol
 from corebox.gdbside.memory.mapped import PF_W, Mapped, MappedCore
 
 _PREVIOUS_IN_USE, _MMAPPED, _FLAGS = 1, 2, 7
-_MOST_CHUNKS, _LARGEST_HEAP, _MOST_CACHES = 400_000, 256 << 20, 1024
+_MAX_CHUNKS, _MAX_HEAP_SIZE, _MAX_CACHES = 400_000, 256 << 20, 1024
 _TCACHE_CHUNK = 0x290  # of the first chunk of a heap since 2.30: counts of 16 bits, then 64 lists
 _OLD_TCACHE_CHUNK = 0x250
-_BINS, _MOST_IN_BIN = 64, 64
+_BINS, _MAX_IN_BIN = 64, 64
 
 
 class Chunk(NamedTuple):
@@ -76,12 +76,12 @@ def _heap(fault: Process, mapping: Mapped) -> _Heap | None:
 
 
 def _walked(fault: Process, mapping: Mapped) -> _Heap | None:
-    if mapping.end - mapping.start > _LARGEST_HEAP:
+    if mapping.end - mapping.start > _MAX_HEAP_SIZE:
         return None
     data = fault.read(mapping.start, mapping.end - mapping.start)
     if data is None:
         return None
-    heap, most = _Heap(mapping.start, data), _MOST_CHUNKS
+    heap, most = _Heap(mapping.start, data), _MAX_CHUNKS
     for first in _firsts(heap):
         heap.chunks, walked = _chunks(heap, first, most)
         most -= walked  # of all places where a heap may begin
@@ -118,7 +118,7 @@ def _read_caches(heap: _Heap) -> None:
     """What is in the caches of threads (tcache): such chunks are marked as in use."""
     sizes = ((at, heap.word(at + 8) & ~_FLAGS) for at in heap.chunks)
     caches = (each for each in sizes if each[1] in (_TCACHE_CHUNK, _OLD_TCACHE_CHUNK))
-    for at, size in itertools.islice(caches, _MOST_CACHES):
+    for at, size in itertools.islice(caches, _MAX_CACHES):
         lists = at + 16 + (2 * _BINS if size == _TCACHE_CHUNK else _BINS)
         for index in range(_BINS):
             _follow(heap, heap.word(lists + 8 * index), 16 * (index + 2))
@@ -127,7 +127,7 @@ def _read_caches(heap: _Heap) -> None:
 def _follow(heap: _Heap, address: int, size: int) -> None:
     """A list of freed memory of one size; since 2.32 its links are mangled (PROTECT_PTR)."""
     found = []
-    for _ in range(_MOST_IN_BIN):
+    for _ in range(_MAX_IN_BIN):
         at = address - heap.base
         if not address or not 16 <= at < len(heap.data) - 8:
             break

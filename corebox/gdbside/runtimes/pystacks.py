@@ -14,8 +14,8 @@ import gdb
 from corebox.gdbside.memory import mapped
 
 HOME = "/.corebox/toolbox/share/pystack"
-MOST_FRAMES = 512
-LONGEST = 60  # seconds
+MAX_FRAMES = 512
+MAX_LENGTH = 60  # seconds
 
 
 class PythonFrame(NamedTuple):
@@ -71,7 +71,7 @@ def stacks() -> list[Stack]:
     if program is None:
         raise RuntimeError("gdb knows no executable")
     sys.path.insert(0, HOME)
-    faulthandler.dump_traceback_later(LONGEST, exit=True, file=2)
+    faulthandler.dump_traceback_later(MAX_LENGTH, exit=True, file=2)
     try:
         from pystack.engine import NativeReportingMode, get_process_threads_for_core  # noqa: PLC0415
 
@@ -89,7 +89,7 @@ def _by_thread(found: Iterable[Any]) -> list[Stack]:
     frames: dict[int, list[PythonFrame]] = {}
     for thread in sorted(found, key=lambda each: -(each.interpreter_id or 0)):
         frames.setdefault(thread.tid, []).extend(_frames(thread))
-    return [(tid, each[:MOST_FRAMES], max(len(each) - MOST_FRAMES, 0)) for tid, each in frames.items()]
+    return [(tid, each[:MAX_FRAMES], max(len(each) - MAX_FRAMES, 0)) for tid, each in frames.items()]
 
 
 def _frames(thread: Any) -> list[PythonFrame]:  # of pystack

@@ -23,7 +23,7 @@ _Json = dict[str, Any]
 MANIFEST = pathlib.Path("/.corebox/manifest.json")
 SYMBOLS = pathlib.Path("/.corebox/symbols.json")
 REPLACED_EXECUTABLE = "/.corebox/executable"
-MOST_DOUBTFUL, MOST_FRAMES = 10, 64
+MAX_DOUBTFUL, MAX_FRAMES = 10, 64
 
 
 def printable(text: str) -> str:
@@ -48,9 +48,9 @@ def banner(facts: _Json) -> list[str]:
     verified = sum(module["verdict"] == "verified" for module in modules)
     lines.append(f"{verified} of {len(modules)} modules verified")
     doubtful = [module for module in modules if module["verdict"] != "verified"]
-    lines += ["  {}: {}".format(module["verdict"], module["path"]) for module in doubtful[:MOST_DOUBTFUL]]
-    if len(doubtful) > MOST_DOUBTFUL:
-        lines.append(f"  and {len(doubtful) - MOST_DOUBTFUL} more")
+    lines += ["  {}: {}".format(module["verdict"], module["path"]) for module in doubtful[:MAX_DOUBTFUL]]
+    if len(doubtful) > MAX_DOUBTFUL:
+        lines.append(f"  and {len(doubtful) - MAX_DOUBTFUL} more")
     if doubtful:
         lines.append("  frames in these may be wrong: ask the customer for the file with the build ID in the core")
     lines += symbol_lines(facts)
@@ -131,7 +131,7 @@ def files_of_stack() -> list[str]:
     """The files that the frames of the selected thread are in."""
     space, found = gdb.current_progspace(), list[str]()
     frame: gdb.Frame | None = gdb.newest_frame()
-    while frame is not None and len(found) < MOST_FRAMES:
+    while frame is not None and len(found) < MAX_FRAMES:
         found.append(space.solib_name(frame.pc()) or space.filename or "")
         frame = frame.older()
     return found

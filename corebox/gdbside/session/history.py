@@ -11,7 +11,7 @@ import gdb
 
 PAST, PIPE = pathlib.Path("/.corebox/history"), "/.corebox/history.pipe"
 FILE = pathlib.Path("/.corebox/tmp/.gdb_history")
-LARGEST = 1 << 16  # bytes; more does not fit into a pipe (pipe(7))
+MAX_SIZE = 1 << 16  # bytes; more does not fit into a pipe (pipe(7))
 
 
 def begin() -> None:
@@ -27,8 +27,8 @@ def begin() -> None:
 def end() -> None:
     """Hand them out; gdb writes its file before it ends its Python (quit_force in gdb/top.c)."""
     commands = FILE.read_bytes()
-    if len(commands) > LARGEST:
-        commands = commands[-LARGEST:].partition(b"\n")[2]
+    if len(commands) > MAX_SIZE:
+        commands = commands[-MAX_SIZE:].partition(b"\n")[2]
     pipe = os.open(PIPE, os.O_WRONLY | os.O_NONBLOCK)
     os.write(pipe, commands)
     os.close(pipe)

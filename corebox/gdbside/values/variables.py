@@ -9,8 +9,8 @@ import pathlib
 
 from corebox.gdbside.bounded import one_line, text
 
-MOST_VALUES, LONGEST_VALUE, LONGEST_NAME = 24, 240, 128
-LINES_AROUND, LONGEST_LINE, LARGEST_SOURCE = 3, 240, 8 << 20
+MAX_VALUES, MAX_VALUE_LENGTH, MAX_NAME_LENGTH = 24, 240, 128
+LINES_AROUND, MAX_LINE_LENGTH, MAX_SOURCE_SIZE = 3, 240, 8 << 20
 OPTIMIZED_OUT = "<optimized out>"
 
 
@@ -24,9 +24,9 @@ def read(frame):
         facts["missing"] = "no debug information"
         return facts
     symbols = list(symbols_of(block))
-    for kind, symbol in symbols[:MOST_VALUES]:
-        facts[kind].append({"name": text(symbol.name, LONGEST_NAME), "value": value_of(frame, symbol)})
-    facts["omitted"] = max(0, len(symbols) - MOST_VALUES)
+    for kind, symbol in symbols[:MAX_VALUES]:
+        facts[kind].append({"name": text(symbol.name, MAX_NAME_LENGTH), "value": value_of(frame, symbol)})
+    facts["omitted"] = max(0, len(symbols) - MAX_VALUES)
     return facts
 
 
@@ -50,9 +50,9 @@ def value_of(frame, symbol):
         value = symbol.value(frame)
         if value.is_optimized_out:
             return OPTIMIZED_OUT
-        return text(shown(value), LONGEST_VALUE)
+        return text(shown(value), MAX_VALUE_LENGTH)
     except Exception as error:  # noqa: BLE001 - printers of the customer's run here; they may raise anything
-        return text(f"<{one_line(error)}>", LONGEST_VALUE)
+        return text(f"<{one_line(error)}>", MAX_VALUE_LENGTH)
 
 
 def shown(value):
@@ -71,11 +71,11 @@ def source(place):
     path = pathlib.Path(place.symtab.fullname())
     first = max(place.line - LINES_AROUND, 1)
     try:
-        if not path.is_file() or path.stat().st_size > LARGEST_SOURCE:
+        if not path.is_file() or path.stat().st_size > MAX_SOURCE_SIZE:
             return []
         with path.open(errors="replace") as file:
             lines = list(itertools.islice(file, first - 1, place.line + LINES_AROUND))
     except (OSError, ValueError):  # ValueError: a path with a NUL, a line number beyond all bounds
         return []
     numbered = enumerate(lines, first)
-    return [{"line": number, "text": text(line.rstrip().expandtabs(), LONGEST_LINE)} for number, line in numbered]
+    return [{"line": number, "text": text(line.rstrip().expandtabs(), MAX_LINE_LENGTH)} for number, line in numbered]

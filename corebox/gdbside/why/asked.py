@@ -12,9 +12,9 @@ from corebox.gdbside.frames import callers, sigframe
 from corebox.gdbside.frames.siginfo import Signal
 from corebox.gdbside.memory import mapped
 from corebox.gdbside.memory.mapped import MappedCore
-from corebox.gdbside.why.facts import FATAL, MOST_FRAMES, SI_KERNEL, SIGABRT, Fault, Place, plain
+from corebox.gdbside.why.facts import FATAL, MAX_FRAMES, SI_KERNEL, SIGABRT, Fault, Place, plain
 
-_MOST_OF_HANDLERS = 2048
+_MAX_OF_HANDLERS = 2048
 _GREATEST_SIGNAL = 127  # on MIPS; 64 elsewhere
 
 
@@ -123,12 +123,12 @@ def fault() -> Fault:
 def _frames() -> list[gdb.Frame]:
     found: list[gdb.Frame] = []
     frame: gdb.Frame | None = gdb.newest_frame()
-    most = MOST_FRAMES
+    most = MAX_FRAMES
     try:
         while frame is not None and len(found) < most:
             found.append(frame)
             if frame.type() == gdb.SIGTRAMP_FRAME:  # what was interrupted is what matters
-                most = min(len(found) + MOST_FRAMES, _MOST_OF_HANDLERS)
+                most = min(len(found) + MAX_FRAMES, _MAX_OF_HANDLERS)
             frame = frame.older()
     except gdb.error:
         pass  # what is below a damaged frame is not known

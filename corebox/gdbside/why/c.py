@@ -9,7 +9,7 @@ _HEAP_MESSAGE = re.compile(
 )
 _EXPRESSION = re.compile(r"Assertion `(.*)' failed", re.DOTALL)
 _MUSL_HEAP = ("free", "realloc", "malloc", "calloc", "__libc_free", "__libc_realloc", "__libc_malloc_impl")
-_LONGEST = 1024
+_MAX_LENGTH = 1024
 
 
 def aborted(fault: Fault) -> Cause | None:
@@ -50,7 +50,7 @@ def stopped(fault: Fault) -> Cause | None:
 
 def _glib_message(fault: Fault) -> str | None:
     pointer = fault.pointer("__glib_assert_msg")
-    return fault.string(pointer, _LONGEST) if pointer else None
+    return fault.string(pointer, _MAX_LENGTH) if pointer else None
 
 
 def _abort_message(fault: Fault) -> str | None:
@@ -59,7 +59,7 @@ def _abort_message(fault: Fault) -> str | None:
     size = fault.number(pointer, 4) if pointer else None
     if not pointer or not size:
         return None
-    data = fault.read(pointer + 4, min(size, _LONGEST) - 4)
+    data = fault.read(pointer + 4, min(size, _MAX_LENGTH) - 4)
     return None if data is None else data.split(b"\0")[0].decode("utf-8", "replace").strip() or None
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from corebox.gdbside.why.facts import Cause
 
-_MOST_LINES = 24
+_MAX_LINES = 24
 
 
 class Wait(NamedTuple):
@@ -31,7 +31,7 @@ def explained(cause: Cause, waits: Iterable[Wait], numbers: Mapping[int, int]) -
     waits = list(waits)
     by_tid = {wait.tid: wait for wait in waits}
     circle = _circle(waits, by_tid)
-    lines = [_line(wait, numbers) for wait in sorted(circle or waits)[:_MOST_LINES]]
+    lines = [_line(wait, numbers) for wait in sorted(circle or waits)[:_MAX_LINES]]
     if circle:
         names = ", ".join(sorted({wait.function for wait in circle if wait.function}))
         first = min(circle, key=lambda wait: (wait.function, wait.number))

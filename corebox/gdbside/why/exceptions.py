@@ -15,8 +15,8 @@ _STACK_BYTES = 64 << 10
 _PLAIN = re.compile(r"[A-Za-z0-9_$.]+")
 # Their first member behind the vtable points to the text of what().
 _WITH_MESSAGE = {"St13runtime_error", "St11logic_error"}
-_MOST_BASES = 16
-_LONGEST = 512
+_MAX_BASES = 16
+_MAX_LENGTH = 512
 
 
 class Thrown(NamedTuple):
@@ -60,16 +60,16 @@ def _described(fault: Fault, header: int) -> Thrown | None:
     if _WITH_MESSAGE.intersection(chain):
         # A COW string, and libc++'s reference-counted one, are a pointer to the characters.
         pointer = fault.word(header + size + word)
-        what = None if pointer is None else fault.string(pointer, _LONGEST)
+        what = None if pointer is None else fault.string(pointer, _MAX_LENGTH)
     return Thrown(header + size, _demangled(fault, chain[0]), what)
 
 
 def _bases(fault: Fault, type_info: int) -> Iterator[str]:
     """The mangled names of a type and of its first bases (__si_class_type_info), as far as they can be told."""
     word, following = fault.core.word, type_info
-    for _ in range(_MOST_BASES):
+    for _ in range(_MAX_BASES):
         kind, name_at = fault.word(following), fault.word(following + word)
-        name = None if name_at is None else fault.string(name_at, _LONGEST)
+        name = None if name_at is None else fault.string(name_at, _MAX_LENGTH)
         if not name or not _PLAIN.fullmatch(name.lstrip("*")):
             return
         yield name.lstrip("*")

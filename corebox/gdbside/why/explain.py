@@ -10,7 +10,7 @@ from corebox.gdbside.why.asked import fault
 from corebox.gdbside.why.facts import Cause, Fault
 from corebox.gdbside.why.kinds import cause_of
 
-_MOST_THREADS = 256
+_MAX_THREADS = 256
 #: A process that somebody ended or copied: it may have hung.
 _HUNG = ("snapshot", "sent-signal")
 
@@ -47,7 +47,7 @@ def _of_thread_that_failed(first: Fault) -> Fault:
     if not go.was_handed_on(first):
         return first
     selected = selection.thread()
-    for thread in sorted(gdb.selected_inferior().threads(), key=lambda each: each.num)[:_MOST_THREADS]:
+    for thread in sorted(gdb.selected_inferior().threads(), key=lambda each: each.num)[:_MAX_THREADS]:
         thread.switch()
         other = fault()
         if other.place.interrupted or go.failed(other):

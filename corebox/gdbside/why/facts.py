@@ -17,7 +17,7 @@ SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS = 4, 5, 6, 7, 8, 11, 3
 FATAL = (SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS)
 # mmap_min_addr keeps this much free at the bottom, and a member of a null structure is hardly farther away.
 NULL_REGION = 0x10000
-MOST_FRAMES = 128
+MAX_FRAMES = 128
 _PIECE = 16
 _SYSTEM_CALLS = {"x86-64": b"\x0f\x05", "aarch64": b"\x01\x00\x00\xd4", "i386": b"\xcd\x80"}
 _REGISTER = re.compile(r"[%$]?\b([a-z][a-z0-9]{1,4})\b")

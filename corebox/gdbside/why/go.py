@@ -13,8 +13,8 @@ from corebox.gdbside.why.memory import null
 
 _HANDLER = r"runtime\.(sighandler|dieFromSignal|crash|sigtrampgo)"
 _FAILS = r"runtime\.(gopanic|sigpanic|throw|fatalthrow|fatalpanic|fatal|panicwrap)"
-_MOST_THREADS, _MOST_ROUTINES = 256, 4096
-_LONGEST = 512
+_MAX_THREADS, _MAX_ROUTINES = 256, 4096
+_MAX_LENGTH = 512
 _FIRST_STAR = 2  # tflagExtraStar (Go, internal/abi/type.go)
 _NUMBERS = re.compile(r"\b(0x[0-9a-f]+|\d+)\b")
 # Go, runtime/error.go: boundsErrorFmts.
@@ -85,9 +85,9 @@ def _in_native_code(number: int, address: int, lines: list[str]) -> Cause:
 def _routines(fault: Fault) -> Iterator[_Value]:
     """The goroutines, then those that threads run C code and the scheduler on (g0)."""
     routines = fault.debugger.value("'runtime.allgs'")
-    yield from (routines["array"][at] for at in range(min(int(routines["len"]), _MOST_ROUTINES)))
+    yield from (routines["array"][at] for at in range(min(int(routines["len"]), _MAX_ROUTINES)))
     machine = fault.debugger.value("'runtime.allm'")
-    for _ in range(_MOST_THREADS):
+    for _ in range(_MAX_THREADS):
         if not int(machine):
             return
         yield machine["g0"]
@@ -108,7 +108,7 @@ def _argument(fault: Fault, functions: tuple[str, ...], name: str) -> _Value | N
 def _string(fault: Fault, value: _Value | None) -> str | None:
     """A Go string."""
     try:
-        size = min(int(value["len"]), _LONGEST) if value is not None else 0
+        size = min(int(value["len"]), _MAX_LENGTH) if value is not None else 0
         data = fault.read(int(value["str"]), size) if value is not None and size > 0 else b""
     except (TypeError, RuntimeError, ValueError, OverflowError):
         return None
@@ -149,7 +149,7 @@ def _type_name(fault: Fault, kind: int) -> str | None:
 
 def _first_string(fault: Fault, data: int) -> str | None:
     text, size = fault.number(data, 8), fault.number(data + 8, 8)
-    found = fault.read(text, size) if text is not None and size is not None and 0 < size <= _LONGEST else None
+    found = fault.read(text, size) if text is not None and size is not None and 0 < size <= _MAX_LENGTH else None
     try:
         said = "" if found is None else found.decode()
     except UnicodeDecodeError:

@@ -16,7 +16,7 @@ from corebox.gdbside.why.facts import Cause, plain
 
 # System call number of futex(2) and the registers of it and of its first argument.
 _FUTEX = (("orig_rax", 202, "rdi"), ("x8", 98, "x0"), ("orig_eax", 240, "ebx"), ("a7", 98, "a0"))
-_MOST_THREADS, _MOST_NAMES = 4096, 12
+_MAX_THREADS, _MAX_NAMES = 4096, 12
 _RUNTIME = re.compile(r"/lib(c|pthread|stdc\+\+|c\+\+)[-.][^/]*$")
 _TID = 0x3FFFFFFF
 
@@ -28,7 +28,7 @@ def explain(cause: Cause) -> tuple[Cause, int | None]:
 
 def find() -> list[Wait]:
     """The threads that wait for a mutex that another thread, or the same, holds."""
-    threads = gdb.selected_inferior().threads()[:_MOST_THREADS]
+    threads = gdb.selected_inferior().threads()[:_MAX_THREADS]
     tids = {thread.ptid[1] for thread in threads}
     found = []
     with selection.kept():
@@ -61,7 +61,7 @@ def _futex(frame: gdb.Frame) -> int | None:
 
 def _own_function(frame: gdb.Frame | None) -> str:
     """The function that locks: the first that is not of the C or C++ library."""
-    for _ in range(_MOST_NAMES):
+    for _ in range(_MAX_NAMES):
         if frame is None:
             break
         name = plain(frame.name())

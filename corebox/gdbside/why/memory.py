@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from corebox.gdbside.memory.mapped import PF_R, PF_W, Mapped
 from corebox.gdbside.why import pointers
 from corebox.gdbside.why.facts import (
-    MOST_FRAMES,
+    MAX_FRAMES,
     NULL_REGION,
     SEGV_ACCERR,
     SEGV_MAPERR,
@@ -30,7 +30,7 @@ _OPERAND = re.compile(
 )
 _BRACKETS = re.compile(r"\[(?P<base>\w+)(?:, ?#?(?P<offset>-?(?:0x[0-9a-f]+|\d+)))?")
 _RETURN = re.compile(r"(repz?|bnd)?\s*(ret|retq|bx\s+lr|jr\s+ra)\b")
-_LONGEST_CALL = 7  # bytes of a call instruction on x86
+_MAX_CALL_LENGTH = 7  # bytes of a call instruction on x86
 
 
 def evidence(fault: Fault, address: bool = True) -> list[str]:
@@ -67,7 +67,7 @@ def stack_overflow(fault: Fault) -> Cause | None:
 def _full(fault: Fault, stack: Mapped) -> list[str]:
     lines = [f"the stack ends at {hexadecimal(stack.start)} and is {stack.end - stack.start >> 10} KiB large"]
     often = max(set(fault.names), key=fault.names.count)
-    if fault.names.count(often) > MOST_FRAMES // 4 and often:
+    if fault.names.count(often) > MAX_FRAMES // 4 and often:
         lines.append(f"{often} is {fault.names.count(often)} of the innermost {len(fault.names)} frames")
     return lines
 
@@ -122,7 +122,7 @@ def _called_from(fault: Fault) -> int | None:
         return None
     if "86" not in fault.machine:
         return target
-    code = fault.read(target - _LONGEST_CALL, _LONGEST_CALL)
+    code = fault.read(target - _MAX_CALL_LENGTH, _MAX_CALL_LENGTH)
     return target if code is None or code[2] == 0xE8 or 0xFF in code else None
 
 

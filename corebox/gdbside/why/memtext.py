@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from corebox.gdbside.memory.mapped import PF_W, Mapped
 from corebox.gdbside.why.facts import Fault
 
-_LARGEST, _BUDGET = 256 << 20, 1 << 30  # bytes: of one mapping, of all
+_MAX_SIZE, _BUDGET = 256 << 20, 1 << 30  # bytes: of one mapping, of all
 _SECONDS = 20
 _BEFORE, _AFTER = 512, 16 << 10
-_MOST_HITS = 64
+_MAX_HITS = 64
 
 
 def search(fault: Fault, mark: bytes, pattern: re.Pattern[bytes], after: int = _AFTER) -> re.Match[bytes] | None:
@@ -44,14 +44,14 @@ def _hits(fault: Fault, mark: bytes) -> Iterator[tuple[int, int]]:
     for mapping in ([stack] if stack else []) + sorted(searched, key=lambda each: each.end - each.start):
         size = mapping.end - mapping.start
         budget -= size
-        if size > _LARGEST or budget < 0 or time.monotonic() > until:
+        if size > _MAX_SIZE or budget < 0 or time.monotonic() > until:
             return
         yield from _in_mapping(fault, mapping, mark)
 
 
 def _in_mapping(fault: Fault, mapping: Mapped, mark: bytes) -> Iterator[tuple[int, int]]:
     at, hits = mapping.start, 0
-    while at < mapping.end and hits < _MOST_HITS:
+    while at < mapping.end and hits < _MAX_HITS:
         found = fault.debugger.search(at, mapping.end - at, mark)
         if found is None:
             return

@@ -5,7 +5,7 @@ from corebox.gdbside.memory.mapped import PF_R, PF_W, PF_X, Mapped
 from corebox.gdbside.why.facts import Fault
 
 _NEAR = 64 << 10
-_MOST_FREED = 4
+_MAX_FREED = 4
 _ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "rax", "rbx", "rbp", "r8", "r12", "r13", "r14", "r15")
 _OTHER_ARGUMENTS = ("x0", "x1", "x2", "x19", "x20", "x21", "x22", "eax", "ebx", "ecx", "edx", "esi", "edi")
 
@@ -42,7 +42,7 @@ class Memory:
             value = self.fault.register(name)
             mapping = None if value is None or value in self._told else self.core.at(value)
             chunk = heap.chunk(self.fault, value) if value is not None and mapping and not mapping.path else None
-            if value is not None and chunk and chunk.freed and len(lines) < _MOST_FREED:
+            if value is not None and chunk and chunk.freed and len(lines) < _MAX_FREED:
                 self._told.add(value)
                 lines.append(f"{name} = {value:#x}: {chunk.text}")
         return lines

@@ -18,11 +18,11 @@ _RUNTIME = ("core::", "std::", "alloc::", "rust_", "__rust", "_rust", "<core::",
 _TEXT = re.compile(
     rb"panicked at ([^\0\n]{1,400}?:\d+:\d+):\n([^\0]{1,2000}?)\n(?:note: |stack backtrace|\0|$)", re.DOTALL
 )
-_LONGEST, _SCANNED, _LARGE_FRAME = 2048, 32 << 10, 1 << 10
+_MAX_LENGTH, _SCANNED, _LARGE_FRAME = 2048, 32 << 10, 1 << 10
 _OF_THE_COMPILER = ("/rustc/", "/usr/src/rustc", "library/", "/build/rustc")
 # The functions of the C library between a program and the signal, and how many of its own frames have no names.
 _OF_LIBC = re.compile(r"(__)?(GI_)?(pthread_kill|raise|abort|gsignal|start_thread|clone|_?_?libc_start|_start|main$)")
-_MOST_UNNAMED = 24
+_MAX_UNNAMED = 24
 _NUMBERS = re.compile(r"\d+")
 
 
@@ -43,7 +43,7 @@ def rust_panic(fault: Fault) -> Cause | None:
 
 def _without_names(fault: Fault) -> Cause | None:
     """A stripped program that aborts from its own code, with the place of a panic on the stack."""
-    if fault.signal != SIGABRT or any(name and not _OF_LIBC.match(name) for name in fault.names[:_MOST_UNNAMED]):
+    if fault.signal != SIGABRT or any(name and not _OF_LIBC.match(name) for name in fault.names[:_MAX_UNNAMED]):
         return None
     place, message = _printed(fault)
     place = place or _location(fault)
@@ -170,13 +170,13 @@ def _template(fault: Fault, text: int, size: int) -> str | None:
 
 
 def _message(fault: Fault, text: int, size: int) -> str | None:
-    found = _text(fault, text, size) if 4 < size < _LONGEST else None
+    found = _text(fault, text, size) if 4 < size < _MAX_LENGTH else None
     return found if found and " " in found and not found.endswith(".rs") else None
 
 
 def _as_string(fault: Fault, words: Sequence[int]) -> str | None:
     pointers = [word for word in words if word > 1 << 16]
-    numbers = [word for word in words if 0 < word <= _LONGEST]
+    numbers = [word for word in words if 0 < word <= _MAX_LENGTH]
     if len(pointers) != 1 or len(numbers) != 2 or words[2] not in numbers:
         return None
     mapping = fault.core.at(pointers[0])

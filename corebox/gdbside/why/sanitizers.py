@@ -24,7 +24,7 @@ _BY_FUNCTION = (
     ("__tsan::ReportDestroyLocked", "ThreadSanitizer: destroy of a locked mutex", "mutex-destroy-locked"),
     ("__msan_(warning|maybe_warning)", "MemorySanitizer: use-of-uninitialized-value", "use-of-uninitialized-value"),
 )
-_MOST_FRAMES, _LONGEST = 6, 240
+_MAX_FRAMES, _MAX_LENGTH = 6, 240
 _PLAIN = {"attempting double-free": "double-free", "SEGV on unknown address": "SEGV"}
 
 
@@ -38,12 +38,12 @@ def sanitizer(fault: Fault) -> Cause | None:
         return _without_text(fault, called)
     name, text = memtext.decoded(found[1]), memtext.decoded(found[2])
     kind = _kind(text)
-    headline = text.partition("\n")[0][:_LONGEST]
+    headline = text.partition("\n")[0][:_MAX_LENGTH]
     headline = re.split(r" (?:on address |\(?pc 0x|at pc )", headline)[0]
-    lines = [each[1][:_LONGEST] for pattern in (_ACCESS, _LOCATED) for each in [pattern.search(text)] if each]
+    lines = [each[1][:_MAX_LENGTH] for pattern in (_ACCESS, _LOCATED) for each in [pattern.search(text)] if each]
     for section in _SECTION.finditer(text):
-        frames = [" ".join(line.split())[:_LONGEST] for line in section[2].splitlines()]
-        lines += [section[1].strip(), *("  " + line for line in frames[:_MOST_FRAMES])]
+        frames = [" ".join(line.split())[:_MAX_LENGTH] for line in section[2].splitlines()]
+        lines += [section[1].strip(), *("  " + line for line in frames[:_MAX_FRAMES])]
     return Cause("sanitizer", f"{name}: {headline}", lines, kind)
 
 

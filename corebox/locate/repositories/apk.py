@@ -25,8 +25,8 @@ from corebox.locate.repositories.packages import Asked, Found, PackageFile
 from corebox.locate.repositories.signature import bad_signature, keyrings
 
 INDEX = "APKINDEX.tar.gz"
-_LARGEST, _LARGEST_TEXT, _LARGEST_CONTROL, _LARGEST_UNPACKED = 64 << 20, 256 << 20, 1 << 20, 16 << 30
-_MOST_MEMBERS = 16
+_MAX_SIZE, _MAX_TEXT_SIZE, _MAX_CONTROL_SIZE, _MAX_UNPACKED_SIZE = 64 << 20, 256 << 20, 1 << 20, 16 << 30
+_MAX_MEMBERS = 16
 _BLOCK = 1 << 18
 _KEYS = Path("/etc/apk/keys")
 _SIGNATURES = {".SIGN.RSA.": "sha1", ".SIGN.RSA256.": "sha256"}
@@ -79,7 +79,7 @@ class ApkRepository:
 
     def _opened(self) -> "list[Mapping[str, str]] | None":
         if self._listed is None:
-            path = self._downloads.latest(f"{self._url}/{INDEX}", _LARGEST)
+            path = self._downloads.latest(f"{self._url}/{INDEX}", _MAX_SIZE)
             if path is None:
                 return None
             self._listed = list(_parse(_index_text(path)))
@@ -102,7 +102,7 @@ def _members(path: Path, kept: int) -> Iterator[_Member]:
         InputError: ``bad-repository``.
     """
     with path.open("rb") as file:
-        end, rest, left = 0, b"", _LARGEST_UNPACKED
+        end, rest, left = 0, b"", _MAX_UNPACKED_SIZE
         while rest or (rest := file.read(_BLOCK)):
             decompressor = zlib.decompressobj(wbits=31)
             sha1, sha256 = hashlib.sha1(usedforsecurity=False), hashlib.sha256()
@@ -127,7 +127,7 @@ def _members(path: Path, kept: int) -> Iterator[_Member]:
 
 def _index_text(path: Path) -> bytes:
     """The index, after its signature was checked."""
-    members = list(_members(path, _LARGEST_TEXT))[:_MOST_MEMBERS]
+    members = list(_members(path, _MAX_TEXT_SIZE))[:_MAX_MEMBERS]
     signed = path.read_bytes()[members[0].end :] if members else b""
     for name, signature in _files(members[0].content if members else b""):
         for prefix, algorithm in _SIGNATURES.items():
@@ -150,7 +150,7 @@ def _files(data: bytes) -> Iterator[tuple[str, bytes]]:
                 for member in archive:
                     content = archive.extractfile(member) if member.isreg() else None
                     if content is not None:
-                        yield member.name, content.read(_LARGEST_TEXT)
+                        yield member.name, content.read(_MAX_TEXT_SIZE)
         except (tarfile.TarError, EOFError, ValueError) as error:
             raise bad_repository(f"a tar in it is damaged: {error}") from error
 
@@ -185,7 +185,7 @@ def is_package(path: Path, proof: str) -> bool:
     """Whether the file is the package of the checksum ``proof``: of its control part, which has one of its data."""
     try:
         wanted = base64.b64decode(proof.removeprefix("Q1")) if proof.startswith("Q1") else b""
-        parts = list(_members(path, _LARGEST_CONTROL))
+        parts = list(_members(path, _MAX_CONTROL_SIZE))
         control = parts[-2] if len(parts) > 1 else None
         if not wanted or control is None or control.sha1 != wanted:
             return False

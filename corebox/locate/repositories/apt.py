@@ -17,8 +17,8 @@ from corebox.locate.repositories.packages import Asked, Digest, Found, PackageFi
 from corebox.locate.repositories.signature import signed_text
 from corebox.store.store import Store
 
-_LARGEST_RELEASE, _LARGEST_INDEX = 16 << 20, 512 << 20
-_MOST_INDEXES = 20000
+_MAX_RELEASE_SIZE, _MAX_INDEX_SIZE = 16 << 20, 512 << 20
+_MAX_INDEXES = 20000
 #: Debian's names of processors (dpkg's cputable).
 _ARCHITECTURES = {
     "x86_64": "amd64", "aarch64": "arm64", "i386": "i386", "i686": "i386", "arm": "armhf", "armv7l": "armhf",
@@ -95,7 +95,7 @@ class AptRepository:
     def _opened(self) -> "_Release | None":
         if self._release is None:
             url = f"{self._suite.url}/InRelease"
-            path = self._downloads.latest(url, _LARGEST_RELEASE)
+            path = self._downloads.latest(url, _MAX_RELEASE_SIZE)
             if path is None:
                 if self._suite.optional:
                     return None
@@ -112,7 +112,7 @@ class AptRepository:
             by_hash = [self._by_hash(name, digest)] if release.by_hash else []
             places = [*by_hash, f"{self._suite.url}/{name}{suffix}"]
             for place in places:
-                path = self._downloads.exact(place, digest, _LARGEST_INDEX)
+                path = self._downloads.exact(place, digest, _MAX_INDEX_SIZE)
                 if path is not None:
                     return path
         return None
@@ -159,10 +159,10 @@ class AptRepository:
         suffix = next(suffix for suffix in _FORMATS if name + suffix in release.files)
         digest = release.files[name + suffix]
         if release.by_hash:
-            path = self._downloads.exact(self._by_hash(name, digest), digest, _LARGEST_INDEX)
+            path = self._downloads.exact(self._by_hash(name, digest), digest, _MAX_INDEX_SIZE)
             if path is not None:
                 return path
-        return self._downloads.latest(f"{self._suite.url}/{name}{suffix}", _LARGEST_INDEX)
+        return self._downloads.latest(f"{self._suite.url}/{name}{suffix}", _MAX_INDEX_SIZE)
 
     def _by_hash(self, name: str, digest: Digest) -> str:
         folder = name.rpartition("/")[0]
@@ -243,7 +243,7 @@ def _parse_release(text: bytes) -> _Release:
         if not line.startswith(" "):
             section, _, value = line.partition(":")
             fields[section] = value.strip()
-        elif section == "SHA256" and len(files) < _MOST_INDEXES:
+        elif section == "SHA256" and len(files) < _MAX_INDEXES:
             words = line.split()
             if len(words) == 3 and _HASH.fullmatch(words[0]) and words[1].isdigit() and ".." not in words[2]:
                 files[words[2]] = Digest(words[0], int(words[1][:15]))
@@ -266,7 +266,7 @@ def _stanzas(path: Path) -> Iterator[bytes]:
         if end:
             yield from whole.split(b"\n\n")
         kept = rest if end else kept + block
-        if len(kept) > _LARGEST_RELEASE:
+        if len(kept) > _MAX_RELEASE_SIZE:
             raise bad_repository("a package has an endless description")
 
 

@@ -11,9 +11,9 @@ from corebox.errors import InputError
 from corebox.files import zstd
 
 #: The largest index of a real repository, Debian's Contents-all, has half a GB.
-LARGEST = 4 << 30
+MAX_SIZE = 4 << 30
 _PIECE = 1 << 18
-_LONGEST_LINE = 1 << 20
+_MAX_LINE_LENGTH = 1 << 20
 _MEMORY = 256 << 20  # of xz -9, whose dictionaries have 64 MiB
 _GZIP, _XZ, _BZIP2, _ZSTD = b"\x1f\x8b", b"\xfd7zXZ\x00", b"BZh", b"\x28\xb5\x2f\xfd"
 
@@ -37,13 +37,13 @@ def pieces(path: Path) -> Iterator[bytes]:
     Raises:
         InputError: ``bad-repository``.
     """
-    left = LARGEST
+    left = MAX_SIZE
     try:
         with path.open("rb") as file:
             for piece in _pieces(file):
                 left -= len(piece)
                 if left < 0:
-                    raise bad_repository(f"an index is larger than {LARGEST} bytes when decompressed")
+                    raise bad_repository(f"an index is larger than {MAX_SIZE} bytes when decompressed")
                 yield piece
     except (zlib.error, lzma.LZMAError, EOFError, ValueError, OSError) as error:
         raise bad_repository(f"an index cannot be decompressed: {error}") from error
@@ -121,8 +121,8 @@ def blocks_of_lines(path: Path) -> Iterator[bytes]:
             kept = tail
         else:
             kept += tail
-        if len(kept) > _LONGEST_LINE:
-            raise bad_repository(f"a line of an index is longer than {_LONGEST_LINE} bytes")
+        if len(kept) > _MAX_LINE_LENGTH:
+            raise bad_repository(f"a line of an index is longer than {_MAX_LINE_LENGTH} bytes")
     if kept:
         yield kept
 

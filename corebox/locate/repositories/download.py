@@ -19,12 +19,12 @@ from corebox.store.store import Store
 from corebox.web import HTTPError, PoolManager, Response, Retry, Timeout, is_loopback, open_pool
 
 _FOLDER = "repositories"
-_CONNECT, _SILENCE, _LONGEST = 10.0, 30.0, 900.0  # seconds
+_CONNECT, _SILENCE, _MAX_LENGTH = 10.0, 30.0, 900.0  # seconds
 _PARALLEL = 6
 _BLOCK = 1 << 18
-_MOST_REDIRECTS = 5
+_MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
-_MOST_HEADER = 1024
+_MAX_HEADER = 1024
 _NOTES = "repository"
 #: What a server says of a version, and how it is asked for another.
 _VALIDATORS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
@@ -120,7 +120,7 @@ class Downloads:
                     return kept
                 if self._write(answer, url, work / "file", most) is None:
                     return None
-                said = {each: answer.headers.get(each, "")[:_MOST_HEADER] for each in _VALIDATORS}
+                said = {each: answer.headers.get(each, "")[:_MAX_HEADER] for each in _VALIDATORS}
             finally:
                 answer.close()
             self._store.remember(_NOTES, url, {each: value for each, value in said.items() if value})
@@ -147,8 +147,8 @@ class Downloads:
                     size += len(block)
                     if size > most:
                         raise _unreachable(url, f"it is larger than {most} bytes")
-                    if time.monotonic() - begun > _LONGEST:
-                        raise _unreachable(url, f"it is not complete after {_LONGEST:.0f} s")
+                    if time.monotonic() - begun > _MAX_LENGTH:
+                        raise _unreachable(url, f"it is not complete after {_MAX_LENGTH:.0f} s")
                     digest.update(block)
                     out.write(block)
             except HTTPError as error:
@@ -163,7 +163,7 @@ class Downloads:
     def _request(self, url: str, headers: dict[str, str]) -> Response:
         """The answer after at most some redirects, of which none leads from TLS to none, or to this machine."""
         here = url
-        for _ in range(_MOST_REDIRECTS + 1):
+        for _ in range(_MAX_REDIRECTS + 1):
             answer = self._ask(here, headers)
             target = answer.headers.get("Location") if answer.status in _REDIRECTS else None
             if target is None:

@@ -10,13 +10,13 @@ from corebox.locate.index import read_facts
 from corebox.locate.repositories.download import Downloads, WrongDigestError
 from corebox.locate.repositories.packages import Asked, Found, PackageFile, Repository, debug_paths, spellings
 from corebox.locate.wanted import Candidate, Member, Origin, Tree, Wanted, Wants
-from corebox.locate.wish import Best, Key, Wish
+from corebox.locate.wantedfiles import Best, Key, WantedFiles
 from corebox.store.store import Store
 from corebox.store.values import host_architecture
 
-_LARGEST_PACKAGE = 4 << 30
+_MAX_PACKAGE_SIZE = 4 << 30
 #: Of one package name so many versions are looked into, and of one search so many packages.
-_MOST_VERSIONS, _MOST_PACKAGES = 4, 400
+_MAX_VERSIONS, _MAX_PACKAGES = 4, 400
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
@@ -103,7 +103,7 @@ class Repositories:
             origin = self._origin(found.package)
             yield _Package(path, self._store, self.name, origin), origin
 
-    def find(self, wish: Wish) -> dict[Key, Path]:
+    def find(self, wish: WantedFiles) -> dict[Key, Path]:
         """The debug files of ``wish`` that have a build ID; raises as ``candidates``."""
         paths = frozenset(path for build_id in wish.build_ids for path in debug_paths(build_id))
         asked = Asked(paths, frozenset(wish.build_ids), frozenset(), self._machine)
@@ -127,7 +127,7 @@ class Repositories:
 
     def _fetched(self, batch: Sequence[Found]) -> Iterator[tuple[Found, Path]]:
         """The packages' files; one that cannot be had is told and passed over."""
-        paths = self._downloads.packages([each.package for each in batch], _LARGEST_PACKAGE)
+        paths = self._downloads.packages([each.package for each in batch], _MAX_PACKAGE_SIZE)
         for found, path in zip(batch, paths, strict=True):
             if isinstance(path, WrongDigestError):
                 raise InputError(
@@ -197,8 +197,8 @@ def _rounds(found: Iterable[Found], hints: frozenset[tuple[str, str]]) -> Iterat
         versions.setdefault(each.package.name, []).append(each)
     for several in versions.values():
         several.sort(key=lambda each: (each.package.name, each.package.version) not in hints)  # it keeps the order
-    left = _MOST_PACKAGES
-    for number in range(_MOST_VERSIONS):
+    left = _MAX_PACKAGES
+    for number in range(_MAX_VERSIONS):
         batch = [several[number] for several in versions.values() if number < len(several)][:left]
         left -= len(batch)
         if batch:

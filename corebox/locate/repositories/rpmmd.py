@@ -15,9 +15,9 @@ from corebox.locate.repositories.download import Downloads, WrongDigestError
 from corebox.locate.repositories.packages import Asked, Digest, Found, PackageFile
 from corebox.locate.repositories.signature import keyrings, verify_detached
 
-_LARGEST_LIST, _LARGEST_INDEX = 4 << 20, 1 << 30
-_LONGEST_TEXT = 1 << 16
-_MOST_FOUND = 10000
+_MAX_LIST_SIZE, _MAX_INDEX_SIZE = 4 << 20, 1 << 30
+_MAX_TEXT_LENGTH = 1 << 16
+_MAX_FOUND = 10000
 _NEUTRAL = "noarch"
 _MACHINES = {"i386": ("i386", "i486", "i586", "i686"), "arm": ("armv7hl", "armv6hl"), "ppc": ("ppc",)}
 #: Of checksums of packages, as Python calls them; older repositories have "sha" for SHA-1.
@@ -56,8 +56,8 @@ class RpmRepository:
         if asked.paths:
             for package, path in _paths(self._index("filelists"), asked.paths):
                 has.setdefault(package, set()).add(path)
-                if len(has) > _MOST_FOUND:
-                    raise bad_repository(f"{self.name} has one file in more than {_MOST_FOUND} packages")
+                if len(has) > _MAX_FOUND:
+                    raise bad_repository(f"{self.name} has one file in more than {_MAX_FOUND} packages")
         machines = (*_MACHINES.get(asked.machine, (asked.machine,)), _NEUTRAL)
         found = []
         for each in _packages(self._index("primary")):
@@ -78,7 +78,7 @@ class RpmRepository:
     def _opened(self) -> "Mapping[str, _Index]":
         if self._indexes is None:
             url = f"{self._url}/repodata/repomd.xml"
-            path = self._downloads.latest(url, _LARGEST_LIST)
+            path = self._downloads.latest(url, _MAX_LIST_SIZE)
             if path is None:
                 return {}
             self._verify(url, path)
@@ -87,7 +87,7 @@ class RpmRepository:
 
     def _verify(self, url: str, path: Path) -> None:
         """Check the signature if there is one; many repositories sign their packages alone."""
-        signature = self._downloads.latest(f"{url}.asc", _LARGEST_LIST)
+        signature = self._downloads.latest(f"{url}.asc", _MAX_LIST_SIZE)
         if signature is None:
             self._told(f"{self.name}: its index is not signed; the core proves each file that is taken")
             return
@@ -99,7 +99,9 @@ class RpmRepository:
             raise bad_repository(f"{self.name} has no list {kind}")
         url = urljoin(f"{self._url}/", index.place)
         try:
-            path = self._downloads.exact(url, index.digest, _LARGEST_INDEX) if url.startswith(f"{self._url}/") else None
+            path = (
+                self._downloads.exact(url, index.digest, _MAX_INDEX_SIZE) if url.startswith(f"{self._url}/") else None
+            )
         except WrongDigestError as error:
             raise bad_repository(f"{error}; the mirror may be in the middle of an update") from error
         if path is None:
@@ -152,7 +154,7 @@ def _events(path: Path) -> Iterator[_Event]:
 
     def data(piece: str) -> None:
         text.append(piece)
-        if sum(map(len, text)) > _LONGEST_TEXT:
+        if sum(map(len, text)) > _MAX_TEXT_LENGTH:
             text.clear()  # a description; no name is as long
 
     def refuse(*_: object) -> None:

@@ -16,7 +16,7 @@ from corebox.errors import HostError, InputError
 VARIABLE = "COREBOX_KEYRINGS"
 _FOLDERS = ("/usr/share/keyrings", "/etc/apt/trusted.gpg.d", "/etc/apt/keyrings", "/etc/pki/rpm-gpg")
 _SUFFIXES = (".gpg", ".asc", ".pgp", ".key", ".pub")
-_MOST, _LARGEST_KEYRING, _LONGEST = 200, 4 << 20, 60.0
+_MAX_COUNT, _MAX_KEYRING_SIZE, _MAX_LENGTH = 200, 4 << 20, 60.0
 _ARMOUR = re.compile(
     rb"-----BEGIN PGP PUBLIC KEY BLOCK-----\s*\n(?:[^\n]*:[^\n]*\n)*\s*\n(.*?)\n(?:=[^\n]*\n)?-----END", re.DOTALL
 )
@@ -27,7 +27,7 @@ def keyrings(names: Sequence[str] = ()) -> list[Path]:
     own = [Path(name) for name in os.environ.get(VARIABLE, "").split(":") if name]
     files = [path for folder in _FOLDERS for path in sorted(Path(folder).glob("*")) if path.suffix in _SUFFIXES]
     known = [path for path in files if not names or path.name in names]
-    return [path for path in (*own, *known) if path.is_file()][:_MOST]
+    return [path for path in (*own, *known) if path.is_file()][:_MAX_COUNT]
 
 
 def signed_text(signed: Path, rings: Sequence[Path]) -> bytes:
@@ -62,7 +62,7 @@ def _verify(arguments: Sequence[str], rings: Sequence[Path], folder: Path, name:
                 capture_output=True,
                 check=False,
                 pass_fds=[descriptor],
-                timeout=_LONGEST,
+                timeout=_MAX_LENGTH,
                 stdin=subprocess.DEVNULL,
             )
         except subprocess.TimeoutExpired as error:
@@ -78,7 +78,7 @@ def _verify(arguments: Sequence[str], rings: Sequence[Path], folder: Path, name:
 
 def _binary(ring: Path, folder: Path, number: int) -> Path:
     """The keyring as gpgv reads it, which is not armoured."""
-    data = ring.read_bytes()[:_LARGEST_KEYRING]
+    data = ring.read_bytes()[:_MAX_KEYRING_SIZE]
     found = _ARMOUR.search(data)
     if found is None:
         return ring.absolute()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from corebox.actions.ask import MOST_STARTS, ask_gdb, how_it_ended
+from corebox.actions.ask import MAX_STARTS, ask_gdb, how_it_ended
 from corebox.actions.session import Session
 from corebox.debugger.records import LAST
 from corebox.engine.sandbox import Finished, Sandbox
@@ -67,8 +67,8 @@ def test_a_gdb_that_always_dies_is_given_up() -> None:
     asked, first = ask([], [])
     assert first == ["0", "1"]
     assert asked.records == ()
-    _, first = ask([(0, "stacks")], *[[]] * (MOST_STARTS - 1))
-    assert len(first) == MOST_STARTS
+    _, first = ask([(0, "stacks")], *[[]] * (MAX_STARTS - 1))
+    assert len(first) == MAX_STARTS
 
 
 def test_the_time_limit_is_an_error_only_if_nothing_is_known() -> None:

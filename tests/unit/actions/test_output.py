@@ -44,7 +44,7 @@ def test_plain_files_come_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_very_many_files_and_very_deep_folders_have_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "MOST_FILES", 3)
+    monkeypatch.setattr(output, "MAX_FILES", 3)
     told: list[str] = []
     with lent_output(tmp_path / "mine", tmp_path, told.append) as lent:
         assert lent is not None
@@ -55,7 +55,7 @@ def test_very_many_files_and_very_deep_folders_have_an_end(tmp_path: Path, monke
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["f0", "f1", "f2"]
     assert told == ["more than 3 files: the rest is not copied"]
     told.clear()
-    monkeypatch.setattr(output, "MOST_FILES", 100)
+    monkeypatch.setattr(output, "MAX_FILES", 100)
     (tmp_path / "second").mkdir()
     with lent_output(tmp_path / "mine2", tmp_path / "second", told.append) as lent:
         assert lent is not None

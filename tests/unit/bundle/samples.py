@@ -17,7 +17,7 @@ from corebox.bundle.manifest import (
     Manifest,
     MemoryEntry,
     ModuleEntry,
-    Remark,
+    Omission,
     Site,
     StoredCore,
     SymlinkEntry,
@@ -98,8 +98,8 @@ def manifest(**changes: Any) -> Manifest:
         ),
         files=files,
         symlinks=(SymlinkEntry("/lib", "usr/lib"), SymlinkEntry("/usr/lib/libx.so.1", "libx.so.1.2")),
-        missing=(Remark("/usr/lib/gone.so", "no such file"),),
-        not_taken=(Remark("/dev/zero", "a device"),),
+        missing=(Omission("/usr/lib/gone.so", "no such file"),),
+        not_taken=(Omission("/dev/zero", "a device"),),
         memory=(MemoryEntry("heap", 8192, 4096, None),),
     )  # fmt: skip
     return value._replace(**changes)

@@ -10,7 +10,7 @@ import pytest
 
 from corebox.coredump.core import open_core
 from corebox.coredump.elffile import is_elf, read_elf
-from corebox.coredump.linkmap import MOST_NAMES
+from corebox.coredump.linkmap import MAX_NAMES
 from corebox.errors import CoreboxError, InputError
 from corebox.reduce.compact import plan_compaction
 from corebox.reduce.redact import plan_redaction
@@ -161,7 +161,7 @@ def test_as_many_names_as_a_list_can_have_take_bounded_memory(tmp_path: Path, le
     writer.memory(heap, form.words(1, heap + 16) + b"".join(chain) + b"x" * length + b"\0")
     with open_core(str(writer.write(tmp_path / "core"))) as core:
         assert len(core.link_map) == count
-        assert sum(map(len, {entry.name for entry in core.link_map})) <= MOST_NAMES + 4096
+        assert sum(map(len, {entry.name for entry in core.link_map})) <= MAX_NAMES + 4096
 
 
 def test_a_list_of_files_longer_than_any_kernel_writes_is_cut(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_tables_that_overlap_are_not_looked_through_for_each_unit(tmp_path: Path
 
 
 def test_names_are_bounded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("corebox.coredump.splitdwarf._LONGEST_NAMES", 4096)
+    monkeypatch.setattr("corebox.coredump.splitdwarf._MAX_NAMES_LENGTH", 4096)
     sections = {
         ".debug_info": units(*[0] * 500),
         ".debug_abbrev": ABBREVIATIONS,
@@ -127,5 +127,5 @@ def test_sections_that_are_compressed_are_inflated_when_needed_and_no_further(
     assert (found.path, found.dwo_id) == ("/build/a.o", ID)
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()
-    monkeypatch.setattr("corebox.coredump.splitdwarf._LARGEST_INFLATED", len(units(0)) + 8)
+    monkeypatch.setattr("corebox.coredump.splitdwarf._MAX_INFLATED_SIZE", len(units(0)) + 8)
     assert ask(skeletons, tmp_path / "program", program(sections)) == []

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from corebox.debugger.messages import LARGEST, read_message, write_message
+from corebox.debugger.messages import MAX_SIZE, read_message, write_message
 from corebox.errors import InputError
 
 
@@ -44,7 +44,7 @@ def test_other_headers_of_the_protocol_are_allowed() -> None:
         b"Content-Length: 2\r\n" * 9 + b"\r\n{}",
         b"Content-Length: -1\r\n\r\n{}",
         b"Content-Length: 1e1\r\n\r\n{}",
-        b"Content-Length: %d\r\n\r\n" % (LARGEST + 1),
+        b"Content-Length: %d\r\n\r\n" % (MAX_SIZE + 1),
         b"Content-Length: 99999999999999999999\r\n\r\n",
         b"A" * 1000,
         framed(b"[]"),

@@ -114,14 +114,14 @@ def test_only_records_reach_the_client(line: bytes, shown: bytes) -> None:
 def test_large_records_are_cut_or_refused() -> None:
     text = b'~"' + rb"\303\251" * 100_000
     cut = shortened(text, len(text))
-    assert len(cut) <= mi.LONGEST + 20
+    assert len(cut) <= mi.MAX_LENGTH + 20
     assert cut.endswith((rb'\303\251\342\200\246\n"', rb'\303\342\200\246\n"'))
     slashes = b'~"' + rb"\\" * 200_000 + b'"'
     assert shortened(slashes, len(slashes)).replace(rb"\\", b"").startswith(b'~"\\342')
-    answer = shortened(b"17^done,value=", mi.LARGEST + 1)
+    answer = shortened(b"17^done,value=", mi.MAX_SIZE + 1)
     assert answer.startswith(b'17^error,msg="the answer is too large (16,384 KiB)')
-    assert shortened(b"*stopped,x=", mi.LARGEST + 1).startswith(b'&"the answer is too large')
-    assert shortened(b"x" * 300_000, 300_000) == b"x" * mi.LONGEST
+    assert shortened(b"*stopped,x=", mi.MAX_SIZE + 1).startswith(b'&"the answer is too large')
+    assert shortened(b"x" * 300_000, 300_000) == b"x" * mi.MAX_LENGTH
     assert shortened(b"17^done", 7) == b"17^done"
 
 

@@ -16,7 +16,7 @@ from tests.support.programs import REPOSITORY
 DOCS = REPOSITORY / "docs"
 PAGES = sorted([*DOCS.rglob("*.md"), *REPOSITORY.glob("*.md")])
 LINK = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
-LARGEST_IMAGE = 150_000
+MAX_IMAGE_SIZE = 150_000
 
 
 def name(page: Path) -> str:
@@ -58,7 +58,7 @@ def test_images_are_shown_and_small() -> None:
     shown = {path for page in PAGES for path, _ in targets(page)}
     for image in (DOCS / "images").iterdir():
         assert image in shown
-        assert image.stat().st_size <= LARGEST_IMAGE, image.name
+        assert image.stat().st_size <= MAX_IMAGE_SIZE, image.name
 
 
 COMMAND = re.compile(r"(?m)^(?: {4})?\s*(?:sudo )?(?:python3 )?(corebox(?:-gather(?:\.pyz)?)? [a-zA-Z-].*)$")

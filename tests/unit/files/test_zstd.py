@@ -57,7 +57,7 @@ def test_each_part_is_a_frame_that_others_read(tmp_path: Path) -> None:
 
 def test_the_end_behind_very_many_blocks_is_not_looked_for(tmp_path: Path) -> None:
     path = tmp_path / "x.zst"
-    path.write_bytes(zstd.MAGIC + bytes(2) + bytes(3) * zstd.MOST_BLOCKS + b"\1\0\0")
+    path.write_bytes(zstd.MAGIC + bytes(2) + bytes(3) * zstd.MAX_BLOCKS + b"\1\0\0")
     with pytest.raises(ValueError, match="too many blocks"):
         ends(path)
 

@@ -47,7 +47,7 @@ def test_it_is_looked_through_no_further_than_to_what_is_wanted(folder: Path) ->
     assert index.why_not_all is None
 
 
-@pytest.mark.parametrize("bound", ["_MOST_ENTRIES", "_MOST_KEPT"])
+@pytest.mark.parametrize("bound", ["_MAX_ENTRIES", "_MAX_KEPT"])
 def test_there_is_an_end_that_is_told(folder: Path, bound: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(also, bound, 1)
     index = FolderIndex([str(folder)])

@@ -8,24 +8,24 @@ from pathlib import Path
 import pytest
 
 from corebox.bundle.corecontent import CompactCore
-from corebox.bundle.manifest import Manifest, Remark, SymlinkEntry
+from corebox.bundle.manifest import Manifest, Omission, SymlinkEntry
 from corebox.bundle.verify import verify_bundle
 from corebox.bundle.write import write_bundle
 from corebox.coredump.core import open_core
 from corebox.errors import InputError
 from corebox.files.diskroot import DiskRoot
-from corebox.gather.collect import Collection, Wishes, collect
+from corebox.gather.collect import Collection, GatherOptions, collect
 from tests.support.elfwriter import Format
 from tests.support.realcores import unpack_core
 from tests.unit.gather.sites import BUILD_IDS, EXECUTABLE, LIBC, LINKER, OTHER_ID, elf_with_sections, link, put, put_elf
 
 
-def gather(core: Path, root: Path, wishes: Wishes | None = None) -> Collection:
+def gather(core: Path, root: Path, wishes: GatherOptions | None = None) -> Collection:
     with open_core(str(core)) as opened, DiskRoot(str(root)) as disk:
-        return collect(opened, disk, wishes or Wishes())
+        return collect(opened, disk, wishes or GatherOptions())
 
 
-def manifest_of(core: Path, root: Path, wishes: Wishes | None = None) -> Manifest:
+def manifest_of(core: Path, root: Path, wishes: GatherOptions | None = None) -> Manifest:
     return gather(core, root, wishes).manifest
 
 
@@ -64,12 +64,12 @@ def test_describes_process_and_site(core_path: Path, root: Path) -> None:
 
 
 def test_hostname_needs_consent(core_path: Path, root: Path) -> None:
-    assert manifest_of(core_path, root, Wishes(consent_hostname=True)).site.hostname == os.uname().nodename
+    assert manifest_of(core_path, root, GatherOptions(consent_hostname=True)).site.hostname == os.uname().nodename
 
 
 def test_bundle_of_it_is_verified_anew(core_path: Path, root: Path, tmp_path: Path) -> None:
     with open_core(str(core_path)) as core, DiskRoot(str(root)) as disk:
-        collection = collect(core, disk, Wishes())
+        collection = collect(core, disk, GatherOptions())
         written = write_bundle(str(tmp_path / "x.corebox"), collection.manifest, collection.sources, CompactCore(core))
     verification = verify_bundle(written.path)
     assert verification.ok
@@ -95,7 +95,7 @@ def test_library_deleted_since_is_missing(core_path: Path, root: Path) -> None:
     Path(str(root) + LIBC).unlink()
     manifest = manifest_of(core_path, root)
     assert verdicts(manifest)[LIBC] == "missing"
-    assert Remark(LIBC, "no such file") in manifest.missing
+    assert Omission(LIBC, "no such file") in manifest.missing
 
 
 def test_file_without_build_id_cannot_have_been_one_with(core_path: Path, root: Path) -> None:
@@ -107,7 +107,7 @@ def test_executable_replaced_since_is_found_out_and_another_may_be_given(core_pa
     put_elf(root, EXECUTABLE, OTHER_ID)
     put_elf(root, "/backup/dynamic", BUILD_IDS[EXECUTABLE])
     assert verdicts(manifest_of(core_path, root))[EXECUTABLE] == "mismatch"
-    collection = gather(core_path, root, Wishes(executable=str(root) + "/backup/dynamic"))
+    collection = gather(core_path, root, GatherOptions(executable=str(root) + "/backup/dynamic"))
     assert verdicts(collection.manifest)[EXECUTABLE] == "verified"
     assert collection.sources[EXECUTABLE].name == str(root) + "/backup/dynamic"
 
@@ -115,15 +115,15 @@ def test_executable_replaced_since_is_found_out_and_another_may_be_given(core_pa
 def test_executable_of_another_machine_is_refused(core_path: Path, root: Path) -> None:
     put_elf(root, "/arm/dynamic", "aa", Format(machine=183))
     with pytest.raises(InputError) as caught:
-        gather(core_path, root, Wishes(executable=str(root) + "/arm/dynamic"))
+        gather(core_path, root, GatherOptions(executable=str(root) + "/arm/dynamic"))
     assert caught.value.code == "wrong-machine"
 
 
 def test_executable_can_be_left_out(core_path: Path, root: Path) -> None:
-    manifest = manifest_of(core_path, root, Wishes(without_executable=True))
+    manifest = manifest_of(core_path, root, GatherOptions(without_executable=True))
     assert EXECUTABLE not in [entry.path for entry in manifest.files]
     assert verdicts(manifest)[EXECUTABLE] == "verified"
-    assert manifest.not_taken[0] == Remark(EXECUTABLE, "left out on request; give it with -e EXECUTABLE")
+    assert manifest.not_taken[0] == Omission(EXECUTABLE, "left out on request; give it with -e EXECUTABLE")
 
 
 def test_name_whose_link_has_moved_on_leads_to_the_mapped_file(core_path: Path, root: Path) -> None:
@@ -152,13 +152,13 @@ def test_link_out_of_the_root_is_read_as_inside(core_path: Path, root: Path) -> 
 def test_links_in_a_circle_are_missing_not_endless(core_path: Path, root: Path) -> None:
     link(root, LIBC, "libd.so")
     link(root, "/usr/lib/x86_64-linux-gnu/libd.so", "libc.so.6")
-    assert Remark(LIBC, "too many symbolic links") in manifest_of(core_path, root).missing
+    assert Omission(LIBC, "too many symbolic links") in manifest_of(core_path, root).missing
 
 
 def test_fifo_in_place_of_a_library_does_not_hang(core_path: Path, root: Path) -> None:
     Path(str(root) + LIBC).unlink()
     os.mkfifo(str(root) + LIBC)
-    assert Remark(LIBC, "not a regular file") in manifest_of(core_path, root).missing
+    assert Omission(LIBC, "not a regular file") in manifest_of(core_path, root).missing
 
 
 def test_gdb_scripts_come_with_the_printers_that_they_import(core_path: Path, root: Path) -> None:
@@ -206,23 +206,23 @@ def test_file_that_debug_files_share_comes_with_them(core_path: Path, root: Path
 
 def test_missing_thread_library_is_said(core_path: Path, root: Path) -> None:
     Path(str(root) + "/usr/lib/x86_64-linux-gnu/libthread_db.so.1").unlink()
-    assert [remark.path for remark in manifest_of(core_path, root).missing] == [
+    assert [omission.path for omission in manifest_of(core_path, root).missing] == [
         "/usr/lib/x86_64-linux-gnu/libthread_db.so.1"
     ]
 
 
 def test_more_files_are_taken_on_request(core_path: Path, root: Path) -> None:
     put(root, "/var/log/app.log", b"42\n")
-    manifest = manifest_of(core_path, root, Wishes(extra=("/var/log/app.log", "/var/log/none")))
+    manifest = manifest_of(core_path, root, GatherOptions(extra=("/var/log/app.log", "/var/log/none")))
     assert "/var/log/app.log" in [entry.path for entry in manifest.files if entry.role == "extra"]
-    assert manifest.missing == (Remark("/var/log/none", "no such file"),)
+    assert manifest.missing == (Omission("/var/log/none", "no such file"),)
 
 
 def test_mapped_file_of_the_living_process_wins_over_the_one_of_its_name(core_path: Path, root: Path) -> None:
     put_elf(root, LIBC, OTHER_ID)
     put_elf(root, "/held", BUILD_IDS[LIBC])
     start = manifest_of(core_path, root).modules[1].start
-    collection = gather(core_path, root, Wishes(live={start: str(root) + "/held"}))
+    collection = gather(core_path, root, GatherOptions(live={start: str(root) + "/held"}))
     assert verdicts(collection.manifest)[LIBC] == "verified"
     assert collection.sources[LIBC].name == str(root) + "/held"
 
@@ -231,7 +231,7 @@ def test_odd_names_are_taken_as_they_are(tmp_path: Path, core_path: Path, root: 
     odd = os.fsdecode(b"/var/a b\n\xff'\\.log")
     put(root, odd, b"odd")
     with open_core(str(core_path)) as core, DiskRoot(str(root)) as disk:
-        collection = collect(core, disk, Wishes(extra=(odd,)))
+        collection = collect(core, disk, GatherOptions(extra=(odd,)))
         written = write_bundle(str(tmp_path / "x.corebox"), collection.manifest, collection.sources, CompactCore(core))
     assert odd in [entry.path for entry in collection.manifest.files]
     assert verify_bundle(written.path).ok
@@ -266,7 +266,7 @@ def test_executable_of_a_relative_name_can_be_given(tmp_path: Path) -> None:
     core = unpack_core("segments", tmp_path).rename(tmp_path / "core")
     put_elf(tmp_path, "/builds/segments", "c0de0b")
     path = str(tmp_path / "builds" / "segments")
-    manifest = manifest_of(core, Path("/"), Wishes(executable=path))
+    manifest = manifest_of(core, Path("/"), GatherOptions(executable=path))
     assert (manifest.modules[0].verdict, manifest.process.executable) == ("verified", path)
 
 

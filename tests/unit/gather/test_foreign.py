@@ -9,7 +9,7 @@ from corebox.bundle.read import read_manifest
 from corebox.coredump.core import open_core
 from corebox.files.diskroot import DiskRoot
 from corebox.gather.cli import main
-from corebox.gather.collect import Wishes, collect
+from corebox.gather.collect import GatherOptions, collect
 from tests.support.elfwriter import NT_FILE, NT_PRPSINFO, NT_PRSTATUS, PAGE, CoreWriter, Format, module
 from tests.unit.gather.sites import make_site, put_elf
 
@@ -32,7 +32,7 @@ def test_a_file_for_another_processor_is_missing_whatever_its_name(form: Format,
     put_elf(root, NAME, "0102")
     core = crashed(form).write(tmp_path / "core")
     with open_core(str(core)) as opened, DiskRoot(str(root)) as disk:
-        manifest = collect(opened, disk, Wishes()).manifest
+        manifest = collect(opened, disk, GatherOptions()).manifest
     (entry,) = manifest.modules
     assert (entry.path, entry.verdict) == (NAME, "missing")
     assert "is for x86_64, the core is" in str(entry.detail)

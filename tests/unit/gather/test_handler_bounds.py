@@ -83,7 +83,7 @@ def test_a_user_leaves_a_place_to_run_to_others(handler: Path, core_path: Path) 
 def test_subordinate_users_are_the_one_whom_they_belong_to(handler: Path, core_path: Path, tmp_path: Path) -> None:
     stub(handler, 0)
     table = tmp_path / "subuid"
-    table.write_text("# a remark\nnobody:100000:65536\n65534:900000:10\n:1:2\nx:08:\n")
+    table.write_text("# a omission\nnobody:100000:65536\n65534:900000:10\n:1:2\nx:08:\n")
     script = handler / "corebox-handler"
     script.write_text(script.read_text().replace("/etc/subuid", str(table)))
     for user in ("100000", "165535", "165536", "900009"):

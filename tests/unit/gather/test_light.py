@@ -194,7 +194,7 @@ def test_a_damaged_header_of_rpm_is_told(root: Path, blob: bytes) -> None:
 
 
 def test_a_view_without_end_in_the_place_of_a_table_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("corebox.gather.rpmdb._MOST_STEPS", 3)
+    monkeypatch.setattr("corebox.gather.rpmdb._MAX_STEPS", 3)
     folder = Path(str(root) + "/var/lib/rpm")
     folder.mkdir(parents=True)
     with sqlite3.connect(folder / "rpmdb.sqlite") as database:

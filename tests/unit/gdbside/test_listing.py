@@ -2,7 +2,7 @@
 
 import pytest
 
-from corebox.gdbside.editors.listing import MOST, Instruction, listing
+from corebox.gdbside.editors.listing import MAX_COUNT, Instruction, listing
 
 START, SIZES = 0x1000, (1, 3, 2, 5, 4, 1, 7, 2) * 40
 
@@ -72,7 +72,7 @@ def test_near_the_start_of_memory_without_symbols() -> None:
     assert [each.address for each in listing(code, code.starts[2], -2, 3)][-1] == code.starts[2]
 
 
-@pytest.mark.parametrize(("skip", "count"), [(0, MOST + 1), (-MOST - 1, 1)])
+@pytest.mark.parametrize(("skip", "count"), [(0, MAX_COUNT + 1), (-MAX_COUNT - 1, 1)])
 def test_too_many_are_refused(skip: int, count: int) -> None:
     with pytest.raises(ValueError, match="at most 20,000 instructions"):
         listing(Sized(), START, skip, count)

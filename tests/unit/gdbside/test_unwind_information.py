@@ -15,7 +15,7 @@ from elftools.elf.elffile import ELFFile
 from corebox.gdbside.frames import cfi
 
 FORM = "<", 8
-MOST = 100
+MAX_COUNT = 100
 _elf: Any = ELFFile
 
 
@@ -38,7 +38,7 @@ def described(path: str) -> tuple[Any, ...]:
     """Some of the entries of a file, from all over it."""
     with Path(path).open("rb") as file:
         entries: list[Any] = [each for each in _elf(file).get_dwarf_info().EH_CFI_entries() if isinstance(each, FDE)]
-        return tuple((each, each.get_decoded().table) for each in entries[:: max(1, len(entries) // MOST)])
+        return tuple((each, each.get_decoded().table) for each in entries[:: max(1, len(entries) // MAX_COUNT)])
 
 
 def wanted(row: dict[Any, Any]) -> tuple[tuple[int, int], dict[int, int]] | None:
@@ -70,7 +70,7 @@ def test_it_says_what_another_reader_says(in_memory: bool) -> None:
             )
             assert found.rules(pc) == rules
             seen += 1
-    assert seen > MOST
+    assert seen > MAX_COUNT
 
 
 def test_where_no_code_is_nothing_is_said() -> None:

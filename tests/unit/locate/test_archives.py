@@ -12,7 +12,7 @@ from corebox.errors import InputError
 from corebox.files.checksum import file_checksum
 from corebox.locate import archives
 from corebox.locate.archives import Archive
-from corebox.locate.wish import Key, Wish
+from corebox.locate.wantedfiles import Key, WantedFiles
 from corebox.store.store import Store
 
 BUILD_ID = "0a0b0c0d"
@@ -43,7 +43,7 @@ def tar(path: Path, members: list[tuple[str, bytes, bytes]]) -> Path:
 
 
 def find(archive: Path, store: Store, *keys: Key) -> dict[Key, Path]:
-    return Archive(archive, store).find(Wish(frozenset(keys)))
+    return Archive(archive, store).find(WantedFiles(frozenset(keys)))
 
 
 def test_no_name_and_no_link_leads_out_of_the_store(store: Store, program: bytes, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_what_is_known_is_not_unpacked_again_until_it_is_gone(
 
 def test_a_bomb_ends(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sizes that a header gives are believed before anything is read."""
-    monkeypatch.setattr(archives, "_LARGEST_MEMBER", 1 << 20)
+    monkeypatch.setattr(archives, "_MAX_MEMBER_SIZE", 1 << 20)
     bomb = tmp_path / "x.tar"
     with tarfile.open(bomb, "w:gz") as archive:
         member = tarfile.TarInfo("zeros")

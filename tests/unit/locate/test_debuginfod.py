@@ -9,7 +9,7 @@ import pytest
 from corebox.coredump.elffile import read_elf
 from corebox.errors import UsageError
 from corebox.locate.debuginfod import Debuginfod, read_settings
-from corebox.locate.wish import Key, Wish
+from corebox.locate.wantedfiles import Key, WantedFiles
 from tests.support.answering import Handler, send, serving
 
 BUILD_ID = "0a0b0c0d"
@@ -28,7 +28,7 @@ def find(urls: list[str], cache: Path, *keys: Key, **settings: str) -> tuple[dic
     environment = {"DEBUGINFOD_CACHE_PATH": str(cache), **{f"DEBUGINFOD_{k}": v for k, v in settings.items()}}
     told: list[str] = []
     servers = Debuginfod(read_settings(urls, environment), told.append)
-    return servers.find(Wish(frozenset(keys or (BUILD_ID,)))), told, servers
+    return servers.find(WantedFiles(frozenset(keys or (BUILD_ID,)))), told, servers
 
 
 def files(cache: Path) -> list[Path]:

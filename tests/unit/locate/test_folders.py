@@ -15,7 +15,7 @@ from corebox.files.checksum import file_checksum
 from corebox.locate.folders import Folder
 from corebox.locate.index import Index
 from corebox.locate.wanted import EXECUTABLE, Wanted
-from corebox.locate.wish import Key, Wish
+from corebox.locate.wantedfiles import Key, WantedFiles
 
 
 def compiled(target: Path, *options: str) -> str:
@@ -27,7 +27,7 @@ def compiled(target: Path, *options: str) -> str:
 
 
 def find(folder: Path, *keys: Key) -> dict[Key, Path]:
-    return Folder(folder, Index(folder.parent / "index.sqlite3")).find(Wish(frozenset(keys)))
+    return Folder(folder, Index(folder.parent / "index.sqlite3")).find(WantedFiles(frozenset(keys)))
 
 
 def test_found_under_any_name_and_in_a_build_id_tree(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_what_is_cut_or_nonsense_is_an_error_or_nothing(store: Store, tmp_path: 
 
 
 def test_a_bomb_ends(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "_LARGEST", 1 << 20)
+    monkeypatch.setattr(archives, "_MAX_SIZE", 1 << 20)
     path = tmp_path / "x.tar.gz"
     path.write_bytes(gzip.compress(tar_of([("zeros", tarfile.REGTYPE, bytes(4 << 20), "")])))
     with pytest.raises(InputError, match="larger than any package"):

@@ -12,7 +12,7 @@ from corebox.errors import CoreboxError
 from corebox.registry.access import Access
 from corebox.registry.client import Client
 from corebox.registry.elsewhere import Elsewhere
-from corebox.registry.faults import Cut
+from corebox.registry.faults import TransientError
 from corebox.registry.push import push_image
 from corebox.registry.reference import parse_reference
 from corebox.store.store import Store
@@ -116,7 +116,7 @@ def test_what_it_has_under_the_name_of_a_push_may_be_anything(tmp_path: Path) ->
 
 
 def test_a_body_that_ends_early_is_asked_for_again(tmp_path: Path) -> None:
-    with serving(later(lambda handler: send(handler, b"{", length=100))) as (url, _), pytest.raises(Cut):
+    with serving(later(lambda handler: send(handler, b"{", length=100))) as (url, _), pytest.raises(TransientError):
         pull(url, tmp_path)
 
 

@@ -5,7 +5,7 @@ import pytest
 from corebox.bundle.manifest import MemoryEntry
 from corebox.coredump.values import Segment
 from corebox.files.extents import Extent
-from corebox.report.picture import GAP, MOST_ISLANDS, MOST_REGIONS, WIDTH, draw
+from corebox.report.picture import GAP, MAX_ISLANDS, MAX_REGIONS, WIDTH, draw
 from corebox.report.regions import Region, stored_runs
 
 PAGE = 4096
@@ -39,8 +39,8 @@ def test_what_is_mapped_stored_and_absent_is_told_apart() -> None:
 
 def test_the_picture_is_bounded_however_many_mappings_there_are() -> None:
     islands = draw((region(index * 4 * GAP, PAGE) for index in range(10_000)), ()).islands
-    assert len(islands) == MOST_ISLANDS
-    assert sum(len(island["bars"]) for island in islands) == MOST_REGIONS
+    assert len(islands) == MAX_ISLANDS
+    assert sum(len(island["bars"]) for island in islands) == MAX_REGIONS
 
 
 def test_the_smallest_is_seen_and_nothing_is_not() -> None:

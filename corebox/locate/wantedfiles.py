@@ -46,7 +46,7 @@ def answers(key: Key, path: Path, facts: Facts) -> bool:
     return facts.build_id == key if isinstance(key, str) else file_checksum(str(path)) == key[1]
 
 
-class Wish(NamedTuple):
+class WantedFiles(NamedTuple):
     """The debug files that are looked for."""
 
     keys: frozenset[Key]
@@ -70,9 +70,9 @@ class Wish(NamedTuple):
         links = (key for key in self.keys if isinstance(key, tuple) and key[0] == basename(name))
         return next((key for key in links if answers(key, path, facts)), None)
 
-    def without(self, keys: Iterable[Key]) -> "Wish":
+    def without(self, keys: Iterable[Key]) -> "WantedFiles":
         """What is left when ``keys`` have been found."""
-        return Wish(self.keys - set(keys))
+        return WantedFiles(self.keys - set(keys))
 
 
 class Best:
@@ -93,7 +93,7 @@ class Best:
 class Source(Place, Protocol):
     """A place that may have files of a crash, and debug files."""
 
-    def find(self, wish: Wish) -> dict[Key, Path]:
+    def find(self, wish: WantedFiles) -> dict[Key, Path]:
         """Those of ``wish`` that it has, as files on this machine."""
 
 
