@@ -24,13 +24,10 @@ from corebox.store.store import Store
     help="Write to FILE instead of standard output.",
 )
 def command(releases: tuple[str, ...], out: Path | None) -> int:
-    r"""List the build IDs of the programs and libraries in folders, packages, archives or container images.
+    """List the build IDs of the programs and libraries in folders, packages, archives or container images.
 
     Give the list to your customers: gather --known FILE leaves out what is in it, and you open their bundles with
-    --from PLACE of the same releases.
-
-    \b
-    corebox known /releases/4.2 docker://registry.example.com/shop/web:4.2 -o known.txt
+    --from PLACE of the same releases. For example: corebox known /releases/4.2 -o known.txt
     """
     if out is not None:
         require_harmless(str(out), [place for place in releases if Path(place).is_file()], force=True)
