@@ -19,11 +19,13 @@ _LAYOUT = {64: "IIQQQQIIQQ", 32: "10I"}
 
 
 class Section(NamedTuple):
-    """One section: its type (SHT_...), and where its bytes are in the file."""
+    """One section: its type (SHT_...), where its bytes are in the file, its flags (SHF_...) and its address."""
 
     kind: int
     offset: int
     size: int
+    flags: int = 0
+    address: int = 0
 
 
 def read_sections(descriptor: int, header: Header, file_size: int) -> Dict[str, Section]:
@@ -44,7 +46,7 @@ def read_sections(descriptor: int, header: Header, file_size: int) -> Dict[str, 
     if kind == SHT_NOBITS or offset + size > file_size:
         return {}
     names = read_at(descriptor, offset, min(size, _MAX_NAMES_LENGTH))
-    return {_name(names, row[0]): Section(row[1], row[4], row[5]) for row in rows}
+    return {_name(names, row[0]): Section(row[1], row[4], row[5], row[2], row[3]) for row in rows}
 
 
 def _name(names: bytes, at: int) -> str:

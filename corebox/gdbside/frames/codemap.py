@@ -5,6 +5,7 @@ import re
 import gdb
 
 from corebox.gdbside.frames import cfi, hotspot
+from corebox.gdbside.frames.cfimodule import Module
 from corebox.gdbside.memory import mapped
 
 _MAX_MAPPINGS_BACK = 8
@@ -93,7 +94,7 @@ class Memory:
         if key not in self._modules:
             debug = [each.filename for each in gdb.objfiles() if each.owner is not None and each.owner == objfile]
             files = [each for each in (objfile.filename, *debug) if each]
-            self._modules[key] = cfi.Module(base, _text_of(pc), self.read, self.form, files, _READ_ERRORS)
+            self._modules[key] = Module(base, _text_of(pc), self.read, self.form, files, _READ_ERRORS)
         return self._modules[key]
 
     def _base(self, pc):

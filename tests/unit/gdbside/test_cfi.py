@@ -6,8 +6,12 @@ from typing import Any
 import pytest
 
 from corebox.gdbside.frames import cfi as untyped
+from corebox.gdbside.frames import cfimodule as untyped_module
+from corebox.gdbside.frames import cfisections as untyped_sections
 
 cfi: Any = untyped
+cfimodule: Any = untyped_module
+cfisections: Any = untyped_sections
 
 FORM = ("<", 8)
 # Version, augmentation, code and data alignment, return column, and nothing to begin with.
@@ -24,7 +28,7 @@ def section(*programs: bytes) -> bytes:
 
 def entries(data: bytes) -> list[Any]:
     """What is read of it."""
-    return [entry for entry, _ in cfi._entries(cfi._Bytes(data, 0, FORM), True, FORM)]
+    return [entry for entry, _ in cfisections.entries(cfi.Bytes(data, 0, FORM), True, FORM)]
 
 
 def test_an_entry_says_where_registers_are() -> None:
@@ -43,9 +47,9 @@ def test_rows_that_are_remembered_without_end_are_damage() -> None:
 
 
 def test_entries_of_a_file_are_found_by_address() -> None:
-    module = cfi.Module(None, 0, lambda *_: b"", FORM, [], (OSError,))
+    module = cfimodule.Module(None, 0, lambda *_: b"", FORM, [], (OSError,))
     data = section(*[b"\x0c\x07\x08"] * 1000)
-    module._frame_data = lambda: [(cfi._Bytes(data, 0, FORM), True)]
+    module._frame_data = lambda: [(cfi.Bytes(data, 0, FORM), True)]
     assert module.entry(0x1000 + 16 * 777 + 3).start == 0x1000 + 16 * 777
     assert module.entry(0x1000 + 16 * 1000) is None
     assert module.entry(0xFFF) is None

@@ -13,6 +13,7 @@ from elftools.dwarf.callframe import FDE
 from elftools.elf.elffile import ELFFile
 
 from corebox.gdbside.frames import cfi
+from corebox.gdbside.frames.cfimodule import Module
 
 FORM = "<", 8
 MAX_COUNT = 100
@@ -54,7 +55,7 @@ def test_it_says_what_another_reader_says(in_memory: bool) -> None:
     path, base = mapped_library()
     with Path(path).open("rb") as file:
         text = _elf(file).get_section_by_name(".text")["sh_addr"]
-    module = cfi.Module(base if in_memory else None, base + text, read, FORM, [] if in_memory else [path], (OSError,))
+    module = Module(base if in_memory else None, base + text, read, FORM, [] if in_memory else [path], (OSError,))
     assert module.bias == base
     seen = 0
     for each, rows in described(path):
@@ -75,7 +76,7 @@ def test_it_says_what_another_reader_says(in_memory: bool) -> None:
 
 def test_where_no_code_is_nothing_is_said() -> None:
     path, base = mapped_library()
-    module = cfi.Module(base, 0, read, FORM, [path], (OSError,))
+    module = Module(base, 0, read, FORM, [path], (OSError,))
     assert module.entry(base - 1) is None
     assert module.entry(base + (1 << 30)) is None
 
@@ -126,7 +127,7 @@ def elf(tmp_path: Path, name: str, data: bytes, flags: int = 0, address: int = 0
 
 
 def entry(path: str, pc: int = CODE + 8) -> cfi.Entry | None:
-    module = cfi.Module(None, CODE, lambda *_: b"", FORM, [path], (OSError,))
+    module = Module(None, CODE, lambda *_: b"", FORM, [path], (OSError,))
     found: cfi.Entry | None = module.entry(pc)
     return found
 
@@ -223,5 +224,5 @@ def test_a_file_that_has_none(tmp_path: Path, content: bytes) -> None:
 def test_headers_in_memory_that_are_none(tmp_path: Path) -> None:
     path = elf(tmp_path, ".eh_frame", section(b""))
     for header in (bytes(64), b"\x7fELF".ljust(56, b"\0") + b"\xff\xff" + bytes(6)):
-        module = cfi.Module(0x400000, CODE, lambda *_, data=header: data, FORM, [path], (OSError,))
+        module = Module(0x400000, CODE, lambda *_, data=header: data, FORM, [path], (OSError,))
         assert module.entry(0x10) is None

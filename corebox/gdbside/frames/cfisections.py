@@ -1,0 +1,83 @@
+"""Call frame information in the sections of a file, for code whose table for binary search is not in the core."""
+
+import os
+import pathlib
+import struct
+import zlib
+
+from corebox.coredump.header import HEADER_SIZE, parse_header
+from corebox.coredump.sections import SHT_NOBITS, read_sections
+from corebox.files.extents import read_at
+from corebox.gdbside.frames.cfi import MAX_ENTRY_SIZE, Bytes, DamagedError, common_information, description
+
+_SHF_COMPRESSED, _ELFCOMPRESS_ZLIB = 0x800, 1
+_MAX_SECTION_SIZE = 64 << 20
+#: Of a section: what a browser has is a third.
+_MAX_COMMON = 1 << 15
+
+
+def text_addresses(path, form):
+    """The address of a file's .text."""
+    return [address for _, address, _ in frame_sections(path, form, (".text",))]
+
+
+def frame_sections(path, form, wanted=(".eh_frame", ".debug_frame")):
+    """Name, address and bytes of the sections of a file that have call frame information."""
+    try:
+        with pathlib.Path(path).open("rb") as file:
+            descriptor = file.fileno()
+            header = parse_header(read_at(descriptor, 0, HEADER_SIZE))
+            found = read_sections(descriptor, header, os.fstat(descriptor).st_size) if header else {}
+            for name in wanted:
+                section = found.get(name)
+                if section is not None and section.kind != SHT_NOBITS and section.size <= _MAX_SECTION_SIZE:
+                    data = read_at(descriptor, section.offset, section.size)
+                    yield name, section.address, _inflated(data, form) if section.flags & _SHF_COMPRESSED else data
+    except (OSError, struct.error, zlib.error, MemoryError):
+        return
+
+
+def _inflated(data, form):
+    """What a compressed section holds (elf(5), Elf64_Chdr); gdb alone reads those that zlib does not."""
+    (kind,) = struct.unpack_from(form[0] + "I", data)
+    if kind != _ELFCOMPRESS_ZLIB:
+        return b""
+    return zlib.decompressobj().decompress(data[24 if form[1] == 8 else 12 :], _MAX_SECTION_SIZE)
+
+
+def entries(data, eh_frame, form):
+    """The FDEs of a section from where ``data`` is at, each with its place; what is damaged ends it."""
+    commons = {}
+    try:
+        while data.at + 4 < len(data.data):
+            start = data.at
+            size = data.number("I")
+            body = data.at
+            if size == 0 or size >= len(data.data):
+                return
+            mark = data.number("I")
+            if mark != (0 if eh_frame else 0xFFFFFFFF):
+                place = body - mark if eh_frame else mark
+                if place not in commons and len(commons) < _MAX_COMMON:
+                    commons[place] = _common_at(data, place, eh_frame, form)
+                if commons.get(place) is not None:
+                    entry = Bytes(data.data[body : body + min(size, MAX_ENTRY_SIZE)], data.address + body, form)
+                    entry.at = 4
+                    yield description(entry, commons[place], form), start
+            data.at = body + size
+    except DamagedError:
+        return
+
+
+def _common_at(data, place, eh_frame, form):
+    """The CIE at a place of a section, None if there is none."""
+    header = Bytes(data.data[place : place + 8] if place >= 0 else b"", 0, form)
+    try:
+        size, mark = header.number("I"), header.number("I")
+        if mark != (0 if eh_frame else 0xFFFFFFFF):
+            return None
+        common = Bytes(data.data[place + 4 : place + 4 + min(size, MAX_ENTRY_SIZE)], data.address + place + 4, form)
+        common.at = 4
+        return common_information(common, eh_frame)
+    except DamagedError:
+        return None
