@@ -33,6 +33,7 @@ COREBOX_CONFIG   the configuration file; corebox config shows where it is withou
 COREBOX_DEBUG    1 prints a traceback when corebox itself fails
 DEBUGINFOD_URLS  debuginfod servers to ask for debug files and sources
 DOCKER_HOST, CONTAINER_HOST  where Docker and Podman listen
+COREBOX_KEYRINGS  further keys that repositories may be signed with
 NO_COLOR         no colours in gdb
 """,
     "places": """PLACE, for --from, is where files of the crash are looked for, by build ID:
@@ -41,7 +42,9 @@ NO_COLOR         no colours in gdb
 a folder         with debug files or programs anywhere below it
 a file           .deb, .rpm, .apk, tar, zip, a wheel, an AppImage, an ELF file, another bundle
 an image         docker://REF, oci:DIR, docker-archive:FILE, docker-daemon:NAME
-https://SERVER   a debuginfod server
+                 or the name of one in the store
+debian:RELEASE   Debian's archive, by path and package; ubuntu:RELEASE likewise
+https://SERVER   a debuginfod server, or an apt, rpm or apk repository
 
 Nothing is taken without proof: the build ID in the core's memory, else the pages that are in the core.
 """,
