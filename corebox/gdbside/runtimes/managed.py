@@ -85,7 +85,19 @@ class _Decorator(FrameDecorator):
 class _Filter:
     """Asks for each frame that ``bt`` and editors show (gdb manual, "Frame Filter API")."""
 
-    name, priority, enabled = "corebox-managed", 50, True
+    name, priority = "corebox-managed", 50
+
+    def __init__(self) -> None:
+        self._wanted = True
+
+    @property
+    def enabled(self) -> bool:
+        """Only where there is something to show: with a filter gdb prints all frames in another way."""
+        return self._wanted and runtimes.heap() is not None
+
+    @enabled.setter
+    def enabled(self, wanted: bool) -> None:
+        self._wanted = wanted
 
     def filter(self, frames: Iterator[FrameDecorator]) -> Iterator[FrameDecorator]:
         """The frames, decorated."""
