@@ -385,7 +385,7 @@ def test_root_that_may_not_change_its_user_says_so(place: Path) -> None:
     dropped = ["setpriv", "--bounding-set", "-setuid,-setgid", "--inh-caps", "-setuid,-setgid"]
     command = [sys.executable, "-m", "corebox", "gather", str(core), "-o", str(place / "x.corebox")]
     done = subprocess.run([*dropped, *command], capture_output=True, text=True, check=False)
-    assert (done.returncode, "may not change its user" in done.stderr, "--trust" in done.stderr) == (4, True, True)
+    assert (done.returncode, "not permitted to act as user" in done.stderr, "--trust" in done.stderr) == (4, True, True)
     assert subprocess.run([*dropped, *command, "--trust"], capture_output=True, check=False).returncode == 0
 
 

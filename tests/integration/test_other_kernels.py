@@ -60,11 +60,11 @@ def test_a_control_group_of_version_2_bounds_all_memory(tmp_path: Path, who: tup
 
 
 def test_doctor_says_whether_a_group_bounds_the_memory(tmp_path: Path) -> None:
-    words = "a control group bounds the memory of a session"
+    words = "a control group limits the memory of a session"
     for who, bounds in ((IN_HIS_GROUP, True), (AS_A_USER, False)):
         said = run_in_kernel(tmp_path, (*who, *DOCTOR), TO_A_USER).output
         assert "ok  bubblewrap" in said
-        assert (words in said, "no control group can be made here" in said) == (bounds, not bounds), said
+        assert (words in said, "no control group can be created here" in said) == (bounds, not bounds), said
 
 
 @pytest.mark.parametrize(

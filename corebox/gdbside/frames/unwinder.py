@@ -242,7 +242,9 @@ class _Amd64:
             return self.caller("prologue", self.sp + 8)
         mapping = self.known.core.at(self.pc)
         if self.bp == 0 and mapping is not None and mapping.path and not exact:
-            return self.end("the frame pointer is 0: this is the thread's first function", complete=True)
+            # A function that does not keep a frame pointer may have 0 there by chance.
+            kept = evidence.found.get((thread_number(), self.pending.level() - 1)) == "frame-pointer"
+            return self.end("the frame pointer is 0, as it is when a thread begins", complete=kept)
         if self.has_frame_pointer():
             return self.by_frame_pointer()
         near = self.bp is not None and 0 <= self.bp - self.sp < _MAX_FRAME_SIZE
