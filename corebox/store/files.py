@@ -22,7 +22,8 @@ def explained(home: Path) -> Iterator[None]:
             hint = "free some with `corebox prune`, or set COREBOX_HOME to a directory on another disk"
             raise HostError("no-space", f"not enough space in {home}", hint) from error
         hint = "check its permissions, or set COREBOX_HOME to another directory"
-        raise HostError("store-unusable", f"cannot use the store {home}: {error}", hint) from error
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        raise HostError("store-unusable", f"cannot use the store {home}: {where}{error.strerror}", hint) from error
 
 
 def write_atomically(path: Path, data: bytes, scratch: Path) -> None:
