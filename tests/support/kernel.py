@@ -66,7 +66,10 @@ def run_in_kernel(
     init.chmod(0o755)
     words = ["linux.uml", "mem=2G", "quiet", "rootfstype=hostfs", "rootflags=/", "ro", f"init={init}", *options]
     words += [f"uml_dir={folder}/", "con=null", "con0=null,fd:1"]
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=timeout)
+    # It may crash when it halts: its core is to be where nobody takes it for something of the project.
+    done = subprocess.run(
+        words, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=timeout
+    )
     shown = done.stdout.decode(errors="replace").replace("\r\n", "\n")
     _, _, rest = shown.partition(f"{_BEGUN}\n")
     output, _, rest = rest.partition(f"{_ERRORS}\n")
