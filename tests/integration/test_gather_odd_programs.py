@@ -12,6 +12,7 @@ from corebox.bundle.read import read_manifest
 from corebox.bundle.verify import verify_bundle
 from corebox.coredump.elffile import read_elf
 from corebox.gather.cli import main
+from tests.support.lab import Lab
 from tests.support.programs import FOLDER
 
 LOADER = "/lib64/ld-linux-x86-64.so.2"
@@ -227,3 +228,16 @@ def test_unusual_shapes_are_gathered_like_others(tmp_path: Path) -> None:
         assert paths.count(str(held)) == 1, how
         assert (str(library) in paths) == (how in ("namespace", "audited")), how
         assert how != "threads" or found.manifest.process.threads == 2001
+
+
+def test_code_that_was_announced_to_debuggers_has_its_name(tmp_path: Path, lab: Lab) -> None:
+    program, elf, code = tmp_path / "announced", tmp_path / "made.elf", tmp_path / "made.bin"
+    subprocess.run(["gcc", "-g", "-o", program, FOLDER / "odd" / "announced.c"], check=True)
+    source = "int made_at_run_time(int *number) { return *number; }"
+    link = ["-nostdlib", "-static", "-Wl,-Ttext=0x20000000", "-Wl,-e,made_at_run_time"]
+    subprocess.run(["gcc", "-g", *link, "-x", "c", "-", "-o", elf], input=source, text=True, check=True)
+    subprocess.run(["objcopy", "-O", "binary", "-j", ".text", elf, code], check=True)
+    found = gather(crash(tmp_path, program, elf, code))
+    assert found.status == 0
+    report = lab.done("report", found.path, "--engine", "bubblewrap", "--format", "json").json
+    assert [each["function"] for each in report["threads"][0]["frames"][:2]] == ["made_at_run_time", "main"]
