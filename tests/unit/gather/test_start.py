@@ -77,6 +77,7 @@ def test_ctrl_c_while_it_starts_is_told_without_a_traceback(way: str, tmp_path: 
             def find_spec(self, name, *rest):
                 if name == "corebox.gather.preset":
                     os.kill(os.getpid(), signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # the jobs that a shell runs beside it ignore it
         sys.meta_path.insert(0, Interrupt())
         sys.argv = ["gather.pyz", "core"]
         runpy.{run}, run_name="__main__")"""
