@@ -14,11 +14,11 @@ def counted(number: int, noun: str) -> str:
     return "{} {}{}".format(number, noun, "" if number == 1 else "s")
 
 
-def format_size(size: int) -> str:
-    """A size as people say it, in decimal units."""
+def format_size(size: int, smallest: str = "bytes") -> str:
+    """A size as people say it, in decimal units, of which ``smallest`` is one byte."""
     value = float(size)
-    for unit in ("bytes", "kB", "MB", "GB"):
+    for unit in (smallest, "kB", "MB", "GB"):
         if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+            return f"{value:.0f} {unit}" if unit == smallest else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"

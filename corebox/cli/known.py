@@ -15,14 +15,7 @@ from corebox.store.store import Store
 
 @click.command("known", short_help="List the build IDs of your releases, for small bundles.")
 @click.argument("releases", type=PLACE, nargs=-1, required=True, metavar="PLACE...")
-@click.option(
-    "-o",
-    "--output",
-    "out",
-    type=options.FILE,
-    metavar="FILE",
-    help="Write to FILE instead of standard output.",
-)
+@options.output_file
 def command(releases: tuple[str, ...], out: Path | None) -> int:
     """List the build IDs of the programs and libraries in folders, packages, archives or container images.
 

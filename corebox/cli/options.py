@@ -58,6 +58,12 @@ def registry(function: Function) -> Function:
     return ca_file(click.option("--plain-http", is_flag=True, help=help_text)(place(function)))
 
 
+def output_file(function: Function) -> Function:
+    """-o, for what is written to standard output without it."""
+    help_text = "Write to FILE instead of standard output."
+    return click.option("-o", "--output", "out", type=FILE, metavar="FILE", help=help_text)(function)
+
+
 def other_symbols(function: Function) -> Function:
     """--force and --no-debuginfod."""
     force = click.option("--force", is_flag=True, help="Use the named file even if its build ID differs.")

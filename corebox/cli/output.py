@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from corebox.errors import CoreboxError
-from corebox.printable import printable
+from corebox.printable import format_size, printable
 
 # What the parts of a build mean to somebody who waits for them.
 _STEPS = {
@@ -53,12 +53,7 @@ def table(rows: Iterable[tuple[str, ...]]) -> None:
 
 def size(count: int) -> str:
     """Bytes for people: ``1.2 GB``."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
+    return format_size(count, "B")
 
 
 def progress() -> Callable[[str], None]:

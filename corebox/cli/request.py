@@ -17,14 +17,7 @@ from corebox.gather.request import request_script
 
 @click.command("request", short_help="Write a script that packs the files a core needs.")
 @click.argument("core", type=PLACE)
-@click.option(
-    "-o",
-    "--output",
-    "out",
-    type=options.FILE,
-    metavar="FILE",
-    help="Write to FILE instead of standard output.",
-)
+@options.output_file
 def command(core: str, out: Path | None) -> int:
     """Write a shell script that packs the files that CORE needs, for a customer without Python who sent only a core.
 

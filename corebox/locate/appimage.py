@@ -16,6 +16,7 @@ from pathlib import Path
 from corebox.coredump.header import MAGIC
 from corebox.errors import HostError
 from corebox.locate.archives import bad_archive
+from corebox.locate.folders import members_beneath
 from corebox.locate.members import Members
 from corebox.locate.wanted import Candidate, Member, Origin, Wanted, Wants
 from corebox.locate.wantedfiles import Key, WantedFiles
@@ -57,24 +58,12 @@ class AppImage:
 
     def candidates(self, wanted: Sequence[Wanted]) -> Iterator[Candidate]:
         """See ``Place``; raises as ``find`` does."""
-        for each, member in self._members.candidates(wanted):
-            assert member.path
-            yield Candidate(each, member.path, member.name, Origin(self.name, url=self.name), self)
+        return self._members.candidates(wanted, Origin(self.name, url=self.name))
 
     def members(self, wants: Wants, *, elf_only: bool = False) -> Iterator[Member]:
         """See ``Tree``."""
         with self._unpacked() as top:
-            for directory, folders, names in os.walk(top):
-                folders.sort()
-                for name in sorted(names):
-                    path = Path(directory, name)
-                    inside = f"/{path.relative_to(top)}"
-                    if not wants(inside):
-                        continue
-                    if path.is_symlink():
-                        yield Member(inside, None, str(path.readlink()))
-                    elif path.is_file() and (not elf_only or _begins_as_elf(path)):
-                        yield Member(inside, path)
+            yield from members_beneath(top, wants, elf_only=elf_only)
 
     @contextmanager
     def _unpacked(self) -> Iterator[Path]:
@@ -142,11 +131,3 @@ def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_SIZE, _MAX_SIZE))
     resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY, _MAX_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _begins_as_elf(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False

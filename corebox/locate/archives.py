@@ -69,10 +69,7 @@ class Archive:
 
     def candidates(self, wanted: Sequence[Wanted]) -> Iterator[Candidate]:
         """See ``Place``; raises as ``find`` does."""
-        origin = self._origin or self._described()
-        for each, member in Members(self, self._store, self.stamp).candidates(wanted):
-            assert member.path
-            yield Candidate(each, member.path, member.name, origin, self)
+        return Members(self, self._store, self.stamp).candidates(wanted, self._origin or self._described())
 
     def members(self, wants: Wants, *, elf_only: bool = False) -> Iterator[Member]:
         """See ``Tree``."""

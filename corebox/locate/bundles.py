@@ -27,9 +27,7 @@ class BundleFiles:
 
     def candidates(self, wanted: Sequence[Wanted]) -> Iterator[Candidate]:
         """See ``Place``."""
-        for each, member in self._members.candidates(wanted):
-            assert member.path
-            yield Candidate(each, member.path, member.name, Origin(self.name, url=self.name), self)
+        return self._members.candidates(wanted, Origin(self.name, url=self.name))
 
     def members(self, wants: Wants, *, elf_only: bool = False) -> Iterator[Member]:
         """See ``Tree``."""

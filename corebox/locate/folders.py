@@ -46,30 +46,36 @@ class Folder:
 
     def members(self, wants: Wants, *, elf_only: bool = False) -> Iterator[Member]:
         """See ``Tree``."""
-        for path in self._entries():
-            name = self._name_of(path)
-            if wants(name):
-                if path.is_symlink():
-                    yield Member(name, None, str(path.readlink()))
-                elif _is_file(path) and (not elf_only or _is_elf(path)):
-                    yield Member(name, path)
+        return members_beneath(self._folder, wants, elf_only=elf_only)
 
     def _name_of(self, path: Path) -> str:
         return f"/{path.relative_to(self._folder)}"
 
-    def _entries(self) -> Iterator[Path]:
-        mounts = read_mounts("/")
-        for directory, folders, names in os.walk(self._folder):
-            if mounts.virtual_at(directory):  # what is in /proc are no files, and may be all of the root once more
-                folders.clear()
-                continue
-            folders.sort()
-            for name in sorted(names):
-                yield Path(directory, name)
-
     def _files(self) -> Iterator[Path]:
         """Debug files may be links from a ``.build-id`` tree; a name that leads to no file is passed over."""
-        return (path for path in self._entries() if _is_file(path))
+        return (path for path in _entries(self._folder) if _is_file(path))
+
+
+def members_beneath(top: Path, wants: Wants, *, elf_only: bool = False) -> Iterator[Member]:
+    """The members of the tree that lies unpacked in the folder ``top``; see ``Tree.members``."""
+    for path in _entries(top):
+        name = f"/{path.relative_to(top)}"
+        if wants(name):
+            if path.is_symlink():
+                yield Member(name, None, str(path.readlink()))
+            elif _is_file(path) and (not elf_only or _is_elf(path)):
+                yield Member(name, path)
+
+
+def _entries(top: Path) -> Iterator[Path]:
+    mounts = read_mounts("/")
+    for directory, folders, names in os.walk(top):
+        if mounts.virtual_at(directory):  # what is in /proc are no files, and may be all of the root once more
+            folders.clear()
+            continue
+        folders.sort()
+        for name in sorted(names):
+            yield Path(directory, name)
 
 
 def _is_file(path: Path) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from corebox.coredump.values import FULL, NONE
 from corebox.locate.index import read_facts
 from corebox.locate.sieve import Sieve
-from corebox.locate.wanted import Member, Tree, Wanted
+from corebox.locate.wanted import Candidate, Member, Origin, Tree, Wanted
 from corebox.locate.wantedfiles import Best, Facts, Key, WantedFiles, file_name
 from corebox.store.store import Store
 
@@ -32,12 +32,13 @@ class Members:
         self._store = store
         self._digest = hashlib.sha256(os.fsencode(stamp)).hexdigest()[:16]
 
-    def candidates(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, Member]]:
-        """The members that may be one of ``wanted``, each with that; see ``Place.candidates``."""
+    def candidates(self, wanted: Sequence[Wanted], origin: Origin) -> Iterator[Candidate]:
+        """The members that may be one of ``wanted``; see ``Place.candidates``."""
         sieve = Sieve(wanted)
         for member, facts in self._read(lambda name, facts: bool(sieve.match(name, facts))):
+            assert member.path
             for each in sieve.match(member.name, facts):
-                yield each, member
+                yield Candidate(each, member.path, member.name, origin, self._tree)
 
     def find(self, wish: WantedFiles) -> dict[Key, Path]:
         """The debug files of ``wish``, kept in the cache."""

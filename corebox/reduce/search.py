@@ -8,7 +8,7 @@ import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from itertools import islice
-from typing import Dict, FrozenSet, Iterable, Iterator, List, Sequence, Set, Tuple
+from typing import AbstractSet, Dict, FrozenSet, Iterable, Iterator, List, Sequence, Set, Tuple
 
 #: The shortest beginning of a text that is found.
 MIN_LENGTH = 8
@@ -61,7 +61,7 @@ class Words:
 
     def __init__(self, texts: Iterable[bytes], size: int, step: int) -> None:
         """Texts begin at multiples of ``step`` bytes; each has at least ``2 * size - step`` bytes."""
-        self._code, self._size = {4: "I", 8: "Q"}[size], size
+        self._size = size
         self._offsets: Dict[int, Set[int]] = {}
         for text in texts:
             for offset in range(0, size, step):
@@ -71,20 +71,10 @@ class Words:
 
     def positions(self, data: bytes) -> Iterator[int]:
         """Nearly ascending."""
-        if not self._words:
-            return
-        words = array(self._code)
-        words.frombytes(data[: len(data) // self._size * self._size])
-        for first in range(0, len(words), _PART):
-            part = words[first : first + _PART]
-            if self._words.isdisjoint(part):
-                continue
-            for index, word in enumerate(part):
-                if word in self._words:
-                    at = (first + index) * self._size
-                    for offset in self._offsets[word]:
-                        if at >= offset:
-                            yield at - offset
+        for at, word in _occurrences(data, self._size, self._words):
+            for offset in self._offsets[word]:
+                if at >= offset:
+                    yield at - offset
 
 
 class Search:
@@ -153,18 +143,25 @@ class Pieces:
 
     def find(self, data: bytes) -> Iterator[Match]:
         """The ranges of the pieces, which may overlap."""
-        words = array("I")
-        words.frombytes(data[: len(data) // 4 * 4])
-        for first in range(0, len(words), _PART):
-            part = words[first : first + _PART]
-            if self._words.isdisjoint(part):
-                continue
-            for index, word in enumerate(part):
-                if word in self._words:
-                    end = (first + index) * 4 + 1
-                    for at in range(max(0, end - 4), end):
-                        if data[at : at + MIN_LENGTH] in self._pieces:
-                            yield at, at + MIN_LENGTH
+        for found, _ in _occurrences(data, 4, self._words):
+            for at in range(max(0, found - 3), found + 1):
+                if data[at : at + MIN_LENGTH] in self._pieces:
+                    yield at, at + MIN_LENGTH
+
+
+def _occurrences(data: bytes, size: int, wanted: AbstractSet[int]) -> Iterator[Tuple[int, int]]:
+    """Where the aligned words of ``size`` bytes are that are ``wanted``, ascending, each with the word."""
+    if not wanted:
+        return
+    words = array({4: "I", 8: "Q"}[size])
+    words.frombytes(data[: len(data) // size * size])
+    for first in range(0, len(words), _PART):
+        part = words[first : first + _PART]
+        if wanted.isdisjoint(part):
+            continue
+        for index, word in enumerate(part):
+            if word in wanted:
+                yield (first + index) * size, word
 
 
 def merged(matches: Iterable[Match], longest_gap: int = 0) -> List[Match]:

@@ -12,7 +12,7 @@ from corebox.locate.places import SymbolOptions, open_places
 from corebox.locate.search import Recovered, search
 from corebox.locate.wantedfiles import WantedFiles
 from corebox.store.store import Store
-from tests.support.elfwriter import NT_FILE, NT_PRSTATUS, PAGE, CoreWriter, Format, module
+from tests.support.elfwriter import Format, module, write_core_of
 from tests.support.repositories import (
     SUITE,
     ApkKey,
@@ -41,14 +41,7 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Key:
 @pytest.fixture
 def core(tmp_path: Path) -> Iterator[CoreFile]:
     """A core with a program and a C library."""
-    writer, rows = CoreWriter(FORM), []
-    writer.note(NT_PRSTATUS, FORM.prstatus(7, 11, [0] * 27))
-    for number, (name, data) in enumerate(MAPPED.items()):
-        start = 0x10000 * (number + 1)
-        writer.memory(start, data, flags=5)
-        rows.append((start, start + 2 * PAGE, 0, name.encode()))
-    writer.note(NT_FILE, FORM.mappings(rows))
-    with open_core(str(writer.write(tmp_path / "core"))) as opened:
+    with open_core(str(write_core_of(tmp_path / "core", FORM, MAPPED))) as opened:
         yield opened
 
 

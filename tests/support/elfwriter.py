@@ -1,6 +1,7 @@
 """Writes small ELF files and cores of any word size, byte order and machine, to the letter of the ELF gABI."""
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -151,3 +152,15 @@ def module(form: Format, build_id: bytes | None, base: int = 0, code: bytes = b"
 
 def _page(size: int) -> int:
     return -(-size // PAGE) * PAGE
+
+
+def write_core_of(path: Path, form: Format, mapped: Mapping[str, bytes]) -> Path:
+    """A core with one thread and two pages for each file that was mapped, by its name."""
+    writer, rows = CoreWriter(form), []
+    writer.note(NT_PRSTATUS, form.prstatus(7, 11, [0] * 27))
+    for number, (name, data) in enumerate(mapped.items()):
+        start = 0x10000 * (number + 1)
+        writer.memory(start, data, flags=5)
+        rows.append((start, start + 2 * PAGE, 0, name.encode()))
+    writer.note(NT_FILE, form.mappings(rows))
+    return writer.write(path)

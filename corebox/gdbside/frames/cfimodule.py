@@ -10,10 +10,11 @@ import itertools
 import pathlib
 import struct
 
+from corebox.coredump.header import HEADER_SIZE, PT_LOAD, entry_struct, parse_header, parse_segments
 from corebox.gdbside.frames.cfi import MAX_ENTRY_SIZE, Bytes, DamagedError, common_information, description
 from corebox.gdbside.frames.cfisections import entries, frame_sections, text_addresses
 
-_PT_LOAD, _PT_GNU_EH_FRAME = 1, 0x6474E550
+_PT_GNU_EH_FRAME = 0x6474E550
 _TABLE = 0x3B  # DW_EH_PE_datarel | DW_EH_PE_sdata4
 _MAX_HEADERS, _MAX_ENTRIES = 256, 1 << 19
 
@@ -58,28 +59,20 @@ class Module:
     def _read_headers(self, read):
         if self._base is None:
             raise DamagedError
-        wide = self._form[1] == 8
-        header = Bytes(read(self._base, 64), 0, self._form)
-        if header.data[:4] != b"\x7fELF":
+        header = parse_header(bytes(read(self._base, HEADER_SIZE)))
+        if header is None or header.entries > _MAX_HEADERS:
             raise DamagedError
-        header.at = 32 if wide else 28
-        start = header.number("Q" if wide else "I")
-        header.at = 56 if wide else 44
-        count, size = header.number("H"), 56 if wide else 32
-        if count > _MAX_HEADERS:
+        size = header.entries * entry_struct(header).size
+        table = bytes(read(self._base + header.table_offset, size))
+        if len(table) < size:
             raise DamagedError
-        data = read(self._base + start, count * size)
         found = {}
-        for at in range(0, len(data), size):
-            if wide:
-                kind, _, offset, address = struct.unpack_from(self._form[0] + "IIQQ", data, at)
-            else:
-                kind, offset, address = struct.unpack_from(self._form[0] + "III", data, at)
-            found.setdefault(kind, (offset, address))
-        offset, address = found.get(_PT_LOAD, (0, self._base))
-        self.bias = self._base - (address - offset)
+        for each in parse_segments(header, table):
+            found.setdefault(each.kind, each)
+        first = found.get(PT_LOAD)
+        self.bias = self._base - (first.address - first.offset if first else self._base)
         if _PT_GNU_EH_FRAME in found:
-            self._table = self.bias + found[_PT_GNU_EH_FRAME][1]
+            self._table = self.bias + found[_PT_GNU_EH_FRAME].address
 
     def entry(self, pc):
         """What is said of the code at ``pc``, or None; raises ``DamagedError`` where that cannot be told."""

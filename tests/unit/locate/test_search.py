@@ -11,7 +11,7 @@ from corebox.locate.index import Index
 from corebox.locate.search import Recovered, search
 from corebox.locate.staging import Staging
 from corebox.store.store import Store
-from tests.support.elfwriter import NT_FILE, NT_PRSTATUS, PAGE, CoreWriter, Format, module
+from tests.support.elfwriter import Format, module, write_core_of
 
 LIBC, PLAIN = "/usr/lib/x/libc.so.6", "/opt/app/plain.so"
 FORM = Format()
@@ -21,14 +21,7 @@ MAPPED = {LIBC: module(FORM, b"\x01" * 20), PLAIN: module(FORM, None, code=b"pla
 @pytest.fixture
 def core(tmp_path: Path) -> Iterator[CoreFile]:
     """A core with a C library that has a build ID, and a library without one whose code was dumped."""
-    writer, rows = CoreWriter(FORM), []
-    writer.note(NT_PRSTATUS, FORM.prstatus(7, 11, [0] * 27))
-    for number, (name, data) in enumerate(MAPPED.items()):
-        start = 0x10000 * (number + 1)
-        writer.memory(start, data, flags=5)
-        rows.append((start, start + 2 * PAGE, 0, name.encode()))
-    writer.note(NT_FILE, FORM.mappings(rows))
-    with open_core(str(writer.write(tmp_path / "core"))) as opened:
+    with open_core(str(write_core_of(tmp_path / "core", FORM, MAPPED))) as opened:
         yield opened
 
 
