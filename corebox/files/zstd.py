@@ -4,10 +4,11 @@ Only the stable part of the library's interface is used (``zstd.h``, version 1.4
 """
 
 import ctypes
+import functools
 import os
 from typing import BinaryIO, Iterator, Optional, Union
 
-from corebox.errors import InputError
+from corebox.errors import HostError, InputError
 from corebox.files.magic import ZSTD
 
 MAGIC = ZSTD
@@ -60,6 +61,7 @@ def load_library(name: str = "libzstd.so.1") -> Optional[ctypes.CDLL]:
         ("ZSTD_compressStream2", size, [pointer, buffer, buffer, ctypes.c_int]),
         ("ZSTD_createDCtx", pointer, []),
         ("ZSTD_freeDCtx", size, [pointer]),
+        ("ZSTD_decompress", size, [pointer, size, ctypes.c_char_p, size]),
         ("ZSTD_DCtx_setParameter", size, [pointer, ctypes.c_int, ctypes.c_int]),
         ("ZSTD_decompressStream", size, [pointer, buffer, buffer]),
         ("ZSTD_isError", ctypes.c_uint, [size]),
@@ -70,6 +72,30 @@ def load_library(name: str = "libzstd.so.1") -> Optional[ctypes.CDLL]:
         symbol.restype = result
         symbol.argtypes = arguments
     return library
+
+
+@functools.lru_cache(None)
+def require_library() -> ctypes.CDLL:
+    """The library; raises HostError no-libzstd."""
+    library = load_library()
+    if library is None:
+        raise HostError("no-libzstd", "this machine has no libzstd 1.4 or later", "apt-get install libzstd1")
+    return library
+
+
+def frame_content(stored: bytes, size: int) -> bytes:
+    """The content of a frame, or of several, in at most ``size`` bytes.
+
+    Raises:
+        ValueError: it is more, or no frame.
+        HostError: ``no-libzstd``.
+    """
+    library = require_library()
+    space = ctypes.create_string_buffer(size)
+    count = library.ZSTD_decompress(space, size, stored, len(stored))
+    if library.ZSTD_isError(count):
+        raise ValueError("zstd says: " + library.ZSTD_getErrorName(count).decode("ascii", "replace"))
+    return ctypes.string_at(space, count)
 
 
 class ZstdWriter:
