@@ -1,4 +1,4 @@
-"""Writes ``api.md``, ``commands.md`` and ``schemas.md`` of ``docs/reference`` from the program: ``make docs``."""
+"""Writes what follows from the program: the manifest's schema, and pages of ``docs/reference``: ``make docs``."""
 
 import inspect
 import json
@@ -11,6 +11,8 @@ from typing import Any
 import click
 
 from corebox import api
+from corebox.bundle.fields import schema_of
+from corebox.bundle.manifest import Format, Manifest
 from corebox.cli.main import program
 from corebox.gather.options import make_parser
 
@@ -70,6 +72,18 @@ def _gather_help() -> str:
         )
         lines += [f"{names} {value}".strip(), help_text]
     return "\n".join(lines)
+
+
+MANIFEST_SCHEMA = ROOT / "corebox/bundle/schema/bundle-1.schema.json"
+
+
+def render_manifest_schema() -> str:
+    """The schema of the manifest: its head by hand, the rest from the fields that the manifest declares."""
+    schema: dict[str, Any] = json.loads(MANIFEST_SCHEMA.read_text())
+    declared: dict[str, Any] = schema_of(Manifest)
+    schema["properties"] = {"format": {"description": Format.__doc__, **schema_of(Format)}, **declared["properties"]}
+    schema["required"] = sorted(["format", *declared["required"]])
+    return json.dumps(schema, indent=1) + "\n"
 
 
 _SCHEMAS_HEAD = """# JSON documents
@@ -168,6 +182,7 @@ def _docstring(thing: Any) -> str:
 
 
 PAGES: dict[Path, Callable[[], str]] = {
+    MANIFEST_SCHEMA: render_manifest_schema,  # first: a page is made of it
     FOLDER / "api.md": render_api,
     FOLDER / "commands.md": render_commands,
     FOLDER / "schemas.md": render_schemas,

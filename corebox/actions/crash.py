@@ -57,7 +57,7 @@ def _compare(crash: Crash, replaced: bool, force: bool) -> tuple[str, ...]:
     if replaced or crash.replaces_core or known is None:
         in_memory, in_file = _build_ids(crash.core, crash.executable, replaced or crash.replaces_core)
     else:  # reading it again would take a sixth of a second
-        in_memory, in_file = known.memory, known.file
+        in_memory, in_file = known.build_id
     verdict, detail = compare_build_ids(in_memory, in_file)
     if verdict != "mismatch":
         return ()

@@ -66,7 +66,7 @@ def fetched_sources(
     names = parse_source_names(engine.run(sandbox, command, _TIME_LIMIT, MAX_ANSWER).output)
     folder = work / "sources"
     folder.mkdir(mode=0o755)
-    build_ids = {str(module.memory or module.file) for module in manifest.modules}
+    build_ids = {str(module.build_id.known) for module in manifest.modules}
     if not fetch_sources(symbols.servers, names, build_ids, folder):
         return Provision()
     return Provision((Mount(folder, FETCHED),), ("-d", FETCHED), source_folders=(SourceFolder(folder, FETCHED),))

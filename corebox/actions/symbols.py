@@ -104,7 +104,7 @@ def _force(unused: Iterable[GivenFile], modules: Sequence[ModuleEntry], force: b
         InputError: ``wrong-symbols`` for a file that is of no module, unless it is forced on the module of its name.
     """
     forced: list[Forced] = []
-    known = {module.memory or module.file for module in modules}
+    known = {module.build_id.known for module in modules}
     for file in unused:
         if file.facts.build_id is not None and file.facts.build_id in known:
             continue  # what it has is at hand already
@@ -127,6 +127,6 @@ def _wrong(file: GivenFile, module: ModuleEntry | None) -> InputError:
         message = f"{has}, which no module of the crash has, nor is there one called {file.path.name}"
         hint = "list the modules: corebox info SUBJECT"
     else:
-        message = f"{has}, but {module.path} of the crash has {module.memory or module.file or 'none'}"
+        message = f"{has}, but {module.path} of the crash has {module.build_id.known or 'none'}"
         hint = "give the file of that build, or use this one anyway: --force"
     return InputError("wrong-symbols", message, hint)

@@ -1,163 +1,250 @@
-"""Typed access to the fields of a JSON object that a stranger wrote."""
+"""A field of a JSON document is declared once: its kind and its meaning stand in the value that has it.
 
+    class Site(NamedTuple):
+        kernel: Annotated[Optional[str], TEXT, "Release of the kernel."]
+
+``to_json`` writes such a value, ``read`` reads it and believes nothing, ``schema_of`` describes it for people and
+programs. A field may be null if its type is Optional, and absent if it has a default.
+"""
+
+import functools
 import os
 import re
-from typing import Dict, List, Optional, Sequence, Tuple, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Dict, Hashable, NamedTuple, Optional, Sequence, Tuple, Type, TypeVar
 
-from corebox.bundle.faults import damaged
-from corebox.errors import InputError
-from corebox.files.paths import is_canonical
+from corebox.files.paths import MAX_PATH, is_canonical
 
-_ADDRESS = re.compile(r"0x[0-9a-f]{1,16}\Z")
-_HEX = re.compile(r"([0-9a-f]{2}){1,64}\Z")
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-_MODE = re.compile(r"0[0-7]{3}\Z")
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z")
-_MAX_NUMBER = 1 << 63
+if TYPE_CHECKING:
+    from typing import Annotated as Annotated  # novermin  # noqa: PLC0414  # not in Python 3.6
+else:
 
+    class _Annotated:
+        """The class of that name for every Python, with what is declared in ``parts``."""
+
+        def __getitem__(self, parts):
+            return type("Annotated", (), {"parts": parts})
+
+    Annotated = _Annotated()
+
+Json = Dict[str, object]
 Value = TypeVar("Value")
 
+_MAX_NUMBER = 1 << 63
 
-class Fields:
-    """A JSON object; each method returns one field of a certain type or raises InputError ``bundle-damaged``."""
 
-    def __init__(self, value: object, where: str) -> None:
-        if not isinstance(value, dict):
-            raise damaged(where + " is not an object")
-        self._value: Dict[str, object] = value
-        self._where = where
+class MisfitError(ValueError):
+    """JSON that is not of the declared kind; the text is a place in the document and what is wrong with it."""
 
-    def names(self) -> List[str]:
-        """Names of all fields, sorted."""
-        return sorted(self._value)
 
-    def _get(self, name: str) -> object:
-        if name not in self._value:
-            raise damaged("{} lacks {}".format(self._where, name))
-        return self._value[name]
+class Kind(NamedTuple):
+    """What a field holds.
 
-    def _wrong(self, name: str) -> InputError:
-        return damaged("{}: {} is {!r:.80}".format(self._where, name, self._value[name]))
+    Attributes:
+        schema: the JSON Schema of it.
+        read: the value of the JSON; raises TypeError or ValueError.
+        write: the JSON of the value.
+        key: the name in the document where it differs from the field's.
+        sparse: whether a default is not written.
+    """
 
-    def _is_null(self, name: str) -> bool:
-        """Bundles of earlier gatherers lack what was added since, and everything of that kind may be null."""
-        return self._value.get(name) is None
+    schema: Callable[[], Json]
+    read: Callable[[Any], Any]
+    write: Callable[[Any], object] = lambda value: value
+    key: Optional[str] = None
+    sparse: bool = False
 
-    def fields(self, name: str) -> "Fields":
-        """An object."""
-        return Fields(self._get(name), "{}: {}".format(self._where, name))
+    def called(self, key: str) -> "Kind":
+        """The same under another name in the document."""
+        return self._replace(key=key)
 
-    def fields_or_none(self, name: str) -> Optional["Fields"]:
-        """An object or null."""
-        return None if self._is_null(name) else self.fields(name)
 
-    def _array(self, name: str) -> Sequence[object]:
-        value = self._get(name)
-        if not isinstance(value, list):
-            raise self._wrong(name)
-        return value
+class Field(NamedTuple):
+    """A field of a value as it is declared."""
 
-    def objects(self, name: str) -> List["Fields"]:
-        """An array of objects."""
-        return [Fields(item, "{}: {}".format(self._where, name)) for item in self._array(name)]
+    name: str
+    key: str
+    kind: Kind
+    meaning: str
+    may_be_null: bool
+    has_default: bool
 
-    def texts(self, name: str) -> Tuple[str, ...]:
-        """An array of strings."""
-        return tuple(self._text(item, name) for item in self._array(name))
 
-    def texts_or_none(self, name: str) -> Optional[Tuple[str, ...]]:
-        """An array of strings or null."""
-        return None if self._is_null(name) else self.texts(name)
+@functools.lru_cache(maxsize=None)
+def fields_of(record: Hashable) -> Tuple[Field, ...]:
+    """The fields that the NamedTuple declares."""
+    return tuple(_field(record, name) for name in record._fields)  # type: ignore[attr-defined]
 
-    def _text(self, value: object, name: str) -> str:
-        if not isinstance(value, str) or "\0" in value:
-            raise self._wrong(name)
-        try:
-            return os.fsdecode(value.encode("utf-8", "surrogateescape"))
-        except UnicodeEncodeError as error:
-            raise self._wrong(name) from error
 
-    def text(self, name: str) -> str:
-        """A string that a file system could hold: no NUL, no surrogates other than those of undecodable bytes."""
-        return self._text(self._get(name), name)
+def _field(record: Any, name: str) -> Field:
+    form, kind, meaning = record.__annotations__[name].parts
+    may_be_null = type(None) in (getattr(form, "__args__", None) or ())
+    return Field(name, kind.key or name, kind, meaning, may_be_null, name in record._field_defaults)
 
-    def text_or_none(self, name: str) -> Optional[str]:
-        """A string or null."""
-        return None if self._is_null(name) else self.text(name)
 
-    def _number(self, name: str, lowest: int) -> int:
-        value = self._get(name)
-        if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value < _MAX_NUMBER:
-            raise self._wrong(name)
-        return value
+def to_json(value: Any) -> Json:
+    """The JSON object of a value."""
+    found: Json = {}
+    form: Any = type(value)
+    for field in fields_of(form):
+        each = getattr(value, field.name)
+        if not (field.kind.sparse and each == value._field_defaults[field.name]):
+            found[field.key] = None if each is None else field.kind.write(each)
+    return found
 
-    def number(self, name: str) -> int:
-        """An integer of 0 to 2**63 - 1."""
-        return self._number(name, 0)
 
-    def number_or_none(self, name: str) -> Optional[int]:
-        """Such an integer or null."""
-        return None if self._is_null(name) else self.number(name)
+def read(record: Type[Value], data: object) -> Value:
+    """The value that a stranger wrote.
 
-    def signed_or_none(self, name: str) -> Optional[int]:
-        """An integer that may be negative, or null."""
-        return None if self._is_null(name) else self._number(name, -_MAX_NUMBER)
+    Raises:
+        MisfitError: it is not as declared.
+    """
+    return record(**read_fields(record, data))
 
-    def flag(self, name: str) -> bool:
-        """A truth value."""
-        value = self._get(name)
-        if not isinstance(value, bool):
-            raise self._wrong(name)
-        return value
 
-    def choice(self, name: str, allowed: Sequence[str]) -> str:
-        """One of the allowed strings."""
-        value = self.text(name)
-        if value not in allowed:
-            raise self._wrong(name)
-        return value
+def read_fields(record: Any, data: object, names: Sequence[str] = ()) -> Dict[str, Any]:
+    """Its fields, or those of these names; one that is absent and has a default is not among them.
 
-    def choice_or_none(self, name: str, allowed: Sequence[str]) -> Optional[str]:
-        """One of the allowed strings, or null."""
-        return None if self._is_null(name) else self.choice(name, allowed)
+    Raises:
+        MisfitError: they are not as declared.
+    """
+    if not isinstance(data, dict):
+        raise MisfitError(" is not an object")
+    fields = [each for each in fields_of(record) if not names or each.name in names]
+    return {each.name: _read(each, data) for each in fields if each.key in data or not each.has_default}
 
-    def path(self, name: str) -> str:
-        """A canonical path."""
-        value = self.text(name)
-        if not is_canonical(value):
-            raise self._wrong(name)
-        return value
 
-    def path_or_none(self, name: str) -> Optional[str]:
-        """A canonical path or null."""
-        return None if self._is_null(name) else self.path(name)
+def _read(field: Field, data: Dict[str, object]) -> Any:
+    value = data.get(field.key)
+    if value is None and field.may_be_null:  # also where the key is lacking: what wrote it is older than the key
+        return None
+    if field.key not in data:
+        raise MisfitError(" lacks " + field.key)
+    try:
+        return field.kind.read(value)
+    except MisfitError as error:
+        raise MisfitError(": {}{}".format(field.key, error)) from error
+    except (TypeError, ValueError) as error:
+        raise MisfitError(": {} is {!r:.80}".format(field.key, value)) from error
 
-    def _matching(self, name: str, pattern: "re.Pattern[str]") -> str:
-        value = self.text(name)
-        if not pattern.match(value):
-            raise self._wrong(name)
-        return value
 
-    def address(self, name: str) -> int:
-        """An address written 0x…."""
-        return int(self._matching(name, _ADDRESS), 16)
+def schema_of(record: Any) -> Json:
+    """The JSON Schema of a value."""
+    fields = fields_of(record)
+    return {
+        "type": "object",
+        "properties": {each.key: {"description": each.meaning, **_schema(each)} for each in fields},
+        "required": sorted(each.key for each in fields if not each.has_default),
+    }
 
-    def address_or_none(self, name: str) -> Optional[int]:
-        """Such an address or null."""
-        return None if self._is_null(name) else self.address(name)
 
-    def hex_or_none(self, name: str) -> Optional[str]:
-        """Bytes in lower-case hex, or null."""
-        return None if self._is_null(name) else self._matching(name, _HEX)
+def _schema(field: Field) -> Json:
+    schema = field.kind.schema()
+    if not field.may_be_null:
+        return schema
+    if "enum" in schema:
+        return {"enum": [*schema["enum"], None]}  # type: ignore[misc]
+    return {**schema, "type": [schema["type"], "null"]}
 
-    def sha256(self, name: str) -> str:
-        """A SHA-256 in lower-case hex."""
-        return self._matching(name, _SHA256)
 
-    def mode(self, name: str) -> int:
-        """Permission bits, without set-id and sticky bits, written in octal."""
-        return int(self._matching(name, _MODE), 8)
+def record(form: Any) -> Kind:
+    """An object that is a value with fields of its own."""
+    return Kind(lambda: schema_of(form), functools.partial(read, form), to_json)
 
-    def time(self, name: str) -> str:
-        """A UTC time like 2026-11-24T02:00:00Z."""
-        return self._matching(name, _TIME)
+
+def sparse(kind: Kind) -> Kind:
+    """The same, and what has its default is not written."""
+    return kind._replace(sparse=True)
+
+
+def array(kind: Kind, most: int = _MAX_NUMBER) -> Kind:
+    """An array of at most so many of one kind."""
+
+    def items(value: object) -> Tuple[object, ...]:
+        if not isinstance(value, list) or len(value) > most:
+            raise TypeError("no array of bounded length")
+        return tuple(kind.read(each) for each in value)
+
+    return Kind(lambda: {"type": "array", "items": kind.schema()}, items, lambda value: [kind.write(x) for x in value])
+
+
+def choice(words: Sequence[str]) -> Kind:
+    """One of these strings."""
+
+    def chosen(value: object) -> str:
+        if value not in words:
+            raise ValueError("none of the choices")
+        return str(value)
+
+    return Kind(lambda: {"enum": list(words)}, chosen)
+
+
+def _text(value: object) -> str:
+    """A string that a file system could hold: no NUL, no surrogates other than those of undecodable bytes."""
+    if not isinstance(value, str) or "\0" in value:
+        raise TypeError("no text")
+    return os.fsdecode(value.encode("utf-8", "surrogateescape"))
+
+
+def _texts_by_name(value: Dict[str, object]) -> Dict[str, str]:
+    if not isinstance(value, dict):
+        raise MisfitError(" is not an object")
+    return {key: _text(value[key]) for key in sorted(value)}
+
+
+def _path(value: object) -> str:
+    path = _text(value)
+    if not is_canonical(path):
+        raise ValueError("no canonical path")
+    return path
+
+
+def _integer(value: object) -> int:
+    if type(value) is not int or not -_MAX_NUMBER <= value < _MAX_NUMBER:
+        raise TypeError("no integer of 64 bits")
+    return value
+
+
+def _number(value: object) -> int:
+    if _integer(value) < 0:
+        raise ValueError("negative")
+    return _integer(value)
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("no truth value")
+    return value
+
+
+def _matching(pattern: str, read_it: Callable[[str], Any] = str, write: Callable[[Any], object] = str) -> Kind:
+    whole = re.compile(pattern[:-1] + r"\Z")
+
+    def matched(value: object) -> Any:
+        if not isinstance(value, str) or not whole.match(value):
+            raise ValueError("of another form")
+        return read_it(value)
+
+    return Kind(lambda: {"type": "string", "pattern": pattern}, matched, write)
+
+
+def hexadecimal(address: int) -> str:
+    """An address as it is written."""
+    return "0x{:x}".format(address)
+
+
+TEXT = Kind(lambda: {"type": "string"}, _text)
+TEXTS_BY_NAME = Kind(lambda: {"type": "object", "additionalProperties": {"type": "string"}}, _texts_by_name)
+PATH = Kind(
+    lambda: {"type": "string", "pattern": r"^(/(?!\.{1,2}(/|$))[^/]+)+$", "maxLength": MAX_PATH}, _path
+)  # fmt: skip
+#: Where a symbolic link leads; whether that is within the root only all paths together tell.
+TARGET = Kind(lambda: {"type": "string", "pattern": "^[^/]", "maxLength": MAX_PATH}, _text)
+INTEGER = Kind(lambda: {"type": "integer"}, _integer)
+NUMBER = Kind(lambda: {"type": "integer", "minimum": 0}, _number)
+FLAG = Kind(lambda: {"type": "boolean"}, _flag)
+ADDRESS = _matching("^0x[0-9a-f]{1,16}$", lambda text: int(text, 16), hexadecimal)
+BUILD_ID = _matching("^([0-9a-f]{2}){1,64}$")
+SHA256 = _matching("^[0-9a-f]{64}$")
+#: Permission bits, without set-id and sticky bits.
+MODE = _matching("^0[0-7]{3}$", lambda text: int(text, 8), "{:04o}".format)
+TIME = _matching("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")

@@ -8,16 +8,33 @@ import os
 from typing import Dict, NamedTuple, Optional, Tuple
 
 from corebox.bundle import layout
+from corebox.bundle.fields import (
+    ADDRESS,
+    BUILD_ID,
+    FLAG,
+    INTEGER,
+    MODE,
+    NUMBER,
+    PATH,
+    SHA256,
+    TARGET,
+    TEXT,
+    TEXTS_BY_NAME,
+    TIME,
+    Annotated,
+    Json,
+    array,
+    choice,
+    record,
+    sparse,
+    to_json,
+)
 from corebox.bundle.runtime import Runtime
+from corebox.bundle.verdict import VERDICTS
+from corebox.coredump.values import FULL, MINIMAL, NONE
 
 MANAGERS = ("dpkg", "rpm", "apk")
 ROLES = ("executable", "module", "libthread_db", "auto-load", "debug", "os-release", "extra")
-
-Json = Dict[str, object]
-
-
-def _hex(address: Optional[int]) -> Optional[str]:
-    return None if address is None else "0x{:x}".format(address)
 
 
 def _portable(value: object) -> object:
@@ -29,215 +46,204 @@ def _portable(value: object) -> object:
     return os.fsencode(value).decode("utf-8", "surrogateescape") if isinstance(value, str) else value
 
 
+_MAJOR = NUMBER._replace(schema=lambda: {"const": layout.MAJOR})
+
+
+class Format(NamedTuple):
+    """The version of the format. A reader refuses another major one and ignores keys that a later minor one added."""
+
+    major: Annotated[int, _MAJOR, "Raised by changes that an older reader would misunderstand."]
+    minor: Annotated[int, NUMBER, "Raised by additions."]
+
+
 class Site(NamedTuple):
-    """Where the crash happened. ``os_release`` has at most ID, VERSION_ID and PRETTY_NAME.
+    """Where the crash happened."""
 
-    ``system`` is the one that wrote the core, "Linux" or another; None in bundles that do not say it.
-    """
-
-    os_release: Dict[str, str]
-    kernel: Optional[str]
-    machine: str
-    hostname: Optional[str]
-    system: Optional[str] = None
-
-    def to_json(self) -> Json:
-        """The JSON object of this value."""
-        return self._asdict()
+    os_release: Annotated[
+        Dict[str, str], TEXTS_BY_NAME, "`ID`, `VERSION_ID` and `PRETTY_NAME` of os-release(5), as far as they exist."
+    ]
+    kernel: Annotated[
+        Optional[str],
+        TEXT,
+        "Release of the kernel; null if the files came from another root than the running system's.",
+    ]
+    machine: Annotated[str, TEXT, "Machine of the core, named as by `uname -m`."]
+    hostname: Annotated[Optional[str], TEXT, "Name of the host; only with the customer's consent."]
+    system: Annotated[
+        Optional[str],
+        TEXT,
+        "System that wrote the core: `Linux`, `FreeBSD`, `NetBSD`, `OpenBSD`, `Solaris`, `ESP-IDF`. Null or absent in"
+        " bundles that do not say it.",
+    ] = None
 
 
 class CrashedProcess(NamedTuple):
-    """The process as its core describes it; ``executable`` is a canonical path, ``time`` like 2026-11-24T02:00:00Z."""
+    """The process as its core describes it."""
 
-    pid: Optional[int]
-    name: Optional[str]
-    arguments: Optional[str]
-    executable: Optional[str]
-    uid: Optional[int]
-    gid: Optional[int]
-    signal: Optional[int]
-    signal_name: Optional[str]
-    signal_code: Optional[int]
-    fault_address: Optional[int]
-    threads: int
-    time: str
-
-    def to_json(self) -> Json:
-        """The JSON object of this value."""
-        return dict(self._asdict(), fault_address=_hex(self.fault_address))
+    pid: Annotated[Optional[int], NUMBER, "Process ID."]
+    name: Annotated[Optional[str], TEXT, "Name of the program, at most 15 bytes, as the kernel keeps it."]
+    arguments: Annotated[
+        Optional[str],
+        TEXT,
+        "The beginning of the command line, at most 79 bytes, as the kernel puts it into the core.",
+    ]
+    executable: Annotated[Optional[str], PATH, "Canonical path of the executable."]
+    uid: Annotated[Optional[int], NUMBER, "Real user ID."]
+    gid: Annotated[Optional[int], NUMBER, "Real group ID."]
+    signal: Annotated[Optional[int], NUMBER, "Number of the signal that ended it."]
+    signal_name: Annotated[Optional[str], TEXT, "Name of that signal, e.g. `SIGSEGV`."]
+    signal_code: Annotated[Optional[int], INTEGER, "`si_code` of siginfo (sigaction(2)): why the signal was sent."]
+    fault_address: Annotated[
+        Optional[int], ADDRESS, "`si_addr` of siginfo: the address at which memory could not be used."
+    ]
+    threads: Annotated[int, NUMBER, "Number of threads."]
+    time: Annotated[str, TIME, "Modification time of the core file, in UTC, like `2026-11-24T02:00:00Z`."]
 
 
 class TruncatedCore(NamedTuple):
-    """A core that ends before its headers say; sizes in bytes, ``lost`` of "memory", "notes", "headers"."""
+    """A core that ends before its headers say; sizes in bytes."""
 
-    expected_size: int
-    actual_size: int
-    missing_bytes: int
-    lost: Tuple[str, ...]
-    cut_by: Optional[str] = None
-
-    def to_json(self) -> Json:
-        """The JSON object of this value."""
-        return dict(self._asdict(), lost=list(self.lost))
+    expected_size: Annotated[int, NUMBER, "Size that its headers promise."]
+    actual_size: Annotated[int, NUMBER, "Size that it has."]
+    missing_bytes: Annotated[int, NUMBER, "The difference."]
+    lost: Annotated[Tuple[str, ...], array(TEXT), "What was in the missing part: `memory`, `notes`, `headers`."]
+    cut_by: Annotated[Optional[str], TEXT, "Who cut it, if that was noted: `systemd-coredump`."] = None
 
 
 class StoredCore(NamedTuple):
-    """The core file: ``size`` as ``ls`` shows it, ``stored`` the bytes outside holes at the site.
+    """The core file."""
 
-    ``original_stored`` is what a slim core was before, ``redacted`` how many places were blanked, and
-    ``redacted_variables`` the names of the environment's variables whose values were; None if not done.
-    """
-
-    included: bool
-    size: int
-    stored: int
-    truncated: Optional[TruncatedCore]
-    original_stored: Optional[int] = None
-    redacted: Optional[int] = None
-    redacted_variables: Optional[Tuple[str, ...]] = None
-
-    def to_json(self) -> Json:
-        """The JSON object of this value."""
-        names = None if self.redacted_variables is None else list(self.redacted_variables)
-        truncated = self.truncated.to_json() if self.truncated else None
-        return dict(self._asdict(), truncated=truncated, redacted_variables=names)
+    included: Annotated[bool, FLAG, "Whether the bundle has it."]
+    size: Annotated[int, NUMBER, "Size with its holes, as `ls` shows it."]
+    stored: Annotated[int, NUMBER, "Bytes outside holes at the site."]
+    truncated: Annotated[
+        Optional[TruncatedCore], record(TruncatedCore), "What is missing at the end of the core; null if it is whole."
+    ]
+    original_stored: Annotated[
+        Optional[int], NUMBER, "Of a slim core: what the whole one stored. Null if it is not slim."
+    ]
+    redacted: Annotated[Optional[int], NUMBER, "Number of places that were blanked; null if nothing was asked to be."]
+    redacted_variables: Annotated[
+        Optional[Tuple[str, ...]],
+        array(TEXT),
+        "Names of the environment's variables whose values were blanked. Null or absent if that was not asked for.",
+    ] = None
 
 
 class MemoryEntry(NamedTuple):
-    """Memory of one kind, in bytes: mapped, of that dumped, of that resident or swapped (None if not known).
+    """Memory of one kind, in bytes."""
 
-    ``mappings`` is their number, None in bundles that do not say it.
-    """
+    kind: Annotated[
+        str,
+        TEXT,
+        "`file`: mapped files. `stack`: threads' stacks. `heap`: the brk heap. `arena`: further arenas of glibc's"
+        " malloc. `anonymous`: all other.",
+    ]
+    virtual: Annotated[int, NUMBER, "Bytes that were mapped."]
+    dumped: Annotated[int, NUMBER, "Bytes of that which are in the core."]
+    resident: Annotated[
+        Optional[int],
+        NUMBER,
+        "Bytes of that which pages held, in memory or in swap, as the core's holes tell; null if they are not the"
+        " kernel's and cannot tell.",
+    ]
+    mappings: Annotated[Optional[int], NUMBER, "Number of mappings."] = None
 
-    kind: str
-    virtual: int
-    dumped: int
-    resident: Optional[int]
-    mappings: Optional[int] = None
 
-    def to_json(self) -> Json:
-        """The JSON object of this value."""
-        return self._asdict()
+class BuildIds(NamedTuple):
+    """Two build IDs in lower-case hexadecimal; None where there is none."""
+
+    memory: Annotated[Optional[str], BUILD_ID, "As it stood in the memory of the crashed process."]
+    file: Annotated[Optional[str], BUILD_ID, "As the file at the site has it."]
+
+    @property
+    def known(self) -> Optional[str]:
+        """The one that the process had; the file's if no memory tells it."""
+        return self.memory or self.file
 
 
 class ModuleEntry(NamedTuple):
-    """One mapped ELF file; ``memory`` and ``file`` are the build ID in the core and on disk, lower-case hex.
+    """One mapped ELF file."""
 
-    ``symbols`` is what the bundle's files tell of it, "full", "minimal" or "none"; ``package`` is name and version of
-    the package that the file says it is of. Both are None in bundles that do not say it.
-    """
-
-    path: str
-    opened_as: Tuple[str, ...]
-    start: int
-    end: int
-    executable: bool
-    memory: Optional[str]
-    file: Optional[str]
-    verdict: str
-    size: Optional[int]
-    detail: Optional[str]
-    symbols: Optional[str] = None
-    package: Optional[str] = None
-
-    def to_json(self) -> Json:
-        """The JSON object of this value."""
-        return {
-            "path": self.path,
-            "opened_as": list(self.opened_as),
-            "start": _hex(self.start),
-            "end": _hex(self.end),
-            "executable": self.executable,
-            "build_id": {"memory": self.memory, "file": self.file},
-            "verdict": self.verdict,
-            "size": self.size,
-            "detail": self.detail,
-            "symbols": self.symbols,
-            "package": self.package,
-        }
+    path: Annotated[str, TEXT, "Path of the file, without symbolic links."]
+    opened_as: Annotated[Tuple[str, ...], array(TEXT), "Other names under which the dynamic linker opened it."]
+    start: Annotated[int, ADDRESS, "Lowest address at which it is mapped."]
+    end: Annotated[int, ADDRESS, "Address behind its last byte in memory."]
+    executable: Annotated[bool, FLAG, "Whether it is the program itself."]
+    build_id: Annotated[BuildIds, record(BuildIds), "The two build IDs that the verdict compares."]
+    verdict: Annotated[
+        str,
+        choice(VERDICTS),
+        "`verified`: the build IDs are equal. `mismatch`: they differ. `cannot-verify`: one has none. `missing`: there"
+        " is no file.",
+    ]
+    size: Annotated[Optional[int], NUMBER, "Size of the file."]
+    detail: Annotated[Optional[str], TEXT, "What else is known about the verdict."]
+    symbols: Annotated[
+        Optional[str],
+        choice((FULL, MINIMAL, NONE)),
+        "What the bundle's files tell: functions, files, lines and types; functions' names; exported names only; null"
+        " if it is not known.",
+    ] = None
+    package: Annotated[Optional[str], TEXT, "Name and version of the package that the file says it is of."] = None
 
 
 class FileOrigin(NamedTuple):
-    """Where a file comes from that was found elsewhere than at the site.
+    """Where a file comes from that was found elsewhere than at the site."""
 
-    ``place`` is as the user named it, ``package`` and ``version`` are those of the package that it was in, ``url`` is
-    what was downloaded or read.
-    """
-
-    place: str
-    package: Optional[str] = None
-    version: Optional[str] = None
-    url: Optional[str] = None
-
-    def to_json(self) -> Json:
-        """The JSON object of this value."""
-        return self._asdict()
+    place: Annotated[str, TEXT, "The place, as the user named it."]
+    package: Annotated[Optional[str], TEXT, "The package that it was in."] = None
+    version: Annotated[Optional[str], TEXT, "The version of the package."] = None
+    url: Annotated[Optional[str], TEXT, "What was downloaded, or the file that was read."] = None
 
 
 class FileEntry(NamedTuple):
-    """One regular file of ``rootfs``: permission bits, size in bytes, modification time in whole seconds.
+    """One regular file of ``rootfs``."""
 
-    ``origin`` is None for what was taken at the site.
-    """
-
-    path: str
-    role: str
-    size: int
-    mode: int
-    mtime: int
-    origin: Optional[FileOrigin] = None
-
-    def to_json(self) -> Json:
-        """The JSON object of this value; without an origin it is as earlier versions wrote it."""
-        value = dict(self._asdict(), mode="{:04o}".format(self.mode))
-        del value["origin"]
-        return dict(value, origin=self.origin.to_json()) if self.origin else value
+    path: Annotated[str, PATH, "Path in the customer's root."]
+    role: Annotated[str, choice(ROLES), "What it is needed for."]
+    size: Annotated[int, NUMBER, "Size."]
+    mode: Annotated[int, MODE, "Permission bits, four octal digits."]
+    mtime: Annotated[int, NUMBER, "Modification time, in whole seconds since 1970."]
+    origin: Annotated[
+        Optional[FileOrigin],
+        sparse(record(FileOrigin)),  # without it an entry is as earlier versions wrote it
+        "Where it comes from if it was not taken at the site; absent if it was.",
+    ] = None
 
 
 class SymlinkEntry(NamedTuple):
-    """One symbolic link of ``rootfs``; ``target`` is relative."""
+    """One symbolic link of ``rootfs``."""
 
-    path: str
-    target: str
-
-    def to_json(self) -> Json:
-        """The JSON object of this value."""
-        return self._asdict()
+    path: Annotated[str, PATH, "Path in the customer's root."]
+    target: Annotated[str, TARGET, "Where it leads; always relative."]
 
 
 class Omission(NamedTuple):
     """A path that is not in the bundle, and why."""
 
-    path: str
-    why: str
-
-    def to_json(self) -> Json:
-        """The JSON object of this value."""
-        return self._asdict()
+    path: Annotated[str, TEXT, "Its path."]
+    why: Annotated[str, TEXT, "Why, in words."]
 
 
 class LeftOutFile(NamedTuple):
-    """A file of the crash that a light bundle leaves out, because it can be found elsewhere.
+    """A file of the crash that a light bundle leaves out; the first five fields are as of ``FileEntry``."""
 
-    The first five are as of ``FileEntry``. ``sha256`` is that of the content, ``build_id`` None if the file has none.
-    ``package`` and ``version`` say whose file it is and unchanged, as the site's package database of the kind
-    ``manager`` ("dpkg", "rpm", "apk") has it; all three are None for a file of a list of known build IDs.
-    """
-
-    path: str
-    role: str
-    size: int
-    mode: int
-    mtime: int
-    sha256: str
-    build_id: Optional[str]
-    manager: Optional[str] = None
-    package: Optional[str] = None
-    version: Optional[str] = None
-
-    def to_json(self) -> Json:
-        """The JSON object of this value."""
-        return dict(self._asdict(), mode="{:04o}".format(self.mode))
+    path: Annotated[str, PATH, "Path in the customer's root."]
+    role: Annotated[str, choice(ROLES), "What it is needed for."]
+    size: Annotated[int, NUMBER, "Size."]
+    mode: Annotated[int, MODE, "Permission bits, four octal digits."]
+    mtime: Annotated[int, NUMBER, "Modification time, in whole seconds since 1970."]
+    sha256: Annotated[str, SHA256, "SHA-256 of the content."]
+    build_id: Annotated[Optional[str], BUILD_ID, "Build ID of the file."]
+    manager: Annotated[
+        Optional[str],
+        choice(MANAGERS),
+        "Kind of the site's package database that says that the file is a package's and unchanged; null if a list of"
+        " known build IDs has it.",
+    ]
+    package: Annotated[Optional[str], TEXT, "Name of the package."]
+    version: Annotated[Optional[str], TEXT, "Version of the package, as its database writes it."]
 
     @property
     def entry(self) -> FileEntry:
@@ -246,43 +252,49 @@ class LeftOutFile(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """Everything in ``corebox.json``; ``files`` and ``symlinks`` are in byte order of their paths.
+    """Everything in ``corebox.json``."""
 
-    ``runtime`` is None where the process was gone when the bundle was made; ``left_out`` is of a light bundle.
-    """
-
-    gatherer: str
-    site: Site
-    process: CrashedProcess
-    core: StoredCore
-    modules: Tuple[ModuleEntry, ...]
-    files: Tuple[FileEntry, ...]
-    symlinks: Tuple[SymlinkEntry, ...]
-    missing: Tuple[Omission, ...]
-    not_taken: Tuple[Omission, ...]
-    memory: Tuple[MemoryEntry, ...] = ()
-    runtime: Optional[Runtime] = None
-    left_out: Tuple[LeftOutFile, ...] = ()
+    gatherer: Annotated[str, TEXT, "Version of corebox that wrote the bundle."]
+    site: Annotated[Site, record(Site), "The system where the process crashed."]
+    process: Annotated[CrashedProcess, record(CrashedProcess), "The process, as its core describes it."]
+    core: Annotated[StoredCore, record(StoredCore), "The core file."]
+    modules: Annotated[
+        Tuple[ModuleEntry, ...],
+        array(record(ModuleEntry)),
+        "Each mapped ELF file, the executable first, then by address.",
+    ]
+    files: Annotated[
+        Tuple[FileEntry, ...],
+        array(record(FileEntry)),
+        "Each regular file in `rootfs`, in byte order of the paths.",
+    ]
+    symlinks: Annotated[
+        Tuple[SymlinkEntry, ...],
+        array(record(SymlinkEntry)),
+        "Each symbolic link in `rootfs`, in byte order of the paths.",
+    ]
+    missing: Annotated[Tuple[Omission, ...], array(record(Omission)), "What was wanted and not found."]
+    not_taken: Annotated[
+        Tuple[Omission, ...],
+        array(record(Omission)),
+        "What was mapped or known and left at the site: devices, data files, what the customer excluded.",
+    ]
+    memory: Annotated[Tuple[MemoryEntry, ...], array(record(MemoryEntry)), "Memory of the process by kind."]
+    runtime: Annotated[
+        Optional[Runtime],
+        record(Runtime),
+        "What the kernel knew of the process while it was still there; null if the bundle was made of a core alone.",
+    ] = None
+    left_out: Annotated[
+        Tuple[LeftOutFile, ...],
+        sparse(array(record(LeftOutFile))),
+        "Only in a light bundle: each file of the crash that was left out because it can be found elsewhere, in byte"
+        " order of the paths.",
+    ] = ()
 
     def to_json(self) -> Json:
         """The JSON object as in the file."""
-        # Only a light bundle has this key: an earlier bundle that is written again stays what it was.
-        left_out = {"left_out": [entry.to_json() for entry in self.left_out]} if self.left_out else {}
-        return {
-            **left_out,
-            "format": {"major": layout.MAJOR, "minor": layout.MINOR},
-            "gatherer": self.gatherer,
-            "site": self.site.to_json(),
-            "process": self.process.to_json(),
-            "core": self.core.to_json(),
-            "modules": [module.to_json() for module in self.modules],
-            "files": [entry.to_json() for entry in self.files],
-            "symlinks": [entry.to_json() for entry in self.symlinks],
-            "missing": [omission.to_json() for omission in self.missing],
-            "memory": [entry.to_json() for entry in self.memory],
-            "not_taken": [omission.to_json() for omission in self.not_taken],
-            "runtime": self.runtime.to_json() if self.runtime else None,
-        }
+        return {"format": to_json(Format(layout.MAJOR, layout.MINOR)), **to_json(self)}
 
     def to_bytes(self) -> bytes:
         """The canonical bytes of ``corebox.json``."""

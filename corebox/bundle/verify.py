@@ -68,7 +68,7 @@ def _problems_of(manifest: Manifest) -> Iterator[str]:
 
 def _disagreements(manifest: Manifest, core: CoreFile) -> List[str]:
     """Where the manifest does not say of the modules what the core says."""
-    told = {(module.start, module.memory): module.path for module in manifest.modules}
+    told = {(module.start, module.build_id.memory): module.path for module in manifest.modules}
     true = {(module.start, module.build_id): module.path for module in core.modules}
     return [
         "the manifest and the core disagree about {}".format(path)
@@ -78,7 +78,7 @@ def _disagreements(manifest: Manifest, core: CoreFile) -> List[str]:
 
 def prove_core(core: CoreFile, root: str, manifest: Manifest) -> Tuple[ModuleProof, ...]:
     """The verdict on each module of the core, with the file that the manifest says is its own beneath ``root``."""
-    paths = {(module.start, module.memory): module.path for module in manifest.modules}
+    paths = {(module.start, module.build_id.memory): module.path for module in manifest.modules}
     with DiskRoot(root) as disk:
         named = (
             module._replace(path=paths.get((module.start, module.build_id), module.path)) for module in core.modules
@@ -93,8 +93,8 @@ def _prove_without_core(manifest: Manifest, root: str) -> Tuple[ModuleProof, ...
 
 def _prove_entry(module: ModuleEntry, found: Found) -> ModuleProof:
     if found.file is None:
-        return ModuleProof(module.path, module.memory, None, MISSING, found.why)
+        return ModuleProof(module.path, module.build_id.memory, None, MISSING, found.why)
     elf = elf_of(found.file)
     build_id = elf.build_id if elf else None
-    verdict, detail = compare_build_ids(module.memory, build_id)
-    return ModuleProof(module.path, module.memory, build_id, verdict, detail)
+    verdict, detail = compare_build_ids(module.build_id.memory, build_id)
+    return ModuleProof(module.path, module.build_id.memory, build_id, verdict, detail)

@@ -47,7 +47,7 @@ def command(*, subject: str, root: str, identity: Path | None, pulling: Pulling,
         for line in others:
             output.say(f"  {line}")
     output.table(
-        (module.verdict, _symbols(known), f"{module.start:#x}", module.memory or "no build ID", module.path)
+        (module.verdict, _symbols(known), f"{module.start:#x}", module.build_id.memory or "no build ID", module.path)
         for module, known in zip(found.manifest.modules, found.symbols, strict=True)
     )
     for line in origin_lines(found.manifest):

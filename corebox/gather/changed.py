@@ -45,4 +45,6 @@ def _why_gone(file: OpenFile) -> Optional[str]:
 
 
 def _without_file(module: ModuleEntry, why: Optional[str]) -> ModuleEntry:
-    return module._replace(verdict=MISSING, file=None, size=None, detail=why) if why else module
+    if not why:
+        return module
+    return module._replace(verdict=MISSING, build_id=module.build_id._replace(file=None), size=None, detail=why)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, NamedTuple, Op
 
 from corebox import __version__
 from corebox.bundle.manifest import (
+    BuildIds,
     CrashedProcess,
     Manifest,
     MemoryEntry,
@@ -212,8 +213,7 @@ def _entry(each: ModuleFile, debug: Optional[ElfFile], taken: Dict[str, OpenFile
         start=module.start,
         end=module.end,
         executable=module.is_executable,
-        memory=proof.memory,
-        file=proof.file,
+        build_id=BuildIds(proof.memory, proof.file),
         verdict=proof.verdict,
         size=file.status.size if file else None,
         detail=proof.detail,
@@ -266,8 +266,8 @@ def _process(core: CoreFile, executable: Optional[str]) -> CrashedProcess:
 
 def stored_core(core: CoreFile, included: bool) -> StoredCore:
     """What the manifest says of the core file."""
-    truncation = core.truncation
-    return StoredCore(included, core.size, core.stored_size, TruncatedCore(*truncation) if truncation else None)
+    truncated = TruncatedCore(*core.truncation) if core.truncation else None
+    return StoredCore(included, core.size, core.stored_size, truncated, original_stored=None, redacted=None)
 
 
 def _why_not(mapping: FileMapping) -> str:

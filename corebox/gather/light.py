@@ -79,7 +79,7 @@ def _left_out(entry: FileEntry, file: OpenFile, owners: List[Owner], known: Froz
         return None
     digests = _digests(file, {owner.algorithm for owner in owners} | {"sha256"})
     file.check_unchanged()
-    left_out = LeftOutFile(*entry[:5], sha256=digests["sha256"], build_id=build_id)
+    left_out = LeftOutFile(*entry[:5], digests["sha256"], build_id, None, None, None)
     for owner in owners:
         if digests.get(owner.algorithm) == owner.digest:
             return left_out._replace(manager=owner.manager, package=owner.package, version=owner.version)

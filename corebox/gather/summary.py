@@ -106,7 +106,7 @@ def _counts(modules: "tuple[ModuleEntry, ...]") -> str:
 def _finding(module: ModuleEntry) -> Iterator[str]:
     yield "  {}: {}: {}".format(_NAMES[module.verdict], printable(module.path), printable(module.detail or ""))
     if module.verdict == MISMATCH:
-        yield "    in the crashed process {}, in the file {}".format(module.memory, module.file)
+        yield "    in the crashed process {}, in the file {}".format(*module.build_id)
 
 
 def _advice(module: ModuleEntry) -> Iterator[str]:

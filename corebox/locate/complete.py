@@ -50,9 +50,9 @@ def _modules(known: Manifest | None, fresh: Manifest, taken: set[str]) -> Iterat
     if known is None:
         yield from fresh.modules
         return
-    now = {(entry.start, entry.memory): entry for entry in fresh.modules}
+    now = {(entry.start, entry.build_id.memory): entry for entry in fresh.modules}
     for entry in known.modules:
-        new = now.get((entry.start, entry.memory))
+        new = now.get((entry.start, entry.build_id.memory))
         names = {entry.path, *entry.opened_as, *((new.path, *new.opened_as) if new else ())}
         yield new if new and names & taken else entry
 

@@ -39,7 +39,7 @@ def lacking(module: ModuleEntry, file_of: Callable[[ModuleEntry], ElfFile | None
     By build ID if it has one, in memory or in the file. Only if not, by the file's debuglink, which gdb looks for in
     the module's folder below a debug-file-directory (gdb manual, "Separate Debug Files").
     """
-    build_id = module.memory or module.file
+    build_id = module.build_id.known
     if build_id is not None:
         return Lacking(module, build_id, (debug_path(build_id),)) if is_build_id(build_id) else None
     file = file_of(module)

@@ -58,9 +58,10 @@ def restored(manifest: Manifest, known: Manifest, root: Path, origins: Mapping[s
         for entry in manifest.files
         if entry.path in site or entry.path in left or entry.path in mapped
     )
-    before = {(module.start, module.memory): module for module in known.modules}
+    before = {(module.start, module.build_id.memory): module for module in known.modules}
     modules = tuple(
-        before.get((each.start, each.memory), each) if each.path in exact else each for each in manifest.modules
+        before.get((each.start, each.build_id.memory), each) if each.path in exact else each
+        for each in manifest.modules
     )
     return manifest._replace(files=files, modules=modules)
 

@@ -136,7 +136,7 @@ def _split_modules(crash: CrashFiles, debug_files: Iterable[Path]) -> Iterator[_
         own = crash.executable if entry.executable else None
         if own is None and entry.symbols in (FULL, None):
             own = _beneath(crash.root, entry.path)
-        build_id = entry.memory or entry.file
+        build_id = entry.build_id.known
         places = [own, *(path for path, known in by_id.items() if known is not None and known == build_id)]
         if build_id and len(build_id) > 2 and build_id.isalnum():
             places.append(_beneath(crash.root, f"/{_USR_LIB_DEBUG}/{debug_path(build_id)}"))

@@ -73,7 +73,7 @@ def best_of(levels: Iterable[str | None]) -> str | None:
 def module_symbols(crash: CrashFiles) -> list[ModuleSymbols]:
     """The symbols of each module, by what the gatherer noted, and by the files where it did not, or knew less."""
     return [
-        ModuleSymbols(module.path, best_of(_levels(crash, module)), module.memory or module.file, module.package)
+        ModuleSymbols(module.path, best_of(_levels(crash, module)), module.build_id.known, module.package)
         for module in crash.manifest.modules
     ]
 
@@ -87,7 +87,7 @@ def _levels(crash: CrashFiles, module: ModuleEntry) -> Iterator[str | None]:
         own = crash.file_of(module)
         yield own.symbols if own else NONE
         in_root = True
-    build_id = module.memory or module.file
+    build_id = module.build_id.known
     if build_id:
         name = debug_path(build_id)
         files = [crash.debug / name if crash.debug else None]

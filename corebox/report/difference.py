@@ -107,7 +107,7 @@ def _modules(report: Report) -> dict[str, str]:
 
 
 def _module(module: ModuleEntry, symbols: ModuleSymbols) -> str:
-    build_id = module.memory or module.file
+    build_id = module.build_id.known
     known = [symbols.package or module.package, f"build ID {build_id}" if build_id else "no build ID"]
     return ", ".join(filter(None, known))
 

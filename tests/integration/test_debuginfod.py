@@ -20,7 +20,7 @@ def wanted(bundle: Path) -> tuple[str, str]:
     """The build IDs of the program and of the C library."""
     modules = read_manifest(bundle).modules
     libc = next(each for each in modules if re.search(r"/libc[.-][^/]*$", each.path))
-    return str(modules[0].memory), str(libc.memory)
+    return str(modules[0].build_id.memory), str(libc.build_id.memory)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_the_client_and_we_share_one_cache(
     program, libc = wanted
     nobody = f"http://127.0.0.1:{free_port()}"
     # The client has asked for all but the program's: in vain for some, for they are not in that package.
-    others = {str(each.memory) for each in read_manifest(bundle).modules} - {program}
+    others = {str(each.build_id.memory) for each in read_manifest(bundle).modules} - {program}
     statuses = {build_id: debuginfod.find(cache, server.url, "debuginfo", build_id).returncode for build_id in others}
     assert statuses[libc] == 0
     assert len(set(statuses.values())) == 2
@@ -106,7 +106,7 @@ def test_the_client_and_we_share_one_cache(
 
 def test_what_we_did_not_get_the_client_does_not_ask_for(lab: Lab, bundle: Path, server: Server, cache: Path) -> None:
     lab.gdb(bundle, "bubblewrap", options=["--symbols", server.url], env=settings(cache))
-    missing = next(str(each.memory) for each in read_manifest(bundle).modules if "libstdc++" in each.path)
+    missing = next(str(each.build_id.memory) for each in read_manifest(bundle).modules if "libstdc++" in each.path)
     before = server.requests()
     assert debuginfod.find(cache, server.url, "debuginfo", missing).returncode != 0
     assert server.requests() == before

@@ -38,7 +38,8 @@ def test_library_upgraded_since(program: Program, tmp_path: Path, capsys: pytest
     assert status == 1
     assert verdict(manifest, program.library) == "mismatch"
     module = next(module for module in manifest.modules if module.path == str(program.library))
-    assert f"in the crashed process {module.memory}, in the file {module.file}" in capsys.readouterr().out
+    memory, file = module.build_id
+    assert f"in the crashed process {memory}, in the file {file}" in capsys.readouterr().out
     verification = verify_bundle(tmp_path / "x.corebox")
     assert not verification.ok
     assert [proof.path for proof in verification.modules if proof.verdict != "verified"] == [str(program.library)]

@@ -179,7 +179,7 @@ def test_files_that_were_moved_are_found_by_build_id(odd: Path, tmp_path: Path) 
     odd.rename(kept / "other-name")
     assert gather(core).program.verdict == "missing"
     found = gather(core, "--also", tmp_path / "unpacked")
-    assert (found.program.memory, found.program.file) == (build_id, build_id)
+    assert found.program.build_id == (build_id, build_id)
     assert_verified(found, odd)
 
 

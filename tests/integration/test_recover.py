@@ -107,12 +107,15 @@ def test_a_session_of_a_core_alone_and_of_an_incomplete_bundle(lab: Lab, lost: L
     incomplete = lab.gdb(bundle, "bubblewrap", "backtrace", options=["--from", lost.tree / LIBRARIES])
     library = next(module for module in manifest.modules if module.path.endswith("libfail.so"))
     assert (
-        f"{lost.library} is missing: not found in {lost.tree / LIBRARIES} (build ID {library.memory})"
+        f"{lost.library} is missing: not found in {lost.tree / LIBRARIES} (build ID {library.build_id.memory})"
         in incomplete.errors
     )
     assert "corebox request CORE" in incomplete.errors
     in_report = lab.corebox("report", bundle, "--engine", "bubblewrap", "--from", lost.at(lost.program))
-    assert f"libfail.so: missing (not found in {lost.at(lost.program)} (build ID {library.memory})" in in_report.output
+    assert (
+        f"libfail.so: missing (not found in {lost.at(lost.program)} (build ID {library.build_id.memory})"
+        in in_report.output
+    )
     assert "ask the customer for it: corebox request CORE" in in_report.output
     report = lab.corebox("report", lost.core, "--engine", "bubblewrap", "--from", ours)
     assert f"libc.so.6: missing (not found in {ours} (build ID" in report.output
@@ -140,7 +143,7 @@ def test_another_build_of_the_name_is_refused_with_both_build_ids(lab: Lab, lost
     manifest = recover(lab, lost.core, out, other.parent, lost.at(lost.program), lost.tree / LIBRARIES, status=1)
     module = next(each for each in manifest.modules if each.path == str(lost.library))
     assert module.verdict == "missing"
-    assert f"build ID {module.memory}" in str(module.detail)
+    assert f"build ID {module.build_id.memory}" in str(module.detail)
     assert f"has /libfail.so with the build ID {read_elf(str(other)).build_id}" in str(module.detail)
     assert not any(entry.path == module.path for entry in manifest.files)
 

@@ -75,7 +75,7 @@ def test_a_wrong_file_is_refused_with_both_build_ids(lab: Lab, bundle: Path, oth
     refused = lab.corebox("shell", bundle, "--engine", "bubblewrap", option, other_build, "--", "-batch")
     executable = next(each for each in read_manifest(bundle).modules if each.executable)
     assert refused.status == 3
-    for words in (str(read_elf(str(other_build)).build_id), str(executable.memory), "--force"):
+    for words in (str(read_elf(str(other_build)).build_id), str(executable.build_id.memory), "--force"):
         assert words in refused.errors
 
 
@@ -101,7 +101,10 @@ def test_the_facts_of_a_debug_file_are_its_own(site: Site, symbols: Path) -> Non
 def test_files_of_one_name_that_only_root_may_read(lab: Lab, bundle: Path, symbols: Path, tmp_path: Path) -> None:
     """For a container, whose user is not root, both are copied."""
     libc = next(each for each in read_manifest(bundle).modules if re.search(r"/libc[.-][^/]*$", each.path))
-    places = [symbols / "libc/usr/lib/debug" / debug_path(str(libc.memory)), symbols / "ours/whatever it is called"]
+    places = [
+        symbols / "libc/usr/lib/debug" / debug_path(str(libc.build_id.memory)),
+        symbols / "ours/whatever it is called",
+    ]
     for number, path in enumerate(places):
         target = tmp_path / str(number) / "the same name"
         target.parent.mkdir()
@@ -115,7 +118,7 @@ def test_a_debian_package_as_it_is(fresh_lab: Lab, bundle: Path, debug_package: 
     options = ["--symbols", debug_package, "--symbols", symbols / "ours"]
     backtrace_has_all(fresh_lab.gdb(bundle, "bubblewrap", "backtrace", options=options).output)
     kept = {path: path.stat().st_ino for path in (fresh_lab.home / "cache").rglob("*.debug")}
-    build_ids = {each.memory for each in read_manifest(bundle).modules}
+    build_ids = {each.build_id.memory for each in read_manifest(bundle).modules}
     assert kept
     assert {read_elf(str(path)).build_id for path in kept} <= build_ids
     fresh_lab.gdb(bundle, "bubblewrap", "backtrace", options=options)

@@ -12,6 +12,7 @@ from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.corelayer import layer_head, layer_tail
 from corebox.bundle.digests import format_sums
 from corebox.bundle.manifest import (
+    BuildIds,
     CrashedProcess,
     FileEntry,
     Manifest,
@@ -85,15 +86,15 @@ def manifest(**changes: Any) -> Manifest:
         process=CrashedProcess(
             42, "app", "app -v", "/opt/app/bin/app", 1000, 1000, 11, "SIGSEGV", -6, 0xDEAD, 3, TIME
         ),
-        core=StoredCore(True, CORE_SIZE, len(CORE), None),
+        core=StoredCore(True, CORE_SIZE, len(CORE), None, None, None),
         modules=(
             ModuleEntry(
                 "/usr/lib/libx.so.1.2", ("/lib/libx.so.1",), LIBRARY, LIBRARY + PAGE, False,
-                LIBRARY_ID, LIBRARY_ID, "verified", len(CONTENT["/usr/lib/libx.so.1.2"]), None,
+                BuildIds(LIBRARY_ID, LIBRARY_ID), "verified", len(CONTENT["/usr/lib/libx.so.1.2"]), None,
             ),
             ModuleEntry(
                 "/opt/app/bin/app", (), PROGRAM, PROGRAM + PAGE, True,
-                PROGRAM_ID, PROGRAM_ID, "verified", len(CONTENT["/opt/app/bin/app"]), None,
+                BuildIds(PROGRAM_ID, PROGRAM_ID), "verified", len(CONTENT["/opt/app/bin/app"]), None,
             ),
         ),
         files=files,

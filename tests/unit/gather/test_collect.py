@@ -80,7 +80,7 @@ def test_bundle_of_it_is_verified_anew(core_path: Path, root: Path, tmp_path: Pa
 def test_library_upgraded_since_is_a_mismatch_with_both_build_ids(core_path: Path, root: Path) -> None:
     put_elf(root, LIBC, OTHER_ID)
     libc = manifest_of(core_path, root).modules[1]
-    assert (libc.path, libc.verdict, libc.memory, libc.file) == (LIBC, "mismatch", BUILD_IDS[LIBC], OTHER_ID)
+    assert (libc.path, libc.verdict, *libc.build_id) == (LIBC, "mismatch", BUILD_IDS[LIBC], OTHER_ID)
 
 
 def test_what_is_no_elf_file_any_more_is_not_taken_for_the_library(core_path: Path, root: Path) -> None:

@@ -125,7 +125,7 @@ def test_the_manifest_of_a_light_bundle_comes_back(core_path: Path) -> None:
     ],
 )
 def test_what_a_light_bundle_cannot_say_is_refused(key: str, value: str) -> None:
-    entry = LeftOutFile("/usr/lib/liby.so", "module", 5, 0o644, 7, "ab" * 32, None)
+    entry = LeftOutFile("/usr/lib/liby.so", "module", 5, 0o644, 7, "ab" * 32, None, None, None, None)
     document = json.loads(manifest(left_out=(entry,)).to_bytes())
     document["left_out"][0][key] = value
     with pytest.raises(InputError, match="damaged"):

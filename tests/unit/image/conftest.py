@@ -61,7 +61,7 @@ def make_bundle(folder: Path, core: str = _CORE) -> Path:
         os.utime(source, (MTIME, MTIME))
         sources[path] = OpenFile(str(source), os.open(source, os.O_RDONLY))
     with open_core(str(unpack_core(core, folder))) as opened:
-        value = manifest(core=StoredCore(True, opened.size, opened.stored_size, None))
+        value = manifest(core=StoredCore(True, opened.size, opened.stored_size, None, None, None))
         return Path(write_bundle(str(folder / "x.corebox"), value, sources, CompactCore(opened)).path)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.manifest import ModuleEntry
+from corebox.bundle.manifest import BuildIds, ModuleEntry
 from corebox.coredump.elffile import debug_path, read_elf
 from corebox.coredump.values import FULL, MINIMAL, NONE
 from corebox.locate.status import CrashFiles, ModuleSymbols, module_symbols
@@ -23,7 +23,7 @@ def compiled(target: Path, *options: str) -> Path:
 
 
 def module(path: str = "/opt/app", **changes: object) -> ModuleEntry:
-    entry = ModuleEntry(path, (), 0x1000, 0x2000, True, BUILD_ID, BUILD_ID, "verified", 1, None)
+    entry = ModuleEntry(path, (), 0x1000, 0x2000, True, BuildIds(BUILD_ID, BUILD_ID), "verified", 1, None)
     return entry._replace(**changes)  # type: ignore[arg-type]
 
 
@@ -60,7 +60,7 @@ def test_where_the_rest_would_come_from() -> None:
     known = status(module(symbols=NONE, package="acme-app 4.2-1"))
     assert known.wanted == f"build ID {BUILD_ID}, package acme-app 4.2-1"
     assert known.to_json()["debuginfod"] == f"/buildid/{BUILD_ID}/debuginfo"
-    assert status(module(memory=None, file=None)).to_json()["debuginfod"] is None
+    assert status(module(build_id=BuildIds(None, None))).to_json()["debuginfod"] is None
     assert status(module(symbols=FULL)).wanted is None
 
 

@@ -28,6 +28,6 @@ def report(text: str = "deep") -> Report:
     answer = Answer(tuple(stacks), (Register(text, 1),), (Instruction(frame.pc, text),), why)
     name = signature(manifest.process.signal_name, groups[0].frames, why)
     memory = judge_memory(manifest)
-    symbols = ModuleSymbols(module.path, "none", module.memory, text)
+    symbols = ModuleSymbols(module.path, "none", module.build_id.memory, text)
     fault = f"SIGSEGV {text}+0x10"
     return Report("x.corebox", "sha256:" + "a" * 64, name, fault, manifest, answer, groups, (symbols,), memory)

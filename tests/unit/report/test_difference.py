@@ -1,5 +1,6 @@
 """What differs between two crashes."""
 
+from corebox.bundle.manifest import BuildIds
 from corebox.report.difference import difference, difference_lines
 from corebox.report.document import Report, group_threads
 from tests.support.documents import validate
@@ -25,7 +26,7 @@ def test_a_crash_does_not_differ_from_itself() -> None:
 def test_modules_of_another_build_and_of_one_crash_alone_are_told() -> None:
     first, second = report(), report()
     module = first.manifest.modules[0]
-    other = module._replace(memory="cd" * 20)
+    other = module._replace(build_id=BuildIds("cd" * 20, None))
     more = module._replace(path="/opt/more")
     manifest = second.manifest._replace(modules=(other, more))
     symbols = (second.symbols[0], second.symbols[0]._replace(path="/opt/more"))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from corebox import __version__
+from corebox.bundle.manifest import BuildIds
 from corebox.debugger.answer import (
     Answer,
     Frame,
@@ -62,7 +63,12 @@ def crash() -> Report:
     manifest = samples.manifest()
     library = manifest.modules[0]
     program = library._replace(
-        path=PROGRAM, opened_as=(PROGRAM,), start=0x400000, end=0x401000, executable=True, memory="ef" * 20
+        path=PROGRAM,
+        opened_as=(PROGRAM,),
+        start=0x400000,
+        end=0x401000,
+        executable=True,
+        build_id=BuildIds("ef" * 20, samples.LIBRARY_ID),
     )
     modules = (program, library)
     manifest = manifest._replace(modules=modules, runtime=samples.RUNTIME)
@@ -77,7 +83,8 @@ def crash() -> Report:
     groups = group_threads(answer.threads, modules)
     known = signature("SIGSEGV", groups[0].frames, why)
     symbols = tuple(
-        ModuleSymbols(each.path, "full" if each.path == PROGRAM else "none", each.memory, None) for each in modules
+        ModuleSymbols(each.path, "full" if each.path == PROGRAM else "none", each.build_id.memory, None)
+        for each in modules
     )
     fault, memory = "SIGSEGV app+0xc0", judge_memory(manifest)
     return Report("x.corebox", "sha256:" + "a" * 64, known, fault, manifest, answer, groups, symbols, memory)
@@ -87,7 +94,7 @@ def other() -> Report:
     """The same program in another release, which aborted elsewhere."""
     made = crash()
     program, library = made.manifest.modules
-    manifest = made.manifest._replace(modules=(program, library._replace(memory="cd" * 20)))
+    manifest = made.manifest._replace(modules=(program, library._replace(build_id=BuildIds("cd" * 20, None))))
     frames = (frame("raise", 60, "registers"), frame("abort", 61), frame("check", 20), frame("main", 40))
     groups = group_threads([Stack(1, 42, None, frames, BEGUN, True)], manifest.modules)
     why = Why("abort", "The program called abort()", ())
