@@ -12,6 +12,7 @@ from corebox.bundle.read import read_manifest
 from corebox.bundle.verify import verify_bundle
 from corebox.coredump.elffile import read_elf
 from corebox.gather.cli import main
+from tests.support.evidence import gdb_alone, sound_report
 from tests.support.lab import Lab
 from tests.support.programs import FOLDER
 
@@ -239,5 +240,6 @@ def test_code_that_was_announced_to_debuggers_has_its_name(tmp_path: Path, lab: 
     subprocess.run(["objcopy", "-O", "binary", "-j", ".text", elf, code], check=True)
     found = gather(crash(tmp_path, program, elf, code))
     assert found.status == 0
-    report = lab.done("report", found.path, "--engine", "bubblewrap", "--format", "json").json
+    (core,) = tmp_path.glob("core*")
+    report = sound_report(lab, found.path, core, gdb_alone(core, program))
     assert [each["function"] for each in report["threads"][0]["frames"][:2]] == ["made_at_run_time", "main"]

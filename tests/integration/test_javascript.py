@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.evidence import gdb_alone, sound_report
 from tests.support.lab import Lab
 from tests.support.programs import REPOSITORY
 
@@ -37,7 +38,8 @@ def javascript(report: Any) -> list[Any]:
 
 def test_each_function_stands_at_the_frame_that_runs_it(crash: tuple[Path, str, str], lab: Lab) -> None:
     bundle, said, kind = crash
-    report = lab.done("report", bundle, "--engine", "bubblewrap", "--format", "json").json
+    core = bundle.with_name("core")
+    report = sound_report(lab, bundle, core, gdb_alone(core, Path("/usr/bin/node")))
     shown = [(each["function"], each["line"]) for each in javascript(report) if str(each["file"]).endswith("/shop.js")]
     if kind == "interpreted":
         assert shown == list(zip(STACK, LINES, strict=True))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.documents import validate
+from tests.support.evidence import gdb_alone, sound_report
 from tests.support.lab import Lab
 from tests.support.programs import FOLDER, find_python
 
@@ -18,7 +19,7 @@ def report_of(version: str, how: str, lab: Lab, folder: Path) -> Any:
     subprocess.run(["sh", "-c", shell], cwd=folder, check=False, capture_output=True)
     (core,) = folder.glob("core*")
     lab.corebox("gather", core, "-o", folder / "x.corebox")
-    made = lab.corebox("report", folder / "x.corebox", "--engine", "bubblewrap", "--format", "json").json
+    made = sound_report(lab, folder / "x.corebox", core, gdb_alone(core, Path(python)))
     validate(made, "report")
     return made
 

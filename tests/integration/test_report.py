@@ -9,15 +9,18 @@ import pytest
 from tests.integration.test_why import die
 from tests.support.crashes import compile_cxx
 from tests.support.documents import validate
+from tests.support.evidence import gdb_alone, sound_report
 from tests.support.lab import Lab
+from tests.support.site import Crash, Site
 
 SOURCE = Path(__file__).parents[1] / "programs" / "faults" / "faults.cc"
 
 
 @pytest.fixture(scope="module")
-def report(bundle: Path, lab: Lab) -> Any:
+def report(bundle: Path, crash: Crash, site: Site, lab: Lab) -> Any:
     """The report of the site's crash: a comparison function called by qsort in a thread."""
-    document = lab.done("report", bundle, "--engine", "bubblewrap", "--format", "json").json
+    alone = gdb_alone(crash.core, site.root / crash.executable.lstrip("/"), root=site.root)
+    document = sound_report(lab, bundle, crash.core, alone)
     validate(document, "report")
     return document
 

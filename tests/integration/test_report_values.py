@@ -9,6 +9,7 @@ import pytest
 from tests.integration.test_why import die
 from tests.support.crashes import compile_cxx
 from tests.support.documents import validate
+from tests.support.evidence import gdb_alone, sound_report
 from tests.support.lab import Lab
 from tests.support.programs import FOLDER
 
@@ -28,9 +29,10 @@ def gathered(lab: Lab, program: Path, kind: str) -> Path:
     return bundle
 
 
-def report_json(lab: Lab, bundle: Path) -> Any:
+def report_json(lab: Lab, bundle: Path, program: Path) -> Any:
     """The report for machines."""
-    document = lab.done("report", bundle, "--engine", "bubblewrap", "--format", "json").json
+    (core,) = (program.parent / f"died-{bundle.stem}").glob("core*")
+    document = sound_report(lab, bundle, core, gdb_alone(core, program))
     validate(document, "report")
     return document
 
@@ -41,7 +43,7 @@ def report_text(lab: Lab, bundle: Path) -> list[str]:
 
 
 def test_a_printer_that_crashes_or_holds_gdb_costs_the_values_of_that_frame_alone(values: Path, lab: Lab) -> None:
-    document = report_json(lab, gathered(lab, values, "values"))
+    document = report_json(lab, gathered(lab, values, "values"), values)
     frames = {each["function"]: each for each in document["threads"][0]["frames"]}
     assert list(frames) == ["fall", "kill_gdb", "hold_gdb", "write_much", "main"]
     assert document["missing"] == []
@@ -59,7 +61,7 @@ def test_a_printer_that_crashes_or_holds_gdb_costs_the_values_of_that_frame_alon
 def test_a_stack_overflow_is_folded_and_shows_who_called_it(values: Path, lab: Lab) -> None:
     """The level that a call has come to tells the true number of frames; main calls level 0."""
     bundle = gathered(lab, values, "recursion")
-    document, lines = report_json(lab, bundle), report_text(lab, bundle)
+    document, lines = report_json(lab, bundle, values), report_text(lab, bundle)
     crashed = document["threads"][0]
     level = int(crashed["frames"][1]["arguments"][0]["value"])  # of the innermost it may be beyond the stack's end
     *_, last = crashed["frames"]

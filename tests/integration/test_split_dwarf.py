@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.evidence import gdb_alone, sound_report
 from tests.support.lab import Lab
 from tests.support.stacks import SOURCES, Crash, crash
 
@@ -30,6 +31,8 @@ def bundle_of(lab: Lab, made: Crash) -> Path:
     """What is gathered of a crash."""
     bundle = made.core.with_suffix(".corebox")
     lab.done("gather", made.core, "-o", bundle)
+    split = [*made.executable.parent.glob("*.dw[op]")]  # gdb alone gives up on a file that names one that is lacking
+    sound_report(lab, bundle, made.core, gdb_alone(made.core, made.executable) if split else None)
     return bundle
 
 

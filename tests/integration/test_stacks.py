@@ -11,7 +11,7 @@ import pytest
 
 from corebox.coredump.core import open_core
 from tests.support.architectures import ARCHITECTURES
-from tests.support.evidence import gdb_alone, machine_frames, must_be_sound, must_show_no_less
+from tests.support.evidence import gdb_alone, machine_frames, sound_report
 from tests.support.lab import Lab
 from tests.support.stacks import CUT, SOURCES, TRUTH, UNNAMED, Crash, compile_library, compile_stacks, crash
 
@@ -30,9 +30,7 @@ def crashed_thread(lab: Lab, made: Crash, *options: object) -> Any:
     """The thread that crashed, of the report that corebox makes of what was gathered."""
     bundle = made.core.with_suffix(".corebox")
     assert lab.corebox("gather", made.core, "-o", bundle).status in (0, 1)
-    report = lab.done("report", bundle, "--engine", "bubblewrap", "--format", "json", *options).json
-    must_be_sound(report, made.core)
-    must_show_no_less(report, made.core, gdb_alone(made.core, made.executable))
+    report = sound_report(lab, bundle, made.core, gdb_alone(made.core, made.executable), *options)
     thread: Any = report["threads"][0]
     return thread
 
@@ -138,8 +136,7 @@ def test_a_function_looked_up_lazily_has_one_caller(architecture: Any, tmp_path:
     root, core = architecture.crash(tmp_path, _lazy)
     bundle = tmp_path / "lazy.corebox"
     assert lab.corebox("gather", core, "--root", root, "-o", bundle).status in (0, 1)
-    report = lab.done("report", bundle, "--engine", "bubblewrap", "--format", "json").json
-    must_be_sound(report, core)
+    report = sound_report(lab, bundle, core, architecture.gdb_alone(root, core))
     thread = report["threads"][0]
     named = [name for name in functions(thread) if name and not name.startswith("_dl")]
     assert named == ["choose", "caller", "main"]

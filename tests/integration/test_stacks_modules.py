@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.support.evidence import gdb_alone, sound_report
 from tests.support.lab import Lab
 from tests.support.stacks import Crash, compile_library, compile_stacks, crash
 
@@ -27,6 +28,7 @@ def stack(lab: Lab, made: Crash, engine: str = "bubblewrap") -> str:
     bundle = made.core.with_suffix(".corebox")
     gathered = lab.corebox("gather", made.core, "-o", bundle)
     assert gathered.status == 0, gathered.errors
+    sound_report(lab, bundle, made.core, gdb_alone(made.core, made.executable))
     shown = lab.gdb(bundle, engine, "echo answer:\\n", "bt", "info symbol main").output.partition("answer:")[2]
     assert "?? ()" not in shown, shown
     assert "main in section .text" in shown, shown
@@ -37,7 +39,8 @@ def stack(lab: Lab, made: Crash, engine: str = "bubblewrap") -> str:
 def test_a_program_started_through_the_dynamic_linker(flags: tuple[str, ...], tmp_path: Path, lab: Lab) -> None:
     program = compile_stacks(tmp_path / "stacks", *flags)
     library = compile_library(tmp_path / "library.so")
-    shown = stack(lab, crash(tmp_path / "work", LOADER, program, "library", library))
+    made = crash(tmp_path / "work", LOADER, program, "library", library)
+    shown = stack(lab, Crash(program, made.core))
     for number, name in enumerate(("crash", "enter", "call", "main")):
         assert f"#{number} " in shown
         assert f"{name} (" in shown

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.programs import FOLDER
+from tests.support.evidence import Frame, gdb_alone
+from tests.support.programs import FOLDER, TOOLBOX_GDB
 from tests.support.realcores import CORES
 
 PROGRAM = "/opt/acme/bin/orders"
@@ -64,6 +65,10 @@ class Architecture:
         subprocess.run(words, cwd=folder, check=False, capture_output=True)
         (core,) = root.glob("core*") if self.native else folder.glob("qemu_*.core")
         return root, core
+
+    def gdb_alone(self, root: Path, core: Path) -> dict[int, list[Frame]]:
+        """What a gdb that knows nothing of corebox makes of a crash, given the customer's root."""
+        return gdb_alone(core, root / PROGRAM.lstrip("/"), gdb=TOOLBOX_GDB, root=root)
 
 
 def _build_orders(compiler: str, program: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from corebox.coredump.core import open_core
+from tests.support.lab import Lab
 from tests.support.programs import HOST_GDB
 
 #: Frames whose program counter is that of the registers: what has jumped to no code is there all the same.
@@ -81,9 +82,28 @@ def must_be_sound(report: Any, core: Path) -> None:
             before = here
 
 
-def gdb_alone(core: Path, executable: Path | None, gdb: str = HOST_GDB) -> dict[int, list[Frame]]:
-    """The frames of each thread, by the kernel's number, as a gdb shows them that knows nothing of corebox."""
+def sound_report(lab: Lab, bundle: object, core: Path, alone: dict[int, list[Frame]] | None, *options: object) -> Any:
+    """The report of a crash, whose stacks are evidence and show no less than gdb alone does, if that shows any."""
+    report = lab.done("report", bundle, "--engine", "bubblewrap", "--format", "json", *options).json
+    must_be_sound(report, core)
+    if alone is not None:
+        must_show_no_less(report, core, alone)
+    return report
+
+
+def gdb_alone(
+    core: Path, executable: Path | None, gdb: str = HOST_GDB, root: Path | None = None
+) -> dict[int, list[Frame]]:
+    """The frames of each thread, by the kernel's number, as a gdb shows them that knows nothing of corebox.
+
+    Args:
+        core: the core.
+        executable: its program.
+        gdb: which gdb.
+        root: where the customer's files are, None for this machine's.
+    """
     words = [gdb, "-nx", "-batch", "-iex", "set debuginfod enabled off"]
+    words += [] if root is None else ["-iex", f"set sysroot {root}"]
     words += [] if executable is None else ["-se", str(executable)]
     words += ["-c", str(core), "-ex", "python " + f"exec({_ASK.replace('MAX_COUNT', str(_MAX_COUNT))!r})"]
     shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout.rpartition("answer:")[2]
