@@ -1,4 +1,4 @@
-"""Writes what follows from the program: the manifest's schema, and pages of ``docs/reference``: ``make docs``."""
+"""Writes what follows from the program: two schemas, and pages of ``docs/reference``: ``make docs``."""
 
 import inspect
 import json
@@ -11,9 +11,10 @@ from typing import Any
 import click
 
 from corebox import api
-from corebox.bundle.fields import schema_of
+from corebox.bundle.fields import fields_of, schema_of
 from corebox.bundle.manifest import Format, Manifest
 from corebox.cli.main import program
+from corebox.debugger.answer import Frame, Instruction, Missing, Omitted, Register, Why
 from corebox.gather.options import make_parser
 
 FOLDER = Path(__file__).parent / "reference"
@@ -83,6 +84,30 @@ def render_manifest_schema() -> str:
     declared: dict[str, Any] = schema_of(Manifest)
     schema["properties"] = {"format": {"description": Format.__doc__, **schema_of(Format)}, **declared["properties"]}
     schema["required"] = sorted(["format", *declared["required"]])
+    return json.dumps(schema, indent=1) + "\n"
+
+
+REPORT_SCHEMA = ROOT / "corebox/actions/schema/report-1.schema.json"
+#: Where in a report the fields of gdb's answer stand, and what other keys each place has.
+_ANSWERED: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "why": (Why, ()),
+    "threads[].frames": (Frame, ("level", "module", "offset")),
+    "threads[].omitted": (Omitted, ()),
+    "registers": (Register, ()),
+    "disassembly": (Instruction, ("current",)),
+    "missing": (Missing, ()),
+}
+
+
+def render_report_schema() -> str:
+    """The schema of the report, with the fields that gdb's answer declares."""
+    schema: dict[str, Any] = json.loads(REPORT_SCHEMA.read_text())
+    places = {path: each for path, each, _ in properties(schema)}
+    for path, (form, others) in _ANSWERED.items():
+        place = places[path].get("items") or next(iter(places[path].get("anyOf", [places[path]])))
+        declared: dict[str, Any] = schema_of(form)
+        place["properties"] = {**declared["properties"], **{key: place["properties"][key] for key in others}}
+        place["required"] = sorted([*(each.key for each in fields_of(form) if not each.kind.sparse), *others])
     return json.dumps(schema, indent=1) + "\n"
 
 
@@ -182,7 +207,8 @@ def _docstring(thing: Any) -> str:
 
 
 PAGES: dict[Path, Callable[[], str]] = {
-    MANIFEST_SCHEMA: render_manifest_schema,  # first: a page is made of it
+    MANIFEST_SCHEMA: render_manifest_schema,  # first: a page is made of them
+    REPORT_SCHEMA: render_report_schema,
     FOLDER / "api.md": render_api,
     FOLDER / "commands.md": render_commands,
     FOLDER / "schemas.md": render_schemas,

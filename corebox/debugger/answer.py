@@ -3,16 +3,24 @@
 Whatever is in the output, the result is a value of bounded size or an InputError.
 """
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from corebox.bundle.fields import (
+    ADDRESS,
+    FLAG,
+    NUMBER,
+    Annotated,
+    Kind,
+    array,
+    read_fields,
+    record,
+)
 from corebox.debugger.records import LAST, Record, read_objects
 from corebox.errors import InputError
 
 _MAX_COUNT = 4096  # entries of any list
 _MAX_LENGTH = 4096  # characters of any text
-_ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
 
 #: The parts of an answer that are named where they are missing.
 PARTS = ("stacks", "registers", "disassembly", "cause", "python")
@@ -20,131 +28,179 @@ PARTS = ("stacks", "registers", "disassembly", "cause", "python")
 Value = TypeVar("Value")
 
 
-class Variable(NamedTuple):
-    """An argument or local variable, its value as gdb prints it."""
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value[:_MAX_LENGTH]
 
-    name: str
-    value: str
+
+def _word(*words: str) -> Kind:
+    """One of these, and whatever the Python of a later toolbox writes."""
+    return _TEXT._replace(schema=lambda: {"enum": list(words)})
+
+
+def _list(form: Any) -> Kind:
+    return array(record(form), _MAX_COUNT)
+
+
+def _maybe(kind: Kind, data: Any) -> Any:
+    return None if data is None else kind.read(data)
+
+
+_TEXT = Kind(lambda: {"type": "string"}, _text)
+
+
+class Variable(NamedTuple):
+    """An argument or local variable."""
+
+    name: Annotated[str, _TEXT, "Name."]
+    value: Annotated[str, _TEXT, "Value, as gdb prints it."]
 
 
 class SourceLine(NamedTuple):
-    """A line of a source file, counted from 1."""
+    """A line of a source file."""
 
-    line: int
-    text: str
+    line: Annotated[int, NUMBER, "Number of the line, from 1."]
+    text: Annotated[str, _TEXT, "The line."]
 
 
 class Frame(NamedTuple):
-    """One frame.
+    """One frame."""
 
-    Attributes:
-        pc: program counter.
-        kind: ``normal``, ``inline``, ``signal-handler`` or ``other``.
-        function: its name.
-        file: source file, as the debug information names it.
-        line: line in it.
-        arguments: their values.
-        locals: likewise.
-        source: the lines around ``line``, if the file is at hand.
-        unwind: how it was found: by ``registers`` (the innermost), ``cfi``, ``frame-pointer``, ``call``, ``prologue``,
-            ``runtime``, or ``signal``, which is the frame that a signal interrupted.
-        no_values: why there are no values; None if they were read.
-        language: of a managed function, ``JavaScript``, which the machine code runs; None for a native one.
-        omitted: how many more variables it has.
-        sp: stack pointer, the same as that of the frame further out for one of an inlined function; None if not known.
-    """
-
-    pc: int
-    kind: str
-    function: str | None
-    file: str | None
-    line: int | None
-    arguments: tuple[Variable, ...]
-    locals: tuple[Variable, ...]
-    source: tuple[SourceLine, ...] = ()
-    unwind: str = "cfi"
-    no_values: str | None = None
-    language: str | None = None
-    omitted: int = 0
-    sp: int | None = None
+    pc: Annotated[int, ADDRESS, "Program counter."]
+    kind: Annotated[str, _word("normal", "inline", "signal-handler", "other"), "What sort of frame it is."]
+    function: Annotated[str | None, _TEXT, "Name of the function."]
+    file: Annotated[str | None, _TEXT, "Source file, as the debug information names it."]
+    line: Annotated[int | None, NUMBER, "Line in that file."]
+    arguments: Annotated[
+        tuple[Variable, ...], _list(Variable), "Arguments, of the crashed thread's innermost frames only."
+    ] = ()
+    locals: Annotated[tuple[Variable, ...], _list(Variable), "Local variables, likewise."] = ()
+    source: Annotated[
+        tuple[SourceLine, ...], _list(SourceLine), "Lines around `line`, if the source file is at hand."
+    ] = ()
+    unwind: Annotated[
+        str,
+        _word("registers", "cfi", "frame-pointer", "call", "prologue", "runtime", "signal"),
+        "How it was found: `registers` is the innermost frame, where the thread was; `cfi` by the callee's unwind"
+        " information; `frame-pointer` by a chain of frame pointers, for code without unwind information; `call` by a"
+        " return address that follows a call of this very function; `prologue` by the first instructions of the callee;"
+        " `runtime` by what a virtual machine has noted of the code that it compiled; `signal` is the frame that a"
+        " signal interrupted.",
+    ] = "cfi"
+    no_values: Annotated[
+        str | None,
+        _TEXT,
+        "Why `arguments` and `locals` are empty: `no debug information`, or how gdb ended; null if they were read. Only"
+        " the thread that crashed is shown with values.",
+    ] = None
+    language: Annotated[
+        str | None,
+        _TEXT,
+        "Of a managed function that the machine code of the frame runs: `JavaScript`; null for a native function."
+        " `module` is then that of the machine code, null if it was compiled at run time.",
+    ] = None
+    omitted: Annotated[int, NUMBER, "How many further variables the frame has."] = 0
+    sp: Annotated[
+        int | None,
+        ADDRESS,
+        "Stack pointer; a frame of an inlined function has that of the frame it is a part of. `null` if it is not"
+        " known.",
+    ] = None
 
 
 class PythonFrame(NamedTuple):
-    """A Python frame; CPython's evaluator was called anew for it if ``entry``, else an outer frame's call runs it."""
+    """A Python frame."""
 
-    function: str
-    file: str
-    line: int
-    entry: bool
+    function: Annotated[str, _TEXT, "Name of the Python function."]
+    file: Annotated[str, _TEXT, "Its source file, as Python knows it."]
+    line: Annotated[int, NUMBER, "The line that it has come to; 0 if that is not known."]
+    entry: Annotated[bool, FLAG, "Whether CPython's evaluator was called anew for it, not by an outer frame."]
+
+
+class PythonStack(NamedTuple):
+    """The Python frames of a thread."""
+
+    tid: Annotated[int, NUMBER, "The kernel's thread ID."]
+    frames: Annotated[tuple[PythonFrame, ...], _list(PythonFrame), "The calls, the innermost first."]
+    omitted: Annotated[int, NUMBER, "How many of the outermost are left out."]
+
+
+class Repeated(NamedTuple):
+    """A function that is often among frames that are left out."""
+
+    name: Annotated[str | None, _TEXT, "Name."]
+    times: Annotated[int, NUMBER.called("count"), "How often."]
 
 
 class Omitted(NamedTuple):
-    """Frames of a stack that are left out: behind how many, how many, and the most frequent functions among them."""
+    """Frames of a stack that are left out."""
 
-    after: int
-    frames: int
-    functions: tuple[tuple[str | None, int], ...]
+    after: Annotated[int, NUMBER, "So many of `frames` come before them."]
+    frames: Annotated[int, NUMBER.called("count"), "How many."]
+    functions: Annotated[tuple[Repeated, ...], _list(Repeated), "The most frequent functions among them."]
 
 
 class Stack(NamedTuple):
-    """A thread with its frames, the innermost first.
+    """A thread with its frames."""
 
-    ``end`` says why the stack ends where it does; it is ``complete`` if that is where the thread began.
-    ``python_omitted`` counts the outermost Python frames that are left out.
-    """
-
-    number: int
-    tid: int
-    name: str | None
-    frames: tuple[Frame, ...]
-    end: str
-    complete: bool
-    python: tuple[PythonFrame, ...] = ()
-    omitted: Omitted | None = None
-    python_omitted: int = 0
+    number: Annotated[int, NUMBER, "gdb's number."]
+    tid: Annotated[int, NUMBER, "The kernel's thread ID."]
+    name: Annotated[str | None, _TEXT, "Name of the thread."]
+    frames: Annotated[tuple[Frame, ...], _list(Frame), "The calls, the innermost first."]
+    end: Annotated[str, _TEXT, "Why there is no frame further out, in a sentence."]
+    complete: Annotated[bool, FLAG, "Whether that is because the thread began there."]
+    python: Annotated[tuple[PythonFrame, ...], _list(PythonFrame), "Its Python frames, the innermost first."] = ()
+    omitted: Annotated[Omitted | None, record(Omitted), "Frames left out in the middle of a very long stack."] = None
+    python_omitted: Annotated[int, NUMBER, "How many of the outermost Python frames are left out."] = 0
 
 
 class Register(NamedTuple):
     """A general register."""
 
-    name: str
-    value: int
+    name: Annotated[str, _TEXT, "Name."]
+    value: Annotated[int, ADDRESS, "Value."]
 
 
 class Instruction(NamedTuple):
     """One line of disassembly."""
 
-    address: int
-    text: str
+    address: Annotated[int, ADDRESS, "Address."]
+    text: Annotated[str, _TEXT, "Instruction."]
 
 
 class Why(NamedTuple):
-    """What kind of fault it is, in a sentence, and what shows it.
+    """What kind of fault it is, in a sentence, and what shows it."""
 
-    Attributes:
-        kind: a word.
-        sentence: the same in a sentence.
-        evidence: what shows it.
-        detail: what is the same in each such crash: the exception's type, the assertion's expression.
-        thread: gdb's number of the thread that failed; None if that is the one that the core is of.
-        frame: the level of the frame that was interrupted; those before are of a signal handler, which ran afterwards.
-        signal: number of the signal that interrupted it.
-    """
-
-    kind: str
-    sentence: str
-    evidence: tuple[str, ...]
-    detail: str | None = None
-    thread: int | None = None
-    frame: int = 0
-    signal: int | None = None
+    kind: Annotated[str, _TEXT, "A word, e.g. `null-dereference`, `stack-overflow`, `uncaught-exception`."]
+    sentence: Annotated[str, _TEXT, "The same in a sentence."]
+    evidence: Annotated[tuple[str, ...], array(_TEXT, _MAX_COUNT), "What shows it, in sentences."]
+    detail: Annotated[
+        str | None,
+        _TEXT,
+        "What is the same in each such crash: the exception's type, the assertion's expression.",
+    ] = None
+    thread: Annotated[int | None, NUMBER, "gdb's number of the thread that failed; null if that is not known."] = None
+    frame: Annotated[
+        int,
+        NUMBER,
+        "Level of the frame that the signal interrupted: those before it are of a handler, which ran afterwards.",
+    ] = 0
+    signal: Annotated[int | None, NUMBER, "Number of the signal that interrupted it."] = None
 
 
 class Missing(NamedTuple):
-    """A part of the answer that there is not, and why: one of ``PARTS``."""
+    """A part of the answer that there is not."""
 
-    part: str
-    reason: str
+    part: Annotated[str, _word("stacks", "registers", "disassembly", "cause", "python", "values"), "Which part."]
+    reason: Annotated[str, _TEXT, "Why, in words."]
+
+
+class SourceName(NamedTuple):
+    """A source file that gdb does not find."""
+
+    build_id: Annotated[str, _TEXT, "Build ID of the file that names it."]
+    path: Annotated[str, _TEXT, "Its path there."]
 
 
 class Answer(NamedTuple):
@@ -174,6 +230,13 @@ class Answer(NamedTuple):
         return next((each.reason for each in self.missing if each.part == "python"), None)
 
 
+class _Stacks(NamedTuple):
+    threads: Annotated[tuple[Stack, ...], _list(Stack), "The stacks."]
+    total: Annotated[int, NUMBER, "How many there are."]
+    gdb: Annotated[str | None, _TEXT, "Version of gdb."]
+    python: Annotated[bool, FLAG, "Whether a CPython is in the core."]
+
+
 def parse_answer(records: Sequence[Record], deaths: Sequence[tuple[int, str]] = ()) -> Answer:
     """The answer that the records make; a part that is missing or malformed costs that part alone.
 
@@ -185,39 +248,39 @@ def parse_answer(records: Sequence[Record], deaths: Sequence[tuple[int, str]] = 
     ends = dict(deaths)
     missing: list[Missing] = []
 
-    def part(name: str, read: Callable[[Any], Value], nothing: Value) -> Value:
-        record = parts.get(name)
+    def part(name: str, understood: Callable[[Any], Value], nothing: Value) -> Value:
+        found = parts.get(name)
         try:
-            if record is not None and record.error is None:
-                return read(record.found)
-            reason = record.error if record is not None else None
-        except (ValueError, KeyError, TypeError) as error:
-            reason = f"gdb's answer is malformed ({type(error).__name__})"
+            if found is not None and found.error is None:
+                return understood(found.found)
+            reason = found.error if found is not None else None
+        except (ValueError, TypeError) as error:
+            reason = _malformed(error)
         missing.append(Missing(name, (reason or ends.get(PARTS.index(name)) or "gdb ended before")[:_MAX_LENGTH]))
         return nothing
 
-    nobody = _Stacks((), 0, None, False)
-    stacks = part("stacks", _stacks, nobody)
-    registers: tuple[Register, ...] = part("registers", _registers, ())
-    disassembly: tuple[Instruction, ...] = part("disassembly", _instructions, ())
-    why = part("cause", lambda data: _maybe(data, _why), None)
+    stacks = part("stacks", record(_Stacks).read, _Stacks((), 0, None, False))
+    registers: tuple[Register, ...] = part("registers", _list(Register).read, ())
+    disassembly: tuple[Instruction, ...] = part("disassembly", _list(Instruction).read, ())
+    why = part("cause", lambda data: _maybe(record(Why), data), None)
     threads = _with_values(stacks.threads, records, ends)
     # Of a program without Python nothing is missing, whatever became of that step.
     if stacks.python or "python" in parts:
-        threads = _with_python(threads, part("python", _pythons, {}))
+        threads = _with_python(threads, part("python", lambda data: _maybe(_list(PythonStack), data) or (), ()))
     return Answer(threads, registers, disassembly, why, tuple(missing), stacks.total, stacks.gdb)
 
 
-def parse_source_names(output: bytes) -> tuple[tuple[str, str], ...]:
-    """Build ID and path of each source file that gdb does not find, in what it wrote.
+def parse_source_names(output: bytes) -> tuple[SourceName, ...]:
+    """The source files that gdb does not find, in what it wrote.
 
     Raises:
         InputError: ``no-answer``.
     """
     try:
-        return next(_list(data["sources"], _source_name) for data in read_objects(output))
-    except (StopIteration, ValueError, KeyError, TypeError) as error:
+        names: tuple[SourceName, ...] = _list(SourceName).read(next(read_objects(output)).get("sources"))
+    except (StopIteration, ValueError, TypeError) as error:
         raise no_answer("it named no source files") from error
+    return names
 
 
 def no_answer(why: str) -> InputError:
@@ -226,23 +289,11 @@ def no_answer(why: str) -> InputError:
     return InputError("no-answer", f"gdb could not read the crash: {why}", hint)
 
 
-# A thread's Python frames, and how many more there are.
-_Python = tuple[tuple[PythonFrame, ...], int]
+def _malformed(error: Exception) -> str:
+    return f"gdb's answer is malformed ({type(error.__cause__ or error).__name__})"
 
 
-class _Stacks(NamedTuple):
-    threads: tuple[Stack, ...]
-    total: int
-    gdb: str | None
-    python: bool
-
-
-def _stacks(data: Any) -> _Stacks:
-    threads = _list(data["threads"], _stack)
-    return _Stacks(threads, _number(data["total"]), _maybe(data["gdb"], _text), data["python"] is True)
-
-
-def _with_values(threads: tuple[Stack, ...], records: Sequence[Record], ends: dict[int, str]) -> tuple[Stack, ...]:
+def _with_values(threads: tuple[Stack, ...], records: Sequence[Record], ends: Mapping[int, str]) -> tuple[Stack, ...]:
     """The same with the values of the thread that crashed; each frame that has none says why."""
     if not threads:
         return ()
@@ -250,127 +301,31 @@ def _with_values(threads: tuple[Stack, ...], records: Sequence[Record], ends: di
     for level, frame in enumerate(frames):
         reason = ends.get(len(PARTS) + level, "only the innermost frames are shown with values")
         frames[level] = frame._replace(no_values=reason)
-    for record in records:
-        if record.part == "values" and (record.found is not None or record.error):
-            level = record.number - len(PARTS)
-            if 0 <= level < len(frames):
-                frames[level] = _frame_with_values(frames[level], record)
-    return (threads[0]._replace(frames=tuple(frames)), *threads[1:])
+    for each in records:
+        level = each.number - len(PARTS)
+        if each.part == "values" and (each.found is not None or each.error) and 0 <= level < len(frames):
+            frames[level] = _frame_with_values(frames[level], each)
+    return (threads[0]._replace(frames=tuple(frames)), *map(_without_values, threads[1:]))
 
 
-def _frame_with_values(frame: Frame, record: Record) -> Frame:
-    if record.error:
-        return frame._replace(no_values=record.error[:_MAX_LENGTH])
-    data = record.found
+def _without_values(thread: Stack) -> Stack:
+    why = "only the thread that crashed is shown with values"
+    return thread._replace(frames=tuple(each._replace(no_values=why) for each in thread.frames))
+
+
+def _frame_with_values(frame: Frame, found: Record) -> Frame:
+    if found.error:
+        return frame._replace(no_values=found.error[:_MAX_LENGTH])
     try:
-        return frame._replace(
-            arguments=_list(data["arguments"], _variable),
-            locals=_list(data["locals"], _variable),
-            source=_list(data["source"], lambda each: SourceLine(_number(each["line"]), _text(each["text"]))),
-            no_values=_maybe(data["missing"], _text),
-            omitted=_number(data["omitted"]),
-        )
+        values = read_fields(Frame, found.found, ("arguments", "locals", "source", "omitted"))
+        missing = _maybe(_TEXT, found.found["missing"])
     except (ValueError, KeyError, TypeError) as error:
-        return frame._replace(no_values=f"gdb's answer is malformed ({type(error).__name__})")
+        return frame._replace(no_values=_malformed(error))
+    return frame._replace(**values, no_values=missing)
 
 
-def _with_python(threads: tuple[Stack, ...], found: dict[int, _Python]) -> tuple[Stack, ...]:
-    nothing: _Python = ((), 0)
-    pairs = [(thread, *found.get(thread.tid, nothing)) for thread in threads]
-    return tuple(thread._replace(python=frames, python_omitted=more) for thread, frames, more in pairs)
-
-
-def _pythons(data: Any) -> dict[int, _Python]:
-    threads = [] if data is None else data
-    return dict(_list(threads, lambda each: (_number(each["tid"]), _python(each))))
-
-
-def _python(data: Any) -> _Python:
-    return _list(data["frames"], _python_frame), _number(data["omitted"])
-
-
-def _source_name(data: Any) -> tuple[str, str]:
-    return _text(data["build_id"]), _text(data["path"])
-
-
-def _why(data: Any) -> Why:
-    evidence, detail = _list(data["evidence"], _text), _maybe(data["detail"], _text)
-    thread, signal = _maybe(data["thread"], _number), _maybe(data["signal"], _number)
-    return Why(_text(data["kind"]), _text(data["sentence"]), evidence, detail, thread, _number(data["frame"]), signal)
-
-
-def _registers(data: Any) -> tuple[Register, ...]:
-    return _list(data, lambda each: Register(_text(each["name"]), _address(each["value"])))
-
-
-def _instructions(data: Any) -> tuple[Instruction, ...]:
-    return _list(data, lambda each: Instruction(_address(each["address"]), _text(each["text"])))
-
-
-def _python_frame(data: Any) -> PythonFrame:
-    return PythonFrame(_text(data["function"]), _text(data["file"]), _number(data["line"]), data["entry"] is True)
-
-
-def _stack(data: Any) -> Stack:
-    return Stack(
-        _number(data["number"]),
-        _number(data["tid"]),
-        _maybe(data["name"], _text),
-        _list(data["frames"], _frame),
-        _text(data["end"]),
-        data["complete"] is True,
-        omitted=_maybe(data["omitted"], _omitted),
-    )
-
-
-def _omitted(data: Any) -> Omitted:
-    functions = _list(data["functions"], lambda each: (_maybe(each["name"], _text), _number(each["count"])))
-    return Omitted(_number(data["after"]), _number(data["count"]), functions)
-
-
-def _frame(data: Any) -> Frame:
-    return Frame(
-        _address(data["pc"]),
-        _text(data["kind"]),
-        _maybe(data["function"], _text),
-        _maybe(data["file"], _text),
-        _maybe(data["line"], _number),
-        (),
-        (),
-        unwind=_text(data["unwind"]),
-        sp=_maybe(data.get("sp"), _address),
-        no_values="only the thread that crashed is shown with values",
-        language=_maybe(data.get("language"), _text),
-    )
-
-
-def _variable(data: Any) -> Variable:
-    return Variable(_text(data["name"]), _text(data["value"]))
-
-
-def _maybe(value: Any, read: Callable[[Any], Value]) -> Value | None:
-    return None if value is None else read(value)
-
-
-def _list(value: Any, read: Callable[[Any], Value]) -> tuple[Value, ...]:
-    if not isinstance(value, list) or len(value) > _MAX_COUNT:
-        raise TypeError("no list of bounded length")
-    return tuple(read(each) for each in value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("no text")
-    return value[:_MAX_LENGTH]
-
-
-def _number(value: Any) -> int:
-    if type(value) is not int or not 0 <= value < 1 << 63:
-        raise ValueError("no number of 63 bits")
-    return value
-
-
-def _address(value: Any) -> int:
-    if not isinstance(value, str) or not _ADDRESS.fullmatch(value):
-        raise ValueError("no address")
-    return int(value, 16)
+def _with_python(threads: tuple[Stack, ...], stacks: tuple[PythonStack, ...]) -> tuple[Stack, ...]:
+    found = {each.tid: each for each in stacks}
+    nothing = PythonStack(0, (), 0)
+    pairs = [(thread, found.get(thread.tid, nothing)) for thread in threads]
+    return tuple(thread._replace(python=each.frames, python_omitted=each.omitted) for thread, each in pairs)

@@ -5,6 +5,7 @@ from posixpath import basename
 from typing import Any, NamedTuple
 
 from corebox import __version__
+from corebox.bundle.fields import hexadecimal, to_json
 from corebox.bundle.manifest import Manifest, ModuleEntry
 from corebox.debugger.answer import Answer, Frame, Omitted, Stack, Why
 from corebox.locate.status import ModuleSymbols
@@ -41,25 +42,8 @@ class PlacedFrame(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """A frame of ``schema/report-1.schema.json``."""
-        frame = self.frame
-        return {
-            "level": self.level,
-            "pc": f"{frame.pc:#x}",
-            "sp": None if frame.sp is None else f"{frame.sp:#x}",
-            "kind": frame.kind,
-            "unwind": frame.unwind,
-            "function": frame.function,
-            "language": frame.language,
-            "file": frame.file,
-            "line": frame.line,
-            "module": self.module,
-            "offset": None if self.offset is None else f"{self.offset:#x}",
-            "arguments": [each._asdict() for each in frame.arguments],
-            "locals": [each._asdict() for each in frame.locals],
-            "source": [each._asdict() for each in frame.source],
-            "no_values": frame.no_values,
-            "omitted": frame.omitted,
-        }
+        offset = None if self.offset is None else hexadecimal(self.offset)
+        return {**to_json(self.frame), "level": self.level, "module": self.module, "offset": offset}
 
 
 class ThreadGroup(NamedTuple):
@@ -91,7 +75,7 @@ class ThreadGroup(NamedTuple):
             "frames": [each.to_json() for each in self.frames],
             "end": self.end,
             "complete": self.complete,
-            **({"omitted": _omitted(self.omitted)} if self.omitted else {}),
+            **({"omitted": to_json(self.omitted)} if self.omitted else {}),
             **({"python": [each.to_json() for each in self.python]} if self.python else {}),
             **({"python_omitted": self.python_omitted} if self.python_omitted else {}),
         }
@@ -152,17 +136,16 @@ class Report(NamedTuple):
             "family": self.known.family,
             "signature": self.known.text,
             "signature_parts": self.known.to_json(),
-            "why": why and {**why._asdict(), "evidence": list(why.evidence)},
+            "why": why and to_json(why),
             "threads": [group.to_json() for group in self.groups],
-            "registers": [{"name": each.name, "value": f"{each.value:#x}"} for each in self.answer.registers],
+            "registers": [to_json(each) for each in self.answer.registers],
             "disassembly": [
-                {"address": f"{each.address:#x}", "text": each.text, "current": each.address == self.program_counter}
-                for each in self.answer.disassembly
+                {**to_json(each), "current": each.address == self.program_counter} for each in self.answer.disassembly
             ],
             "symbols": [each.to_json() for each in self.symbols],
             "memory": self.memory.to_json(),
             "manifest": self.manifest.to_json(),
-            "missing": [each._asdict() for each in self.answer.missing],
+            "missing": [to_json(each) for each in self.answer.missing],
             "threads_total": self.threads_total,
             "made_by": {"corebox": __version__, "gdb": self.answer.gdb},
         }
@@ -207,8 +190,3 @@ def _levels(stack: Stack) -> Iterator[int]:
 def _placed(frame: Frame, modules: Sequence[ModuleEntry], level: int) -> PlacedFrame:
     module = next((each for each in modules if each.start <= frame.pc < each.end), None)
     return PlacedFrame(frame, module and module.path, None if module is None else frame.pc - module.start, level)
-
-
-def _omitted(omitted: Omitted) -> dict[str, Any]:
-    functions = [{"name": name, "count": count} for name, count in omitted.functions]
-    return {"after": omitted.after, "count": omitted.frames, "functions": functions}

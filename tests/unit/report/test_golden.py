@@ -18,6 +18,7 @@ from corebox.debugger.answer import (
     Missing,
     Omitted,
     Register,
+    Repeated,
     SourceLine,
     Stack,
     Variable,
@@ -55,9 +56,8 @@ def crash() -> Report:
         frame("visit", 30, no_values="gdb crashed: Fatal signal: Segmentation fault"),
         frame("main", 40, arguments=(Variable("argc", "1"),)),
     )
-    crashed = Stack(
-        1, 42, None, frames, BEGUN, True, omitted=Omitted(11, 120_000, (("visit", 60_000), ("descend", 60_000)))
-    )
+    gap = Omitted(11, 120_000, (Repeated("visit", 60_000), Repeated("descend", 60_000)))
+    crashed = Stack(1, 42, None, frames, BEGUN, True, omitted=gap)
     waiting = (frame("__futex_wait", 50, "registers"), frame("pthread_cond_wait", 51), frame("Queue::pop", 52))
     others = [Stack(number, 41 + number, "worker", waiting, "the stack is damaged", False) for number in (2, 3)]
     manifest = samples.manifest()

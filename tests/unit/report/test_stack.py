@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from corebox.debugger.answer import Frame, Omitted, PythonFrame, Stack
+from corebox.debugger.answer import Frame, Omitted, PythonFrame, Repeated, Stack
 from corebox.report.document import ThreadGroup, group_threads
 from corebox.report.stack import entries, own_function
 from corebox.report.text import stack_lines
@@ -69,13 +69,13 @@ def test_few_calls_of_a_function_are_no_recursion() -> None:
 
 
 def test_what_was_not_read_is_a_part_of_the_recursion_if_it_is_the_same_functions() -> None:
-    gap = Omitted(4, 1000, (("f", 600), ("g", 400)))
+    gap = Omitted(4, 1000, (Repeated("f", 600), Repeated("g", 400)))
     found = shown(group(["f", "g", "f", "g", "g", "f", "main"], gap))
     assert found == [frame(0, "f"), frame(1, "g"), ("recursion", 2, 1005, "f g"), frame(1006, "main")]
 
 
 def test_what_was_not_read_is_counted() -> None:
-    gap = Omitted(2, 1000, (("h", 1000),))
+    gap = Omitted(2, 1000, (Repeated("h", 1000),))
     found = group(["f", "g", "main"], gap)
     assert shown(found) == [frame(0, "f"), frame(1, "g"), ("omitted", 2, 1001, "h (1,000)"), frame(1002, "main")]
     assert "  #2-#1001: 1,000 frames not shown, most of them h (1,000)" in list(stack_lines(found))
