@@ -36,8 +36,8 @@ APT_TEST += rootlesskit uidmap slirp4netns fuse-overlayfs python3-venv
 # For the benchmarks: programs that crash at work.
 APT_BENCH := libreoffice-core-nogui libreoffice-writer-nogui python3-numpy
 
-.PHONY: help demo test unit fuzz-short fuzz integration faults lint audit format docs man bench lock upgrade setup \
-	setup-demo clean
+.PHONY: help demo test unit coverage mutants fuzz-short fuzz integration faults lint audit format docs man bench lock \
+	upgrade setup setup-unit setup-demo clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -47,8 +47,14 @@ demo: setup-demo  ## crash a small program, gather, build, and show the backtrac
 
 test: lint audit unit fuzz-short integration  ## every test; sets up all it needs, Docker Engine included
 
-unit: setup  ## the tests without docker, gdb and network; less than a minute
+unit: setup-unit  ## the tests that need Python and nothing else; less than a minute
 	$(BIN)/python -m pytest -n $(JOBS) tests/unit
+
+coverage: setup-unit  ## how much of each package the unit tests run; fails below 90 %
+	$(BIN)/python tools/covered.py $(JOBS)
+
+mutants: setup-unit  ## change PACKAGE=corebox/... here and there, and list the changes that no unit test notices
+	$(BIN)/python tools/mutants.py $(PACKAGE)
 
 fuzz-short: setup  ## chosen attacks and a fixed number of damaged inputs for each reader; a minute
 	$(BIN)/python -m pytest -n $(JOBS) tests/fuzz
@@ -98,16 +104,25 @@ upgrade: setup  ## the same, with the newest version of everything
 
 setup: $(VENV)/dev.stamp  ## packages, and a virtual environment for development
 
+setup-unit: $(VENV)/unit.stamp  ## the virtual environment alone
+
 setup-demo: $(VENV)/run.stamp  ## the little that the demo needs
 
-$(VENV)/dev.stamp: APT := $(APT_TEST)
-$(VENV)/dev.stamp: NPM := tests/client
-$(VENV)/run.stamp: APT := $(APT_DEMO)
-$(VENV)/%.stamp: requirements/%.txt pyproject.toml tests/client/package-lock.json
-	@tools/install-packages $(APT)
+$(VENV)/dev.stamp: $(VENV)/unit.stamp tests/client/package-lock.json
+	@tools/install-packages $(APT_TEST)
+	@tools/make-venv $(PYTHON) $(VENV)
+	@tools/install-npm tests/client
+	@touch $@
+
+$(VENV)/unit.stamp: requirements/dev.txt pyproject.toml
 	@tools/make-venv $(PYTHON) $(VENV)
 	@tools/install-locked $(VENV) $< --editable .
-	@[ -z "$(NPM)" ] || tools/install-npm $(NPM)
+	@touch $@
+
+$(VENV)/run.stamp: requirements/run.txt pyproject.toml
+	@tools/install-packages $(APT_DEMO)
+	@tools/make-venv $(PYTHON) $(VENV)
+	@tools/install-locked $(VENV) $< --editable .
 	@touch $@
 
 clean:  ## remove what was made here
