@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 AT_LEAST = 90.0  # per cent of the lines of each package
-DATA = Path("build/coverage")
+DATA = Path(".cache/coverage")
 
 
 def main(jobs: str) -> int:

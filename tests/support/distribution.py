@@ -235,8 +235,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 return
             upload = f"{len(registry.asked)}"
             registry.uploads[upload] = bytearray()
-            least = {"OCI_Chunk_Min_Length": str(registry.least_chunk)} if registry.least_chunk else {}
-            self._answer(202, Location=f"/v2/{name}/blobs/uploads/{upload}?state=x", **least)
+            least = str(registry.least_chunk)
+            self._answer(202, Location=f"/v2/{name}/blobs/uploads/{upload}?state=x", OCI_Chunk_Min_Length=least)
             return
         data = registry.uploads.get(upload)
         offset = int(self.headers.get("Content-Range", "0-").partition("-")[0])

@@ -26,7 +26,8 @@ def imported() -> set[str]:
     """The distributions of all modules that corebox imports and Python does not bring."""
     names = {name for path in (REPOSITORY / "corebox").rglob("*.py") for name in modules(path)}
     others = names - set(sys.stdlib_module_names) - {"corebox", "tomllib"} - INSIDE_GDB
-    return {canonicalize_name(packages_distributions()[name][0]) for name in others - {"tomli"}} | {"tomli"}
+    distributions = packages_distributions()
+    return {canonicalize_name(distributions[name][0]) for name in others - {"tomli"}} | {"tomli"}
 
 
 def modules(path: Path) -> set[str]:
