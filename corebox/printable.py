@@ -9,9 +9,9 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
-def counted(number: int, noun: str) -> str:
-    """The number with its noun: 1 thread, 2 threads."""
-    return "{} {}{}".format(number, noun, "" if number == 1 else "s")
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """The number with its noun: 1 thread, 2 threads; ``plural`` is for nouns that take more than an s."""
+    return "{} {}".format(number, noun if number == 1 else plural or noun + "s")
 
 
 def format_size(size: int, smallest: str = "bytes") -> str:

@@ -28,6 +28,7 @@ GROUPS = {
     "Many crashes": {
         "similar": "similar:command",
         "diff": "diff:command",
+        "fleet": "fleet.group:command",
     },
     "Housekeeping": {
         "images": "images:command",

@@ -5,12 +5,13 @@ click has an answer for each command; shells ask through ``corebox completion``.
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 from click.shell_completion import CompletionItem, ShellComplete
 from click.types import StringParamType
 
+from corebox.cli.fleet.needs import SCHEME, bundle_of
 from corebox.store.store import Store
 
 #: Kinds of ``Candidate`` that stand for what the shell itself completes.
@@ -44,7 +45,17 @@ class _Completed(StringParamType):
         return [*images, *(CompletionItem(incomplete, type=kind) for kind in self._kinds)]
 
 
-SUBJECT = _Completed(FILES, images=True)
+class _Subject(_Completed):
+    """A subject; a crash of the fleet becomes its bundle."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The text, or the path of the bundle for ``fleet:17``."""
+        if not str(value).startswith(SCHEME):
+            return super().convert(value, param, ctx)
+        return str(bundle_of(value))
+
+
+SUBJECT = _Subject(FILES, images=True)
 IMAGE = _Completed(images=True)
 PLACE = _Completed(FILES)
 FOLDER = _Completed(FOLDERS)

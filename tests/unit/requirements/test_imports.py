@@ -1,6 +1,7 @@
 """What corebox imports is declared, and what is declared is used."""
 
 import ast
+import itertools
 import re
 import sys
 from importlib.metadata import packages_distributions
@@ -39,7 +40,9 @@ def modules(path: Path) -> set[str]:
 
 def test_imports_are_the_dependencies_that_are_declared() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    declared = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    extras = (lines for name, lines in project["optional-dependencies"].items() if name != "dev")
+    lines = itertools.chain(project["dependencies"], *extras)
+    declared = {canonicalize_name(Requirement(line).name) for line in lines}
     assert imported() == declared - FILES
 
 

@@ -1,0 +1,1 @@
+"""``corebox fleet``: crashes in a database, counted, grouped and searched."""

@@ -1,0 +1,131 @@
+"""The fleet's database: SQLite in the user's data folder, or PostgreSQL."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from alembic import command
+from alembic.config import Config
+from alembic.util.exc import CommandError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from corebox.errors import HostError, UsageError
+from corebox.store.store import Store
+
+#: Names the database of one command.
+VARIABLE = "COREBOX_FLEET"
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_BUSY_SECONDS = 60
+
+
+class Fleet(NamedTuple):
+    """A fleet, open: its database, and the folder with the bundles and reports."""
+
+    engine: Engine
+    folder: Path
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that only asks.
+
+        Raises:
+            HostError: ``database-unusable``.
+        """
+        with _explained(self.engine), self.engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction, which is undone if the block raises.
+
+        Raises:
+            HostError: ``database-unusable``.
+        """
+        with _explained(self.engine), self.engine.begin() as connection:
+            yield connection
+
+
+def home() -> Path:
+    """Where a fleet of one machine is, and the note which database the user has chosen."""
+    return Store.default_home() / "fleet"
+
+
+def open_fleet(url: str | None = None) -> Fleet:
+    """The fleet at ``url``, else that of COREBOX_FLEET, of ``corebox fleet init``, or an SQLite file, made if need be.
+
+    Its tables are brought to the form that this version of corebox knows.
+
+    Raises:
+        UsageError: ``bad-fleet``.
+        HostError: ``database-unusable``, ``fleet-too-new``.
+    """
+    folder = home()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    note = folder / "database"
+    text = url or os.environ.get(VARIABLE) or (note.read_text("utf-8").strip() if note.exists() else "")
+    engine = _engine(text or URL.create("sqlite", database=str(folder / "fleet.db")))
+    with _explained(engine):
+        _upgrade(engine)
+    return Fleet(engine, folder)
+
+
+def choose(url: str) -> Fleet:
+    """Open the fleet at ``url`` and use it from now on.
+
+    Raises:
+        Those of ``open_fleet``.
+    """
+    fleet = open_fleet(url)
+    (fleet.folder / "database").write_text(url + "\n", "utf-8")
+    return fleet
+
+
+def _engine(url: str | URL) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        engine = create_engine(parsed, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        hint = "give sqlite:////absolute/path.db or postgresql://USER@HOST/NAME, and install corebox[fleet]"
+        raise UsageError("bad-fleet", f"{url} names no database that can be used: {error}", hint) from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # sqlite3 would begin a transaction only when something is written
+    for pragma in ("journal_mode=wal", "synchronous=full", "foreign_keys=on", f"busy_timeout={_BUSY_SECONDS * 1000}"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Begin with the lock for writing: who asks for it later, with another at work, fails instead of waiting."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _upgrade(engine: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:  # it does not know the revision that the database is of
+            hint = "use that version of corebox; corebox --version"
+            raise HostError("fleet-too-new", "a later version of corebox has made this fleet", hint) from error
+
+
+@contextlib.contextmanager
+def _explained(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        where = engine.url.render_as_string(hide_password=True)
+        hint = "check that it runs and that you may use it, then try again: nothing was lost; corebox fleet status"
+        raise HostError("database-unusable", f"the database {where} answers: {error.orig}", hint) from error

@@ -1,0 +1,129 @@
+"""What goes: facts stay, bundles go by rule; of a customer everything goes."""
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, func, select, update
+
+from corebox.errors import InputError
+from corebox.fleet import tables
+from corebox.fleet.arrival import bundle_path
+from corebox.fleet.database import Fleet
+from corebox.fleet.decisions import note
+from corebox.fleet.work import report_path
+
+#: Of each signature in each release so many of the first and of the last crashes keep their bundles.
+KEPT = 3
+_crash = tables.crash.c
+_COLUMNS = (_crash.id, _crash.bundle, _crash.size, _crash.kept)
+
+
+class Gone(NamedTuple):
+    """What was removed, or would be: the numbers of the crashes, and the bytes of their bundles."""
+
+    crashes: tuple[int, ...]
+    size: int
+
+
+class _Kept(NamedTuple):
+    """A crash, the digest of its bundle, the bytes of that, and whether it is still there."""
+
+    id: int
+    bundle: bytes
+    size: int
+    kept: bool
+
+
+def forget_customer(fleet: Fleet, customer: str, *, dry: bool = False) -> Gone:
+    """Remove all that is here of a customer: crashes, bundles, reports; with ``dry`` only say what that is.
+
+    Raises:
+        InputError: ``no-such-customer``.
+        HostError: ``database-unusable``.
+    """
+    with fleet.writing() as connection:
+        number = connection.scalar(select(tables.customer.c.id).filter_by(name=customer))
+        if number is None:
+            hint = "see whose crashes there are: corebox fleet find"
+            raise InputError("no-such-customer", f"the fleet has no customer {customer}", hint)
+        rows = [_Kept(*row) for row in connection.execute(select(*_COLUMNS).filter_by(customer=number))]
+        if not dry:
+            connection.execute(delete(tables.crash).filter_by(customer=number))
+            connection.execute(delete(tables.customer).filter_by(id=number))
+            _sweep(connection)
+            note(connection, "a customer was forgotten")
+    if not dry:
+        _remove(fleet, rows)
+    return _gone(rows)
+
+
+def drop_bundles(fleet: Fleet, older_than: float, *, dry: bool = False) -> Gone:
+    """Remove the bundles of crashes that arrived more than ``older_than`` seconds ago; what is known of them stays.
+
+    Those that are held stay, and of each signature in each release the first and the last ``KEPT``.
+
+    Raises:
+        HostError: ``database-unusable``.
+    """
+    alike = (_crash.signature, _crash.release)
+    numbered = select(
+        *_COLUMNS,
+        _crash.held,
+        _crash.received,
+        func.row_number().over(partition_by=alike, order_by=_crash.id).label("first"),
+        func.row_number().over(partition_by=alike, order_by=_crash.id.desc()).label("last"),
+    ).where(_crash.kept, _crash.reporter.is_not(None))
+    all_ = numbered.subquery().c
+    old = (all_.received < time.time() - older_than) & (all_.first > KEPT) & (all_.last > KEPT) & ~all_.held
+    with fleet.writing() as connection:
+        rows = [
+            _Kept(*row) for row in connection.execute(select(all_.id, all_.bundle, all_.size, all_.kept).where(old))
+        ]
+        if not dry:
+            for row in rows:
+                connection.execute(update(tables.crash).filter_by(id=row.id).values(kept=False))
+    if not dry:
+        _remove(fleet, rows)
+    return _gone(rows)
+
+
+def _gone(rows: Sequence[_Kept]) -> Gone:
+    return Gone(tuple(row.id for row in rows), sum(row.size for row in rows if row.kept))
+
+
+def _remove(fleet: Fleet, rows: Iterable[_Kept]) -> None:
+    """Remove the files of the crashes, but for a bundle that another customer has sent too."""
+    for row in rows:
+        with fleet.reading() as connection:
+            needed = connection.scalar(select(_crash.id).where(_crash.bundle == row.bundle, _crash.kept).limit(1))
+        files: list[Path] = [report_path(fleet, row.id)]
+        for path in files if needed else [*files, bundle_path(fleet, row.bundle)]:
+            path.unlink(missing_ok=True)
+
+
+def _sweep(connection: Connection) -> None:
+    """Remove the stacks, sets of modules and families that no crash has any more: they tell of whoever had them."""
+    kept = {
+        name: select(_crash[name]).where(_crash[name].is_not(None)) for name in ("stack", "module_set", "signature")
+    }
+    pairs = (
+        (tables.stack_function, tables.stack, "stack"),
+        (tables.module_set_module, tables.module_set, "module_set"),
+    )
+    for pair, table, name in pairs:
+        connection.execute(delete(pair).where(pair.c[name].not_in(kept[name])))
+        connection.execute(delete(table).where(table.c.id.not_in(kept[name])))
+    connection.execute(delete(tables.signature).where(tables.signature.c.id.not_in(kept["signature"])))
+    rest = (
+        (tables.function, select(tables.stack_function.c.function)),
+        (tables.module, select(tables.module_set_module.c.module)),
+        (tables.release, select(_crash.release)),
+    )
+    for table, used in rest:
+        connection.execute(delete(table).where(table.c.id.not_in(used)))
+    family = tables.family.alias()
+    of_crashes = tables.family.c.id.in_(select(tables.signature.c.family))
+    parts = tables.family.c.id.in_(select(family.c.merged).where(family.c.merged.is_not(None)))
+    connection.execute(delete(tables.family).where(~of_crashes, ~parts))
