@@ -90,8 +90,6 @@ class ImagePlace:
 
     def find(self, wish: WantedFiles) -> dict[Key, Path]:
         """Those debug files of ``wish`` that are in a folder ``debug`` of the image; few images have one."""
-        if self._store.recall("image-without-debug", self._content()) is not None:
-            return {}
         found: dict[Key, Path] = {}
         has_debug = False
 
@@ -100,19 +98,19 @@ class ImagePlace:
             has_debug = has_debug or "/debug/" in name
             return "/debug/" in name and not wish.excludes(name)
 
-        for member in self.members(wants, elf_only=True):
-            if member.path is not None:
-                key = wish.match(member.name, member.path, read_facts(member.path))
-                if key is not None and key not in found:
-                    found[key] = self._keep(member.path, key)
-        if not has_debug:
-            self._store.remember("image-without-debug", self._content(), {})
-        return found
-
-    def _content(self) -> str:
-        """What the image consists of."""
         with self._opening() as (source, wanted):
-            return " ".join(layer.digest for layer in layers_of(source, wanted))
+            layers = layers_of(source, wanted)
+            content = " ".join(layer.digest for layer in layers)
+            if self._store.recall("image-without-debug", content) is not None:
+                return {}
+            for member in self._members(source, layers, wants):
+                if member.path is not None:
+                    key = wish.match(member.name, member.path, read_facts(member.path))
+                    if key is not None and key not in found:
+                        found[key] = self._keep(member.path, key)
+        if not has_debug:
+            self._store.remember("image-without-debug", content, {})
+        return found
 
     def _keep(self, path: Path, key: Key) -> Path:
         name = key if isinstance(key, str) else f"{key[1]:08x}"
@@ -131,8 +129,14 @@ class ImagePlace:
 
     def members(self, wants: Wants, *, elf_only: bool = False) -> Iterator[Member]:
         """See ``Tree``."""
-        with self._opening() as (source, wanted), self._store.workplace() as work:
-            for layer in layers_of(source, wanted):
+        with self._opening() as (source, wanted):
+            yield from self._members(source, layers_of(source, wanted), wants, elf_only=elf_only)
+
+    def _members(
+        self, source: Source, layers: Sequence[Descriptor], wants: Wants, *, elf_only: bool = True
+    ) -> Iterator[Member]:
+        with self._store.workplace() as work:
+            for layer in layers:
                 self._progress(f"reading a layer of {layer.size} bytes of {self.name}")
                 blob = partial(source.blob, layer)
                 for file in files_of(blob, layer.media_type, wants, work, elf_only=elf_only):

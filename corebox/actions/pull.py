@@ -32,19 +32,21 @@ def pull(store: Store, text: str, pulling: Pulling = QUIETLY) -> Pulled:
     if place is None:
         reference = parse_reference(within(pulling.registry, text))
         return pull_image(store, reference, Access(pulling.ca_file, pulling.plain_http), pulling.fetching)
-    known = _known(store, place)
-    if known is not None:
-        return known
-    with opened_source(store, place) as source:
+    found = place
+    if place.engine is not None:
+        image_id = connect(place.engine).image_id(place.name)
+        known = _known(store, place, image_id)
+        if known is not None:
+            return known
+        found = place._replace(name=image_id)  # whatever the name stands for by then
+    with opened_source(store, found) as source:
         names = _Names(store, place, source.names())
         return take_image(store, source, names, pulling.fetching)
 
 
-def _known(store: Store, place: Place) -> Pulled | None:
+def _known(store: Store, place: Place, image_id: str) -> Pulled | None:
     """The image of an engine if the store has it, so that it need not be saved again."""
-    if place.engine is None:
-        return None
-    image = store.look_up(connect(place.engine).image_id(place.name))
+    image = store.look_up(image_id)
     if image is None or not all(store.has(layer.digest) for layer in image.layers):
         return None
     if not is_digest(place.name):

@@ -6,7 +6,8 @@ from typing import NamedTuple
 from corebox.actions.subject import Subject, image_of
 from corebox.errors import UsageError
 from corebox.registry.access import Access
-from corebox.registry.push import Pushed, push_image
+from corebox.registry.plan import PushPlan
+from corebox.registry.push import Pushed, push_image, push_plan
 from corebox.registry.reference import Reference, parse_reference, repository_name, within
 from corebox.store.store import Store
 from corebox.store.values import MADE_FROM, StoredImage
@@ -42,6 +43,21 @@ def push(
         InputError: ``bare-core``, and those of ``build``.
         HostError: those of ``push_image``.
     """
+    image, reference = _resolved(store, subject, options, progress)
+    return push_image(store, image, reference, options.access, options.compression, sending)
+
+
+def plan(
+    store: Store, subject: Subject, options: PushOptions, progress: Callable[[str], None] = lambda _: None
+) -> PushPlan:
+    """What ``push`` would do; nothing is sent. Raises as that does."""
+    image, reference = _resolved(store, subject, options, progress)
+    return push_plan(store, image, reference, options.access, options.compression)
+
+
+def _resolved(
+    store: Store, subject: Subject, options: PushOptions, progress: Callable[[str], None]
+) -> tuple[StoredImage, Reference]:
     if options.target is None and options.registry is None:
         hint = "give a name: corebox push SUBJECT HOST/REPOSITORY:TAG; or set a registry: corebox config --help"
         raise UsageError("no-target", "no target given", hint)
@@ -50,7 +66,7 @@ def push(
         raise UsageError("bad-reference", "cannot push to a digest", "give a tag: HOST/REPOSITORY:TAG")
     image = image_of(store, subject, progress)
     reference = reference or parse_reference(within(options.registry, _program(image)))
-    return push_image(store, image, _tagged(reference, image), options.access, options.compression, sending)
+    return image, _tagged(reference, image)
 
 
 def _program(image: StoredImage) -> str:

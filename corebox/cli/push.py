@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
-from corebox.actions.push import PushOptions, push
+from corebox.actions.push import PushOptions, plan, push
 from corebox.actions.subject import resolve
 from corebox.cli import options, output
 from corebox.cli.complete import IMAGE
 from corebox.cli.meter import meter
 from corebox.registry.access import Access
+from corebox.registry.plan import COMPRESS, MOUNT, PushPlan
 from corebox.registry.push import COMPRESSIONS
 from corebox.store.store import Store
 
@@ -24,12 +25,14 @@ from corebox.store.store import Store
     show_default=True,
     help="Every engine can pull gzip; Docker before 23 cannot pull zstd.",
 )
+@click.option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing.")
 @options.registry
 @options.identity
 def command(
     subject: str,
     target: str | None,
     compression: str,
+    dry_run: bool,
     ca_file: Path | None,
     plain_http: bool,
     registry: str | None,
@@ -41,9 +44,22 @@ def command(
     """
     store = Store.default()
     chosen = PushOptions(target, Access(ca_file, plain_http), compression, registry)
-    pushed = push(store, resolve(store, subject, identity=identity), chosen, output.progress(), meter("pushing"))
+    resolved = resolve(store, subject, identity=identity)
+    if dry_run:
+        _show(plan(store, resolved, chosen, output.progress()))
+        return 0
+    pushed = push(store, resolved, chosen, output.progress(), meter("pushing"))
     output.table((layer.kind, output.size(layer.size), layer.how, layer.digest[:19]) for layer in pushed.layers)
     output.say(f"sent       {output.size(pushed.sent)}")
     output.say(f"digest     {pushed.digest}")
     output.say(f"open it    corebox shell {pushed.reference}")
     return 0
+
+
+def _show(planned: PushPlan) -> None:
+    words = {MOUNT: "mount from", COMPRESS: "compress and send"}
+    output.table(
+        (each.kind, output.size(each.size), f"{words.get(each.does, each.does)} {each.source or ''}".rstrip())
+        for each in planned.steps
+    )
+    output.say(f"to         {planned.reference}")

@@ -1,34 +1,42 @@
-"""Pushes an image: only the blobs that the repository lacks, several at once; mounted where another one has them."""
+"""Pushes an image by a plan: only what the repository lacks, several blobs at once."""
 
 import contextlib
 import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-from corebox.errors import InputError
 from corebox.files.stage import Stage
 from corebox.registry.access import Access
-from corebox.registry.answers import read_json
 from corebox.registry.client import Client
 from corebox.registry.compress import COMPRESSIONS, FramesError, compress_layer, wrap_frame
 from corebox.registry.elsewhere import WORTH, Elsewhere
 from corebox.registry.moving import Moving, Progress
-from corebox.registry.notes import known_compressed, known_places, note_compressed, note_place
+from corebox.registry.notes import note_compressed, note_place
+from corebox.registry.plan import (
+    COMPRESS,
+    CORE,
+    MOUNT,
+    SEND,
+    THERE,
+    PushPlan,
+    Step,
+    noted_source,
+    open_client,
+    plan_push,
+)
 from corebox.registry.reference import Reference
 from corebox.registry.upload import Upload, next_chunk
 from corebox.store.blobs import BlobWriter
 from corebox.store.origin import known_origin
 from corebox.store.store import Store
 from corebox.store.values import (
-    CONFIG_TYPE,
     LAYER_KIND,
-    LAYER_TYPE,
     MANIFEST_TYPE,
     Descriptor,
     Json,
@@ -40,9 +48,9 @@ from corebox.store.values import (
 __all__ = ["COMPRESSIONS", "Moved", "Pushed", "push_image"]
 
 Result = TypeVar("Result")
+#: A blob as the registry has it now, and how it came there: see ``Moved``.
+_Brought = tuple[Descriptor, str]
 
-#: The kind of layer that no other image has.
-_CORE = "core"
 #: What nice(1) adds.
 _NICENESS = 10
 #: Labels that go to the manifest as annotations, where registries show them.
@@ -85,84 +93,71 @@ def push_image(
         HostError: ``registry-unreachable``, ``registry-untrusted``, ``registry-refused``, ``registry-failed``,
             ``credentials-unreadable``, ``no-libzstd``, ``no-space``.
     """
-    push = _Push(store, image, reference, access, compression, progress)
-    with store.adding(), push.client, push.compressing:
-        moved = push.layers_and_config()
-        manifest = _manifest(image, moved)
-        push.moving.patiently(partial(push.client.put_manifest, reference.wanted, manifest, MANIFEST_TYPE))
+    moving = Moving(reference.host, progress)
+    with store.adding(), open_client(store, image, reference, access, compression) as client:
+        plan = plan_push(store, image, reference, compression, client, moving)
+        *brought, config = _Execution(store, plan, client, moving, access).run()
+        found = {step.layer.digest: each for step, each in zip(plan.steps, brought, strict=False) if step.layer}
+        layers = [(layer, *found[layer.digest]) for layer in image.layers]
+        manifest = _manifest(image, config[0], [(layer, blob) for layer, blob, _ in layers])
+        moving.patiently(partial(client.put_manifest, reference.wanted, manifest, MANIFEST_TYPE))
     store.tag(image, str(reference))
-    layers = tuple(
-        Moved(layer.kind, blob.digest, blob.size, how) for layer, (blob, how) in zip(image.layers, moved, strict=False)
-    )
-    return Pushed(reference, "sha256:" + hashlib.sha256(manifest).hexdigest(), layers, push.moving.total)
+    moved = tuple(Moved(layer.kind, blob.digest, blob.size, how) for layer, blob, how in layers)
+    return Pushed(reference, "sha256:" + hashlib.sha256(manifest).hexdigest(), moved, moving.total)
 
 
-class _Push:
-    def __init__(
-        self,
-        store: Store,
-        image: StoredImage,
-        reference: Reference,
-        access: Access,
-        compression: str,
-        progress: Progress,
-    ) -> None:
+def push_plan(
+    store: Store, image: StoredImage, reference: Reference, access: Access, compression: str = "gzip"
+) -> PushPlan:
+    """What ``push_image`` would do; nothing is changed. Raises as that does."""
+    with open_client(store, image, reference, access, compression) as client:
+        return plan_push(store, image, reference, compression, client, Moving(reference.host, lambda _: None))
+
+
+class _Execution:
+    """Works off a plan: several steps at once, one compression at a time."""
+
+    def __init__(self, store: Store, plan: PushPlan, client: Client, moving: Moving, access: Access) -> None:
         self._store = store
-        self._image = image
-        self._reference = reference
-        self._compression = compression
-        self.moving = Moving(reference.host, progress)
-        self.client = Client(reference, access, "pull,push", self._sources())
-        self._elsewhere = Elsewhere(reference, access)
-        self._there = self._pushed_before()
+        self._plan = plan
+        self._client = client
+        self._moving = moving
+        self._elsewhere = Elsewhere(plan.reference, access)
         # One layer at a time: each takes all processors. Its threads inherit the niceness: what sends goes first, and
         # so does a registry on this machine.
-        self.compressing = ThreadPoolExecutor(1, initializer=os.nice, initargs=(_NICENESS,))
+        self._compressing = ThreadPoolExecutor(1, initializer=os.nice, initargs=(_NICENESS,))
         self._core_begun = threading.Event()
 
-    def _pushed_before(self) -> dict[str, Descriptor]:
-        """The layers by their digests here, if somebody has pushed this very image under this name."""
-        try:
-            get = partial(self.client.get_manifest, self._reference.wanted, (MANIFEST_TYPE,))
-            value: Any = read_json(self.moving.patiently(get)[0])
-            blobs = [Descriptor.from_json(layer) for layer in value["layers"]]
-            same = Descriptor.from_json(value["config"]).digest == self._image.image_id
-        except (InputError, KeyError, TypeError):
-            return {}  # there is none, or it is not ours
-        wanted = COMPRESSIONS[self._compression]
-        pairs = zip(self._image.layers, blobs, strict=False) if same else ()
-        return {layer.digest: blob for layer, blob in pairs if blob.media_type == wanted}
-
-    def _sources(self) -> list[str]:
-        """All repositories that something may be mounted from: permission for them is asked for at the beginning."""
-        known = (known_compressed(self._store, each.diff_id, self._compression) for each in self._image.layers)
-        return sorted({source for blob in known if blob and (source := self._source(blob.digest))})
-
-    def _source(self, digest: str) -> str | None:
-        places = known_places(self._store, digest, self._reference.host)
-        return next((place for place in places if place != self._reference.repository), None)
-
-    def layers_and_config(self) -> list[tuple[Descriptor, str]]:
-        """Bring everything there that the manifest names; the configuration is the last."""
-        config = self._store.blob_path(self._image.image_id)
-        described = Descriptor(CONFIG_TYPE, self._image.image_id, config.stat().st_size)
-        layers = {layer.digest: layer for layer in self._image.layers}.values()
-        core_first = sorted(layers, key=lambda layer: layer.kind != _CORE)
-        if all(layer.kind != _CORE for layer in layers):
+    def run(self) -> list[_Brought]:
+        """Take all steps; the first error ends them."""
+        if not any(each.kind == CORE and each.does in (MOUNT, COMPRESS) for each in self._plan.steps):
             self._core_begun.set()
-        bring = [partial(self._core if layer.kind == _CORE else self._layer, layer) for layer in core_first]
-        *moved, last = self.moving.all([*bring, partial(self._blob, described)])
-        found = dict(zip((layer.digest for layer in core_first), moved, strict=True))
-        return [*(found[layer.digest] for layer in self._image.layers), last]
+        with self._compressing:
+            return self._moving.all([partial(self._take, step) for step in self._plan.steps])
 
-    def _core(self, layer: Layer) -> tuple[Descriptor, str]:
-        """Nothing is compressed before it: a registry takes one blob on one processor, and this is most bytes."""
+    def _take(self, step: Step) -> _Brought:
+        blob = step.blob
+        if blob is None or (step.does == MOUNT and not self._store.has(blob.digest) and not self._mounts(step)):
+            assert step.layer is not None
+            return self._core(step.layer) if step.kind == CORE else self._layer(step.layer)
+        if step.kind == CORE:
+            self._core_begun.set()
+        how = "there" if step.does == THERE else "mounted"
+        if step.does == SEND or (step.does == MOUNT and self._store.has(blob.digest)):
+            self._store.require_whole(blob.digest)
+            how = self._send(blob, step.source)
+        return self._noted(blob, how)
+
+    def _mounts(self, step: Step) -> bool:
+        """Whether the registry takes from its other repository what our store has no more."""
+        assert step.blob is not None
+        begin = partial(self._client.begin_upload, step.blob.digest, step.source)
+        return self._moving.patiently(begin)[0] is None
+
+    def _core(self, layer: Layer) -> _Brought:
+        """Nothing is compressed before it."""
         try:
-            known = self._known(layer)
-            if known is not None:
-                self._core_begun.set()
-                return self._blob(known)
-            bundle = known_origin(self._store, layer.digest) if self._compression == "zstd" else None
+            bundle = known_origin(self._store, layer.digest) if self._plan.compression == "zstd" else None
             if bundle:
                 with contextlib.suppress(FramesError):
                     return self._compress_and_send(layer, bundle)
@@ -170,21 +165,17 @@ class _Push:
         finally:
             self._core_begun.set()
 
-    def _layer(self, layer: Layer) -> tuple[Descriptor, str]:
-        known = self._known(layer)
-        if known is not None:
-            return self._blob(known)
+    def _layer(self, layer: Layer) -> _Brought:
         self._core_begun.wait()
         with self._store.writer() as writer:
             blob = self._compress(layer, writer)
-        return self._blob(blob, fresh=True)
+        is_there = self._moving.patiently(partial(self._client.has_blob, blob.digest))
+        source = noted_source(self._store, blob.digest, self._plan.reference)
+        return self._noted(blob, "there" if is_there else self._send(blob, source))
 
-    def _known(self, layer: Layer) -> Descriptor | None:
-        """The layer as it goes, if it need not be compressed."""
-        if layer.media_type != LAYER_TYPE:
-            return Descriptor(layer.media_type, layer.digest, layer.size)
-        known = known_compressed(self._store, layer.diff_id, self._compression) or self._there.get(layer.digest)
-        return known if known is not None and (self._store.has(known.digest) or self._is_there(known)) else None
+    def _noted(self, blob: Descriptor, how: str) -> _Brought:
+        note_place(self._store, blob.digest, self._plan.reference)
+        return blob, how
 
     def _compress(
         self,
@@ -200,22 +191,22 @@ class _Push:
         if bundle:
             self._in_turn(wrap_frame, tar, bundle, writer, on_progress)
         else:
-            found = self._in_turn(compress_layer, tar, writer, self._compression, on_progress)
+            found = self._in_turn(compress_layer, tar, writer, self._plan.compression, on_progress)
             if found != layer.digest:
                 self._store.require_whole(layer.digest)
                 raise image_damaged(f"{layer.digest} was read as {found}")
-        blob = writer.commit(COMPRESSIONS[self._compression])
-        note_compressed(self._store, layer.diff_id, self._compression, blob)
+        blob = writer.commit(COMPRESSIONS[self._plan.compression])
+        note_compressed(self._store, layer.diff_id, self._plan.compression, blob)
         return blob
 
     def _in_turn(self, act: Callable[..., Result], *arguments: object) -> Result:
-        running = self.compressing.submit(act, *arguments)
+        running = self._compressing.submit(act, *arguments)
         self._core_begun.set()
         return running.result()
 
-    def _compress_and_send(self, layer: Layer, bundle: Path | None = None) -> tuple[Descriptor, str]:
+    def _compress_and_send(self, layer: Layer, bundle: Path | None = None) -> _Brought:
         """Send the layer while it is compressed: what nobody has need not be asked for."""
-        upload = Upload(self.client, self.moving)
+        upload = Upload(self._client, self._moving)
         with self._store.writer() as writer, os.fdopen(os.dup(writer.fileno()), "rb") as file:
             with Stage(upload.send) as sending:
                 handed_on = 0
@@ -228,50 +219,28 @@ class _Push:
 
                 blob = self._compress(layer, writer, hand_on, bundle)
             upload.send(file.fileno(), blob.size, blob)
-        note_place(self._store, blob.digest, self._reference)
-        return blob, "sent"
+        return self._noted(blob, "sent")
 
-    def _found(self, blob: Descriptor) -> str | None:
-        """Another repository with the blob, of which nothing was noted here."""
-        source = self._elsewhere.find(blob.digest) if blob.size >= WORTH else None
-        if source is not None:
-            self.client.allow(source)
-        return source
-
-    def _is_there(self, blob: Descriptor) -> bool:
-        """Whether the registry has a blob that our store has no more; mounted if another repository has it."""
-        if self._has(blob):
-            return True
-        source = self._source(blob.digest)
-        begun = self.moving.patiently(partial(self.client.begin_upload, blob.digest, source)) if source else ("", 0)
-        return begun[0] is None
-
-    def _has(self, blob: Descriptor) -> bool:
-        return self.moving.patiently(partial(self.client.has_blob, blob.digest))
-
-    def _blob(self, blob: Descriptor, *, fresh: bool = False) -> tuple[Descriptor, str]:
-        """Bring a blob of the store there; one that is not ``fresh`` is looked through before."""
-        how = "there"
-        if not self._has(blob):
-            if not fresh:
-                self._store.require_whole(blob.digest)
-            upload = Upload(self.client, self.moving, self._source(blob.digest) or self._found(blob))
-            with self._store.blob_path(blob.digest).open("rb") as file:
-                how = "sent" if upload.send(file.fileno(), blob.size, blob) else "mounted"
-        note_place(self._store, blob.digest, self._reference)
-        return blob, how
+    def _send(self, blob: Descriptor, source: str | None) -> str:
+        """Send a blob of the store, unless it can be mounted from ``source``, or from where nothing was noted of."""
+        if source is None and blob.size >= WORTH:
+            source = self._elsewhere.find(blob.digest)
+            if source is not None:
+                self._client.allow(source)
+        upload = Upload(self._client, self._moving, source)
+        with self._store.blob_path(blob.digest).open("rb") as file:
+            return "sent" if upload.send(file.fileno(), blob.size, blob) else "mounted"
 
 
-def _manifest(image: StoredImage, moved: list[tuple[Descriptor, str]]) -> bytes:
+def _manifest(image: StoredImage, config: Descriptor, layers: Sequence[tuple[Layer, Descriptor]]) -> bytes:
     """The manifest of what was pushed: as the store's, with the layers compressed."""
-    *layers, (config, _) = moved
     value: Json = {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
         "config": config.to_json(),
         "layers": [
             Descriptor(blob.media_type, blob.digest, blob.size, {LAYER_KIND: layer.kind}).to_json()
-            for layer, (blob, _) in zip(image.layers, layers, strict=True)
+            for layer, blob in layers
         ],
         "annotations": _annotations(image.labels),
     }

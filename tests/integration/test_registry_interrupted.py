@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from corebox.errors import CoreboxError
-from corebox.registry import push
+from corebox.registry import plan, push
 from corebox.registry.access import Access
 from corebox.registry.client import Client
 from corebox.registry.compress import compress_layer
@@ -207,7 +207,7 @@ def test_nothing_is_compressed_before_the_core(
         order.append(tar)
         return compress_layer(tar, *others)
 
-    monkeypatch.setattr(push, "known_compressed", slowly)
+    monkeypatch.setattr(plan, "known_compressed", slowly)
     monkeypatch.setattr(push, "compress_layer", watched)
     push_image(near, image, parse_reference(f"{registry.host}/a/b:1"), Access())
     assert len(order) == len(image.layers)

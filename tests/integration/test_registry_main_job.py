@@ -85,6 +85,24 @@ def _manifest(registry: Registry, repository: str, tag: str) -> Any:
     return json.loads(registry.blob((registry.folder / link).read_text()).read_text())
 
 
+def _planned(output: str) -> set[str]:
+    """What a dry run says that is done with each blob."""
+    return {line.split(maxsplit=3)[3] for line in output.splitlines() if not line.startswith("to ")}
+
+
+def test_a_dry_run_shows_the_plan_and_sends_nothing(registry: Registry, bundle: Path, fresh_lab: Lab) -> None:
+    one, two = (f"{registry.host}/planned/{name}:1" for name in ("one", "two"))
+    with BadNetwork(registry.port, []) as network:
+        there = one.replace(registry.host, f"127.0.0.1:{network.port}")
+        planned = fresh_lab.done("push", "--dry-run", bundle, there).output
+        assert _planned(planned) == {"compress and send", "send"}, planned
+        assert planned.endswith(f"to         {there}\n")
+        assert network.passed < REQUESTS
+    fresh_lab.done("push", bundle, one)
+    assert _planned(fresh_lab.done("push", "--dry-run", bundle, one).output) == {"there"}
+    assert _planned(fresh_lab.done("push", "--dry-run", bundle, two).output) == {"mount from planned/one"}
+
+
 def test_another_repository_mounts_what_the_registry_has(registry: Registry, bundle: Path, fresh_lab: Lab) -> None:
     fresh_lab.done("push", bundle, f"{registry.host}/one/{bundle.parent.name}")
     pushed = fresh_lab.done("push", bundle, f"{registry.host}/two/{bundle.parent.name}").output
