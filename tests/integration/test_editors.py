@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.editors import COMPILED_IN, SOURCES, crash_of_items, debug, run_editor, the_line, words
+from tests.support.emacs import emacs_with_dape
 from tests.support.lab import Lab
 
 
@@ -27,7 +28,7 @@ def test_neovim_opens_the_crash_in_any_buffer(lab: Lab, image: str, tmp_path: Pa
     assert said.splitlines()[:4] == [
         f"listed: crash: {image}, 1",
         "waits for 120 seconds",
-        "stopped: SIGSEGV: Null pointer dereference",
+        "stopped: SIGSEGV: SIGSEGV: Null pointer dereference",
         f"at items.c:{line}: {(SOURCES / 'items.c').read_text().splitlines()[line - 1].strip()}",
     ]
     assert said.endswith("ended 0\n")
@@ -76,6 +77,27 @@ def test_neovims_configuration_takes_any_name(lab: Lab, tmp_path: Path) -> None:
     script = tmp_path / "ask.lua"
     script.write_text(stub + ask + run)
     assert run_editor(lab, "nvim", "--headless", "-u", "NONE", "-S", script) == str(subject)
+
+
+def test_emacs_opens_the_crash_with_dape(lab: Lab, image: str, tmp_path: Path) -> None:
+    more = ("--", "--engine", "bubblewrap", "--source", f"{SOURCES}={COMPILED_IN}")
+    configuration = tmp_path / "crash.el"
+    configuration.write_text(lab.done("ide", "emacs", image, *more).output)
+    command, environment = emacs_with_dape()
+    environment.update(CONFIGURATION=str(configuration), HOME=str(tmp_path))
+    said = run_editor(lab, *command, "-l", SOURCES / "dape.el", **environment)
+    line = (SOURCES / "items.c").read_text().splitlines()[the_line("it dies here") - 1].strip()
+    refused = (
+        "This is a crashed process, not a running one: next is not possible. Look at its threads, stack, variables"
+    )
+    assert said.splitlines() == [
+        "SIGSEGV:",
+        "\tSIGSEGV: Null pointer dereference",
+        "2 threads",
+        f"compare at items.c: {line}",
+        "$1 = 2",
+        f'Failed to "next": {refused} and memory; to start the program: corebox rerun SUBJECT',
+    ]
 
 
 def test_emacs_takes_any_name(lab: Lab, tmp_path: Path) -> None:

@@ -127,25 +127,37 @@ def gather_with(python: str, zipapp: Path, crash: Crash, site: Site, out: Path) 
     return result.returncode
 
 
-def cached_root(suite: str, packages: Sequence[str]) -> Path:
-    """The root of a release of Debian with these packages, made when it is not there yet."""
+def cached_root(suite: str, packages: Sequence[str], variant: str = "minbase") -> Path:
+    """The root of a release of Debian with these packages, made when it is not there yet.
+
+    The ``variant`` extract (mmdebstrap(1)) has the files of these packages and of those that they need, not set up.
+    """
     name = f"{suite}-{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:8]}"
+    name += "" if variant == "minbase" else f"-{variant}"
     root = CACHE / name
     with locked(name):
         if not root.exists():
             unfinished = CACHE / f"{name}-unfinished"
             shutil.rmtree(unfinished, ignore_errors=True)
-            _make_root(suite, packages, unfinished)
+            _make_root(suite, packages, unfinished, variant)
             unfinished.rename(root)
     return root
 
 
-def _make_root(suite: str, packages: Sequence[str], root: Path) -> None:
+def _make_root(suite: str, packages: Sequence[str], root: Path, variant: str) -> None:
     log = root.with_suffix(".log")
     with log.open("w") as stream:
         result = subprocess.run(
             # The archive's own word on how long an index is valid is passed over: mirrors are late.
-            ["mmdebstrap", "--variant=minbase", *_LATE, f"--include={','.join(packages)}", suite, str(root), _mirror()],
+            [
+                "mmdebstrap",
+                f"--variant={variant}",
+                *_LATE,
+                f"--include={','.join(packages)}",
+                suite,
+                str(root),
+                _mirror(),
+            ],
             stdout=stream,
             stderr=subprocess.STDOUT,
             check=False,

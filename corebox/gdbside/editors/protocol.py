@@ -107,8 +107,9 @@ def _stopped(send, process, why):
 
     def send_event(event, body=None):
         if event == "stopped" and body["reason"] == "attach" and process["signal_name"]:
-            said = ": ".join([process["signal_name"], *why()[:1]])
-            body = {**body, "reason": "exception", "description": said, "text": said}
+            name = process["signal_name"]
+            # DAP specification, "Stopped Event": what it is called, and what a user reads in the list of threads.
+            body = {**body, "reason": "exception", "description": ": ".join([name, *why()[:1]]), "text": name}
         send(event, body)
 
     return send_event

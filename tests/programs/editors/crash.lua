@@ -33,7 +33,7 @@ local function debug(adapter, config)
   wait("initialized")
   send("configurationDone", {})
   local stopped = wait("stopped")
-  say("stopped: %s", stopped.text)
+  say("stopped: %s: %s", stopped.text, stopped.description)
   local stack = wait(send("stackTrace", { threadId = stopped.threadId }))
   local top = stack.stackFrames[1]
   vim.cmd("edit " .. top.source.path)
