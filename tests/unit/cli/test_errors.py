@@ -204,3 +204,18 @@ def test_a_command_that_is_none_is_guessed(capsys: pytest.CaptureFixture[str], t
         f"hint: try corebox info {bundle} or corebox shell {bundle}",
         "hint: corebox --help lists the commands",
     ]
+
+
+def test_ctrl_c_while_it_starts_is_told_without_a_traceback() -> None:
+    script = """if True:
+        import os, runpy, signal, sys
+        class Interrupt:
+            def find_spec(self, name, *rest):
+                if name == "click":
+                    os.kill(os.getpid(), signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # the jobs that a shell runs beside it ignore it
+        sys.meta_path.insert(0, Interrupt())
+        sys.argv = ["corebox", "images"]
+        runpy.run_module("corebox", run_name="__main__")"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "interrupted; no partial files were left behind\n")
