@@ -24,8 +24,9 @@ def serve(session: Session) -> None:
     Raises:
         HostError: those of ``relay``.
     """
-    # Clients interrupt what runs by this signal. Nothing of a core does, and the session has to go on.
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Clients interrupt what runs by this signal. Nothing of a core does, but gdb may be at work for long.
+    # By a handler, not SIG_IGN: what we start would ignore it, too (signal(7)).
+    before = signal.signal(signal.SIGINT, lambda *_: None)
     # A reader of our own: Python cannot end while a thread reads from its standard input.
     reading = os.fdopen(os.dup(0), "rb")
     try:
@@ -33,6 +34,7 @@ def serve(session: Session) -> None:
             for notice in session.notices:
                 writing.write(b"&" + quote(f"note: {printable(notice)}\n".encode()) + b"\n")
             with session.engine.pipe(session.sandbox, session.command) as gdb:
+                signal.signal(signal.SIGINT, lambda *_: session.engine.interrupt(gdb))
                 relay(Client(reading, writing), gdb, Translator(session.sources, _modules(session)))
     finally:
         signal.signal(signal.SIGINT, before)

@@ -118,7 +118,7 @@ class Translator:
 def _changed(command: str) -> str | None:
     """What gdb is told in place of a command, None if that can stay."""
     if runs := _RUNS.match(command):
-        return _raising(refusal(runs[1]))
+        return _raising(refusal(runs[1].removeprefix("exec-")))
     if _OPENS_CORE.match(command):
         return f"-target-select core {CORE}"
     if other := _OTHER_TARGET.match(command):

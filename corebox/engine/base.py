@@ -32,3 +32,6 @@ class Engine(Protocol):
 
     def pipe(self, sandbox: Sandbox, command: Sequence[str]) -> "AbstractContextManager[subprocess.Popen[bytes]]":
         """Run ``command`` with pipes as its standard input and output; nothing of it outlives the block."""
+
+    def interrupt(self, child: "subprocess.Popen[bytes]") -> None:
+        """Give the command that ``pipe`` runs as ``child`` what Ctrl-C gives a program, if it still runs."""

@@ -1,8 +1,10 @@
 """bubblewrap: a sandbox out of user namespaces, without daemon and without root (bwrap(1))."""
 
+import contextlib
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -74,6 +76,16 @@ class Bubblewrap:
             piped(line.words, line.inherited, line.bound, environment={}) as child,
         ):
             yield child
+
+    def interrupt(self, child: "subprocess.Popen[bytes]") -> None:
+        """Give the command that ``pipe`` runs as ``child`` what Ctrl-C gives a program, if it still runs."""
+        innermost = child.pid
+        with contextlib.suppress(OSError):  # it has just ended; or a kernel without CONFIG_PROC_CHILDREN
+            while below := Path(f"/proc/{innermost}/task/{innermost}/children").read_text().split():
+                innermost = int(below[0])
+            # bwrap, which is above it twice, would die of the signal.
+            if Path(f"/proc/{innermost}/comm").read_text() != "bwrap\n":
+                os.kill(innermost, signal.SIGINT)
 
     @contextmanager
     def _line(self, sandbox: Sandbox, command: Sequence[str], more: Sequence[str] = ()) -> Iterator[_Line]:

@@ -112,6 +112,13 @@ class DockerEngine:
         ):
             yield child
 
+    def interrupt(self, child: "subprocess.Popen[bytes]") -> None:
+        """Give the command that ``pipe`` runs as ``child`` what Ctrl-C gives a program, if it still runs."""
+        assert isinstance(child.args, list)
+        api: Any = self._client.api
+        with suppress(docker.errors.APIError, requests.exceptions.RequestException):
+            api.kill(child.args[-1], "SIGINT")
+
     def _start(self, container: str, *options: str) -> list[str]:
         """The engine's own command, which hands streams and status on better than the SDK does."""
         program = shutil.which(self.name)

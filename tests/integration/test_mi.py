@@ -76,10 +76,26 @@ def test_nothing_runs_nothing_is_too_large_and_the_session_goes_on(
             assert (kind, "not a running one" in said["msg"]) == ("error", True)
         assert "not a running one" in ask(gdb, "-target-select native")[1]["msg"]
         assert "corebox rerun" in ask(gdb, '-interpreter-exec console "start"')[1]["msg"]
+        _, refused, _ = ask(gdb, "-exec-continue")
+        for command in ("continue", "c", "cont"):
+            assert ask(gdb, f'-interpreter-exec console "{command}"')[1] == refused, "one sentence for it"
         kind, _, console = ask(gdb, "-interpreter-exec console \"python print(',' * 3_000_000)\"")
         assert (kind, len(console), console[-2:]) == ("done", 256 << 10, "…\n")
         process_of(gdb).send_signal(signal.SIGINT)
         assert ask(gdb, "-data-evaluate-expression first->key")[1] == {"value": "2"}
+
+
+def test_a_command_that_takes_long_is_interrupted(
+    lab: Lab, image: str, any_engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with machine_interface(lab, monkeypatch, image, "--engine", any_engine, "--", "-i=mi") as gdb:
+        ask(gdb, "-list-features")
+        begun = gdb.write('-interpreter-exec console "python print(1, flush=True); import time; time.sleep(300)"')
+        assert any(record["payload"] == "1\n" for record in begun), begun
+        process_of(gdb).send_signal(signal.SIGINT)
+        said = ask(gdb, "-data-evaluate-expression 6*7")
+        assert said[:2] == ("error", {"msg": "Quit"}), "what gdb says to the command before"
+        assert ask(gdb, "-data-evaluate-expression 6*7")[:2] == ("done", {"value": "42"})
 
 
 def test_a_client_that_goes_leaves_nothing(lab: Lab, image: str, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +124,7 @@ def test_emacs_shows_the_crash(lab: Lab, image: str, tmp_path: Path) -> None:
     assert len(re.findall(r"^\d Thread 0x\w+ \(LWP \d+\) stopped in ", said, re.MULTILINE)) == 2
     assert re.search(r"^int \* +nothing +0x0$", said, re.MULTILINE)
     assert f"compare is in {ITEMS}\n" in said
-    assert "exec-next is not possible" in said
+    assert "one: next is not possible" in said
     assert said.endswith("ended 0\n")
 
 

@@ -10,10 +10,18 @@ from tests.support.programs import FOLDER
 
 SOURCE = FOLDER / "again.c"
 REFUSED = {
-    "run": "corebox rerun",
-    "r --option": "corebox rerun",
-    "start": "corebox rerun",
-    "starti": "corebox rerun",
+    "run": "would start",
+    "r --option": "would start",
+    "start": "would start",
+    "starti": "would start",
+    "continue": "not a running one",
+    "n 3": "not a running one",
+    "si": "not a running one",
+    "fin": "not a running one",
+    "until": "not a running one",
+    "jump main": "not a running one",
+    "signal 0": "not a running one",
+    "rc": "not a running one",
     "attach 1": "only examines a core",
     "target native": "only examines a core",
     "target remote :1": "only examines a core",
@@ -63,7 +71,7 @@ def test_it_reads_our_standard_input(lab: Lab, again: Path) -> None:
     assert done.stdout.endswith("typed\n")
 
 
-def test_gdb_starts_and_takes_over_nothing(lab: Lab, again: Path, any_engine: str) -> None:
+def test_gdb_starts_takes_over_and_continues_nothing(lab: Lab, again: Path, any_engine: str) -> None:
     shown = lab.gdb(again, any_engine, *REFUSED, "info inferiors", "echo alive\\n")
     for reason in set(REFUSED.values()):
         count = sum(reason == each for each in REFUSED.values())

@@ -1,4 +1,4 @@
-"""Commands that start a program or take one over, which a session on a core refuses with the reason.
+"""Commands that start a program, take one over or let it go on, which a session on a core refuses with the reason.
 
 There is no shell either: one from outside would be one more program to trust, and one of the customer's runs his code.
 
@@ -12,12 +12,22 @@ _STARTS = (
     "to start it in a sandbox of its own: corebox rerun SUBJECT [ARGUMENTS]"
 )
 _ATTACHES = "{}: there is no process here but gdb; this session only examines a core"
+_GOES_ON = (
+    "This is a crashed process, not a running one: {} is not possible. "
+    "Look at its threads, stack, variables and memory; to start the program: corebox rerun SUBJECT"
+)
 _RUNS = (
     "{} needs a shell, and no program is in this sandbox but gdb; to work on what gdb prints, let it write a file: "
     "corebox shell SUBJECT --output DIR, then set logging enabled on; or ask by Python: corebox run SUBJECT SCRIPT"
 )
+_STEPS = (
+    *("continue", "next", "nexti", "step", "stepi", "finish", "until", "advance", "jump", "interrupt", "signal"),
+    *("queue-signal", "reverse-continue", "reverse-next", "reverse-nexti", "reverse-step", "reverse-stepi"),
+    "reverse-finish",
+)
 _WHAT = {
     **dict.fromkeys(("run", "start", "starti"), _STARTS),
+    **dict.fromkeys(_STEPS, _GOES_ON),
     **dict.fromkeys(("attach", "target native", "target remote", "target extended-remote"), _ATTACHES),
     **dict.fromkeys(("shell", "pipe", "make"), _RUNS),
 }
