@@ -31,8 +31,8 @@ def opened_core(
             open_core(path) as core,
             DiskRoot("/") as disk,
         ):
-            manifest, sources = collect(core, disk, GatherOptions(executable=str(executable)))
-            write_bundle(str(bundle), manifest, sources, CompactCore(core), jobs=os.cpu_count() or 1)
+            found = collect(core, disk, GatherOptions(executable=str(executable)))
+            write_bundle(str(bundle), found.manifest, found.sources, CompactCore(core), jobs=os.cpu_count() or 1)
         built = build(store, bundle, BuildOptions(), progress)
     assert built.image  # the native builder's are in the store
     return Image(str(subject.path), built.image)

@@ -67,6 +67,6 @@ def _gather(core: Path, libraries: Path, work: Path) -> Path:
         open_core(path) as opened,
         DiskRoot(root) as disk,
     ):
-        manifest, sources = collect(opened, disk, GatherOptions())
-        write_bundle(str(bundle), manifest, sources, CompactCore(opened), jobs=os.cpu_count() or 1)
+        found = collect(opened, disk, GatherOptions())
+        write_bundle(str(bundle), found.manifest, found.sources, CompactCore(opened), jobs=os.cpu_count() or 1)
     return bundle

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 
 _CHUNK = 1 << 18
+_MAX_SMALL = 16 << 20
 
 
 class WrittenBundle(NamedTuple):
@@ -121,7 +122,7 @@ def _write_encrypted(file: BinaryIO, content: Content, jobs: int, envelope: "Env
 
 
 def _write_compressed(file: BinaryIO, content: Content, jobs: int) -> str:
-    writer = compression.open_writer(file, jobs)
+    writer = compression.open_writer(file, jobs, *([compression.THOROUGH] if _is_small(content.manifest) else []))
     try:
         # On its own thread a digest costs no time: it lets the interpreter's lock go, and so does the compression.
         with Stage(_update, PIECES_KEPT - 1) as hashing:
@@ -131,6 +132,12 @@ def _write_compressed(file: BinaryIO, content: Content, jobs: int) -> str:
         raise
     writer.close()
     return identity
+
+
+def _is_small(manifest: Manifest) -> bool:
+    """Whether the bundle was made small by leaving things out, so that its size matters more than a second."""
+    size = manifest.core.stored + sum(entry.size for entry in manifest.files)
+    return manifest.core.original_stored is not None and size < _MAX_SMALL
 
 
 def _update(digest: Any, piece: Piece) -> None:

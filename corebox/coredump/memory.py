@@ -3,7 +3,7 @@
 import bisect
 import sys
 from array import array
-from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from corebox.coredump import faults
 from corebox.coredump.values import Segment
@@ -127,13 +127,13 @@ class Memory:
         return b""
 
 
-def read_pointers(memory: Memory, start: int, end: int) -> Set[int]:
-    """The distinct aligned words from ``start`` to ``end`` that lie between the lowest and the highest address."""
-    words: Set[int] = set()
+def read_pointers(memory: Memory, start: int, end: int) -> List[int]:
+    """The distinct aligned words from ``start`` to ``end`` between the lowest and the highest address, in order."""
+    words: Dict[int, None] = {}
     for _, data in memory.pieces(-(-start // 8) * 8, end):
         found = array("Q" if memory.word_size == 8 else "I")
         found.frombytes(data[: len(data) // found.itemsize * found.itemsize])
         if (memory.order == "<") != (sys.byteorder == "little"):
             found.byteswap()
-        words.update(word for word in found if memory.lowest <= word < memory.highest)
-    return words
+        words.update(dict.fromkeys(word for word in found if memory.lowest <= word < memory.highest))
+    return list(words)

@@ -101,11 +101,11 @@ def frame_content(stored: bytes, size: int) -> bytes:
 class ZstdWriter:
     """Compresses what is written to it into ``out``, on ``jobs`` threads of the library."""
 
-    def __init__(self, library: ctypes.CDLL, out: BinaryIO, jobs: int) -> None:
+    def __init__(self, library: ctypes.CDLL, out: BinaryIO, jobs: int, level: int = _LEVEL) -> None:
         self._library = library
         self._out = out
         self._context = library.ZSTD_createCCtx()
-        for parameter, value in ((_LEVEL_PARAMETER, _LEVEL), (_CHECKSUM_PARAMETER, 1), (_WORKERS_PARAMETER, jobs)):
+        for parameter, value in ((_LEVEL_PARAMETER, level), (_CHECKSUM_PARAMETER, 1), (_WORKERS_PARAMETER, jobs)):
             # A library without threads refuses nbWorkers and compresses in this thread: slower, not wrong.
             library.ZSTD_CCtx_setParameter(self._context, parameter, value)
         self._space = ctypes.create_string_buffer(_CHUNK)

@@ -26,13 +26,13 @@ def without_changed(collection: Collection, error: InputError) -> Collection:
         raise error
     manifest = collection.manifest
     missing = manifest.missing + tuple(Omission(path, why) for path, why in gone.items())
-    return Collection(
-        manifest._replace(
+    return collection._replace(
+        manifest=manifest._replace(
             files=tuple(entry for entry in manifest.files if entry.path not in gone),
             modules=tuple(_without_file(each, gone.get(each.path)) for each in manifest.modules),
             missing=tuple(sorted(missing, key=lambda omission: os.fsencode(omission.path))),
         ),
-        {path: file for path, file in collection.sources.items() if path not in gone},
+        sources={path: file for path, file in collection.sources.items() if path not in gone},
     )
 
 

@@ -2,7 +2,8 @@
 
 import os
 import time
-from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from corebox import __version__
 from corebox.bundle.manifest import (
@@ -64,10 +65,19 @@ class GatherOptions(NamedTuple):
 
 
 class Collection(NamedTuple):
-    """What will be written: the manifest, and each of its files, open."""
+    """What will be written: the manifest, and each of its files, open.
+
+    ``left_out`` has the files that were found, and that a light bundle does without.
+    """
 
     manifest: Manifest
     sources: Dict[str, OpenFile]
+    left_out: Mapping[str, OpenFile] = MappingProxyType({})
+
+    @property
+    def files(self) -> Dict[str, OpenFile]:
+        """All files that were found."""
+        return {**self.left_out, **self.sources}
 
 
 def collect(core: CoreFile, root: DiskRoot, wanted: GatherOptions) -> Collection:

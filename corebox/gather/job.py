@@ -131,7 +131,7 @@ def pack(options: argparse.Namespace, collection: Collection, core: CoreFile, ou
         if options.slim and not options.no_core:
             from corebox.gather.reduce import slim_core  # noqa: PLC0415
 
-            core = stack.enter_context(slim_core(core, scratch_directory(options)))
+            core = stack.enter_context(slim_core(core, scratch_directory(options), collection.files))
             collection = _with_slim(collection, core)
         if options.redact:
             from corebox.gather.reduce import blank_manifest, plan_blanks  # noqa: PLC0415

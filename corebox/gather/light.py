@@ -109,4 +109,5 @@ def _without(collection: Collection, gone: Dict[str, LeftOutFile], problems: Tup
     kept = tuple(entry for entry in manifest.files if entry.path not in gone)
     left_out = tuple(gone[path] for path in sorted(gone, key=os.fsencode))
     sources = {path: file for path, file in collection.sources.items() if path not in gone}
-    return Collection(manifest._replace(files=kept, left_out=left_out, not_taken=remarks), sources)
+    aside = {path: collection.sources[path] for path in gone}
+    return Collection(manifest._replace(files=kept, left_out=left_out, not_taken=remarks), sources, aside)

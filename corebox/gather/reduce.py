@@ -3,11 +3,12 @@
 import contextlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Iterator, Optional, Sequence
+from typing import Any, Iterator, Mapping, Optional, Sequence
 
 from corebox.bundle.manifest import Manifest
 from corebox.coredump.core import CoreFile, open_core
 from corebox.files.faults import changed
+from corebox.files.openfile import OpenFile
 from corebox.files.temporary import temporary_directory
 from corebox.gather.compressed import write_sparse
 from corebox.reduce.redact import RedactionPlan, plan_redaction
@@ -15,8 +16,10 @@ from corebox.reduce.slim import plan_slim, write_slim
 
 
 @contextlib.contextmanager
-def slim_core(core: CoreFile, directory: str) -> Iterator[CoreFile]:
+def slim_core(core: CoreFile, directory: str, files: Mapping[str, OpenFile]) -> Iterator[CoreFile]:
     """A slim copy of the core in a private temporary directory, for as long as the context lasts.
+
+    ``files`` are those of its modules.
 
     Raises:
         HostError: ``no-space`` or ``cannot-write``.
@@ -25,7 +28,7 @@ def slim_core(core: CoreFile, directory: str) -> Iterator[CoreFile]:
     with temporary_directory(directory, guarded=True) as folder:  # mode 0700
         path = os.path.join(folder, os.path.basename(core.path))
         with open(path, "wb") as file:
-            write_sparse(_slim_pieces(core), file)
+            write_sparse(_slim_pieces(core, files), file)
         status = os.fstat(core.fileno())
         if status.st_size != core.size:
             raise changed(core.path)
@@ -34,11 +37,11 @@ def slim_core(core: CoreFile, directory: str) -> Iterator[CoreFile]:
             yield slim
 
 
-def _slim_pieces(core: CoreFile) -> Iterator[bytes]:
+def _slim_pieces(core: CoreFile, files: Mapping[str, OpenFile]) -> Iterator[bytes]:
     """The slim core as it is written, through a pipe, so that its pages of zeros become holes again."""
     reading, writing = os.pipe()
     with ThreadPoolExecutor(1) as writer, open(reading, "rb", buffering=0) as pipe:
-        written = writer.submit(_write_slim, core, writing)
+        written = writer.submit(_write_slim, core, files, writing)
         while True:
             piece = pipe.read(1 << 20)
             if not piece:
@@ -47,9 +50,9 @@ def _slim_pieces(core: CoreFile) -> Iterator[bytes]:
         written.result()
 
 
-def _write_slim(core: CoreFile, descriptor: int) -> None:
+def _write_slim(core: CoreFile, files: Mapping[str, OpenFile], descriptor: int) -> None:
     try:
-        write_slim(core, plan_slim(core), descriptor)
+        write_slim(core, plan_slim(core, files), descriptor)
     finally:
         os.close(descriptor)
 

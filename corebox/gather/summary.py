@@ -35,6 +35,9 @@ _MEMORY = (
 _NOT_LOOKED_FOR = (
     "not looked for elsewhere in memory: values of less than 8 bytes, and base64 or hexadecimal: --redact TEXT"
 )
+#: What a library's name begins with, and the language whose stacks are objects of its heap. Native stacks, and those of
+#: Python and JavaScript, are in a slim core.
+_HEAP_STACKS = (("libjvm.so", "Java"), ("libcoreclr.so", ".NET"), ("libruby", "Ruby"), ("libphp", "PHP"))
 _ADVICE_EXECUTABLE = "if you have the executable that crashed elsewhere, gather with it: -e EXECUTABLE"
 
 
@@ -139,12 +142,21 @@ def _light_lines(manifest: Manifest) -> Iterator[str]:
             yield "  packages: {}".format(printable(omission.why))
 
 
+def _lost_stacks(modules: Sequence[ModuleEntry]) -> List[str]:
+    """Languages whose stacks lie in parts of the heap that a slim core does not have."""
+    names = [os.path.basename(module.path) for module in modules]
+    return [language for start, language in _HEAP_STACKS if any(name.startswith(start) for name in names)]
+
+
 def _core_lines(manifest: Manifest) -> Iterator[str]:
     core = manifest.core
     included = "" if core.included else ", left out on request"
     yield "core:      {}, {} stored{}".format(format_size(core.size), format_size(core.stored), included)
     if core.original_stored is not None:
         yield "  slim: {} of {} kept".format(format_size(core.stored), format_size(core.original_stored))
+        lost = _lost_stacks(manifest.modules)
+        if lost:
+            yield "    {} stacks are not in it: gather without --slim to keep them".format(" and ".join(lost))
     if core.redacted is not None:
         note = "" if core.redacted else ": the named text is not in the core, or not as these bytes"
         yield "  redacted: {} blanked{}".format(counted(core.redacted, "place"), note)

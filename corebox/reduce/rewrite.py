@@ -106,6 +106,11 @@ class Ranges:
                 self.merged.append((start, end))
         self.starts = [start for start, _ in self.merged]
 
+    def contains(self, address: int) -> bool:
+        """Whether one of the ranges has the address."""
+        index = bisect_right(self.starts, address) - 1
+        return index >= 0 and address < self.merged[index][1]
+
     def without(self, segment: Segment, hole: Extent) -> List[Extent]:
         """The parts of ``hole`` in ``segment``, whole pages of memory, that no protected range has."""
         shift = segment.address - segment.offset

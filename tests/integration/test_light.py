@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from corebox.bundle.read import read_manifest
 from corebox.bundle.verify import verify_bundle
 from corebox.gather.cli import main
 from tests.support.lab import Lab
+from tests.support.programs import FOLDER
 from tests.support.repositories import SUITE, Key, make_deb, publish_apt, serving
 from tests.support.site import Crash, Site
 
@@ -92,8 +95,61 @@ def test_a_light_bundle_says_what_completes_it(site: Site, light: Path, lab: Lab
     assert "libc" in told
 
 
-def test_a_light_and_slim_bundle_has_less_than_a_megabyte(site: Site, crash: Crash, tmp_path: Path) -> None:
-    assert gathered(site, crash, tmp_path / "small.corebox", "--light", "--slim").stat().st_size < 1 << 20
+def test_a_light_and_slim_bundle_has_less_than_a_megabyte_and_shows_the_same(
+    site: Site, crash: Crash, lab: Lab, tmp_path: Path
+) -> None:
+    shows_the_same(lab, tmp_path, [crash.core, "--root", site.root])
+
+
+def test_python_with_numpy_too(site: Site, lab: Lab, tmp_path: Path) -> None:
+    shown = shows_the_same(lab, tmp_path, [site.crash_numpy().core, "--root", site.root])
+    assert [each["function"] for each in shown["threads"][0]["python"]][:2] == ["string_at", "weigh"]
+    assert shown["threads"][1]["python"]
+
+
+def test_node_too(machine: None, lab: Lab, tmp_path: Path) -> None:
+    """The source is long, so that what tells a line of its end is far from its beginning."""
+    comments = "".join(
+        f"// comment {number} is part of the source, which V8 keeps as one text\n" for number in range(1000)
+    )
+    heap = "globalThis.all = Array.from({length: 200000}, (_, id) => ({id, name: `order ${id}`}));\n"
+    source = (FOLDER / "javascript" / "shop.js").read_text()
+    (tmp_path / "shop.js").write_text(heap + comments + source)
+    run_to_its_core(tmp_path, "node shop.js interpreted")
+    shown = shows_the_same(lab, tmp_path, [tmp_path / "core"])
+    weight = next(each for each in shown["threads"][0]["frames"] if each["function"] == "weightOf")
+    assert weight["line"] == 1001 + 1 + source[: source.index("process.abort")].count("\n")
+
+
+def test_redis_too(machine: None, lab: Lab, tmp_path: Path) -> None:
+    fill = "until redis-cli -s ./socket DEBUG POPULATE 100000; do sleep 0.2; done"
+    server = "redis-server --port 0 --unixsocket ./socket --enable-debug-command yes --save ''"
+    run_to_its_core(tmp_path, f"{server} & {fill}; kill -ABRT $!; wait")
+    shows_the_same(lab, tmp_path, [tmp_path / "core"])
+
+
+def run_to_its_core(folder: Path, command: str) -> None:
+    subprocess.run(["sh", "-c", f"ulimit -c unlimited; {command}"], cwd=folder, check=False, capture_output=True)
+
+
+def shows_the_same(lab: Lab, folder: Path, given: list[object]) -> Any:
+    """Compare a full bundle and a small one that was completed; give the report."""
+    full, small, whole = (folder / f"{name}.corebox" for name in ("full", "small", "whole"))
+    for out, options in ((full, []), (small, ["--light", "--slim"])):
+        assert main([str(each) for each in (*given, "-o", out, "--no-nice", *options)]) == 0
+    assert small.stat().st_size < 1000000
+    lab.done("recover", small, "--from", full, "-o", whole)
+    ours, theirs = (
+        lab.done("report", path, "--engine", "bubblewrap", "--format", "json").json for path in (full, whole)
+    )
+    assert len(ours["threads"][0]["frames"]) > 2
+    for part in ("threads", "registers", "signature", "fault", "why"):
+        assert theirs[part] == ours[part], part
+    sessions = [lab.gdb(path, "bubblewrap", *SHOWN[:2]).output.splitlines() for path in (full, whole)]
+    assert sessions[1][-200:] == sessions[0][-200:]
+    roots = [layers(lab, path) for path in (full, whole)]
+    assert roots[0] == roots[1], "the image has the same root"
+    return ours
 
 
 def test_what_the_vendor_knows_is_left_out(site: Site, crash: Crash, lab: Lab, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The slim core keeps what backtraces, arguments and locals need, and drops the rest of the heap."""
 
 import os
+import random
+import struct
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from corebox.coredump.core import open_core
 from corebox.coredump.linkmap import walk_entries
 from corebox.errors import InputError
-from corebox.reduce.slim import plan_slim, write_slim
+from corebox.reduce.slim import LEAST, SIZE, plan_slim, write_slim
 from tests.support.elfwriter import NT_PRSTATUS, PAGE, CoreWriter, Format
 from tests.unit.conftest import RealCore
 
@@ -87,3 +89,26 @@ def test_a_truncated_core_becomes_a_truncated_slim_core(real_core: RealCore, tmp
     os.truncate(short, 400000)
     with open_core(str(short)) as original, open_core(str(slim(short, tmp_path))) as core:
         assert core.modules == original.modules
+
+
+def test_a_heap_where_everything_leads_to_everything_is_cut_at_a_budget(tmp_path: Path) -> None:
+    """Nearest first: what the stack points to stays, and all that its own words lead to."""
+    form, start, pages = Format(64, "<", 62), 0x100000, 1500
+    numbers = random.Random(1)
+    heap = b"".join(
+        form.words(*(start + numbers.randrange(pages) * PAGE for _ in range(8))) + numbers.randbytes(PAGE - 64)
+        for _ in range(pages)
+    )
+    writer = CoreWriter(form)
+    registers = [0] * 27
+    registers[19] = stack = 0x7000000  # rsp
+    writer.note(NT_PRSTATUS, form.prstatus(1, 11, registers))
+    writer.memory(start, heap)
+    writer.memory(stack, form.words(start + 5 * PAGE).ljust(PAGE, b"\0"))
+    path = writer.write(tmp_path / "core")
+    small = slim(path, tmp_path)
+    assert LEAST < small.stat().st_size < SIZE + 20 * PAGE
+    with open_core(str(path)) as original, open_core(str(small)) as core:
+        assert core.read(start + 5 * PAGE, PAGE) == heap[5 * PAGE : 6 * PAGE]
+        for word in struct.unpack("<8Q", heap[5 * PAGE : 5 * PAGE + 64]):
+            assert core.read(word, PAGE) == original.read(word, PAGE)
