@@ -18,6 +18,7 @@ GROUPS = {
         "dap": "dap:command",
         "mi": "mi:command",
         "ide": "ide:command",
+        "mcp": "mcp:command",
     },
     "Share a crash": {
         "build": "build:command",
