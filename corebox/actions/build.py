@@ -13,7 +13,6 @@ from corebox.actions.load import load
 from corebox.actions.places import OpenedPlaces, opened_places
 from corebox.actions.source import needs_identity, plain_bundle
 from corebox.actions.symbols import Symbols, find_symbols
-from corebox.bundle.layout import CORE
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.program import program_of
 from corebox.bundle.read import BundleReader, Unpacked, read_manifest
@@ -157,7 +156,7 @@ def _build(
 
         plain = recovered_bundle(store, plain, places.places, work, progress)
     with BundleReader(plain) as reader:
-        unpacked = reader.unpack(work / "bundle")
+        unpacked = reader.unpack(work / "bundle", hash_layer=True)
     description = _describe(reader.manifest, unpacked, toolbox, options)
     files = CrashFiles(reader.manifest, unpacked.root)
     found = find_symbols(files, places, options.symbols, progress)
@@ -176,7 +175,7 @@ def _build(
     if not options.symbols.places:
         store.remember("bundle", _stat_key(bundle, options), {"identity": unpacked.identity}, [unpacked.identity])
     if plain == bundle and unpacked.core is not None:
-        note_origin(store, f"sha256:{unpacked.digests[CORE]}", bundle)
+        note_origin(store, f"sha256:{unpacked.core_layer}", bundle)
     # Symbols and files that a template copies are no part of the key: that image is built each time, of known layers.
     if not options.symbols.places and all(layer.kind != ADDED for layer in image.layers):
         key = _image_key(unpacked.identity, toolbox, options)

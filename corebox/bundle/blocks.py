@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from typing import Any, List, Union
+from typing import Any, Iterable, List, Union
 
 from corebox.bundle.faults import damaged
 from corebox.files.sha256 import sha256
@@ -53,11 +53,16 @@ def parse_digests(text: bytes, size: int) -> BlockDigests:
     return BlockDigests(size, digests)
 
 
+def format_digests(digests: Iterable[str]) -> bytes:
+    """``core.digests`` of the hexadecimal digests of all blocks."""
+    return "".join(digest + "\n" for digest in digests).encode("ascii")
+
+
 class BlockHasher:
     """Hashes the pieces of a compact core, in order, block by block."""
 
     def __init__(self) -> None:
-        self._lines: List[bytes] = []
+        self._digests: List[str] = []
         self._digest: Any = sha256()
         self._filled = 0
 
@@ -76,8 +81,8 @@ class BlockHasher:
         """``core.digests``, once."""
         if self._filled:
             self._end()
-        return b"".join(self._lines)
+        return format_digests(self._digests)
 
     def _end(self) -> None:
-        self._lines.append(self._digest.hexdigest().encode("ascii") + b"\n")
+        self._digests.append(self._digest.hexdigest())
         self._digest, self._filled = sha256(), 0

@@ -1,81 +1,21 @@
-"""The outside of a bundle: zstd where the host has libzstd, else gzip on all threads."""
+"""The outside of a bundle: zstd or gzip, in frames that are read by all processors, or as others compressed it."""
 
-import zlib
-from collections import deque
-from typing import TYPE_CHECKING, BinaryIO, Deque, Iterator, Union
+import os
+import stat
+from functools import partial
+from typing import BinaryIO, Iterator, Optional
 
 from corebox.bundle.faults import damaged
 from corebox.coredump.header import MAGIC
-from corebox.errors import HostError, InputError
+from corebox.errors import InputError
 from corebox.files import zstd
-from corebox.files.gunzip import WRAPPED, gunzip
+from corebox.files.extents import read_at
+from corebox.files.frames import frame_contents
+from corebox.files.gunzip import gunzip
 from corebox.files.magic import GZIP, ZSTD
+from corebox.files.seekable import FrameTable, read_table
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-_LEVEL = 1
-#: Of what is small: some tenths of a second for an eighth less to send.
-THOROUGH = 9
-_MAX_GZIP_LEVEL = 9
-_CHUNK = 1 << 20
 _READ = 1 << 16
-
-
-class GzipWriter:
-    """Compresses each MiB into a gzip member of its own, on ``jobs`` threads (zlib releases the interpreter's lock)."""
-
-    def __init__(self, out: BinaryIO, jobs: int, level: int = _LEVEL) -> None:
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # logging comes with it, and few need it
-
-        self._out = out
-        self._level = min(level, _MAX_GZIP_LEVEL)
-        self._pool = ThreadPoolExecutor(jobs)
-        self._waiting: "Deque[Future[bytes]]" = deque()
-        self._most_waiting = 2 * jobs
-        self._block = bytearray()
-
-    def write(self, data: Union[bytes, memoryview]) -> None:
-        """Compress ``data``, of which nothing is kept."""
-        self._block += data
-        if len(self._block) >= _CHUNK:
-            self._submit()
-
-    def cut(self) -> None:
-        """End the member: what follows is in another."""
-        self._submit()
-
-    def close(self) -> None:
-        """Write what is left; ``out`` stays open."""
-        self.cut()
-        while self._waiting:
-            self._out.write(self._waiting.popleft().result())
-        self._pool.shutdown()
-
-    def abandon(self) -> None:
-        """Stop without finishing the stream."""
-        self._waiting.clear()
-        self._pool.shutdown()
-
-    def _submit(self) -> None:
-        while len(self._waiting) >= self._most_waiting:
-            self._out.write(self._waiting.popleft().result())
-        self._waiting.append(self._pool.submit(_gzip_member, bytes(self._block), self._level))
-        self._block = bytearray()
-
-
-def _gzip_member(data: bytes, level: int) -> bytes:
-    compressor = zlib.compressobj(level, zlib.DEFLATED, WRAPPED)  # writes no time and no name
-    return compressor.compress(data) + compressor.flush()
-
-
-Writer = Union[zstd.ZstdWriter, GzipWriter]
-
-
-def open_writer(out: BinaryIO, jobs: int, level: int = _LEVEL) -> Writer:
-    """A compressor onto ``out``: zstd, or gzip where the host has no libzstd."""
-    library = zstd.load_library()
-    return zstd.ZstdWriter(library, out, jobs, level) if library else GzipWriter(out, jobs, level)
 
 
 def is_compressed(magic: bytes) -> bool:
@@ -84,7 +24,7 @@ def is_compressed(magic: bytes) -> bool:
 
 
 def decompressed(source: BinaryIO) -> Iterator[bytes]:
-    """The tar archive in ``source``, in pieces of at most 1 MiB, whatever the file claims its size to be.
+    """The tar archive in ``source``, in pieces of at most 4 MiB, whatever the file claims its size to be.
 
     Raises:
         InputError: ``not-a-bundle`` for another kind of file, ``bundle-damaged`` for a damaged or truncated one.
@@ -92,6 +32,9 @@ def decompressed(source: BinaryIO) -> Iterator[bytes]:
     """
     magic = source.read(4)
     source.seek(0)
+    table = table_of(source) if is_compressed(magic) else None
+    if table:
+        return _checked(frame_contents(partial(read_at, source.fileno()), table, len(os.sched_getaffinity(0))))
     if magic[:2] == GZIP:
         return _checked(gunzip(iter(lambda: source.read(_READ), b"")))
     if magic == MAGIC:
@@ -106,10 +49,13 @@ def decompressed(source: BinaryIO) -> Iterator[bytes]:
             "{} is not a bundle: it is neither zstd nor gzip".format(source.name),
             "give the .corebox file that `corebox gather` wrote",
         )
-    library = zstd.load_library()
-    if library is None:
-        raise HostError("no-libzstd", "this machine has no libzstd 1.4 or later", "apt-get install libzstd1")
-    return _checked(zstd.decompressed(library, source))
+    return _checked(zstd.decompressed(zstd.require_library(), source))
+
+
+def table_of(file: BinaryIO) -> Optional[FrameTable]:
+    """The table of frames at the end of an open file, None if it has none."""
+    status = os.fstat(file.fileno())
+    return read_table(partial(read_at, file.fileno()), status.st_size) if stat.S_ISREG(status.st_mode) else None
 
 
 def _checked(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -3,11 +3,10 @@
 import io
 import json
 import os
-from functools import partial
 from typing import TYPE_CHECKING, Callable, Iterator, Optional, Union
 
 from corebox.coredump.core import CoreFile
-from corebox.files.extents import Buffers, Extent, read_at, stored_extents
+from corebox.files.extents import Extent, read_at, stored_extents
 from corebox.files.faults import changed, reading
 from corebox.reduce.compact import MIN_HOLE_LENGTH, plan_compaction
 
@@ -16,14 +15,8 @@ if TYPE_CHECKING:
 
 #: Called with offset and bytes of a piece of the original core; returns as many bytes.
 Change = Callable[[int, bytes], bytes]
-Piece = Union[bytes, memoryview]
-ReadPiece = Callable[[int, int], memoryview]
-
-#: So many pieces stay valid; an earlier one's memory is used again.
-PIECES_KEPT = 16
-
-_CHUNK = 1 << 18
-_ZEROS = bytes(_CHUNK)
+#: Of a compact core: bytes, some of a file, or so many zeros.
+Part = Union[bytes, Extent, int]
 
 
 class CompactCore:
@@ -32,8 +25,7 @@ class CompactCore:
     Args:
         core: the open core.
         change: what becomes of each piece of its memory on the way; it keeps its length.
-        on_progress: called with the number of bytes whenever some were searched for zeros, before ``read`` and
-            ``pieces`` can be.
+        on_progress: called with the number of bytes whenever some were searched for zeros, before there are blocks.
         ahead: where that is done already.
 
     Attributes:
@@ -56,45 +48,26 @@ class CompactCore:
         """The JSON from which the original comes back."""
         return json.dumps(self._plan.layout(), sort_keys=True).encode("ascii")
 
-    def read(self, offset: int, size: int) -> bytes:
-        """Some of its headers, or of the section header behind all memory, fewer bytes at its end."""
-        if not self._plan.head:  # it stays as it is
-            data = self._core.read_file(offset, size)
-            return self._change(offset, data) if self._change else data
-        behind = offset - (self.size - len(self._plan.tail))
-        return self._plan.tail[behind : behind + size] if behind >= 0 else self._plan.head[offset : offset + size]
-
-    def pieces(self) -> Iterator[Piece]:
-        """All of it; holes are not read. A piece is valid until ``PIECES_KEPT`` more have been taken.
+    def blocks(self, space: Callable[[], memoryview]) -> Iterator[memoryview]:
+        """All of it, in blocks as long as the memory that ``space`` gives for each; holes are not read.
 
         Raises:
             InputError: ``file-changed``, ``cannot-read``.
         """
-        yield self._plan.head
-        buffers, file = Buffers(PIECES_KEPT, _CHUNK), io.FileIO(self._core.fileno(), closefd=False)
-        read = partial(buffers.read, file)
-        for run in self._plan.runs:
-            yield from self._run(read, run.original, run.original + run.size)
-        yield self._plan.tail
+        yield from _fill(self._parts(), self._core.fileno(), space, self._change)
         if os.fstat(self._core.fileno()).st_size != self._core.size:
             raise changed(self._core.path)
 
-    def _run(self, read: ReadPiece, position: int, end: int) -> Iterator[Piece]:
-        for extent in _merged(stored_extents(self._core.fileno(), end, position)):
-            yield from _zeros(extent.offset - position)
-            position = extent.offset + extent.size
-            yield from self._extent(read, extent.offset, extent.size)
-        yield from _zeros(end - position)
-
-    def _extent(self, read: ReadPiece, offset: int, size: int) -> Iterator[Piece]:
-        while size:
-            with reading("the core"):
-                piece = read(offset, size)
-            if not piece:
-                raise changed("the core")
-            yield self._change(offset, piece.tobytes()) if self._change else piece
-            offset += len(piece)
-            size -= len(piece)
+    def _parts(self) -> Iterator[Part]:
+        yield self._plan.head
+        for run in self._plan.runs:
+            position, end = run.original, run.original + run.size
+            for extent in _merged(stored_extents(self._core.fileno(), end, position)):
+                yield extent.offset - position
+                yield extent
+                position = extent.offset + extent.size
+            yield end - position
+        yield self._plan.tail
 
 
 class CoreInFile:
@@ -114,10 +87,9 @@ class CoreInFile:
         """Up to ``size`` bytes at ``offset``."""
         return read_at(self._descriptor, self._offset + offset, min(size, self.size - offset)) if offset >= 0 else b""
 
-    def pieces(self) -> Iterator[Piece]:
-        """All of it."""
-        for offset in range(0, self.size, _CHUNK):
-            yield self.read(offset, _CHUNK)
+    def blocks(self, space: Callable[[], memoryview]) -> Iterator[memoryview]:
+        """All of it, as of ``CompactCore``."""
+        yield from _fill(iter([Extent(self._offset, self.size)]), self._descriptor, space, None)
 
 
 CoreContent = Union[CompactCore, CoreInFile]
@@ -137,7 +109,47 @@ def _merged(extents: Iterator[Extent]) -> Iterator[Extent]:
         yield Extent(begin, end - begin)
 
 
-def _zeros(size: int) -> Iterator[bytes]:
-    while size > 0:
-        yield _ZEROS[:size]
-        size -= _CHUNK
+def _fill(
+    parts: Iterator[Part], descriptor: int, space: Callable[[], memoryview], change: Optional[Change]
+) -> Iterator[memoryview]:
+    """The parts one behind the other, in blocks."""
+    with io.FileIO(descriptor, closefd=False) as file:
+        block, filled = space(), 0
+        for part in parts:
+            done, size = 0, _size_of(part)
+            while done < size:
+                free = block[filled : filled + size - done]
+                _put(part, done, free, file, change)
+                done += len(free)
+                filled += len(free)
+                if filled == len(block):
+                    yield block
+                    block, filled = space(), 0
+        if filled:
+            yield block[:filled]
+
+
+def _size_of(part: Part) -> int:
+    return part if isinstance(part, int) else part.size if isinstance(part, Extent) else len(part)
+
+
+def _put(part: Part, done: int, free: memoryview, file: io.FileIO, change: Optional[Change]) -> None:
+    """Fill ``free`` with what follows ``done`` bytes of the part."""
+    if isinstance(part, Extent):
+        _read(file, part.offset + done, free)
+        if change:
+            free[:] = change(part.offset + done, free.tobytes())
+    elif isinstance(part, int):
+        free[:] = bytes(len(free))
+    else:
+        free[:] = part[done : done + len(free)]
+
+
+def _read(file: io.FileIO, offset: int, space: memoryview) -> None:
+    with reading("the core"):
+        file.seek(offset)
+        while space:
+            count = file.readinto(space)
+            if not count:
+                raise changed("the core")
+            space = space[count:]

@@ -25,6 +25,7 @@ from corebox.bundle.tarformat import (
 from corebox.coredump.header import HEADER_SIZE
 from corebox.coredump.table import ReadCore
 from corebox.files.extents import Extent
+from corebox.files.sha256 import sha256
 from corebox.reduce.within import outer_header, outer_table
 
 #: Paths in the image.
@@ -34,6 +35,7 @@ TABLE_FILE = FOLDER + "/core.segments"
 #: Where the compact core begins in its layer: a page, so that its segments keep the alignment that they have.
 CORE_OFFSET = 4096
 
+_CHUNK = 1 << 20
 _COMMENT = b"this tar is an ELF core file too; its program headers are in .corebox/core.segments"
 
 
@@ -52,6 +54,16 @@ def layer_tail(size: int, read: ReadCore) -> bytes:
     table = outer_table(read, size, CORE_OFFSET)
     member = Member(TABLE_FILE.encode("ascii"), FILE, len(table), 0o644, 0)
     return bytes(padding(size)) + format_member(member) + table + bytes(padding(len(table)) + 2 * BLOCK)
+
+
+def layer_digest(size: int, read: ReadCore, mtime: int) -> str:
+    """The SHA-256, in hex, of the layer with a compact core, all of which is read."""
+    digest = sha256()
+    digest.update(layer_head(read(0, HEADER_SIZE), size, mtime))
+    for offset in range(0, size, _CHUNK):
+        digest.update(read(offset, _CHUNK))
+    digest.update(layer_tail(size, read))
+    return str(digest.hexdigest())
 
 
 def core_within(layer: str) -> Extent:

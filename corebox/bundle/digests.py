@@ -13,7 +13,7 @@ def identity_of(sums: bytes) -> str:
 
 
 def format_sums(members: Iterable[Tuple[str, str]]) -> bytes:
-    """SHA256SUMS for (member name, hex digest) in archive order; the digest of ``core`` is that of its layer."""
+    """SHA256SUMS for (member name, hex digest) in archive order; that of ``core``, in version 1, is its layer's."""
     return b"".join(_line(os.fsencode(name), digest.encode("ascii")) for name, digest in members)
 
 

@@ -1,11 +1,16 @@
 """Names and limits of the bundle format (``docs/reference/bundle-format.md``)."""
 
-MAJOR = 1
+MAJOR = 2
 MINOR = 0
+#: In version 1 ``SHA256SUMS`` has the digest of the core's layer in the place of ``core.digests``.
+LAYER_DIGEST_MAJOR = 1
+#: What is read.
+MAJORS = (LAYER_DIGEST_MAJOR, MAJOR)
 
 MANIFEST = "corebox.json"
 ROOTFS = "rootfs"
 CORE = "core"
+CORE_DIGESTS = "core.digests"
 CORE_LAYOUT = "core.layout.json"
 RUN_SCRIPT = "run.sh"
 SUMS = "SHA256SUMS"
@@ -13,7 +18,7 @@ SUMS = "SHA256SUMS"
 SUFFIX = ".corebox"
 #: The name of standard output, where it is given in the place of a bundle's.
 STREAM = "-"
-#: What is ours in an image is beneath this directory; the core's layer comes with the bundle.
+#: What is ours in an image is beneath this directory.
 FOLDER = ".corebox"
 
 #: A manifest that is longer than this is an attack, not a crash: 70,000 files make about 25 MB.

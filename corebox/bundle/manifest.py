@@ -46,7 +46,7 @@ def _portable(value: object) -> object:
     return os.fsencode(value).decode("utf-8", "surrogateescape") if isinstance(value, str) else value
 
 
-_MAJOR = NUMBER._replace(schema=lambda: {"const": layout.MAJOR})
+_MAJOR = NUMBER._replace(schema=lambda: {"enum": list(layout.MAJORS)})
 
 
 class Format(NamedTuple):
@@ -291,10 +291,13 @@ class Manifest(NamedTuple):
         "Only in a light bundle: each file of the crash that was left out because it can be found elsewhere, in byte"
         " order of the paths.",
     ] = ()
+    format: Annotated[Format, record(Format), "The version of the bundle's format."] = Format(
+        layout.MAJOR, layout.MINOR
+    )
 
     def to_json(self) -> Json:
         """The JSON object as in the file."""
-        return {"format": to_json(Format(layout.MAJOR, layout.MINOR)), **to_json(self)}
+        return to_json(self)
 
     def to_bytes(self) -> bytes:
         """The canonical bytes of ``corebox.json``."""

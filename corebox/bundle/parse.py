@@ -54,10 +54,10 @@ def _check_version(root: object) -> None:
         major = read(Format, root.get("format")).major
     except MisfitError as error:
         raise MisfitError(": format{}".format(error)) from error
-    if major != layout.MAJOR:
+    if major not in layout.MAJORS:
         raise InputError(
             "bundle-too-new",
-            "the bundle has format version {}, this corebox reads version {}".format(major, layout.MAJOR),
+            "the bundle has format version {}, this corebox reads versions up to {}".format(major, layout.MAJOR),
             "open it with a newer corebox: pip install --upgrade corebox",
             major=major,
         )

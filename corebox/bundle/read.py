@@ -31,13 +31,17 @@ class Unpacked(NamedTuple):
 
     Attributes:
         core: the layer with the compact core (``corelayer.py``), which is a core file too, if the bundle has one.
+        core_layer: the SHA-256 of that layer, in hex, if it was wanted.
+        core_digests: those of the core's blocks; a bundle of version 1 has none.
         core_layout: from which the original comes back.
-        digests: the SHA-256 of each member, in hex; that of ``core`` is the layer's.
+        digests: the SHA-256 of each member that has one, in hex.
     """
 
     identity: str
     root: Path
     core: Optional[Path]
+    core_layer: Optional[str]
+    core_digests: Optional[Path]
     core_layout: Optional[Path]
     run_script: Path
     sums: bytes
@@ -69,8 +73,12 @@ class BundleReader:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def unpack(self, into: AnyPath) -> Unpacked:
+    def unpack(self, into: AnyPath, *, hash_layer: bool = False) -> Unpacked:
         """Check every member and put it into the directory ``into``, which is made, or is empty.
+
+        Args:
+            into: see there.
+            hash_layer: compute the digest of the core's layer, too.
 
         Raises:
             InputError: ``bundle-damaged``; nothing is left in ``into`` then.
@@ -85,8 +93,7 @@ class BundleReader:
             for _, member in file_members(self.manifest):
                 self._expect(member)
                 self._unpack_file(into, member)
-            if self.manifest.core.included:
-                self._unpack_core(into)
+            layer = self._unpack_core(into, hash_layer) if self.manifest.core.included else None
             self._unpack_run_script(into)
             sums = self._read_sums()
             new_root = into / layout.ROOTFS
@@ -94,8 +101,10 @@ class BundleReader:
         return Unpacked(
             identity=identity_of(sums),
             root=new_root,
-            core=into / layout.CORE if self.manifest.core.included else None,
-            core_layout=into / layout.CORE_LAYOUT if self.manifest.core.included else None,
+            core=_there(into / layout.CORE),
+            core_layer=layer,
+            core_digests=_there(into / layout.CORE_DIGESTS),
+            core_layout=_there(into / layout.CORE_LAYOUT),
             run_script=into / layout.RUN_SCRIPT,
             sums=sums,
             digests=dict(self._digests),
@@ -153,17 +162,36 @@ class BundleReader:
         skip_padding(self._stream, member)
         self._digests.append((os.fsdecode(member.name), digest.hexdigest()))
 
-    def _unpack_core(self, into: Path) -> None:
+    def _unpack_core(self, into: Path, hash_layer: bool) -> Optional[str]:
+        """Return the layer's digest, if it was computed."""
+        by_layer = self.manifest.format.major == layout.LAYER_DIGEST_MAJOR
         member = self._next()
         if member != core_member(self.manifest, member.size):
             raise damaged("the manifest announces a core, the archive has {!r:.200}".format(member.name))
         with new_file(into, member) as descriptor:
-            digest = copy_core(self._stream, member, descriptor, into)
-        self._digests.append((layout.CORE, digest))
+            copied = copy_core(self._stream, member, descriptor, into, hash_layer or by_layer, not by_layer)
+        if copied.digests is None:
+            self._digests.append((layout.CORE, str(copied.layer)))
+        else:
+            self._unpack_digests(into, copied.digests)
         member = self._next()
         if member != plain(layout.CORE_LAYOUT, member.size) or member.size > layout.MAX_CORE_LAYOUT:
             raise damaged("{} is missing".format(layout.CORE_LAYOUT))
         self._unpack_file(into, member)
+        return copied.layer
+
+    def _unpack_digests(self, into: Path, expected: bytes) -> None:
+        member = plain(layout.CORE_DIGESTS, len(expected))
+        self._expect(member)
+        found = self._read_small(member)
+        if found != expected:
+            lines = zip(found.splitlines(), expected.splitlines())
+            wrong = [number for number, (said, true) in enumerate(lines) if said != true]
+            raise damaged(
+                "the digest does not match: MiB {} of 'core', as 'core.digests' has it".format(wrong[0] if wrong else 0)
+            )
+        with new_file(into, member) as descriptor:
+            write_all(descriptor, found, 0)
 
     def _unpack_run_script(self, into: Path) -> None:
         member = self._next()
@@ -185,6 +213,10 @@ class BundleReader:
         if self._stream.read(2 * BLOCK).strip(b"\0") or not self._stream.at_end():
             raise damaged("unexpected data after its end")
         return sums
+
+
+def _there(path: Path) -> Optional[Path]:
+    return path if path.exists() else None
 
 
 def _first_difference(sums: bytes, expected: bytes) -> str:

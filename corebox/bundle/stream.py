@@ -2,9 +2,9 @@
 
 import os
 import select
-from typing import TYPE_CHECKING, BinaryIO, Mapping, Optional, cast
+from typing import TYPE_CHECKING, BinaryIO, Mapping, Optional, Union, cast
 
-from corebox.bundle.corecontent import CoreContent, Piece
+from corebox.bundle.corecontent import CoreContent
 from corebox.bundle.layout import STREAM
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.write import Content, Progress, WrittenBundle, cannot_write, write_content
@@ -60,7 +60,7 @@ class _Pipe:
     def flush(self) -> None:
         """Nothing is kept back."""
 
-    def write(self, data: Piece) -> int:
+    def write(self, data: Union[bytes, memoryview]) -> int:
         """Write all of ``data``."""
         left = memoryview(data)
         while left:

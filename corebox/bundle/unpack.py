@@ -6,9 +6,11 @@ import hashlib
 import itertools
 import os
 import shutil
+from functools import partial
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, NamedTuple, Optional
 
+from corebox.bundle.blocks import BlockHasher
 from corebox.bundle.compression import Stream
 from corebox.bundle.corelayer import CORE_OFFSET, layer_head, layer_tail
 from corebox.bundle.faults import damaged
@@ -92,32 +94,38 @@ def write_all(descriptor: int, data: bytes, offset: int) -> None:
         data, offset = data[written:], offset + written
 
 
-def copy_core(stream: Stream, member: Member, descriptor: int, into: Path) -> str:
-    """Write the core with its layer's tar around it; return the layer's digest, in hex."""
+class CopiedCore(NamedTuple):
+    """The SHA-256 of a core's layer, in hex, and the core's ``core.digests``, as far as they were wanted."""
+
+    layer: Optional[str]
+    digests: Optional[bytes]
+
+
+def copy_core(
+    stream: Stream, member: Member, descriptor: int, into: Path, hash_layer: bool, hash_blocks: bool
+) -> CopiedCore:
+    """Write the core with its layer's tar around it."""
     require_space(into, member.size)
     begin = stream.read(min(member.size, HEADER_SIZE))
     head = layer_head(begin, member.size, member.mtime)
-    digest = hashlib.sha256()
-
-    def keep(piece: bytes, offset: int, written: bool) -> None:
-        digest.update(piece)
-        if not written:
-            write_all(descriptor, piece, offset)
-
-    # To hash and to write take together longer than to decompress, which is done here: who is ahead writes as well.
-    with Stage(keep) as keeping:
-        offset = 0
-        for piece in itertools.chain((head, begin), stream.pieces(member.size - len(begin))):
-            ahead = keeping.full
-            if ahead:
-                write_all(descriptor, piece, offset)
-            keeping.put(piece, offset, ahead)
+    layer = hashlib.sha256(head) if hash_layer else None
+    blocks = BlockHasher() if hash_blocks else None
+    with contextlib.ExitStack() as stack:  # each on a thread of its own
+        stages = [stack.enter_context(Stage(each.update)) for each in (layer, blocks) if each]
+        writing = stack.enter_context(Stage(partial(write_all, descriptor)))
+        writing.put(head, 0)
+        offset = CORE_OFFSET
+        for piece in itertools.chain((begin,), stream.pieces(member.size - len(begin))):
+            for stage in stages:
+                stage.put(piece)
+            writing.put(piece, offset)
             offset += len(piece)
     tail = layer_tail(member.size, lambda at, size: read_at(descriptor, CORE_OFFSET + at, size))
-    digest.update(tail)
     write_all(descriptor, tail, offset)
     skip_padding(stream, member)
-    return digest.hexdigest()
+    if layer:
+        layer.update(tail)
+    return CopiedCore(layer.hexdigest() if layer else None, blocks.text() if blocks else None)
 
 
 def skip_padding(stream: Stream, member: Member) -> None:

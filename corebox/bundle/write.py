@@ -3,20 +3,22 @@
 import errno
 import io
 import os
-from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
 
-from corebox.bundle import compression, layout
-from corebox.bundle.corecontent import PIECES_KEPT, CoreContent, Piece
-from corebox.bundle.corelayer import layer_head, layer_tail
+from corebox.bundle import layout
+from corebox.bundle.blocks import BLOCK_SIZE, format_digests
+from corebox.bundle.corecontent import CoreContent, CoreInFile
+from corebox.bundle.corelayer import layer_digest
 from corebox.bundle.digests import format_sums, identity_of
 from corebox.bundle.manifest import FileEntry, Manifest
 from corebox.bundle.members import core_member, file_members, plain, symlink_members
 from corebox.bundle.runscript import run_script
 from corebox.bundle.tarformat import BLOCK, format_member, padding
-from corebox.coredump.header import HEADER_SIZE
 from corebox.errors import HostError
 from corebox.files.extents import Buffers
 from corebox.files.faults import changed, reading
+from corebox.files.frames import FrameWriter, best_codec
 from corebox.files.openfile import OpenFile
 from corebox.files.sha256 import sha256
 from corebox.files.stage import Stage
@@ -29,7 +31,11 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 
 _CHUNK = 1 << 18
+#: So many pieces of a file are hashed later than they are compressed.
+_PIECES_KEPT = 16
 _MAX_SMALL = 16 << 20
+#: Levels of compression: of what is small, some tenths of a second for an eighth less to send.
+_QUICK, _THOROUGH = 1, 9
 
 
 class WrittenBundle(NamedTuple):
@@ -122,10 +128,10 @@ def _write_encrypted(file: BinaryIO, content: Content, jobs: int, envelope: "Env
 
 
 def _write_compressed(file: BinaryIO, content: Content, jobs: int) -> str:
-    writer = compression.open_writer(file, jobs, *([compression.THOROUGH] if _is_small(content.manifest) else []))
+    writer = FrameWriter(file, jobs, best_codec(_THOROUGH if _is_small(content.manifest) else _QUICK))
     try:
         # On its own thread a digest costs no time: it lets the interpreter's lock go, and so does the compression.
-        with Stage(_update, PIECES_KEPT - 1) as hashing:
+        with Stage(_update, _PIECES_KEPT - 1) as hashing:
             identity = _ArchiveWriter(writer, content, hashing).write()
     except BaseException:
         writer.abandon()
@@ -140,22 +146,22 @@ def _is_small(manifest: Manifest) -> bool:
     return manifest.core.original_stored is not None and size < _MAX_SMALL
 
 
-def _update(digest: Any, piece: Piece) -> None:
+def _update(digest: Any, piece: Union[bytes, memoryview]) -> None:
     digest.update(piece)
 
 
 class _ArchiveWriter:
     """Writes the members in order and digests them on ``hashing``."""
 
-    def __init__(self, writer: compression.Writer, content: Content, hashing: Stage) -> None:
+    def __init__(self, writer: FrameWriter, content: Content, hashing: Stage) -> None:
         self._writer = writer
         self._hashing = hashing
         self._manifest = content.manifest
         self._sources = content.sources
         self._core = content.core
         self._progress = content.progress
-        self._buffers = Buffers(PIECES_KEPT, _CHUNK)
-        self._digests: List[Tuple[str, Any]] = []
+        self._buffers = Buffers(_PIECES_KEPT, _CHUNK)
+        self._digests: List[Tuple[str, Callable[[], str]]] = []
         self._done = 0
         self._total = sum(entry.size for entry in content.manifest.files)
         self._total += content.core.size if content.core else 0
@@ -172,7 +178,7 @@ class _ArchiveWriter:
             self._write_core(self._core)
         self._plain(layout.RUN_SCRIPT, run_script(self._manifest.process.executable or ""), 0o755)
         self._hashing.finish()
-        sums = format_sums((name, digest.hexdigest()) for name, digest in self._digests)
+        sums = format_sums((name, digest()) for name, digest in self._digests)
         self._plain(layout.SUMS, sums)
         self._writer.write(bytes(2 * BLOCK))
         return identity_of(sums)
@@ -183,38 +189,47 @@ class _ArchiveWriter:
 
     def _digest(self, name: str) -> Any:
         digest = sha256()
-        self._digests.append((name, digest))
+        self._digests.append((name, digest.hexdigest))
         return digest
 
-    def _piece(self, digest: Any, piece: Piece) -> None:
-        self._hashing.put(digest, piece)
-        self._writer.write(piece)
-        self._done += len(piece)
+    def _read(self, count: int) -> None:
+        self._done += count
         if self._progress:
             self._progress(self._done, self._total)
 
     def _file(self, entry: FileEntry) -> None:
         digest = self._digest(layout.member_of(entry.path))
         for piece in _read_file(self._sources[entry.path], entry, self._buffers):
-            self._piece(digest, piece)
+            self._hashing.put(digest, piece)
+            self._writer.write(piece)
+            self._read(len(piece))
         self._writer.write(bytes(padding(entry.size)))
 
     def _write_core(self, core: CoreContent) -> None:
         member = core_member(self._manifest, core.size)
         self._writer.write(format_member(member))
-        self._writer.cut()  # so that what compresses the core can be taken as it is for its layer
-        digest = self._digest(layout.CORE)
-        self._hashing.put(digest, layer_head(core.read(0, HEADER_SIZE), core.size, member.mtime))
-        size = 0
-        for piece in core.pieces():
-            self._piece(digest, piece)
-            size += len(piece)
+        # A frame for each block: who has the table of frames reads any of them, and its digest proves it.
+        size, already = 0, len(self._writer.looks)
+        for block in core.blocks(lambda: self._writer.space(BLOCK_SIZE)):
+            self._writer.put(len(block), _hexdigest)
+            size += len(block)
+            self._read(len(block))
         if size != core.size:
             raise changed("the core")
-        self._writer.cut()
-        self._hashing.put(digest, layer_tail(core.size, core.read))
         self._writer.write(bytes(padding(core.size)))
+        if self._manifest.format.major == layout.LAYER_DIGEST_MAJOR:
+            assert isinstance(core, CoreInFile)  # out of an image: nothing new is of that version
+            self._digests.append((layout.CORE, partial(layer_digest, core.size, core.read, member.mtime)))
+        else:
+            self._writer.flush()
+            self._plain(layout.CORE_DIGESTS, format_digests(self._writer.looks[already:]))
         self._plain(layout.CORE_LAYOUT, core.layout())
+
+
+def _hexdigest(block: memoryview) -> str:
+    digest = sha256()
+    digest.update(block)
+    return str(digest.hexdigest())
 
 
 def _read_file(file: OpenFile, entry: FileEntry, buffers: Buffers) -> Iterator[memoryview]:

@@ -1,10 +1,10 @@
 """The last layer: what is needed beside the core to open it and to give the bundle back."""
 
-from corebox.bundle.layout import CORE_LAYOUT, RUN_SCRIPT, SUMS
+from corebox.bundle.layout import CORE_DIGESTS, CORE_LAYOUT, RUN_SCRIPT, SUMS
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.read import Unpacked
 from corebox.image.layers import PlannedLayer, plan_ours
-from corebox.image.parts import BUNDLE, CRASH, GDBINIT_FILE, LAYOUT_FILE, MANIFEST_FILE, SCRATCH
+from corebox.image.parts import BUNDLE, CRASH, DIGESTS_FILE, GDBINIT_FILE, LAYOUT_FILE, MANIFEST_FILE, SCRATCH
 from corebox.image.tar import Entry, text_file
 
 
@@ -17,8 +17,11 @@ def crash_layer(unpacked: Unpacked, manifest: Manifest, gdbinit: str) -> Planned
         text_file(GDBINIT_FILE, gdbinit.encode("utf-8", "surrogateescape")),
         Entry(SCRATCH, 0o1777),
     ]
-    layout = unpacked.core_layout
-    if layout is not None:
-        digest = unpacked.digests[CORE_LAYOUT]
-        entries.append(Entry(LAYOUT_FILE, 0o644, 0, layout.stat().st_size, None, layout, digest))
+    of_core = (
+        (DIGESTS_FILE, unpacked.core_digests, CORE_DIGESTS),
+        (LAYOUT_FILE, unpacked.core_layout, CORE_LAYOUT),
+    )
+    for name, file, member in of_core:
+        if file is not None:
+            entries.append(Entry(name, 0o644, 0, file.stat().st_size, None, file, unpacked.digests[member]))
     return plan_ours(CRASH, entries)

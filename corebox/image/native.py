@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from corebox.bundle.layout import CORE
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.read import Unpacked
 from corebox.image.added import plan_step, replace_copies
@@ -85,7 +84,7 @@ def assemble(
         progress(plan.kind)
         _append_layer(store, plan, built)
     if unpacked.core is not None:
-        built.append(_take_core(store, unpacked.core, f"sha256:{unpacked.digests[CORE]}"))
+        built.append(_take_core(store, unpacked.core, f"sha256:{unpacked.core_layer}"))
     _append_layer(store, crash_layer(unpacked, manifest, description.gdbinit), built)
     text = render_template(
         description.template,

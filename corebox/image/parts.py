@@ -1,6 +1,6 @@
 """The parts of an image: the kinds of its layers, and the names of our own files in it."""
 
-from corebox.bundle.layout import CORE_LAYOUT, FOLDER
+from corebox.bundle.layout import CORE_DIGESTS, CORE_LAYOUT, FOLDER
 
 TOOLBOX = "toolbox"
 SYSTEM = "system"
@@ -15,6 +15,7 @@ KINDS = (TOOLBOX, SYSTEM, PROGRAM, SYMBOLS, CORE, CRASH, ADDED)
 #: Everything of ours is beneath this directory, nothing of the customer's is.
 OURS = FOLDER
 LAYOUT_FILE = f"{OURS}/{CORE_LAYOUT}"
+DIGESTS_FILE = f"{OURS}/{CORE_DIGESTS}"
 MANIFEST_FILE = f"{OURS}/manifest.json"
 GDBINIT_FILE = f"{OURS}/gdbinit"
 SCRATCH = f"{OURS}/tmp"  # noqa: S108 - a directory of the image

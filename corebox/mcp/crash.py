@@ -8,6 +8,7 @@ from pathlib import Path
 from corebox.actions.report import report
 from corebox.actions.session import SessionOptions, prepare_session
 from corebox.actions.subject import Image, Subject, image_of
+from corebox.bundle.blocks import BLOCK_SIZE
 from corebox.bundle.corecontent import CompactCore
 from corebox.coredump.core import open_core
 from corebox.debugger.console import CONSOLE_ARGUMENTS, Console
@@ -96,8 +97,9 @@ def _redacted(store: Store, image: Image, work: Path) -> tuple[Path, _Blank]:
     place = work / "redacted.core"
     with open_core(str(opened.core)) as core, place.open("xb") as out:
         plan = plan_redaction(core, environment=True)
-        for piece in CompactCore(core, plan.apply).pieces():
-            out.write(piece)
+        space = memoryview(bytearray(BLOCK_SIZE))
+        for block in CompactCore(core, plan.apply).blocks(lambda: space):
+            out.write(block)
 
     def blank(text: str) -> str:
         return plan.blank(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")

@@ -1,28 +1,33 @@
 """Compresses layers for the way, and takes them apart again on the other side.
 
 gzip because every engine can pull it (Docker 20.10 cannot pull zstd); by isal, which is ten times as fast as zlib.
-Each MiB is a gzip member of its own (RFC 1952 section 2.2), so that all processors can work on one layer and the bytes
-depend on the content alone.
+A layer consists of independent frames, gzip members (RFC 1952 section 2.2) or zstd frames, with their table at its end
+(``files/seekable.py``): all processors can work on it, its bytes depend on its content alone, and who has the table
+reads any block of a core without the rest.
 """
 
-import ctypes
+import contextlib
 import hashlib
 import itertools
 import os
 import tarfile
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from isal import isal_zlib
 
+from corebox.bundle.blocks import BLOCK_SIZE
+from corebox.bundle.compression import table_of
 from corebox.bundle.corelayer import core_within, layer_tail
-from corebox.errors import HostError, InputError
+from corebox.errors import InputError
 from corebox.files import zstd
-from corebox.files.extents import Extent, read_at
+from corebox.files.crew import Crew
+from corebox.files.extents import read_at
+from corebox.files.frames import Codec, FrameWriter, zstd_codec
 from corebox.files.gunzip import WRAPPED, gunzip
+from corebox.files.seekable import GZIP, ZSTD, Frame, FrameTable, ReadAt, TableWriter, frame_content
 from corebox.files.stage import Stage
 from corebox.registry.faults import digest_mismatch
 from corebox.store.blobs import BlobWriter
@@ -35,7 +40,9 @@ COMPRESSIONS = {
 _MAGICS = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}
 #: Takes as long as level 1, and what it makes is 1 % smaller.
 _LEVEL = 2
-_BLOCK = 1 << 20
+#: Of what is no core.
+_FRAME_SIZE = 2 << 20
+_MAX_TRIES = 2
 _GZIP_WINDOW = 31
 #: The most that ISA-L leaves to the code for the end of its input (``MIN_INBUF_PADDING``, igzip_icf_body_h1_gr_bt.asm).
 _HEAD = 16
@@ -51,29 +58,43 @@ def compress_layer(
     Raises:
         HostError: ``no-libzstd``.
     """
+    codec = zstd_codec() if compression == ZSTD else Codec(GZIP, lambda: gzip_member)
+    frames = FrameWriter(cast("BinaryIO", _Copying(writer)), os.cpu_count() or 1, codec)
     found = hashlib.sha256()
-    with tar.open("rb") as file, Stage(found.update) as hashing:
-        for _ in (_zstd if compression == "zstd" else _gzip)(_blocks(file, hashing), writer):
-            on_progress()
+    try:
+        with tar.open("rb") as file, Stage(found.update) as hashing:
+            for size in _frame_sizes(tar):
+                data = file.read(size)
+                hashing.put(data)
+                frames.write(data)
+                frames.cut()
+                on_progress()
+        frames.flush()
+    except BaseException:
+        frames.abandon()
+        raise
+    frames.close()
     return "sha256:" + found.hexdigest()
 
 
+def _frame_sizes(tar: Path) -> Iterator[int]:
+    """How a layer is cut: one with a core so that each block of that is a frame of its own, as in a bundle."""
+    size, position = tar.stat().st_size, 0
+    with contextlib.suppress(ValueError):
+        core = core_within(str(tar))
+        yield core.offset
+        yield from (min(BLOCK_SIZE, core.size - at) for at in range(0, core.size, BLOCK_SIZE))
+        position = core.offset + core.size
+    for at in range(position, size, _FRAME_SIZE):
+        yield min(_FRAME_SIZE, size - at)
+
+
 class FramesError(Exception):
-    """The bundle is not zstd, or its second frame is not the core's."""
+    """The bundle has no frames that are this core's."""
 
 
-def core_frame(bundle: Path) -> Extent:
-    """Where in a bundle its second frame lies, which is the core's; raises FramesError."""
-    with bundle.open("rb") as file:
-        try:
-            start = zstd.frame_end(file.fileno(), 0)
-            return Extent(start, zstd.frame_end(file.fileno(), start) - start)
-        except ValueError as error:
-            raise FramesError from error
-
-
-def wrap_frame(tar: Path, bundle: Path, writer: BlobWriter, on_progress: Callable[[], object] = lambda: None) -> None:
-    """Write a core's layer, whose tar is in the store, as zstd, with the bundle's own frame for the core.
+def wrap_frames(tar: Path, bundle: Path, writer: BlobWriter, on_progress: Callable[[], object] = lambda: None) -> None:
+    """Write a core's layer, whose tar is in the store, as zstd, with the bundle's own frames for the core.
 
     The core is compared with the tar's and not hashed, which takes half as long: two files do not rot alike.
     ``on_progress`` is called whenever something has been written.
@@ -82,68 +103,61 @@ def wrap_frame(tar: Path, bundle: Path, writer: BlobWriter, on_progress: Callabl
         FramesError: the bundle's core is another, or something around the tar's is not as it should be.
         HostError: ``no-libzstd``.
     """
-    frame = core_frame(bundle)
     try:
-        _wrap(tar, bundle, frame, writer, on_progress)
-    except (InputError, ValueError) as error:
+        _wrap(tar, bundle, writer, on_progress)
+    except ValueError as error:
         raise FramesError from error
 
 
-def _wrap(tar: Path, bundle: Path, frame: Extent, writer: BlobWriter, on_progress: Callable[[], object]) -> None:
-    core = core_within(str(tar))
+def _wrap(tar: Path, bundle: Path, writer: BlobWriter, on_progress: Callable[[], object]) -> None:
+    core, jobs = core_within(str(tar)), os.cpu_count() or 1
+    table = TableWriter(ZSTD)
     with tar.open("rb") as layer, bundle.open("rb") as source:
-
-        def compress(around: bytes) -> None:
-            compressor = zstd.ZstdWriter(_libzstd(), cast("BinaryIO", _Copying(writer)), 0)
-            compressor.write(around)
-            compressor.close()
-
-        compress(layer.read(core.offset))
-        source.seek(frame.offset)
-        for piece in zstd.decompressed(_libzstd(), cast("BinaryIO", _Passing(source, frame.size, writer))):
-            if layer.read(len(piece)) != piece:
-                raise ValueError("another core")
-            on_progress()
-        tail = layer_tail(core.size, lambda at, size: read_at(layer.fileno(), core.offset + at, size))
-        if layer.read(len(tail) + 1) != tail:
+        read_layer = partial(read_at, layer.fileno())
+        tail = layer_tail(core.size, lambda at, size: read_layer(core.offset + at, size))
+        if read_layer(core.offset + core.size, len(tail) + 1) != tail:
             raise ValueError("another tail")
-        compress(tail)
+        _compress_alone(read_layer(0, core.offset), writer, table)
+        frames = _frames_of_core(table_of(source), core.size)
+        same = partial(_same, partial(read_at, source.fileno()), read_layer, core.offset - frames[0].offset)
+        with Crew(same, jobs) as crew:
+            for size, stored in crew.each(frames):
+                table.add(size, len(stored))
+                writer.write(stored)
+                on_progress()
+        _compress_alone(tail, writer, table)
+        writer.write(table.to_bytes())
 
 
-class _Passing:
-    """So many bytes of a file, as a file, which go to a blob while they are read."""
-
-    def __init__(self, file: IO[bytes], size: int, writer: BlobWriter) -> None:
-        self._file = file
-        self._left = size
-        self._writer = writer
-
-    def read(self, size: int) -> bytes:
-        data = self._file.read(min(size, self._left))
-        self._left -= len(data)
-        self._writer.write(data)
-        return data
+def _frames_of_core(table: FrameTable | None, size: int) -> list[Frame]:
+    """The frames of a bundle that may hold a compact core of so many bytes: more is seen by what they hold."""
+    if table is not None and table.compression == ZSTD:
+        begins = (frame.offset for frame in table if frame.size == min(size, BLOCK_SIZE))
+        for offset in itertools.islice(begins, _MAX_TRIES):  # the last frame before the core may be as long as a block
+            blocks = table.blocks(offset, size, BLOCK_SIZE)
+            if blocks:
+                return [table[index] for index in blocks]
+    raise ValueError("no frames of this core")
 
 
-def _blocks(file: IO[bytes], hashing: Stage) -> Iterator[bytes]:
-    while block := file.read(_BLOCK):
-        hashing.put(block)
-        yield block
+def _same(read_bundle: ReadAt, read_layer: ReadAt, shift: int, frame: Frame) -> tuple[int, bytes]:
+    """The frame as it is stored, which holds what the layer has at its place."""
+    stored = read_bundle(frame.stored_offset, frame.stored_size)
+    if frame_content(ZSTD, stored, frame.size) != read_layer(frame.offset + shift, frame.size):
+        raise ValueError("another core")
+    return frame.size, stored
 
 
-def _gzip(blocks: Iterator[bytes], writer: BlobWriter) -> Iterator[object]:
-    jobs = os.cpu_count() or 1
-    waiting: deque[Future[bytes]] = deque()
-    with ThreadPoolExecutor(jobs) as pool:
-        for block in blocks:
-            waiting.append(pool.submit(gzip_member, block))
-            if len(waiting) > 2 * jobs:
-                yield writer.write(waiting.popleft().result())
-        while waiting:
-            yield writer.write(waiting.popleft().result())
+def _compress_alone(data: bytes, writer: BlobWriter, table: TableWriter) -> None:
+    compress = zstd_codec().compressor()
+    for at in range(0, len(data), _FRAME_SIZE):
+        part = memoryview(bytearray(data[at : at + _FRAME_SIZE]))
+        frame = bytes(compress(part))
+        writer.write(frame)
+        table.add(len(part), len(frame))
 
 
-def gzip_member(block: bytes) -> bytes:
+def gzip_member(block: bytes | memoryview) -> bytes:
     """A block as one gzip member, of which every byte depends on the block alone.
 
     Its first bytes go alone. Where a stream begins, ISA-L 2.32.1's quick code enters the hash of its own stack's
@@ -164,18 +178,6 @@ class _Copying:
 
     def write(self, data: bytes) -> int:
         return self._writer.write(bytes(data))
-
-
-def _zstd(blocks: Iterator[bytes], writer: BlobWriter) -> Iterator[object]:
-    compressor = zstd.ZstdWriter(_libzstd(), cast("BinaryIO", _Copying(writer)), os.cpu_count() or 1)
-    try:
-        for block in blocks:
-            compressor.write(block)
-            yield None
-    except BaseException:
-        compressor.abandon()
-        raise
-    compressor.close()
 
 
 def compression_of(pieces: Iterator[bytes], media_type: str) -> tuple[str, Iterator[bytes]]:
@@ -206,7 +208,7 @@ def decompress(pieces: Iterator[bytes], media_type: str) -> Iterator[bytes]:
         if media_type.endswith("gzip"):
             yield from gunzip(pieces, lambda: isal_zlib.decompressobj(wbits=WRAPPED), isal_zlib.error)  # type: ignore[arg-type]  # its stub knows no type
         elif media_type.endswith("zstd"):
-            yield from zstd.decompressed(_libzstd(), cast("BinaryIO", _Reader(pieces)))
+            yield from zstd.decompressed(zstd.require_library(), cast("BinaryIO", _Reader(pieces)))
         else:
             yield from pieces
     except ValueError as error:
@@ -226,10 +228,3 @@ class _Reader:
         data = self._left or next(self._pieces, b"")
         self._left = data[size:]
         return data[:size]
-
-
-def _libzstd() -> ctypes.CDLL:
-    library = zstd.load_library()
-    if library is None:
-        raise HostError("no-libzstd", "this machine has no libzstd 1.4 or later", "apt-get install libzstd1")
-    return library

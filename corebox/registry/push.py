@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 from corebox.files.stage import Stage
 from corebox.registry.access import Access
 from corebox.registry.client import Client
-from corebox.registry.compress import COMPRESSIONS, FramesError, compress_layer, wrap_frame
+from corebox.registry.compress import COMPRESSIONS, FramesError, compress_layer, wrap_frames
 from corebox.registry.elsewhere import WORTH, Elsewhere
 from corebox.registry.moving import Moving, Progress
 from corebox.registry.notes import note_compressed, note_place
@@ -189,7 +189,7 @@ class _Execution:
             self._store.require_whole(layer.digest)
         tar = self._store.blob_path(layer.digest)
         if bundle:
-            self._in_turn(wrap_frame, tar, bundle, writer, on_progress)
+            self._in_turn(wrap_frames, tar, bundle, writer, on_progress)
         else:
             found = self._in_turn(compress_layer, tar, writer, self._plan.compression, on_progress)
             if found != layer.digest:

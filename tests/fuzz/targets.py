@@ -33,6 +33,7 @@ from corebox.reduce.redact import plan_redaction
 from corebox.reduce.slim import plan_slim
 from corebox.registry.layers import files_of
 from corebox.store.store import Store
+from tests.support.compactcores import content_of
 from tests.support.elfwriter import NT_AUXV, NT_FILE, CoreWriter, Format
 
 Target = Callable[[bytes], None]
@@ -81,9 +82,10 @@ def ask_everything(core: CoreFile) -> None:
     assert (core.process, core.other_files, core.truncation, core.stored_size, core.link_map) is not None
     measure_memory(core)
     content = CompactCore(core)
-    assert sum(map(len, content.pieces())) == content.size
-    layer_head(content.read(0, 64), content.size, 0)
-    layer_tail(content.size, content.read)
+    compact = content_of(content)
+    assert len(compact) == content.size
+    layer_head(compact[:64], content.size, 0)
+    layer_tail(content.size, lambda offset, size: compact[offset : offset + size])
     plan_slim(core)
     plan_redaction(core, environment=True, patterns=[b"secret"])
     for module in core.modules:

@@ -13,6 +13,7 @@ import pytest
 from corebox.bundle.corecontent import CompactCore
 from corebox.coredump.core import CoreFile, open_core
 from corebox.reduce.slim import plan_slim, write_slim
+from tests.support.compactcores import content_of
 from tests.support.programs import FOLDER
 
 SOURCES = FOLDER / "reduced"
@@ -112,8 +113,7 @@ def slim(core: CoreFile, out: int) -> None:
 
 
 def compact(core: CoreFile, out: int) -> None:
-    for piece in CompactCore(core).pieces():
-        os.write(out, piece)
+    os.write(out, content_of(CompactCore(core)))
 
 
 @pytest.mark.parametrize(("crash_it", "smaller"), CRASHES)

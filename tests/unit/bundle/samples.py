@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from corebox.bundle.blocks import BlockHasher
 from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.corelayer import layer_head, layer_tail
 from corebox.bundle.digests import format_sums
@@ -23,6 +24,7 @@ from corebox.bundle.manifest import (
     StoredCore,
     SymlinkEntry,
 )
+from corebox.bundle.manifest import Format as BundleFormat
 from corebox.bundle.members import core_member, file_members, plain, symlink_members
 from corebox.bundle.runscript import run_script
 from corebox.bundle.runtime import HANDLER, Container, OpenFiles, ResourceLimit, Runtime, ThreadName
@@ -31,6 +33,7 @@ from corebox.bundle.write import WrittenBundle, write_bundle
 from corebox.coredump.core import open_core
 from corebox.coredump.modules import AT_ENTRY
 from corebox.files.openfile import OpenFile
+from tests.support.compactcores import content_of
 from tests.support.elfwriter import NT_AUXV, NT_FILE, NT_PRSTATUS, PAGE, CoreWriter, Format, module
 
 PROGRAM, PROGRAM_ID = 0x550000000000, "cd" * 20
@@ -118,11 +121,12 @@ def write_core(path: Path) -> Path:
 def _compact() -> tuple[bytes, bytes]:
     with tempfile.TemporaryDirectory() as folder, open_core(str(write_core(Path(folder, "core")))) as core:
         content = CompactCore(core)
-        return b"".join(bytes(piece) for piece in content.pieces()), content.layout()
+        return content_of(content), content.layout()
 
 
 #: What the bundle has of the core.
 COMPACT, LAYOUT = _compact()
+VERSION_1 = BundleFormat(1, 0)
 
 
 def write_sample(directory: Path, value: Manifest | None = None, jobs: int = 1, mtime: int = MTIME) -> WrittenBundle:
@@ -153,11 +157,15 @@ def parts(value: Manifest) -> list[Part]:
     """The members of the sample bundle without SHA256SUMS."""
     data = value.to_bytes()
     script = run_script(value.process.executable or "")
+    hasher = BlockHasher()
+    hasher.update(COMPACT)
+    digests = hasher.text()
     return [
         Part(plain("corebox.json", len(data)), data),
         *(Part(member, b"") for member in symlink_members(value)),
         *(Part(member, CONTENT[entry.path]) for entry, member in file_members(value)),
         Part(core_member(value, len(COMPACT)), COMPACT),
+        *([] if value.format == VERSION_1 else [Part(plain("core.digests", len(digests)), digests)]),
         Part(plain("core.layout.json", len(LAYOUT)), LAYOUT),
         Part(plain("run.sh", len(script), 0o755), script),
     ]
@@ -172,9 +180,12 @@ def layer_of(core: bytes, mtime: int = MTIME) -> bytes:
 def sums_of(members: list[Part]) -> Part:
     """SHA256SUMS that fits the members."""
     digests = []
+    has_digests = any(part.member.name == b"core.digests" for part in members)
     for part in members:
         name = os.fsdecode(part.member.name)
         if name == "core":
+            if has_digests:
+                continue
             digests.append((name, hashlib.sha256(layer_of(part.data, part.member.mtime)).hexdigest()))
         elif part.member.kind == b"0":
             digests.append((name, hashlib.sha256(part.data).hexdigest()))

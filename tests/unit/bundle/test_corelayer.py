@@ -18,6 +18,7 @@ from corebox.coredump.core import CoreFile, open_core
 from corebox.coredump.header import parse_header
 from corebox.coredump.table import section_zero
 from corebox.errors import InputError
+from tests.support.compactcores import content_of
 from tests.support.elfwriter import CoreWriter
 from tests.support.realcores import unpack_core
 from tests.unit.bundle.samples import MTIME, layer_of
@@ -27,7 +28,7 @@ SHAPES = ["dynamic", "static", "gcore", "i386", "aarch64", "segments", "filter23
 
 def compact_of(path: Path) -> bytes:
     with open_core(str(path)) as core:
-        return b"".join(bytes(piece) for piece in CompactCore(core).pieces())
+        return content_of(CompactCore(core))
 
 
 def layer_file(core: bytes, folder: Path) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from corebox.bundle.corelayer import CORE_OFFSET
+from corebox.bundle.digests import identity_of
 from corebox.bundle.parse import parse_manifest
 from corebox.bundle.read import BundleReader, is_bundle, read_manifest
 from corebox.bundle.write import write_bundle
@@ -30,7 +31,7 @@ def test_reader_gives_back_every_file_and_the_core(tmp_path: Path, compressor: s
     written = samples.write_sample(tmp_path / "site", jobs=2)
     with BundleReader(written.path) as reader:
         assert reader.manifest == samples.manifest()
-        unpacked = reader.unpack(tmp_path / "out")
+        unpacked = reader.unpack(tmp_path / "out", hash_layer=True)
     assert unpacked.identity == written.identity
     for path, data in samples.CONTENT.items():
         copy = Path(str(unpacked.root) + path)
@@ -40,7 +41,9 @@ def test_reader_gives_back_every_file_and_the_core(tmp_path: Path, compressor: s
     assert unpacked.core is not None
     assert unpacked.core_layout is not None
     assert unpacked.core.read_bytes() == samples.layer_of(samples.COMPACT)
-    assert unpacked.digests["core"] == hashlib.sha256(unpacked.core.read_bytes()).hexdigest()
+    assert unpacked.core_layer == hashlib.sha256(unpacked.core.read_bytes()).hexdigest()
+    assert unpacked.core_digests is not None
+    assert unpacked.core_digests.read_text() == hashlib.sha256(samples.COMPACT).hexdigest() + "\n"
     restored = tmp_path / "restored"
     compact = Extent(CORE_OFFSET, len(samples.COMPACT))
     restore(str(unpacked.core), compact, unpacked.core_layout.read_bytes(), str(restored))
@@ -70,11 +73,26 @@ def test_plain_tar_and_sha256sum_agree(tmp_path: Path, compressor: str) -> None:
         "corebox.json: OK",
         "rootfs/opt/app/bin/app: OK",
         "rootfs/usr/lib/libx.so.1.2: OK",
+        "core.digests: OK",
         "core.layout.json: OK",
         "run.sh: OK",
     ]
     assert (out / "core").read_bytes() == samples.COMPACT
+    command = "split -b 1M --filter=sha256sum core | cut -c1-64 | cmp - core.digests"
+    subprocess.run(["sh", "-c", command], cwd=out, check=True)
     assert parse_manifest((out / "corebox.json").read_bytes()) == samples.manifest()
+
+
+def test_a_bundle_of_version_1_is_read_as_ever(tmp_path: Path) -> None:
+    members = samples.parts(samples.manifest(format=samples.VERSION_1))
+    sums = samples.sums_of(members)
+    assert b"# layer-sha256 " in sums.data
+    with BundleReader(samples.write_raw(tmp_path / "x", [*members, sums])) as reader:
+        unpacked = reader.unpack(tmp_path / "out")
+    assert unpacked.identity == identity_of(sums.data)
+    assert unpacked.core is not None
+    assert unpacked.core.read_bytes() == samples.layer_of(samples.COMPACT)
+    assert (unpacked.core_digests, unpacked.core_layer) == (None, unpacked.digests["core"])
 
 
 def test_identity_depends_on_neither_compressor_nor_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

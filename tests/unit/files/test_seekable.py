@@ -21,11 +21,8 @@ TOOLS = {ZSTD: ["zstd", "-dc"], GZIP: ["gzip", "-dc"]}
 def frame(compression: str, content: bytes) -> bytes:
     if compression == GZIP:
         return gzip.compress(content, 1)
-    out = io.BytesIO()
-    writer = zstd.ZstdWriter(zstd.require_library(), out, 0)
-    writer.write(content)
-    writer.close()
-    return out.getvalue()
+    compress = zstd.FrameCompressor(zstd.require_library(), len(content), 1)
+    return bytes(compress(memoryview(bytearray(content))))
 
 
 def write(compression: str, parts: list[bytes]) -> bytes:

@@ -175,7 +175,7 @@ def test_compressed_core_gives_the_same_bundle(core_path: Path, root: Path, tmp_
         out = tmp_path / f"{number}.corebox"
         assert run(core, root, "-o", str(out)) == 0
         with BundleReader(out) as reader:
-            identities.append(reader.unpack(tmp_path / str(number)).digests["core"])
+            identities.append(reader.unpack(tmp_path / str(number)).digests["core.digests"])
     assert identities[0] == identities[1]
     assert not list(tmp_path.glob(".corebox*"))
 

@@ -72,7 +72,7 @@ def make_desk(folder: Path, bundle: Path) -> Desk:
         write_tar(complete([text_file(".corebox/toolbox/bin/gdb", b"a stand-in")]), writer)
         blob = writer.commit()
     with BundleReader(bundle) as reader:
-        unpacked = reader.unpack(folder / "unpacked")
+        unpacked = reader.unpack(folder / "unpacked", hash_layer=True)
     return Desk(store, bundle, reader.manifest, unpacked, Layer(blob.digest, blob.size, "toolbox", blob.digest))
 
 

@@ -1,5 +1,6 @@
 """The native builder, what becomes of its images, and the way back to core and bundle."""
 
+import dataclasses
 import io
 import json
 import os
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from corebox.bundle.digests import identity_of
 from corebox.bundle.read import BundleReader
 from corebox.errors import InputError, UsageError
 from corebox.image.archive import TarStream, docker_archive, oci_archive
@@ -19,6 +21,7 @@ from corebox.image.export import export_bundle, export_core
 from corebox.image.opened import open_image
 from corebox.store.store import Store
 from corebox.store.values import MANIFEST_TYPE, Descriptor
+from tests.unit.bundle import samples
 from tests.unit.image.conftest import Desk, Template, make_desk
 
 
@@ -39,7 +42,8 @@ def test_layers_go_from_the_most_shared_to_the_core(desk: Desk) -> None:
     assert members[1] == {"lib", "usr", "usr/lib", "usr/lib/libx.so.1", "usr/lib/libx.so.1.2"}
     assert members[2] == {"opt", "opt/app", "opt/app/bin", "opt/app/bin/app"}
     assert members[3] == {".corebox", ".corebox/core", ".corebox/core.segments"}
-    ours = ["bundle", "bundle/SHA256SUMS", "bundle/run.sh", "core.layout.json", "gdbinit", "manifest.json", "tmp"]
+    ours = ["bundle", "bundle/SHA256SUMS", "bundle/run.sh", "core.digests", "core.layout.json"]
+    ours += ["gdbinit", "manifest.json", "tmp"]
     assert members[4] == {".corebox", *(f".corebox/{name}" for name in ours)}
 
 
@@ -177,6 +181,16 @@ def test_core_and_bundle_come_back(desk: Desk, tmp_path: Path) -> None:
     with BundleReader(written.path) as reader:
         assert reader.unpack(tmp_path / "again").digests == desk.unpacked.digests
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".corebox-")]
+
+
+def test_a_bundle_of_version_1_comes_back(desk: Desk, tmp_path: Path) -> None:
+    members = samples.parts(samples.manifest(format=samples.VERSION_1))
+    sums = samples.sums_of(members)
+    with BundleReader(samples.write_raw(tmp_path / "old.corebox", [*members, sums])) as reader:
+        unpacked = reader.unpack(tmp_path / "old", hash_layer=True)
+    old = dataclasses.replace(desk, unpacked=unpacked, manifest=reader.manifest)
+    written = export_bundle(open_image(old.store, old.build()), tmp_path / "out.corebox")
+    assert written.identity == identity_of(sums.data)
 
 
 def test_core_and_bundle_come_back_from_the_layers_alone(desk: Desk, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from corebox.errors import HostError, InputError
 from corebox.files.extents import Extent
 from corebox.reduce.compact import plan_compaction
 from corebox.reduce.original import restore
+from tests.support.compactcores import content_of
 from tests.support.elfwriter import NT_FILE, PAGE, CoreWriter, Format
 from tests.unit.conftest import RealCore
 
@@ -43,8 +44,7 @@ def compact(core_path: Path, into: Path) -> tuple[Path, dict[str, object]]:
     path = into / "compact"
     with open_core(str(core_path)) as core:
         content = CompactCore(core)
-        with path.open("wb") as out:
-            out.writelines(content.pieces())
+        path.write_bytes(content_of(content))
         assert path.stat().st_size == content.size
         return path, json.loads(content.layout())
 

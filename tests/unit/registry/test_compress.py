@@ -13,10 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corebox.bundle.blocks import BLOCK_SIZE
+from corebox.bundle.compression import table_of
+from corebox.bundle.corelayer import core_within
 from corebox.errors import InputError
+from corebox.files.seekable import frame_content
 from corebox.registry.compress import COMPRESSIONS, compress_layer, decompress, gzip_member
 from corebox.store.store import Store
 from corebox.store.values import Descriptor
+from tests.unit.bundle.samples import layer_of
 
 DATA = b"".join(os.urandom(1000) * 50 for _ in range(60))  # 3 MB: several blocks
 
@@ -48,6 +53,26 @@ def test_what_is_compressed_comes_back(tmp_path: Path, tar: Path, compression: s
     assert blob.size < len(DATA) // 2
     data = store.blob_path(blob.digest).read_bytes()
     assert b"".join(decompress(_pieces(data, size), blob.media_type)) == DATA
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_each_block_of_a_core_is_a_frame_of_its_own(tmp_path: Path, compression: str) -> None:
+    core = b"\x7fELF\x02\x01\x01" + os.urandom(2 * BLOCK_SIZE)
+    tar = tmp_path / "core.tar"
+    tar.write_bytes(layer_of(core))
+    store = Store(tmp_path / "home")
+    with store.writer() as writer:
+        compress_layer(tar, writer, compression)
+        blob = store.blob_path(writer.commit().digest)
+    with blob.open("rb") as file:
+        table = table_of(file)
+    assert table is not None
+    assert table.size == tar.stat().st_size
+    blocks = table.blocks(core_within(str(tar)).offset, len(core), BLOCK_SIZE)
+    assert blocks == range(1, 4)
+    frame, data = table[2], blob.read_bytes()
+    stored = data[frame.stored_offset : frame.stored_offset + frame.stored_size]
+    assert frame_content(compression, stored, frame.size) == core[BLOCK_SIZE : 2 * BLOCK_SIZE]
 
 
 def test_any_gzip_reads_our_gzip(tmp_path: Path, tar: Path) -> None:
