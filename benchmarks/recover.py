@@ -1,6 +1,6 @@
 """Bare cores of real programs of four releases of Debian, completed from Debian's archive: what is found, and how fast.
 
-``python -m benchmarks.recover`` makes the table of docs/explanation/performance.md. It needs root, mmdebstrap and the
+``python -m benchmarks.recover`` makes the table of benchmarks/README.md. It needs root, mmdebstrap and the
 archive.
 """
 

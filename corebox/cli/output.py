@@ -1,8 +1,9 @@
 """Printing. Whatever comes from a core is data: nothing of it may move the cursor or look like our own words."""
 
+import csv
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
@@ -49,6 +50,14 @@ def table(rows: Iterable[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*escaped, strict=True)]
     for row in escaped:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def say_csv(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows for a spreadsheet, which takes what begins with such a sign for a formula to be computed."""
+    writer = csv.writer(sys.stdout)
+    writer.writerow(names)
+    for row in rows:
+        writer.writerow(f"'{each}" if str(each)[:1] in ("=", "+", "-", "@") else each for each in row)
 
 
 def size(count: int) -> str:

@@ -166,6 +166,11 @@ def _add_program(group: "argparse._ArgumentGroup") -> None:
         help="with --make-zipapp: options that the file always has, as one quoted word",
     )
     add("--message", type=_some, metavar="TEXT", help="with --make-zipapp: what the file says when a bundle is made")
+    _add_handler(group)
+
+
+def _add_handler(group: "argparse._ArgumentGroup") -> None:
+    add = group.add_argument
     add(
         "--install-handler",
         type=_some,

@@ -1,7 +1,5 @@
 """What a fleet is asked: ``corebox fleet status``, ``top``, ``find`` and ``show``."""
 
-import csv
-import sys
 from datetime import datetime, timezone
 
 import click
@@ -46,7 +44,7 @@ def top(which: Filter, limit: int, as_csv: bool, as_json: bool) -> int:
     if as_json:
         output.say_json({"version": 1, "families": [each.to_json() for each in found]})
     elif as_csv:
-        _say_csv(questions.FamilyCount._fields, found)
+        output.say_csv(questions.FamilyCount._fields, found)
     elif not found:
         output.note("no crashes; add some: corebox fleet add *.corebox && corebox fleet work --until-idle")
     else:
@@ -73,7 +71,7 @@ def find(which: Filter, limit: int, as_csv: bool, as_json: bool) -> int:
     if as_json:
         output.say_json({"version": 1, "crashes": [each.to_json() for each in found]})
     elif as_csv:
-        _say_csv(questions.CrashRow._fields, found)
+        output.say_csv(questions.CrashRow._fields, found)
     elif not found:
         output.note("no such crashes")
     else:
@@ -120,11 +118,3 @@ def show(crash: int, as_json: bool) -> int:
 
 def _day(seconds: int | None) -> str:
     return "-" if seconds is None else f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%d %H:%M}"
-
-
-def _say_csv(names: tuple[str, ...], rows: list[questions.FamilyCount] | list[questions.CrashRow]) -> None:
-    """Print rows for a spreadsheet, which takes what begins with such a sign for a formula to be computed."""
-    writer = csv.writer(sys.stdout)
-    writer.writerow(names)
-    for row in rows:
-        writer.writerow(f"'{each}" if str(each)[:1] in ("=", "+", "-", "@") else each for each in row)

@@ -74,12 +74,6 @@ def test_gather_has_the_gatherers_own_help(capsys: pytest.CaptureFixture[str]) -
     assert "--root" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "corebox" / "cli").glob("*.py")), ids=lambda path: path.name)
-def test_command_files_are_short(path: Path) -> None:
-    """A command file holds no logic worth a unit test."""
-    assert len(path.read_text().splitlines()) <= 120
-
-
 @pytest.mark.parametrize(
     ("command", "spared"),
     [
