@@ -7,7 +7,7 @@ from pathlib import Path
 from corebox.actions.build import BuildOptions, build
 from corebox.actions.subject import BareCore, Image
 from corebox.bundle.corecontent import CompactCore
-from corebox.bundle.write import write_bundle
+from corebox.bundle.write import Content, write_bundle
 from corebox.coredump.core import open_core
 from corebox.files.diskroot import DiskRoot
 from corebox.gather.collect import GatherOptions, collect
@@ -32,7 +32,9 @@ def opened_core(
             DiskRoot("/") as disk,
         ):
             found = collect(core, disk, GatherOptions(executable=str(executable)))
-            write_bundle(str(bundle), found.manifest, found.sources, CompactCore(core), jobs=os.cpu_count() or 1)
+            write_bundle(
+                str(bundle), Content(found.manifest, found.sources, CompactCore(core), jobs=os.cpu_count() or 1)
+            )
         built = build(store, bundle, BuildOptions(), progress)
     assert built.image  # the native builder's are in the store
     return Image(str(subject.path), built.image)

@@ -14,7 +14,7 @@ from corebox.bundle.corelayer import core_within
 from corebox.bundle.manifest import FileOrigin, Manifest
 from corebox.bundle.read import BundleReader, is_bundle, read_manifest
 from corebox.bundle.verify import prove_core
-from corebox.bundle.write import WrittenBundle, write_bundle
+from corebox.bundle.write import Content, WrittenBundle, write_bundle
 from corebox.coredump.core import CoreFile, open_core
 from corebox.coredump.values import Module
 from corebox.errors import InputError
@@ -124,7 +124,7 @@ def recover(
             return Outcome(found, key)
         progress("writing the bundle")
         content = crash.content() if manifest.core.included else None
-        written = write_bundle(str(out), manifest, sources, content, jobs=os.cpu_count() or 1)
+        written = write_bundle(str(out), Content(manifest, sources, content, jobs=os.cpu_count() or 1))
         return Outcome(found, key, Written(manifest, written))
 
 

@@ -7,7 +7,7 @@ from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.envelope import decrypt, is_encrypted
 from corebox.bundle.read import is_bundle
 from corebox.bundle.unpack import require_space
-from corebox.bundle.write import write_bundle
+from corebox.bundle.write import Content, write_bundle
 from corebox.coredump.core import open_core
 from corebox.errors import CoreboxError, InputError, UsageError
 from corebox.files.diskroot import DiskRoot
@@ -68,5 +68,5 @@ def _gather(core: Path, libraries: Path, work: Path) -> Path:
         DiskRoot(root) as disk,
     ):
         found = collect(opened, disk, GatherOptions())
-        write_bundle(str(bundle), found.manifest, found.sources, CompactCore(opened), jobs=os.cpu_count() or 1)
+        write_bundle(str(bundle), Content(found.manifest, found.sources, CompactCore(opened), jobs=os.cpu_count() or 1))
     return bundle

@@ -2,29 +2,14 @@
 
 import os
 import select
-from typing import TYPE_CHECKING, BinaryIO, Mapping, Optional, Union, cast
+from typing import BinaryIO, Union, cast
 
-from corebox.bundle.corecontent import CoreContent
 from corebox.bundle.layout import STREAM
-from corebox.bundle.manifest import Manifest
-from corebox.bundle.write import Content, Progress, WrittenBundle, cannot_write, write_content
+from corebox.bundle.write import Content, WrittenBundle, cannot_write, write_content
 from corebox.errors import HostError
-from corebox.files.openfile import OpenFile
-
-if TYPE_CHECKING:
-    from corebox.bundle.envelope import Envelope
 
 
-def stream_bundle(
-    descriptor: int,
-    manifest: Manifest,
-    sources: Mapping[str, OpenFile],
-    core: Optional[CoreContent],
-    *,
-    jobs: int = 1,
-    progress: Optional[Progress] = None,
-    envelope: "Optional[Envelope]" = None,
-) -> WrittenBundle:
+def stream_bundle(descriptor: int, content: Content) -> WrittenBundle:
     """Write the bundle to an open pipe, socket or file: as ``write_bundle``, but what is written cannot be taken back.
 
     The path of what is returned is ``STREAM``; of an encrypted bundle its size is not known, and 0.
@@ -32,18 +17,18 @@ def stream_bundle(
     Raises:
         InputError, HostError: those of ``write_bundle``; then what was written is no bundle.
     """
-    for file in sources.values():
+    for file in content.sources.values():
         file.check_unchanged()
     pipe = _Pipe(descriptor)
     try:
-        identity = write_content(cast(BinaryIO, pipe), Content(manifest, sources, core, progress), jobs, envelope)
+        identity = write_content(cast(BinaryIO, pipe), content)
     except BrokenPipeError as error:
         raise HostError(
             "cannot-write", "whoever reads standard output has ended", "look at what the receiving program says"
         ) from error
     except OSError as error:
         raise cannot_write("standard output", error) from error
-    return WrittenBundle(STREAM, identity, 0 if envelope else pipe.written)
+    return WrittenBundle(STREAM, identity, 0 if content.envelope else pipe.written)
 
 
 class _Pipe:

@@ -46,26 +46,28 @@ class WrittenBundle(NamedTuple):
     size: int
 
 
-def write_bundle(
-    out: str,
-    manifest: Manifest,
-    sources: Mapping[str, OpenFile],
-    core: Optional[CoreContent],
-    *,
-    jobs: int = 1,
-    progress: Optional[Progress] = None,
-    envelope: "Optional[Envelope]" = None,
-) -> WrittenBundle:
-    """Write the bundle ``out``, replacing a file of that name.
+class Content(NamedTuple):
+    """What is written.
 
-    Args:
-        out: where the bundle will stand; its directory exists.
-        manifest: what to write.
+    Attributes:
+        manifest: what it says.
         sources: the file for each of ``manifest.files``, by its canonical path.
         core: the core, if ``manifest.core.included``.
-        jobs: threads that compress.
         progress: told of the bytes read.
+        jobs: threads that compress.
         envelope: how to encrypt it, if at all; nothing unencrypted touches the disk then.
+    """
+
+    manifest: Manifest
+    sources: Mapping[str, OpenFile]
+    core: Optional[CoreContent]
+    progress: Optional[Progress] = None
+    jobs: int = 1
+    envelope: "Optional[Envelope]" = None
+
+
+def write_bundle(out: str, content: Content) -> WrittenBundle:
+    """Write the bundle ``out``, replacing a file of that name; its directory exists.
 
     Raises:
         InputError: ``file-changed`` when a file is no longer as the manifest has it, or the core still grows.
@@ -77,7 +79,7 @@ def write_bundle(
         with temporary_directory(directory, guarded=True) as place:
             temporary = os.path.join(place, "bundle")
             with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                identity = write_content(file, Content(manifest, sources, core, progress), jobs, envelope)
+                identity = write_content(file, content)
             size = os.path.getsize(temporary)
             os.replace(temporary, out)
     except OSError as error:
@@ -85,11 +87,11 @@ def write_bundle(
     return WrittenBundle(out, identity, size)
 
 
-def write_content(file: BinaryIO, content: "Content", jobs: int, envelope: "Optional[Envelope]") -> str:
+def write_content(file: BinaryIO, content: Content) -> str:
     """Write a bundle to an open file and return its identity; raises as ``write_bundle`` does, OSError included."""
-    if envelope is None:
-        return _write_compressed(file, content, jobs)
-    return _write_encrypted(file, content, jobs, envelope)
+    if content.envelope is None:
+        return _write_compressed(file, content)
+    return _write_encrypted(file, content, content.envelope)
 
 
 def cannot_write(out: str, error: OSError) -> HostError:
@@ -102,22 +104,13 @@ def cannot_write(out: str, error: OSError) -> HostError:
     return HostError("cannot-write", "cannot write {}: {}".format(out, reason), "choose another place with -o")
 
 
-class Content(NamedTuple):
-    """What is written: see ``write_bundle``."""
-
-    manifest: Manifest
-    sources: Mapping[str, OpenFile]
-    core: Optional[CoreContent]
-    progress: Optional[Progress]
-
-
-def _write_encrypted(file: BinaryIO, content: Content, jobs: int, envelope: "Envelope") -> str:
+def _write_encrypted(file: BinaryIO, content: Content, envelope: "Envelope") -> str:
     from corebox.bundle.envelope import Filter  # noqa: PLC0415  # it runs programs, and most bundles need none
 
     file.write(envelope.head)
     encryption = Filter(envelope.command, envelope.password, None, file)
     try:
-        identity = _write_compressed(encryption.stdin, content, jobs)
+        identity = _write_compressed(encryption.stdin, content)
     except BrokenPipeError:
         identity = ""  # the program has ended; it says why
     except BaseException:
@@ -127,8 +120,8 @@ def _write_encrypted(file: BinaryIO, content: Content, jobs: int, envelope: "Env
     return identity
 
 
-def _write_compressed(file: BinaryIO, content: Content, jobs: int) -> str:
-    writer = FrameWriter(file, jobs, best_codec(_THOROUGH if _is_small(content.manifest) else _QUICK))
+def _write_compressed(file: BinaryIO, content: Content) -> str:
+    writer = FrameWriter(file, content.jobs, best_codec(_THOROUGH if _is_small(content.manifest) else _QUICK))
     try:
         # On its own thread a digest costs no time: it lets the interpreter's lock go, and so does the compression.
         with Stage(_update, _PIECES_KEPT - 1) as hashing:

@@ -5,14 +5,14 @@ import contextlib
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, Any, ContextManager, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, ContextManager, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from corebox.bundle.corecontent import Change, CompactCore
 from corebox.bundle.layout import STREAM, SUFFIX
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.program import program_of
 from corebox.bundle.runtime import RUNNING, Runtime
-from corebox.bundle.write import Progress, WrittenBundle, write_bundle
+from corebox.bundle.write import Content, Progress, WrittenBundle, write_bundle
 from corebox.coredump.core import CoreFile, open_core
 from corebox.errors import HostError, InputError, UsageError
 from corebox.files.diskroot import DiskRoot
@@ -192,16 +192,19 @@ def _write(
         output.progress(looked, ahead)
 
     source = CompactCore(core, change, look, output.ahead) if collection.manifest.core.included else None
-    how: Dict[str, Any] = {
-        "jobs": jobs,
-        "progress": lambda done, total: output.progress(looked + done, looked + total),
-        "envelope": output.envelope,
-    }
+    content = Content(
+        collection.manifest,
+        collection.sources,
+        source,
+        lambda done, total: output.progress(looked + done, looked + total),
+        jobs,
+        output.envelope,
+    )
     if output.path == STREAM:
         from corebox.bundle.stream import stream_bundle  # noqa: PLC0415
 
-        return stream_bundle(sys.stdout.fileno(), collection.manifest, collection.sources, source, **how)
-    return write_bundle(output.path, collection.manifest, collection.sources, source, **how)
+        return stream_bundle(sys.stdout.fileno(), content)
+    return write_bundle(output.path, content)
 
 
 def given_core(options: argparse.Namespace) -> GivenCore:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from corebox.bundle.corecontent import CoreInFile
 from corebox.bundle.layout import MAX_CORE_LAYOUT
-from corebox.bundle.write import WrittenBundle, write_bundle
+from corebox.bundle.write import Content, WrittenBundle, write_bundle
 from corebox.errors import InputError
 from corebox.files.copying import copy_range
 from corebox.files.diskroot import DiskRoot
@@ -52,7 +52,7 @@ def export_bundle(opened: OpenedImage, out: Path) -> WrittenBundle:
         if opened.compact is not None:
             file = stack.enter_context(opened.compact.path.open("rb"))
             content = CoreInFile(file.fileno(), opened.compact.offset, opened.compact.size, read_layout(opened))
-        written = write_bundle(str(finished), opened.manifest, sources, content, jobs=jobs)
+        written = write_bundle(str(finished), Content(opened.manifest, sources, content, jobs=jobs))
         if written.identity != opened.identity:
             hint = "if a newer corebox gathered it, export with that one; else build or pull the image again"
             raise InputError("image-damaged", "the bundle cannot be reproduced from this image", hint)

@@ -16,7 +16,7 @@ from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.read import read_manifest
 from corebox.bundle.verify import verify_bundle
-from corebox.bundle.write import write_bundle
+from corebox.bundle.write import Content, write_bundle
 from corebox.coredump.core import open_core
 from corebox.coredump.elffile import elf_of
 from corebox.errors import InputError
@@ -161,7 +161,7 @@ def test_a_folder_that_is_swapped_leads_nowhere_else(swapping: Path, place: Path
         with open_core(str(core)) as opened, DiskRoot("/") as root:
             found = collect(opened, root, GatherOptions())
             out = place / "x.corebox"
-            write_bundle(str(out), found.manifest, found.sources, CompactCore(opened))
+            write_bundle(str(out), Content(found.manifest, found.sources, CompactCore(opened)))
         content = subprocess.run(["zstd", "-dcq", out], capture_output=True, check=True).stdout
         taken = {entry.path for entry in found.manifest.files}
         assert SECRET not in content or str(private) in taken  # through the link, and named as what it is

@@ -29,7 +29,7 @@ from corebox.bundle.members import core_member, file_members, plain, symlink_mem
 from corebox.bundle.runscript import run_script
 from corebox.bundle.runtime import HANDLER, Container, OpenFiles, ResourceLimit, Runtime, ThreadName
 from corebox.bundle.tarformat import Member, format_member, padding
-from corebox.bundle.write import WrittenBundle, write_bundle
+from corebox.bundle.write import Content, WrittenBundle, write_bundle
 from corebox.coredump.core import open_core
 from corebox.coredump.modules import AT_ENTRY
 from corebox.files.openfile import OpenFile
@@ -129,17 +129,25 @@ COMPACT, LAYOUT = _compact()
 VERSION_1 = BundleFormat(1, 0)
 
 
-def write_sample(directory: Path, value: Manifest | None = None, jobs: int = 1, mtime: int = MTIME) -> WrittenBundle:
-    """Write the sample bundle into ``directory``."""
-    directory.mkdir(exist_ok=True)
+def write_sources(directory: Path, mtime: int = MTIME) -> dict[str, OpenFile]:
+    """The files of CONTENT, open."""
     sources = {}
     for number, (path, data) in enumerate(CONTENT.items()):
         source = directory / f"source-{number}"
         source.write_bytes(data)
         os.utime(source, (mtime, mtime))
         sources[path] = OpenFile(str(source), os.open(source, os.O_RDONLY))
+    return sources
+
+
+def write_sample(directory: Path, value: Manifest | None = None, jobs: int = 1, mtime: int = MTIME) -> WrittenBundle:
+    """Write the sample bundle into ``directory``."""
+    directory.mkdir(exist_ok=True)
+    sources = write_sources(directory, mtime)
     with open_core(str(write_core(directory / "sample-core"))) as core:
-        return write_bundle(str(directory / "x.corebox"), value or manifest(), sources, CompactCore(core), jobs=jobs)
+        return write_bundle(
+            str(directory / "x.corebox"), Content(value or manifest(), sources, CompactCore(core), jobs=jobs)
+        )
 
 
 class Part(NamedTuple):

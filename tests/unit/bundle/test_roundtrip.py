@@ -11,7 +11,7 @@ from corebox.bundle.corelayer import CORE_OFFSET
 from corebox.bundle.digests import identity_of
 from corebox.bundle.parse import parse_manifest
 from corebox.bundle.read import BundleReader, is_bundle, read_manifest
-from corebox.bundle.write import write_bundle
+from corebox.bundle.write import Content, write_bundle
 from corebox.errors import HostError, InputError
 from corebox.files import zstd
 from corebox.files.extents import Extent
@@ -123,7 +123,7 @@ def test_file_that_changed_is_refused_and_nothing_is_left(tmp_path: Path, what: 
 
 def test_unwritable_place_is_an_error_of_the_host(tmp_path: Path) -> None:
     with pytest.raises(HostError) as caught:
-        write_bundle(str(tmp_path / "nowhere" / "x.corebox"), samples.manifest(), {}, None)
+        write_bundle(str(tmp_path / "nowhere" / "x.corebox"), Content(samples.manifest(), {}, None))
     assert caught.value.code == "cannot-write"
 
 

@@ -10,7 +10,7 @@ import pytest
 from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.manifest import Manifest, Omission, SymlinkEntry
 from corebox.bundle.verify import verify_bundle
-from corebox.bundle.write import write_bundle
+from corebox.bundle.write import Content, write_bundle
 from corebox.coredump.core import open_core
 from corebox.errors import InputError
 from corebox.files.diskroot import DiskRoot
@@ -70,7 +70,9 @@ def test_hostname_needs_consent(core_path: Path, root: Path) -> None:
 def test_bundle_of_it_is_verified_anew(core_path: Path, root: Path, tmp_path: Path) -> None:
     with open_core(str(core_path)) as core, DiskRoot(str(root)) as disk:
         collection = collect(core, disk, GatherOptions())
-        written = write_bundle(str(tmp_path / "x.corebox"), collection.manifest, collection.sources, CompactCore(core))
+        written = write_bundle(
+            str(tmp_path / "x.corebox"), Content(collection.manifest, collection.sources, CompactCore(core))
+        )
     verification = verify_bundle(written.path)
     assert verification.ok
     assert verification.identity == written.identity
@@ -232,7 +234,9 @@ def test_odd_names_are_taken_as_they_are(tmp_path: Path, core_path: Path, root: 
     put(root, odd, b"odd")
     with open_core(str(core_path)) as core, DiskRoot(str(root)) as disk:
         collection = collect(core, disk, GatherOptions(extra=(odd,)))
-        written = write_bundle(str(tmp_path / "x.corebox"), collection.manifest, collection.sources, CompactCore(core))
+        written = write_bundle(
+            str(tmp_path / "x.corebox"), Content(collection.manifest, collection.sources, CompactCore(core))
+        )
     assert odd in [entry.path for entry in collection.manifest.files]
     assert verify_bundle(written.path).ok
 

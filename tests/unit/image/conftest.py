@@ -1,6 +1,5 @@
 """A bundle with a real core, and an image of it with a stand-in for the toolbox."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +9,15 @@ import pytest
 from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.manifest import Manifest, StoredCore
 from corebox.bundle.read import BundleReader, Unpacked
-from corebox.bundle.write import write_bundle
+from corebox.bundle.write import Content, write_bundle
 from corebox.coredump.core import open_core
-from corebox.files.openfile import OpenFile
 from corebox.image.native import Assembly, Description, assemble, put_native
 from corebox.image.tar import complete, text_file, write_tar
 from corebox.resources import shipped
 from corebox.store.store import Store
 from corebox.store.values import Layer, StoredImage
 from tests.support.realcores import unpack_core
-from tests.unit.bundle.samples import CONTENT, MTIME, manifest
+from tests.unit.bundle.samples import manifest, write_sources
 
 Template = Callable[[str], Path]
 _CORE = "dynamic"
@@ -54,15 +52,11 @@ class Desk:
 
 def make_bundle(folder: Path, core: str = _CORE) -> Path:
     """A bundle with the sample's files and one of the real cores."""
-    sources = {}
-    for number, (path, data) in enumerate(CONTENT.items()):
-        source = folder / f"source-{number}"
-        source.write_bytes(data)
-        os.utime(source, (MTIME, MTIME))
-        sources[path] = OpenFile(str(source), os.open(source, os.O_RDONLY))
     with open_core(str(unpack_core(core, folder))) as opened:
         value = manifest(core=StoredCore(True, opened.size, opened.stored_size, None, None, None))
-        return Path(write_bundle(str(folder / "x.corebox"), value, sources, CompactCore(opened)).path)
+        return Path(
+            write_bundle(str(folder / "x.corebox"), Content(value, write_sources(folder), CompactCore(opened))).path
+        )
 
 
 def make_desk(folder: Path, bundle: Path) -> Desk:
