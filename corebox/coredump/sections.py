@@ -4,17 +4,21 @@ A table that does not fit its file has no sections; that is a finding, not an er
 """
 
 import struct
-from typing import Dict, NamedTuple
+import zlib
+from typing import Dict, NamedTuple, Optional
 
 from corebox.coredump.header import Header
-from corebox.files.extents import read_at
+from corebox.files.extents import Extent, read_at
 
 SHT_NOTE, SHT_NOBITS = 7, 8
+SHF_COMPRESSED = 0x800
 #: ``gcc -ffunction-sections`` makes some ten thousand.
 MAX_SECTIONS = 1 << 17
 MAX_NAME_LENGTH = 256
 _MAX_NAMES_LENGTH = 16 << 20
 _SHN_XINDEX = 0xFFFF
+_ELFCOMPRESS_ZLIB = 1
+_CHUNK = 1 << 20
 _LAYOUT = {64: "IIQQQQIIQQ", 32: "10I"}
 
 
@@ -47,6 +51,28 @@ def read_sections(descriptor: int, header: Header, file_size: int) -> Dict[str, 
         return {}
     names = read_at(descriptor, offset, min(size, _MAX_NAMES_LENGTH))
     return {_name(names, row[0]): Section(row[1], row[4], row[5], row[2], row[3]) for row in rows}
+
+
+def inflated(descriptor: int, place: Extent, header: Header, most: int) -> Optional[bytes]:
+    """What a section holds that is compressed by zlib, up to ``most`` bytes; None if it is not.
+
+    Raises:
+        zlib.error: it is damaged.
+    """
+    # elf(5), Elf64_Chdr. As a unit's length or an abbreviation of DWARF its type would make no sense.
+    size = 24 if header.bits == 64 else 12
+    start = read_at(descriptor, place.offset, min(size + 2, place.size))
+    if len(start) < size + 2 or struct.unpack_from(header.order + "I", start)[0] != _ELFCOMPRESS_ZLIB:
+        return None
+    if start[size] != 0x78:
+        return None
+    stream, found = zlib.decompressobj(), bytearray()
+    for at in range(size, place.size, _CHUNK):
+        if stream.eof or len(found) >= most:
+            break
+        piece = read_at(descriptor, place.offset + at, min(_CHUNK, place.size - at))
+        found += stream.decompress(piece, most - len(found))
+    return bytes(found)
 
 
 def _name(names: bytes, at: int) -> str:

@@ -9,8 +9,8 @@ import zlib
 from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
 
 from corebox.coredump.header import HEADER_SIZE, Header, parse_header
-from corebox.coredump.sections import SHT_NOBITS, read_sections
-from corebox.files.extents import read_at
+from corebox.coredump.sections import SHT_NOBITS, inflated, read_sections
+from corebox.files.extents import Extent, read_at
 
 #: Where split units are below a debug-file-directory of ours, which gdb searches by the names that the program has
 #: for them; so deep, because such a name may begin with ``..``.
@@ -22,7 +22,6 @@ _MAX_ABBREVIATIONS_LENGTH, _MAX_ENTRY_LENGTH, _MAX_NAME_LENGTH = 1 << 16, 1024, 
 _MAX_NAMES_LENGTH = 16 << 20
 #: Tables that overlap are nobody's but an attacker's: together they are looked through no more often than this.
 _MAX_PASSES = 4
-_CHUNK = 1 << 20
 _SKELETON, _SPLIT_COMPILE = 4, 5  # DW_UT_...
 _COMP_DIR, _STR_OFFSETS_BASE, _DWO_NAME, _GNU_DWO_NAME, _GNU_DWO_ID = 0x1B, 0x72, 0x76, 0x2130, 0x2131  # DW_AT_...
 _FIXED = {
@@ -65,17 +64,7 @@ class _Data:
 
     def inflated(self, header: Header, most: int) -> Optional[bytes]:
         """What is compressed in it, up to ``most`` bytes; None if it is not compressed."""
-        # elf(5), Elf64_Chdr. As a unit's length or an abbreviation its type would make no sense.
-        size = 24 if header.bits == 64 else 12
-        start = self.read(0, size + 2)
-        if len(start) < size + 2 or struct.unpack_from(header.order + "I", start)[0] != 1 or start[size] != 0x78:
-            return None
-        stream, found = zlib.decompressobj(), bytearray()
-        for at in range(size, self.size, _CHUNK):
-            if stream.eof or len(found) >= most:
-                break
-            found += stream.decompress(self.read(at, _CHUNK), most - len(found))
-        return bytes(found)
+        return inflated(self._descriptor, Extent(self._offset, self.size), header, most)
 
 
 class _Inflated:

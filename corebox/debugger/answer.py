@@ -224,11 +224,6 @@ class Answer(NamedTuple):
     total: int = 0
     gdb: str | None = None
 
-    @property
-    def python_missing(self) -> str | None:
-        """Why there are no Python stacks although a CPython is in the core."""
-        return next((each.reason for each in self.missing if each.part == "python"), None)
-
 
 class _Stacks(NamedTuple):
     threads: Annotated[tuple[Stack, ...], _list(Stack), "The stacks."]

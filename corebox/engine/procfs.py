@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 #: Sizes and versions, without which C libraries and Python guess, and the file systems and modules of this kernel.
 _SHOWN = ("cpuinfo", "filesystems", "loadavg", "meminfo", "stat", "uptime", "version")
@@ -10,12 +9,12 @@ _SHOWN = ("cpuinfo", "filesystems", "loadavg", "meminfo", "stat", "uptime", "ver
 _ALWAYS = ("acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list")
 
 
-def masked(place: Path = Path("/proc")) -> Iterator[tuple[str, bool]]:
+def masked() -> Iterator[tuple[str, bool]]:
     """The paths in /proc to hide, and whether each is a folder: all of the machine's that is not in ``_SHOWN``.
 
     A list of what to hide would lack what the next kernel tells. Links lead to what is of the process itself.
     """
-    for entry in sorted(os.scandir(place), key=lambda entry: entry.name):
+    for entry in sorted(os.scandir("/proc"), key=lambda entry: entry.name):
         if not (entry.name.isdigit() or entry.name in _SHOWN or entry.is_symlink()):
             yield f"/proc/{entry.name}", entry.is_dir()
 

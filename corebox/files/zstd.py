@@ -36,10 +36,10 @@ def address_of(data: Union[bytes, memoryview]) -> Optional[int]:
     return ctypes.addressof(ctypes.c_char.from_buffer(data))
 
 
-def load_library(name: str = "libzstd.so.1") -> Optional[ctypes.CDLL]:
+def load_library() -> Optional[ctypes.CDLL]:
     """The library with its functions typed, or None when the host has none that is new enough."""
     try:
-        library = ctypes.CDLL(name)
+        library = ctypes.CDLL("libzstd.so.1")
         version = library.ZSTD_versionNumber
     except (OSError, AttributeError):
         return None

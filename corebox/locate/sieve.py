@@ -23,10 +23,6 @@ class Sieve:
         """Whether a file with the last part of ``path`` is wanted."""
         return basename(path) in self._by_name
 
-    def has_build_id(self, build_id: str | None) -> bool:
-        """Whether a file with this build ID is wanted."""
-        return build_id in self._by_id
-
     def match(self, path: str, facts: Facts) -> Sequence[Wanted]:
         """For which of them the file at ``path`` is a candidate; what has no code is one for none."""
         if not facts.code:

@@ -164,11 +164,11 @@ def _occurrences(data: bytes, size: int, wanted: AbstractSet[int]) -> Iterator[T
                 yield (first + index) * size, word
 
 
-def merged(matches: Iterable[Match], longest_gap: int = 0) -> List[Match]:
+def merged(matches: Iterable[Match]) -> List[Match]:
     """Ascending ranges without what overlaps."""
     found: List[Match] = []
     for start, end in sorted(matches):
-        if found and start <= found[-1][1] + longest_gap:
+        if found and start <= found[-1][1]:
             found[-1] = (found[-1][0], max(found[-1][1], end))
         else:
             found.append((start, end))

@@ -36,8 +36,6 @@ MAX_STEP_LENGTH = {"stacks": 180, "values": 10}  # seconds; of the others:
 MAX_LENGTH = 60
 
 KINDS = {gdb.NORMAL_FRAME: "normal", gdb.INLINE_FRAME: "inline"}
-# Both are how a whole stack ends.
-ENDS = (gdb.FRAME_UNWIND_OUTERMOST, gdb.FRAME_UNWIND_NO_REASON)
 
 
 def frame_facts(frame: gdb.Frame, unwind: str) -> dict[str, Any]:

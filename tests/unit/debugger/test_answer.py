@@ -128,14 +128,14 @@ def test_python_stacks_join_their_threads() -> None:
     answer = parse(python=[PYTHON, {**PYTHON, "tid": 99}])
     (frame,) = answer.threads[0].python
     assert (frame.function, frame.file, frame.line, frame.entry) == ("main", "x.py", 3, True)
-    assert answer.python_missing is None
+    assert answer.missing == ()
 
 
 def test_a_gdb_that_died_of_the_python_stacks_has_told_the_rest() -> None:
     records = list(read_records(record(0, "stacks", {**STACKS, "python": True})))
     answer = parse_answer(records, [(4, "gdb ended (exit status 1)")])
     assert answer.threads[0].frames[0].function == "main"
-    assert answer.python_missing == "gdb ended (exit status 1)"
+    assert dict(answer.missing)["python"] == "gdb ended (exit status 1)"
 
 
 @pytest.mark.parametrize("line", [-1, 1 << 63, "3", None])
