@@ -50,7 +50,7 @@ def defaults_of(command: click.Command) -> dict[str, Any]:
         UsageError: those of ``read_config``.
     """
     flags = {
-        parameter.name: name
+        name: parameter.name
         for name in SETTINGS
         for parameter in command.params
         if f"--{name}" in parameter.opts and parameter.name
@@ -58,4 +58,8 @@ def defaults_of(command: click.Command) -> dict[str, Any]:
     if not flags or command.name in _WITHOUT:
         return {}
     found = read_config(config_file())
-    return {parameter: found[name] for parameter, name in flags.items() if name in found}
+    made: dict[str, Any] = {}
+    for name, parameter in flags.items():
+        if name in found:  # a flag of two names has the values of both settings
+            made[parameter] = (*made[parameter], *found[name]) if parameter in made else found[name]
+    return made

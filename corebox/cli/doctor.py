@@ -16,7 +16,8 @@ def command(as_json: bool) -> int:
         output.say_json(diagnosis.to_json())
         return 0 if diagnosis.ok else 4
     for finding in diagnosis.findings:
-        output.say(f"{'ok' if finding.ok else 'no':3} {finding.what:11} {finding.detail}")
+        mark, role = ("ok", "good") if finding.ok else ("no", "bad")
+        output.say_as(role, f"{mark:3}", f" {finding.what:11} {finding.detail}")
         if finding.remedy:
             output.say(f"{'':15} {finding.remedy}")
     if not diagnosis.ok:

@@ -42,11 +42,11 @@ def command(
     keep_subject(found, core, bundle, oci_archive)
     written = export(store, found, ExportOptions(core, bundle, oci_archive))
     if core is not None:
-        output.say(f"core     {core}")
+        output.say_file("core     ", core)
     if written.bundle is not None:
         made = written.bundle
-        output.say(f"bundle   {made.path}, {output.size(made.size)}, identity {made.identity}")
-    if written.archive is not None:
-        output.say(f"archive  {oci_archive}, {output.size(written.archive)}")
+        output.say_file("bundle   ", Path(made.path), f", {output.size(made.size)}, identity {made.identity}")
+    if written.archive is not None and oci_archive is not None:
+        output.say_file("archive  ", oci_archive, f", {output.size(written.archive)}")
         output.say(f"open it  corebox shell oci-archive:{oci_archive}")
     return 0

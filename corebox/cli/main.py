@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from corebox.cli import colour
 from corebox.cli.commands import COMMANDS, GROUPS
 from corebox.cli.config import defaults_of
 from corebox.cli.failure import explain
@@ -86,6 +87,7 @@ class _Commands(click.Group):
 
 
 @click.command(cls=_Commands, help=_STORY, context_settings={"help_option_names": ["-h", "--help"]})
+@colour.option
 @click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_say_version, help=_VERSION_HELP)
 def program() -> None:
     """The group of all commands; its help is the story above."""

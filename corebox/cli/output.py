@@ -4,10 +4,12 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
+from corebox.cli.colour import linked, painted, wanted
 from corebox.errors import CoreboxError
 from corebox.printable import format_size, printable
 
@@ -28,6 +30,17 @@ def say(text: str) -> None:
     click.echo(printable(text))
 
 
+def say_as(role: str, mark: str, rest: str) -> None:
+    """Print a line of output whose beginning has the colour of ``role`` (see ``colour``)."""
+    click.echo(painted(printable(mark), role) + printable(rest), color=wanted())
+
+
+def say_file(label: str, path: Path, rest: str = "") -> None:
+    """Print which file was written, as a link where the terminal has links."""
+    shown = linked(printable(str(path)), path, is_terminal=sys.stdout.isatty())
+    click.echo(f"{label}{shown}{printable(rest)}", color=wanted())
+
+
 def say_json(document: Any) -> None:
     """Print a document for machines."""
     click.echo(json.dumps(document, sort_keys=True, indent=1))
@@ -40,8 +53,8 @@ def note(text: str) -> None:
 
 def complain(error: CoreboxError) -> None:
     """Print an error and what to do about it."""
-    note(f"error: {error.message}")
-    note(f"hint: {error.hint}")
+    for mark, text, role in (("error:", error.message, "bad"), ("hint:", error.hint, "hint")):
+        click.echo(f"{painted(mark, role)} {printable(text)}", err=True, color=wanted())
 
 
 def table(rows: Iterable[tuple[str, ...]]) -> None:

@@ -1,7 +1,4 @@
-"""The options that name places where the files of a crash may be."""
-
-import functools
-from typing import Any, cast
+"""The option that names places where the files of a crash may be."""
 
 import click
 
@@ -10,10 +7,11 @@ from corebox.cli.options import Function
 
 
 def places(function: Function) -> Function:
-    """--from and --symbols, which are one search; their values come together as the argument ``places``."""
-    found = click.option(
+    """--from, which is also called --symbols, as gdb's users look for it; its values are the argument ``places``."""
+    option = click.option(
         "--from",
-        "files",
+        "--symbols",
+        "places",
         type=PLACE,
         multiple=True,
         metavar="PLACE",
@@ -21,11 +19,4 @@ def places(function: Function) -> Function:
         "zip, wheel, AppImage, bundle, image (docker://, oci:, docker-archive:, docker-daemon:) or a server's URL. "
         "Only files that the core proves are taken. Repeatable.",
     )
-    same = "The same as --from. Repeatable."
-    symbols = click.option("--symbols", type=PLACE, multiple=True, metavar="PLACE", help=same)
-
-    @functools.wraps(function)
-    def command(*arguments: Any, files: tuple[str, ...], symbols: tuple[str, ...], **others: Any) -> Any:
-        return function(*arguments, places=(*files, *symbols), **others)
-
-    return cast(Function, found(symbols(command)))
+    return option(function)

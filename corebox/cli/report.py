@@ -7,7 +7,7 @@ import click
 
 from corebox.actions.report import memory_regions, report, require_stack, write_report
 from corebox.actions.subject import BareCore, keep_subject
-from corebox.cli import options, output
+from corebox.cli import colour, options, output
 from corebox.cli.session import Session, session
 from corebox.errors import InputError
 from corebox.printable import printable
@@ -77,6 +77,9 @@ def command(
         text = "".join(printable(line) + "\n" for line in text_lines(made))
     if out:
         write_report(out, text)
+    elif form == "text":
+        for line in text.removesuffix("\n").split("\n"):
+            click.echo(colour.report_line(line), color=colour.wanted())
     else:
         click.echo(text, nl=False)
     try:

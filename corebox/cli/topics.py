@@ -34,7 +34,9 @@ COREBOX_DEBUG    1 prints a traceback when corebox itself fails
 DEBUGINFOD_URLS  debuginfod servers to ask for debug files and sources
 DOCKER_HOST, CONTAINER_HOST  where Docker and Podman listen
 COREBOX_KEYRINGS  further keys that repositories may be signed with
-NO_COLOR         no colours in gdb
+NO_COLOR         no colours, not in gdb either; CLICOLOR=0 and TERM=dumb likewise
+CLICOLOR_FORCE   colours also where no terminal is
+FORCE_HYPERLINK  links also on terminals that are not known to have them
 """,
     "places": """PLACE, for --from, is where files of the crash are looked for, by build ID:
 

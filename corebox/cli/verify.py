@@ -14,6 +14,9 @@ from corebox.cli.pulling import pulling as with_pulling
 from corebox.locate.places import SymbolOptions
 from corebox.store.store import Store
 
+#: Colours of verdicts; those that prove nothing are doubtful.
+_ROLES = {"verified": "good", "mismatch": "bad", "missing": "bad"}
+
 
 @click.command("verify")
 @options.subject
@@ -39,7 +42,7 @@ def command(
         return 0 if result.ok else 1
     for proof in result.modules:
         detail = f" ({proof.detail})" if proof.detail else ""
-        output.say(f"{proof.verdict:14} {proof.path}{detail}")
+        output.say_as(_ROLES.get(proof.verdict, "doubtful"), f"{proof.verdict:14}", f" {proof.path}{detail}")
         if proof.verdict == "mismatch":
             output.say(f"{'':14} in the core {proof.memory}, in the file {proof.file}")
     for problem in result.problems:
