@@ -24,6 +24,8 @@ APT_TEST += createrepo-c gpg gpgv
 APT_TEST += bindfs
 # Runtimes that report a failure in their own way, or unwind in their own way.
 APT_TEST += golang-go libgoogle-glog-dev libabsl-dev default-jdk-headless musl-tools
+# A debugger that reads minidumps.
+APT_TEST += lldb-16
 # Editors that look at a crash.
 APT_TEST += emacs-nox neovim
 # Another kernel than the machine's, as a program, and what it keeps programs from.

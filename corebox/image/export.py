@@ -29,11 +29,16 @@ def export_core(opened: OpenedImage, out: Path) -> None:
         HostError: ``cannot-write``.
     """
     if opened.compact is None:
-        raise InputError("no-core", "the bundle was made without its core", "ask the customer for the core")
+        raise no_core()
     core = opened.compact
     with new_name(out) as temporary:
         restore(str(core.path), Extent(core.offset, core.size), read_layout(opened), str(temporary))
         temporary.replace(out)
+
+
+def no_core() -> InputError:
+    """The error for an image without a core."""
+    return InputError("no-core", "the bundle was made without its core", "ask the customer for the core")
 
 
 def export_bundle(opened: OpenedImage, out: Path) -> WrittenBundle:
