@@ -147,3 +147,31 @@ def _lazy(compiler: str, program: Path) -> None:
     library = compile_library(program.parent / "library.so", "-O1", compiler=compiler)
     words = [compiler, "-g", "-O1", "-Wl,-z,lazy", "-Wl,-rpath,/opt/acme/bin", "-o"]
     subprocess.run([*words, str(program), str(SOURCES / "lazy.c"), str(library)], check=True)
+
+
+_MADE: dict[str, list[str | None]] = {
+    "framed": ["crash", UNNAMED, "call", "main"],
+    "frameless": ["crash", UNNAMED, "call", "main"],
+    "leaf": [UNNAMED, "call", "main"],
+    "null-call": [UNNAMED, "call", "main"],
+}
+#: How many of the frames are told where nothing tells the others: s390x has no frame pointer.
+_NOT_TOLD = {("s390x", "framed"): 2, ("s390x", "leaf"): 1}
+
+
+@pytest.mark.parametrize("architecture", [each for each in ARCHITECTURES if each.compiler], ids=lambda each: each.name)
+def test_code_made_at_run_time_on_other_processors(architecture: Any, tmp_path: Path, lab: Lab) -> None:
+    for kind, truth in _MADE.items():
+        if kind == "frameless" and architecture.name not in ("aarch64", "i386"):
+            continue  # there is no other kind of frame
+        root, core = architecture.crash(tmp_path / kind, _made, kind)
+        bundle = tmp_path / f"{kind}.corebox"
+        assert lab.corebox("gather", core, "--root", root, "-o", bundle).status in (0, 1)
+        thread = sound_report(lab, bundle, core, architecture.gdb_alone(root, core))["threads"][0]
+        known = _NOT_TOLD.get((architecture.name, kind), len(truth))
+        assert (kind, functions(thread)) == (kind, truth[:known])
+        assert thread["complete"] == (known == len(truth))
+
+
+def _made(compiler: str, program: Path) -> None:
+    subprocess.run([compiler, "-g", "-O1", "-o", str(program), str(SOURCES / "made.c")], check=True)

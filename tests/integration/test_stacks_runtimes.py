@@ -65,3 +65,19 @@ def test_a_c_library_without_unwind_information(
     assert names[: names.index("<signal>")][-3:] == ["raise", "abort", "handle"]
     assert names[names.index("<signal>") + 1 :] == inner
     assert thread["complete"] == bool(flags)
+
+
+# In free the frame pointer is still its caller's, whose own return address it leads to.
+@pytest.mark.parametrize("flags", [("-O0",), ("-O1",), ("-O0", "-static")], ids=" ".join)
+@pytest.mark.parametrize(
+    ("kind", "inner"), [("called", ["drop", "cancel", "main"]), ("pointed", ["drop", "main"]), ("main", ["main"])]
+)
+def test_the_caller_of_a_function_that_keeps_no_frame_pointer(
+    kind: str, inner: list[str], flags: tuple[str, ...], tmp_path: Path, lab: Lab
+) -> None:
+    program = tmp_path / "freed"
+    subprocess.run(["musl-gcc", "-g", *flags, "-o", program, SOURCES / "freed.c"], check=True)
+    thread = crashed_thread(lab, crash(tmp_path / "work", program, kind))
+    own = [name for name in functions(thread) if name and not name.startswith(("get_meta", "__libc", "free"))]
+    assert own == inner
+    assert thread["complete"]

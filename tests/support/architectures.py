@@ -4,6 +4,7 @@ i386 runs on the processor itself; the others under qemu-user, which writes the 
 root and core were kept by tests/cores/make-riscv64, which boots a kernel.
 """
 
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -40,12 +41,13 @@ class Architecture:
         """Whether a kernel wrote the core."""
         return self.native or not self.compiler
 
-    def crash(self, folder: Path, build: Callable[[str, Path], None] | None = None) -> tuple[Path, Path]:
+    def crash(self, folder: Path, build: Callable[[str, Path], None] | None = None, *words: str) -> tuple[Path, Path]:
         """The root and the core of a crash in it.
 
         Args:
             folder: for both.
             build: makes another program, given its compiler and the path.
+            words: the program's arguments.
         """
         if not self.compiler:
             subprocess.run(["tar", "xf", CORES / f"{self.name}.tar.xz"], check=True, cwd=folder)
@@ -58,11 +60,12 @@ class Architecture:
             shutil.copy(f"/usr/{self.compiler}/lib/{name}", root / "lib" / name)
         if self.loader.startswith("/lib64/"):
             (root / "lib64").symlink_to("lib")
+        command = shlex.join([PROGRAM, *words])
         # The program sees itself at its own path, as it does at a customer's.
-        qemu = f'mount --bind "$0/opt" /opt && exec qemu-{self.name} -L "$0" {PROGRAM}'
-        run = f'exec chroot "$0" {PROGRAM}' if self.native else qemu
-        words = ["unshare", "--mount", "sh", "-c", "ulimit -c unlimited; " + run, str(root)]
-        subprocess.run(words, cwd=folder, check=False, capture_output=True)
+        qemu = f'mount --bind "$0/opt" /opt && exec qemu-{self.name} -L "$0" {command}'
+        run = f'exec chroot "$0" {command}' if self.native else qemu
+        line = ["unshare", "--mount", "sh", "-c", "ulimit -c unlimited; " + run, str(root)]
+        subprocess.run(line, cwd=folder, check=False, capture_output=True)
         (core,) = root.glob("core*") if self.native else folder.glob("qemu_*.core")
         return root, core
 

@@ -30,7 +30,7 @@ BEGIN, END = "\x1ecorebox-answer ", "\x1e\n"
 MAX_THREADS, INNERMOST, OUTERMOST = 1024, 96, 32
 MAX_FRAMES = 1 << 15  # of all threads; corebox/debugger/budget.py
 MAX_WALKED, MAX_WALK_LENGTH, MAX_STACKS_LENGTH = 1 << 18, 40, 100  # frames; seconds of one thread, and of all
-MAX_REPEATED = 8
+MAX_REPEATED, MAX_EVIDENCE = 8, 64
 FRAMES_WITH_VALUES = 24
 MAX_STEP_LENGTH = {"stacks": 180, "values": 10}  # seconds; of the others:
 MAX_LENGTH = 60
@@ -99,8 +99,8 @@ class Walk:
                 if index >= taken:
                     self.take(frame, unwind)
             self.end, self.complete = frames.end, frames.complete
-        except (gdb.error, RuntimeError) as error:
-            self.end = str(error)
+        except Exception as error:  # noqa: BLE001 - what is odd in one stack must not cost the others
+            self.end = one_line(error)
 
     def take(self, frame: gdb.Frame, unwind: str) -> None:
         """Keep a frame, in place of the one that is not among the outermost any more."""
@@ -160,7 +160,9 @@ def cause() -> dict[str, Any] | None:
     if gdb.selected_thread() is None:
         return None
     found = explain.explain()
-    evidence = [text(each) for each in found["evidence"][:64]]
+    evidence = [text(each) for each in found["evidence"][:MAX_EVIDENCE]]
+    if len(found["evidence"]) > MAX_EVIDENCE:
+        evidence.append(f"{len(found['evidence']) - MAX_EVIDENCE:,} more lines are not shown")
     return {
         "kind": found["kind"],
         "sentence": text(found["sentence"]),

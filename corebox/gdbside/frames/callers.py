@@ -7,10 +7,12 @@ function's first instructions ("prologue"), or the registers that the kernel sav
 """
 
 import re
+from collections.abc import Iterator
 
 import gdb
 
-from corebox.gdbside.frames import trampoline, unwinder
+from corebox.gdbside.frames import trampoline
+from corebox.gdbside.frames.evidence import NO_CODE, evidence, thread_number
 
 # gdb ends a stack without a reason at main and at the program's entry (backtrace past-main, past-entry), and on some
 # processors where it cannot find out how large a frame is.
@@ -31,25 +33,27 @@ class Callers:
         complete: that is because the thread began there.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.end, self.complete = "gdb found no frame", False
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[gdb.Frame, str]]:
         try:
-            frame, unwind, reason, last = gdb.newest_frame(), "registers", None, None
+            frame: gdb.Frame | None = gdb.newest_frame()
+            unwind, reason, last = "registers", 0, None
             while frame is not None:
                 if unwind not in _TRUE and not _is_code(frame.pc()):
-                    self.end = unwinder.NO_CODE.format(frame.pc())
+                    self.end = NO_CODE.format(frame.pc())
                     return
                 yield frame, unwind
-                reason, last = frame.unwind_stop_reason(), frame
-                frame, unwind = frame.older(), _how_caller_is_found(frame, unwind)
+                last, frame = frame, frame.older()
+                # Not before: where a register is not known gdb raises here what kills it (frapy_unwind_stop_reason).
+                reason, unwind = last.unwind_stop_reason(), _how_caller_is_found(last, unwind)
         except (gdb.error, RuntimeError) as error:
             self.end = str(error)
             return
         if last is None:
             return
-        ours = unwinder.evidence.ends.get(unwinder.thread_number())
+        ours = evidence.ends.get(thread_number())
         if _is_first(last, reason):
             self.end, self.complete = "this is the thread's first function", True
         elif ours and reason == gdb.FRAME_UNWIND_SAME_ID:
@@ -60,7 +64,7 @@ class Callers:
             self.end = gdb.frame_stop_reason_string(reason)
 
 
-def place(frame):
+def place(frame: gdb.Frame) -> tuple[str | None, gdb.Symtab_and_line]:
     """The function of a frame, and where in the source it is."""
     if not trampoline.interrupted(frame):
         return frame.name(), frame.find_sal()
@@ -68,22 +72,23 @@ def place(frame):
     while block is not None and block.function is None:
         block = block.superblock
     named = _NAME.match(gdb.format_address(frame.pc()).partition("<")[2])
-    return block.function.name if block else named and named[1], gdb.find_pc_line(frame.pc())
+    function = block.function if block else None
+    return function.name if function else named and named[1], gdb.find_pc_line(frame.pc())
 
 
-def _is_code(address):
+def _is_code(address: int) -> bool:
     """Whether an address is in executable memory, as far as the core tells."""
-    known = unwinder.evidence.open()
+    known = evidence.open()
     return known is None or known.executable(address)
 
 
-def _is_first(frame, reason):
+def _is_first(frame: gdb.Frame, reason: int) -> bool:
     """Whether the outermost frame is of the function that a thread began with.
 
     That is main, where gdb ends a stack whatever is behind it, the entry, the function of the C library that a thread
     begins in, or one whose unwind information says that nothing called it (DWARF 5, 6.4.4).
     """
-    known = unwinder.evidence.open()
+    known = evidence.open()
     if known is None or frame.name() in _FIRST:
         return True
     if 0 <= frame.pc() - known.core.auxv.get(_AT_ENTRY, 0) < _MAX_ENTRY_LENGTH:
@@ -91,22 +96,22 @@ def _is_first(frame, reason):
     return reason in (*_WHOLE, gdb.FRAME_UNWIND_NO_SAVED_PC) and known.entry(frame.pc()) is not None
 
 
-def _how_caller_is_found(frame, unwind):
+def _how_caller_is_found(frame: gdb.Frame, unwind: str) -> str:
     """How the caller of ``frame``, which was itself found by ``unwind``, is found."""
     kind = frame.type()
     if kind == gdb.INLINE_FRAME:  # one frame of the machine, several of the source
         return unwind
     if kind == gdb.SIGTRAMP_FRAME or trampoline.is_trampoline(frame):
         return "signal"
-    known = unwinder.evidence.open()
-    found = unwinder.evidence.found.get((unwinder.thread_number(), frame.level()))
+    known = evidence.open()
+    found = evidence.found.get((thread_number(), frame.level()))
     if found or known is None or kind == gdb.TAILCALL_FRAME:
         return found or "cfi"
     pc = frame.pc()
     return "cfi" if known.entry(pc) or known.entry(pc - 1) else "prologue"
 
 
-def lines():
+def lines() -> Iterator[str]:
     """The selected thread's stack in lines, each frame with how it was found, and why it ends."""
     frames = Callers()
     for frame, unwind in frames:

@@ -9,9 +9,20 @@ import bisect
 import itertools
 import pathlib
 import struct
+from collections.abc import Iterator, Sequence
 
 from corebox.coredump.header import HEADER_SIZE, PT_LOAD, entry_struct, parse_header, parse_segments
-from corebox.gdbside.frames.cfi import MAX_ENTRY_SIZE, Bytes, DamagedError, common_information, description
+from corebox.coredump.values import Segment
+from corebox.gdbside.frames.cfi import (
+    MAX_ENTRY_SIZE,
+    Bytes,
+    DamagedError,
+    Entry,
+    Form,
+    Read,
+    common_information,
+    description,
+)
 from corebox.gdbside.frames.cfisections import entries, frame_sections, text_addresses
 
 _PT_GNU_EH_FRAME = 0x6474E550
@@ -30,25 +41,38 @@ class Module:
         files: paths of the files that have its sections.
     """
 
-    def __init__(self, base, text, read, form, files, errors):
-        self._read, self._form, self._files, self._errors = read, form, files, errors
-        self._base, self._sections, self._data = base, None, []
-        self.bias, self._table = 0, None
+    def __init__(
+        self,
+        base: int | None,
+        text: int,
+        read: Read,
+        form: Form,
+        files: Sequence[str],
+        errors: tuple[type[Exception], ...],
+    ) -> None:
+        self._read, self._form, self._files = read, form, files
+        self._errors: tuple[type[Exception], ...] = (*errors, DamagedError, struct.error)
+        self._base = base
+        self._sections: list[array.array[int]] | None = None
+        self._data: list[tuple[Bytes, bool]] = []
+        self.bias = 0
+        self._table: int | None = None
         try:
             self._read_headers(read)
-        except (*errors, DamagedError, struct.error):
+        except self._errors:
             self._table = None
             self.bias = next((self._bias_of(path, text) for path in files[:1]), 0)
 
-    def _bias_of(self, path, text):
+    def _bias_of(self, path: str, text: int) -> int:
         """How far its addresses lie from where a file was linked, by the file: its header is not in the core."""
-        if self._base is None:
+        base = self._base
+        if base is None:
             return next((text - each for each in text_addresses(path, self._form)), 0)
         try:
             with pathlib.Path(path).open("rb") as file:
 
-                def read(address, size):
-                    file.seek(address - self._base)
+                def read(address: int, size: int) -> bytes:
+                    file.seek(address - base)
                     return file.read(size)
 
                 self._read_headers(read)
@@ -56,7 +80,7 @@ class Module:
             self.bias, self._table = 0, None
         return self.bias
 
-    def _read_headers(self, read):
+    def _read_headers(self, read: Read) -> None:
         if self._base is None:
             raise DamagedError
         header = parse_header(bytes(read(self._base, HEADER_SIZE)))
@@ -66,7 +90,7 @@ class Module:
         table = bytes(read(self._base + header.table_offset, size))
         if len(table) < size:
             raise DamagedError
-        found = {}
+        found: dict[int, Segment] = {}
         for each in parse_segments(header, table):
             found.setdefault(each.kind, each)
         first = found.get(PT_LOAD)
@@ -74,57 +98,58 @@ class Module:
         if _PT_GNU_EH_FRAME in found:
             self._table = self.bias + found[_PT_GNU_EH_FRAME].address
 
-    def entry(self, pc):
+    def entry(self, pc: int) -> Entry | None:
         """What is said of the code at ``pc``, or None; raises ``DamagedError`` where that cannot be told."""
         try:
-            found = self._search(pc) if self._table is not None else None
-        except (*self._errors, DamagedError):
+            found = self._search(pc, self._table) if self._table is not None else None
+        except self._errors:
             found = None
         return found or self._in_sections(pc)
 
-    def _search(self, pc):
+    def _search(self, pc: int, table: int) -> Entry | None:
         """By the linker's table: version, three encodings, pointer, count, then pairs (LSB, ".eh_frame_hdr")."""
-        head = self._read(self._table, 12)
+        head = self._read(table, 12)
         if head[3] != _TABLE:
             raise DamagedError
-        data = Bytes(head, self._table, self._form)
+        data = Bytes(head, table, self._form)
         data.at = 4
         data.pointer(head[1])
-        data.data += self._read(self._table + 12, 8)
+        data.data += self._read(table + 12, 8)
         low, high = 0, data.number("I")
-        first = self._table + data.at
+        first = table + data.at
         while low < high:
             middle = (low + high) // 2
-            if self._table + self._pair(first, middle)[0] <= pc:
+            if table + self._pair(first, middle)[0] <= pc:
                 low = middle + 1
             else:
                 high = middle
         if not low:
             return None
-        found = self._description(self._table + self._pair(first, low - 1)[1])
+        found = self._description(table + self._pair(first, low - 1)[1])
         return found if found.start <= pc < found.end else None
 
-    def _pair(self, first, index):
-        return struct.unpack(self._form[0] + "ii", self._read(first + 8 * index, 8))
+    def _pair(self, first: int, index: int) -> tuple[int, int]:
+        start, place = struct.unpack(self._form[0] + "ii", self._read(first + 8 * index, 8))
+        return start, place
 
-    def _body(self, address):
+    def _body(self, address: int) -> Bytes:
         """The bytes of an entry behind its length, and where they are."""
         (size,) = struct.unpack(self._form[0] + "I", self._read(address, 4))
         if not 0 < size < MAX_ENTRY_SIZE:
             raise DamagedError
         return Bytes(bytes(self._read(address + 4, size)), address + 4, self._form)
 
-    def _description(self, address):
+    def _description(self, address: int) -> Entry:
         data = self._body(address)
         common = self._body(data.address - data.number("I"))
         common.at = 4
         return description(data, common_information(common, True), self._form)
 
-    def _in_sections(self, pc):
+    def _in_sections(self, pc: int) -> Entry | None:
         if self._sections is None:
             # Three numbers of each, not what they say: there may be a million.
-            found = sorted(itertools.islice(self._scan(), _MAX_ENTRIES))
-            self._sections = [array.array("Q", (each[column] for each in found)) for column in range(3)]
+            every = sorted(itertools.islice(self._scan(), _MAX_ENTRIES))
+            self._sections = [array.array("Q", (each[column] for each in every)) for column in range(3)]
         starts, sources, places = self._sections
         index = bisect.bisect_right(starts, pc) - 1
         if index < 0:
@@ -132,7 +157,7 @@ class Module:
         found = self._read_entry(sources[index], places[index])
         return found if found is not None and found.start <= pc < found.end else None
 
-    def _scan(self):
+    def _scan(self) -> Iterator[tuple[int, int, int]]:
         """Where each entry of the files' sections begins, which section it is in, and where in it."""
         for data, eh_frame in self._frame_data():
             source = len(self._data)
@@ -140,12 +165,12 @@ class Module:
             for each, at in entries(data, eh_frame, self._form):
                 yield each.start + self.bias & (1 << 64) - 1, source, at
 
-    def _frame_data(self):
+    def _frame_data(self) -> Iterator[tuple[Bytes, bool]]:
         for path in self._files:
             for name, address, data in frame_sections(path, self._form):
                 yield Bytes(data, address, self._form), name == ".eh_frame"
 
-    def _read_entry(self, source, at):
+    def _read_entry(self, source: int, at: int) -> Entry | None:
         data, eh_frame = self._data[source]
         data.at = at
         found = next(iter(entries(data, eh_frame, self._form)), None)

@@ -4,11 +4,21 @@ import os
 import pathlib
 import struct
 import zlib
+from collections.abc import Iterator
 
 from corebox.coredump.header import HEADER_SIZE, parse_header
 from corebox.coredump.sections import SHT_NOBITS, read_sections
 from corebox.files.extents import read_at
-from corebox.gdbside.frames.cfi import MAX_ENTRY_SIZE, Bytes, DamagedError, common_information, description
+from corebox.gdbside.frames.cfi import (
+    MAX_ENTRY_SIZE,
+    Bytes,
+    Common,
+    DamagedError,
+    Entry,
+    Form,
+    common_information,
+    description,
+)
 
 _SHF_COMPRESSED, _ELFCOMPRESS_ZLIB = 0x800, 1
 _MAX_SECTION_SIZE = 64 << 20
@@ -16,12 +26,14 @@ _MAX_SECTION_SIZE = 64 << 20
 _MAX_COMMON = 1 << 15
 
 
-def text_addresses(path, form):
+def text_addresses(path: str, form: Form) -> list[int]:
     """The address of a file's .text."""
     return [address for _, address, _ in frame_sections(path, form, (".text",))]
 
 
-def frame_sections(path, form, wanted=(".eh_frame", ".debug_frame")):
+def frame_sections(
+    path: str, form: Form, wanted: tuple[str, ...] = (".eh_frame", ".debug_frame")
+) -> Iterator[tuple[str, int, bytes]]:
     """Name, address and bytes of the sections of a file that have call frame information."""
     try:
         with pathlib.Path(path).open("rb") as file:
@@ -37,7 +49,7 @@ def frame_sections(path, form, wanted=(".eh_frame", ".debug_frame")):
         return
 
 
-def _inflated(data, form):
+def _inflated(data: bytes, form: Form) -> bytes:
     """What a compressed section holds (elf(5), Elf64_Chdr); gdb alone reads those that zlib does not."""
     (kind,) = struct.unpack_from(form[0] + "I", data)
     if kind != _ELFCOMPRESS_ZLIB:
@@ -45,9 +57,9 @@ def _inflated(data, form):
     return zlib.decompressobj().decompress(data[24 if form[1] == 8 else 12 :], _MAX_SECTION_SIZE)
 
 
-def entries(data, eh_frame, form):
+def entries(data: Bytes, eh_frame: bool, form: Form) -> Iterator[tuple[Entry, int]]:
     """The FDEs of a section from where ``data`` is at, each with its place; what is damaged ends it."""
-    commons = {}
+    commons: dict[int, Common | None] = {}
     try:
         while data.at + 4 < len(data.data):
             start = data.at
@@ -60,24 +72,25 @@ def entries(data, eh_frame, form):
                 place = body - mark if eh_frame else mark
                 if place not in commons and len(commons) < _MAX_COMMON:
                     commons[place] = _common_at(data, place, eh_frame, form)
-                if commons.get(place) is not None:
+                common = commons.get(place)
+                if common is not None:
                     entry = Bytes(data.data[body : body + min(size, MAX_ENTRY_SIZE)], data.address + body, form)
                     entry.at = 4
-                    yield description(entry, commons[place], form), start
+                    yield description(entry, common, form), start
             data.at = body + size
     except DamagedError:
         return
 
 
-def _common_at(data, place, eh_frame, form):
+def _common_at(data: Bytes, place: int, eh_frame: bool, form: Form) -> Common | None:
     """The CIE at a place of a section, None if there is none."""
     header = Bytes(data.data[place : place + 8] if place >= 0 else b"", 0, form)
     try:
         size, mark = header.number("I"), header.number("I")
         if mark != (0 if eh_frame else 0xFFFFFFFF):
             return None
-        common = Bytes(data.data[place + 4 : place + 4 + min(size, MAX_ENTRY_SIZE)], data.address + place + 4, form)
-        common.at = 4
-        return common_information(common, eh_frame)
+        body = Bytes(data.data[place + 4 : place + 4 + min(size, MAX_ENTRY_SIZE)], data.address + place + 4, form)
+        body.at = 4
+        return common_information(body, eh_frame)
     except DamagedError:
         return None

@@ -16,79 +16,82 @@ _READ_ERRORS = (gdb.error, OverflowError, ValueError)
 class Memory:
     """The core's memory, as far as unwinding needs it; answers are kept."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.core = mapped.opened()
         self.form = self.core.order, self.core.word
         # Some systems' cores say of no mapping that it can be executed.
         self._tells_rights = any(each.flags & mapped.PF_X for each in self.core.mappings)
-        self._modules, self._entries, self._starts, self._code_cache = {}, {}, {}, None
+        self._modules: dict[int | str | None, Module] = {}
+        self._entries: dict[int, cfi.Entry | None] = {}
+        self._starts: dict[tuple[int, tuple[bytes, ...]], bool] = {}
+        self._code_cache: hotspot.CodeCache | None = None
 
-    def read(self, address, size):
-        """Bytes of the process; raises gdb.error if they are not known."""
+    def read(self, address: int, size: int) -> bytes:
+        """Bytes of the process; raises what ``_READ_ERRORS`` names if they are not known."""
         return gdb.selected_inferior().read_memory(address, size).tobytes()
 
-    def word(self, address):
+    def word(self, address: int) -> int | None:
         """The word at an address; None if it is not known."""
         try:
             return int.from_bytes(self.read(address, self.core.word), self.core.byte_order)
         except _READ_ERRORS:
             return None
 
-    def code(self, address, size):
+    def code(self, address: int, size: int) -> bytes:
         """Instruction bytes; empty if they are not known."""
         try:
             return self.read(address, size)
         except _READ_ERRORS:
             return b""
 
-    def read_until_nul(self, address, longest):
-        """The text at an address; raises gdb.error if it is not known."""
-        size = min(longest, 0x1000 - address % 0x1000)  # what is beyond the page may not be in the core
-        data = self.read(address, size)
-        if b"\0" not in data and size < longest:
-            data += self.read(address + size, longest - size)
-        return data.split(b"\0")[0].decode("utf-8", "replace")
-
-    def starts_with(self, address, codes):
+    def starts_with(self, address: int, codes: tuple[bytes, ...]) -> bool:
         """Whether one of these instruction sequences is at an address; kept, for it is asked for every frame."""
         if (address, codes) not in self._starts:
             self._starts[address, codes] = any(self.code(address, len(each)) == each for each in codes)
         return self._starts[address, codes]
 
-    def executable(self, address):
+    def executable(self, address: int) -> bool:
         """Whether code can be at an address. Not every core names all mappings: then it is what gdb has a file for."""
         mapping = self.core.at(address)
         if mapping is None or not self._tells_rights:
             return mapping is not None or self.objfile(address) is not None or self.core.file_at(address) is not None
         return bool(mapping.flags & mapped.PF_X)
 
-    def compiled_java(self, pc):
+    def compiled_java(self, pc: int) -> hotspot.Blob | None:
         """HotSpot's piece of code at an address, a ``hotspot.Blob``, or None."""
         if self._code_cache is None:
-            self._code_cache = hotspot.CodeCache(self)
+            self._code_cache = hotspot.CodeCache(self._read_known, _variable, self.core.byte_order)
         return self._code_cache.blob(pc)
 
-    def objfile(self, address):
+    def _read_known(self, address: int, size: int) -> bytes:
+        try:
+            return self.read(address, size)
+        except _READ_ERRORS as error:
+            raise LookupError(address) from error
+
+    def objfile(self, address: int) -> gdb.Objfile | None:
         """The file that gdb has for an address, or None."""
         return gdb.current_progspace().objfile_for_address(address)
 
-    def same_mapping(self, *addresses):
+    def same_mapping(self, *addresses: int) -> bool:
         """Whether all are in one mapping."""
         mapping = self.core.at(addresses[0])
         return mapping is not None and all(mapping.start <= each < mapping.end for each in addresses)
 
-    def entry(self, pc):
+    def entry(self, pc: int) -> cfi.Entry | None:
         """The unwind information that gdb has of the code at ``pc``, a ``cfi.Entry``, or None."""
+        if pc < 0:  # before a function at 0
+            return None
         if pc not in self._entries:
             objfile = self.objfile(pc)
             try:
-                found = objfile and self._module(pc, objfile).entry(pc)
+                found = self._module(pc, objfile).entry(pc) if objfile else None
             except (*_READ_ERRORS, cfi.DamagedError):
                 found = None
             self._entries[pc] = found
         return self._entries[pc]
 
-    def _module(self, pc, objfile):
+    def _module(self, pc: int, objfile: gdb.Objfile) -> Module:
         base = self._base(pc)
         key = objfile.filename if base is None else base
         if key not in self._modules:
@@ -97,7 +100,7 @@ class Memory:
             self._modules[key] = Module(base, _text_of(pc), self.read, self.form, files, _READ_ERRORS)
         return self._modules[key]
 
-    def _base(self, pc):
+    def _base(self, pc: int) -> int | None:
         """Where the ELF header is of the file that is mapped at ``pc``; None if it is not in the core."""
         mapping = self.core.at(pc)
         if mapping is None:
@@ -113,15 +116,23 @@ class Memory:
                 return each.start
         return None
 
-    def _base_of_file(self, pc):
+    def _base_of_file(self, pc: int) -> int | None:
         file = self.core.file_at(pc)
         starts = [each.start for each in self.core.files if file and each.path == file.path and not each.file_offset]
         return max((each for each in starts if each <= pc), default=None)
 
 
-def _text_of(pc):
+def _text_of(pc: int) -> int:
     """Where the section .text is that ``pc`` is in; gdb has it in words only."""
     for start, end, name in _SECTION.findall(gdb.execute("info files", to_string=True)):
         if name == ".text" and int(start, 16) <= pc < int(end, 16):
             return int(start, 16)
     return 0
+
+
+def _variable(name: str) -> int:
+    """Where a variable of the program is."""
+    try:
+        return int(gdb.parse_and_eval(f"(unsigned long) &{name}"))
+    except gdb.error as error:
+        raise LookupError(name) from error

@@ -5,15 +5,16 @@ fields are (share/runtime/vmStructs.cpp, for the serviceability agent), and keep
 frames (share/code/codeBlob.hpp). In a frame, the caller's frame pointer is below the return address.
 """
 
-from typing import NamedTuple
-
-import gdb
+from collections.abc import Callable, Iterator
+from typing import Literal, NamedTuple, TypeAlias
 
 _MAX_ENTRIES, _MAX_HEAPS, _MAX_STEPS, _MAX_NAME_LENGTH = 1 << 13, 8, 1 << 11, 64
 _SIZES = {"address": 8, "size_t": 8, "uint32_t": 4, "int": 4, "u2": 2, "int16_t": 2, "bool": 1}
 _FREE = 0xFF  # a segment of no block (share/memory/heap.hpp)
 _MAX_FRAME_SIZE = 1 << 20
 _INTERPRETER = "Interpreter"
+_ODD = (LookupError, TypeError, ValueError, OverflowError)
+_Heap: TypeAlias = tuple[int, int, int, int]  # code from and to, its segments, and the shift of their size
 
 
 class Field(NamedTuple):
@@ -32,36 +33,55 @@ class Blob(NamedTuple):
 
 
 class CodeCache:
-    """The code of a HotSpot in the core; there is none in most."""
+    """The code of a HotSpot in the core; there is none in most.
 
-    def __init__(self, known):
-        self._known, self._fields, self._sizes, self._heaps, self._blobs = known, {}, {}, [], {}
+    Args:
+        read: gives memory: address, size; a LookupError if it is not known.
+        symbol: gives the address of a variable of the program; a LookupError if there is none.
+        byte_order: of the process.
+    """
+
+    def __init__(
+        self, read: Callable[[int, int], bytes], symbol: Callable[[str], int], byte_order: Literal["little", "big"]
+    ) -> None:
+        self._read, self._address, self._order = read, symbol, byte_order
+        self._fields: dict[tuple[str, str], Field] = {}
+        self._sizes: dict[str, int] = {}
+        self._heaps: list[_Heap] = []
+        self._blobs: dict[int, Blob | None] = {}
         try:
             self._read_structures()
             self._heaps = list(self._find_heaps())
-        except (gdb.error, LookupError, TypeError, ValueError, OverflowError):
+        except _ODD:
             self._heaps = []  # another virtual machine, or none
 
-    def blob(self, pc):
+    def blob(self, pc: int) -> Blob | None:
         """The piece of code at an address, or None."""
         if pc not in self._blobs:
             heap = next((each for each in self._heaps if each[0] <= pc < each[1]), None)
             try:
                 self._blobs[pc] = heap and self._find(heap, pc)
-            except (gdb.error, LookupError, TypeError, ValueError, OverflowError):
+            except _ODD:
                 self._blobs[pc] = None
         return self._blobs[pc]
 
-    def _number(self, address, size=8):
-        return int.from_bytes(self._known.read(address, size), self._known.core.byte_order)
+    def _number(self, address: int, size: int = 8) -> int:
+        return int.from_bytes(self._read(address, size), self._order)
 
-    def _symbol(self, name):
-        return self._number(int(gdb.parse_and_eval(f"(unsigned long) &{name}")))
+    def _symbol(self, name: str) -> int:
+        return self._number(self._address(name))
 
-    def _text(self, address):
-        return self._known.read_until_nul(address, _MAX_NAME_LENGTH) if address else ""
+    def _text(self, address: int) -> str:
+        """The text at an address, "" for none."""
+        if not address:
+            return ""
+        size = min(_MAX_NAME_LENGTH, 0x1000 - address % 0x1000)  # what is beyond the page may not be in the core
+        data = self._read(address, size)
+        if b"\0" not in data and size < _MAX_NAME_LENGTH:
+            data += self._read(address + size, _MAX_NAME_LENGTH - size)
+        return data.split(b"\0")[0].decode("utf-8", "replace")
 
-    def _read_structures(self):
+    def _read_structures(self) -> None:
         offsets = {each: self._symbol(f"gHotSpotVMStructEntry{each}Offset") for each in (
             "TypeName", "FieldName", "TypeString", "IsStatic", "Offset", "Address")}  # fmt: skip
         start, step = self._symbol("gHotSpotVMStructs"), self._symbol("gHotSpotVMStructEntryArrayStride")
@@ -81,17 +101,17 @@ class CodeCache:
                 break
             self._sizes[owner] = self._number(start + index * step + size)
 
-    def _get(self, owner, name, address=0):
+    def _get(self, owner: str, name: str, address: int = 0) -> int:
         """A field of an object; of the class if that has it."""
         field = self._fields[owner, name]
         return self._number(address + field.at, field.size)
 
-    def _space(self, owner, name, heap):
+    def _space(self, owner: str, name: str, heap: int) -> tuple[int, int]:
         """From where to where a VirtualSpace of a CodeHeap is in use."""
         start = heap + self._fields[owner, name].at
         return self._get("VirtualSpace", "_low", start), self._get("VirtualSpace", "_high", start)
 
-    def _find_heaps(self):
+    def _find_heaps(self) -> Iterator[_Heap]:
         array = self._get("CodeCache", "_heaps")
         count = self._number(array + self._fields["GrowableArrayBase", "_len"].at, 4)
         data = self._number(array + self._fields["GrowableArray<int>", "_data"].at)
@@ -101,7 +121,7 @@ class CodeCache:
             segments, _ = self._space("CodeHeap", "_segmap", heap)
             yield low, high, segments, self._get("CodeHeap", "_log2_segment_size", heap)
 
-    def _find(self, heap, pc):
+    def _find(self, heap: _Heap, pc: int) -> Blob | None:
         low, _, segments, shift = heap
         at = pc - low >> shift
         for _ in range(_MAX_STEPS):
@@ -114,7 +134,7 @@ class CodeCache:
         block = low + (at << shift)
         return self._blob(block + self._sizes["HeapBlock"]) if self._get("HeapBlock::Header", "_used", block) else None
 
-    def _blob(self, blob):
+    def _blob(self, blob: int) -> Blob:
         frame = 8 * self._get("CodeBlob", "_frame_size", blob)
         if ("CodeBlob", "_code_begin") in self._fields:
             code = self._get("CodeBlob", "_code_begin", blob)

@@ -9,7 +9,7 @@ import re
 import gdb
 import gdb.unwinder
 
-from corebox.gdbside.frames import unwinder
+from corebox.gdbside.frames.evidence import evidence, thread_number
 
 # mov $15,%rax or %eax; syscall: rt_sigreturn(2) on x86-64.
 _CODES = (b"\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", b"\xb8\x0f\x00\x00\x00\x0f\x05")
@@ -21,23 +21,18 @@ _CONTEXT = 40
 _NAME = re.compile(r"(\S+)(?: \+ \d+)? in section ")
 
 
-class _FrameId:
-    def __init__(self, sp, pc):
-        self.sp, self.pc = sp, pc
-
-
-def is_trampoline(frame):
+def is_trampoline(frame: gdb.Frame) -> bool:
     """Whether a frame is one."""
     return frame.architecture().name() == "i386:x86-64" and _reads(int(frame.pc()) & (1 << 64) - 1)
 
 
-def interrupted(frame):
+def interrupted(frame: gdb.Frame) -> bool:
     """Whether the signal of one interrupted ``frame``: gdb then looks for its function before its program counter."""
     newer = frame.newer()
     return newer is not None and newer.type() == gdb.NORMAL_FRAME and is_trampoline(newer)
 
 
-def _reads(address):
+def _reads(address: int) -> bool:
     try:
         code = gdb.selected_inferior().read_memory(address, 9).tobytes()
         if not code.startswith(_CODES):
@@ -49,13 +44,18 @@ def _reads(address):
         return False
 
 
+class _FrameId:  # gdb has one since release 14
+    def __init__(self, sp: gdb.Value, pc: gdb.Value) -> None:
+        self.sp, self.pc = sp, pc
+
+
 class Unwinder(gdb.unwinder.Unwinder):
     """From the trampoline to the frame that the signal interrupted."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__("corebox signal trampoline")
 
-    def __call__(self, pending):
+    def __call__(self, pending: gdb.PendingFrame) -> gdb.UnwindInfo | None:
         """What gdb asks of each frame."""
         if pending.architecture().name() != "i386:x86-64":
             return None
@@ -63,9 +63,9 @@ class Unwinder(gdb.unwinder.Unwinder):
         if not _reads(int(counter) & (1 << 64) - 1):
             return None
         if hasattr(pending, "level"):  # new in gdb 14
-            here = unwinder.thread_number(), pending.level()
-            unwinder.evidence.trampolines.add(here)
-            unwinder.evidence.unmarked.add(here)
+            here = thread_number(), pending.level()
+            evidence.trampolines.add(here)
+            evidence.unmarked.add(here)
         stack = pending.read_register("rsp")
         start = int(stack) & (1 << 64) - 1
         info = pending.create_unwind_info(_FrameId(stack, counter))
@@ -75,6 +75,6 @@ class Unwinder(gdb.unwinder.Unwinder):
         return info
 
 
-def register():
+def register() -> None:
     """Use it for all cores."""
     gdb.unwinder.register_unwinder(None, Unwinder(), replace=True)

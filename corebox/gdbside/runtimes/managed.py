@@ -6,7 +6,7 @@ from typing import NamedTuple
 import gdb
 from gdb.FrameDecorator import FrameDecorator
 
-from corebox.gdbside.frames import unwinder
+from corebox.gdbside.frames.evidence import evidence
 from corebox.gdbside.runtimes import v8
 
 JAVASCRIPT = "JavaScript"
@@ -55,7 +55,7 @@ def managed(frame: "gdb.Frame") -> Managed | None:
     if name is not None and not name.startswith(_BUILTIN):
         return None
     register = _FRAME_POINTERS.get(frame.architecture().name())
-    heap, known = runtimes.heap(), unwinder.evidence.open()
+    heap, known = runtimes.heap(), evidence.open()
     if register is None or heap is None or known is None or known.entry(frame.pc()) is not None:
         return None
     try:

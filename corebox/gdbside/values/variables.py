@@ -6,6 +6,10 @@ never come back. That is why nothing else depends on them, and the caller asks f
 
 import itertools
 import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import gdb
 
 from corebox.gdbside.bounded import one_line, text
 
@@ -14,10 +18,10 @@ LINES_AROUND, MAX_LINE_LENGTH, MAX_SOURCE_SIZE = 3, 240, 8 << 20
 OPTIMIZED_OUT = "<optimized out>"
 
 
-def read(frame):
+def read(frame: gdb.Frame) -> dict[str, Any]:
     """Arguments, locals and source lines of a frame; ``missing`` says why there are no values, None if there are."""
     place = frame.find_sal()
-    facts = {"arguments": [], "locals": [], "omitted": 0, "missing": None, "source": source(place)}
+    facts: dict[str, Any] = {"arguments": [], "locals": [], "omitted": 0, "missing": None, "source": source(place)}
     try:
         block = frame.block()
     except RuntimeError:
@@ -30,9 +34,10 @@ def read(frame):
     return facts
 
 
-def symbols_of(block):
+def symbols_of(found: gdb.Block) -> Iterator[tuple[str, gdb.Symbol]]:
     """Kind and symbol of each variable of a function, the innermost block first: of several of a name, that one."""
-    seen = set()
+    seen: set[str] = set()
+    block: gdb.Block | None = found
     while block is not None and not block.is_static and not block.is_global:
         for symbol in block:
             kind = "arguments" if symbol.is_argument else "locals" if symbol.is_variable else None
@@ -44,7 +49,7 @@ def symbols_of(block):
         block = block.superblock
 
 
-def value_of(frame, symbol):
+def value_of(frame: gdb.Frame, symbol: gdb.Symbol) -> str:
     """A variable as gdb prints it on one line, or what kept gdb from it."""
     try:
         value = symbol.value(frame)
@@ -55,7 +60,7 @@ def value_of(frame, symbol):
         return text(f"<{one_line(error)}>", MAX_VALUE_LENGTH)
 
 
-def shown(value):
+def shown(value: gdb.Value) -> str:
     """The value by its pretty-printer; where that failed, gdb returns nothing and prints the error."""
     printed = value.format_string(max_elements=16, max_depth=3, styling=False)
     if printed.strip():
@@ -64,7 +69,7 @@ def shown(value):
     return OPTIMIZED_OUT if OPTIMIZED_OUT in raw else raw
 
 
-def source(place):
+def source(place: gdb.Symtab_and_line) -> list[dict[str, Any]]:
     """The lines around ``place`` if its file is at hand, under gdb's substitute-path too."""
     if not place.symtab or not place.line:
         return []

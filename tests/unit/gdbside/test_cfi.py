@@ -1,17 +1,10 @@
 """Call frame information is anybody's: what it says is bounded, and nothing of it takes memory without end."""
 
 import struct
-from typing import Any
 
 import pytest
 
-from corebox.gdbside.frames import cfi as untyped
-from corebox.gdbside.frames import cfimodule as untyped_module
-from corebox.gdbside.frames import cfisections as untyped_sections
-
-cfi: Any = untyped
-cfimodule: Any = untyped_module
-cfisections: Any = untyped_sections
+from corebox.gdbside.frames import cfi, cfimodule, cfisections
 
 FORM = ("<", 8)
 # Version, augmentation, code and data alignment, return column, and nothing to begin with.
@@ -26,7 +19,7 @@ def section(*programs: bytes) -> bytes:
     return data + bytes(4)
 
 
-def entries(data: bytes) -> list[Any]:
+def entries(data: bytes) -> list[cfi.Entry]:
     """What is read of it."""
     return [entry for entry, _ in cfisections.entries(cfi.Bytes(data, 0, FORM), True, FORM)]
 
@@ -46,10 +39,12 @@ def test_rows_that_are_remembered_without_end_are_damage() -> None:
         entry.rules(0x1008)
 
 
-def test_entries_of_a_file_are_found_by_address() -> None:
+def test_entries_of_a_file_are_found_by_address(monkeypatch: pytest.MonkeyPatch) -> None:
     module = cfimodule.Module(None, 0, lambda *_: b"", FORM, [], (OSError,))
     data = section(*[b"\x0c\x07\x08"] * 1000)
-    module._frame_data = lambda: [(cfi.Bytes(data, 0, FORM), True)]
-    assert module.entry(0x1000 + 16 * 777 + 3).start == 0x1000 + 16 * 777
+    monkeypatch.setattr(module, "_frame_data", lambda: [(cfi.Bytes(data, 0, FORM), True)])
+    found = module.entry(0x1000 + 16 * 777 + 3)
+    assert found is not None
+    assert found.start == 0x1000 + 16 * 777
     assert module.entry(0x1000 + 16 * 1000) is None
     assert module.entry(0xFFF) is None

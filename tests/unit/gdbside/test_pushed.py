@@ -2,7 +2,8 @@
 
 import pytest
 
-from corebox.gdbside.frames import amd64
+from corebox.gdbside.frames import x86
+from corebox.gdbside.frames.x86 import Pushed
 
 PUSH_R15, PUSH_RBX, POP_RBX = (b"\x41\x57", "push %r15"), (b"\x53", "push %rbx"), (b"\x5b", "pop %rbx")
 PUSH_RBP, MAKE_FRAME = (b"\x55", "push %rbp"), (b"\x48\x89\xe5", "mov %rsp,%rbp")
@@ -14,20 +15,18 @@ ALIGN, RETURN, NOTHING = (b"\x48\x83\xe4\xc0", "and $0xffffffffffffffc0,%rsp"), 
 @pytest.mark.parametrize(
     ("instructions", "pushed"),
     [
-        ([], (0, None)),
-        ([PUSH_R15, PUSH_RBP, PUSH_RBX, SUB], (48, 32)),
-        ([PUSH_RBP, NOTHING, MAKE_FRAME], None),  # rbp is the frame pointer
-        ([PUSH_RBP, PUSH_RBX, SUB, MAKE_FRAME], (40, 32)),  # rbp is any pointer
-        ([PUSH_MEMORY, PUSH_NUMBER], (16, None)),
-        ([PUSH_RBX, SUB, ADD, POP_RBX, RETURN, NOTHING], (32, None)),  # an early return
-        ([PUSH_RBX, ALIGN], None),
-        ([POP_RBX], None),
+        ([], Pushed(0)),
+        ([PUSH_R15, PUSH_RBP, PUSH_RBX, SUB], Pushed(48, 32)),
+        ([PUSH_RBP, NOTHING, MAKE_FRAME], Pushed(None, framed=True)),  # rbp is the frame pointer
+        ([PUSH_RBP, PUSH_RBX, SUB, MAKE_FRAME], Pushed(40, 32)),  # rbp is any pointer
+        ([PUSH_MEMORY, PUSH_NUMBER], Pushed(16)),
+        ([PUSH_RBX, SUB, ADD, POP_RBX, RETURN, NOTHING], Pushed(32)),  # an early return
+        ([PUSH_RBX, ALIGN], Pushed(None)),
+        ([POP_RBX], Pushed(None)),
     ],
 )
-def test_what_a_function_has_pushed(
-    instructions: list[tuple[bytes, str]], pushed: tuple[int, int | None] | None
-) -> None:
-    assert amd64.pushed(instructions) == pushed
+def test_what_a_function_has_pushed(instructions: list[tuple[bytes, str]], pushed: Pushed) -> None:
+    assert x86.pushed(instructions) == pushed
 
 
 @pytest.mark.parametrize(
@@ -42,4 +41,4 @@ def test_what_a_function_has_pushed(
     ],
 )
 def test_calls(code: bytes, call: bool) -> None:
-    assert amd64.is_call(code) == call
+    assert x86.is_call(code) == call

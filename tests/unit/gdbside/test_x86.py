@@ -2,7 +2,7 @@
 
 import pytest
 
-from corebox.gdbside.frames import amd64
+from corebox.gdbside.frames import x86
 
 FUNCTION, CALLER, PLT, GOT = 0x5000, 0x1000, 0x2000, 0x3000
 
@@ -46,15 +46,35 @@ ENTRIES = {
     ("code", "target"), [(DIRECT, FUNCTION), (BY_WORD, FUNCTION), (BY_REGISTER, None), (b"\xe8", None)]
 )
 def test_a_call_names_its_function(code: bytes, target: int | None) -> None:
-    assert amd64.called(Memory({CALLER: code}, {GOT: FUNCTION}), CALLER + 7) == target
+    assert x86.called(Memory({CALLER: code}, {GOT: FUNCTION}), CALLER + 7) == target
 
 
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
 def test_an_entry_of_a_plt_leads_to_its_function(entry: bytes) -> None:
     memory = Memory({CALLER: BY_PLT, PLT: entry.ljust(16, b"\x90")}, {GOT: FUNCTION})
-    assert amd64.called(memory, CALLER + 7) == FUNCTION
+    assert x86.called(memory, CALLER + 7) == FUNCTION
 
 
 def test_an_entry_whose_word_is_not_in_the_core_leads_nowhere() -> None:
     memory = Memory({CALLER: BY_PLT, PLT: JUMP.ljust(16, b"\x90")}, {})
-    assert amd64.called(memory, CALLER + 7) is None
+    assert x86.called(memory, CALLER + 7) is None
+
+
+def test_on_32_bits_words_are_named_by_their_address() -> None:
+    by_word, plt = b"\xff\x15" + GOT.to_bytes(4, "little"), b"\xff\x25" + GOT.to_bytes(4, "little")
+    direct = b"\xe8" + relative(PLT, CALLER + 7)
+    memory = Memory({CALLER: b"\x90" + by_word, PLT: plt.ljust(16, b"\x90")}, {GOT: FUNCTION})
+    assert x86.called(memory, CALLER + 7, 4) == FUNCTION
+    assert x86.called(
+        Memory({CALLER: b"\x90\x90" + direct, PLT: plt.ljust(16, b"\x90")}, {GOT: FUNCTION}), CALLER + 7, 4
+    )
+    by_register = b"\xff\xa3\x0c\0\0\0".ljust(16, b"\x90")  # jmp *0xc(%ebx)
+    assert x86.called(Memory({CALLER: b"\x90\x90" + direct, PLT: by_register}, {}), CALLER + 7, 4) is None
+
+
+def test_on_32_bits_the_stack_moves_by_smaller_words() -> None:
+    made = [(b"\x55", "push %ebp"), (b"\x89\xe5", "mov %esp,%ebp")]
+    assert x86.pushed(made, 4) == x86.Pushed(None, None, framed=True)
+    kept = [(b"\x53", "push %ebx"), (b"\x83\xec\x18", "sub $0x18,%esp"), (b"\x41", "inc %ecx")]
+    assert x86.pushed(kept, 4) == x86.Pushed(28)
+    assert x86.pushed([(b"\x81\xc4\x10\0\0\0", "add $0x10,%esp")], 4) == x86.Pushed(None)
