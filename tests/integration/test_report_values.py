@@ -74,9 +74,29 @@ def test_a_stack_overflow_is_folded_and_shows_who_called_it(values: Path, lab: L
 
 def test_threads_that_were_not_read_are_counted(values: Path, lab: Lab) -> None:
     lines = report_text(lab, gathered(lab, values, "threads"))
-    assert "  77 of 1,101 threads are not shown" in lines
+    assert "  977 of 2,001 threads are not shown" in lines
     (frame,) = (line for line in lines if line.startswith("  #0   touch "))
     assert frame.endswith(" [inlined]")
+
+
+def test_names_and_frames_that_are_cut_say_so(values: Path, lab: Lab) -> None:
+    bundle = gathered(lab, values, "deep")
+    document, lines = report_json(lab, bundle, values), report_text(lab, bundle)
+    thread = document["threads"][0]
+    (store,) = (
+        each for each in thread["frames"] if "NumberedIJLi0E" in str(each["function"])
+    )  # not demangled: too long
+    assert (len(store["function"]), store["function"][-1]) == (1024, "…")
+    (name,) = (each["name"] for each in store["locals"])
+    assert (len(name), name[-1]) == (128, "…")
+    # The innermost 96 and the outermost 32 are shown, and between them is said how many are not.
+    assert len(thread["frames"]) == 96 + 32
+    assert thread["frames"][-1]["function"] == "main"
+    assert thread["omitted"]["after"] == 96
+    assert thread["frames"][-1]["level"] == 96 + 32 + thread["omitted"]["count"] - 1
+    assert any(f"{thread['omitted']['count']:,} more" in line for line in lines), lines
+    without = [each["level"] for each in thread["frames"] if each["no_values"]]
+    assert without == [each["level"] for each in thread["frames"][24:]]
 
 
 def test_instructions_before_the_fault_are_found_by_an_exported_name(lab: Lab, tmp_path: Path) -> None:

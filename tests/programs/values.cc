@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <string>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 struct Plain { int number; };
@@ -33,19 +34,37 @@ int *volatile nowhere;
 [[gnu::noinline, gnu::optimize("O0")]] int odd(int level) { return even(level + 1) + 1; }
 [[gnu::noinline, gnu::optimize("O0")]] int even(int level) { return odd(level + 1) + 1; }
 
+// Names without end: of a function, and of a variable of it.
+template <int... numbers> struct Numbered {
+    [[gnu::noinline, gnu::optimize("O0")]] static int store(const char *text) {
+        int a_variable_whose_name_is_so_long_that_no_report_has_room_for_all_of_it_and_ends_it_after_a_hundred_and_twenty_eight_letters_of_it = 1;
+        return touch(nowhere) + a_variable_whose_name_is_so_long_that_no_report_has_room_for_all_of_it_and_ends_it_after_a_hundred_and_twenty_eight_letters_of_it + *text;
+    }
+};
+template <int... numbers> int store(std::integer_sequence<int, numbers...>, const char *text) { return Numbered<numbers...>::store(text); }
+// A stack that is deep and does not repeat itself: a tree of calls, down one of its paths.
+[[gnu::noinline, gnu::optimize("O0")]] int left(unsigned path, int depth);
+[[gnu::noinline, gnu::optimize("O0")]] int right(unsigned path, int depth) {
+    if (depth == 300) return store(std::make_integer_sequence<int, 400>(), "text");
+    path = path * 1664525 + 1013904223;
+    return (path >> 31 ? left(path, depth + 1) : right(path, depth + 1)) + 1;
+}
+int left(unsigned path, int depth) { return right(path, depth) + 1; }
+
 void *wait_here(void *) {
     for (;;) pause();
 }
 
 int main(int, char **words) {
     std::string long_text(400, 'x');
+    if (!strcmp(words[1], "deep")) return right(1, 0);
     if (!strcmp(words[1], "recursion")) return even(0);
     if (!strcmp(words[1], "threads")) {
         pthread_attr_t small;
         pthread_attr_init(&small);
         pthread_attr_setstacksize(&small, 1 << 16);
         pthread_t thread;
-        for (int count = 0; count < 1100; ++count)
+        for (int count = 0; count < 2000; ++count)
             if (pthread_create(&thread, &small, wait_here, nullptr)) return 1;
         sleep(1);
         return touch(nowhere);
