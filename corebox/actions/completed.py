@@ -76,7 +76,8 @@ def _built(
         outcome = recover(
             store, subject, places, out, progress, always=image is None, is_known=lambda key: known(key) is not None
         )
-        notices = tuple(gap_notices(outcome.search))
+        name = subject.name if isinstance(subject, Image) else str(subject.path)
+        notices = tuple(gap_notices(outcome.search, name))
         if outcome.key is None:
             assert image  # else it is always written
             return Completed(image, notices, outcome.search)

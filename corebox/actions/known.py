@@ -6,6 +6,7 @@ from pathlib import Path
 
 from corebox.actions.places import opened_places
 from corebox.errors import UsageError
+from corebox.locate.folders import Folder
 from corebox.locate.index import read_facts
 from corebox.locate.places import GivenFile, SymbolOptions
 from corebox.locate.wantedfiles import Source
@@ -45,3 +46,5 @@ def _programs(source: Source, named: Sequence[str]) -> Iterator[tuple[str, Path]
     for member in members(lambda _: True, elf_only=True):
         if member.path is not None:
             yield member.name, member.path
+    for package in source.packages() if isinstance(source, Folder) else ():
+        yield from _programs(package, named)

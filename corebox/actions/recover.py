@@ -27,7 +27,7 @@ from corebox.locate.complete import completed
 from corebox.locate.gaps import lacks_files
 from corebox.locate.leftout import packages_of, restored, take_debug_files
 from corebox.locate.places import Places
-from corebox.locate.search import Recovered, search
+from corebox.locate.search import WORKING_DIRECTORY, Recovered, search
 from corebox.locate.staging import Staging
 from corebox.store.files import stat_of
 from corebox.store.store import Store
@@ -115,7 +115,7 @@ def recover(
         if light:
             origins.update(take_debug_files(Staging(crash.root), light, places.sources))
         disk = stack.enter_context(DiskRoot(str(crash.root)))
-        fresh = collect(crash.core, disk, GatherOptions()).manifest
+        fresh = collect(crash.core, disk, GatherOptions(beside=WORKING_DIRECTORY)).manifest
         manifest = completed(crash.manifest, fresh, origins, found)
         manifest = restored(manifest, light, crash.root, origins) if light else manifest
         sources = disk.open_all(entry.path for entry in manifest.files)
@@ -152,6 +152,17 @@ def recovered_bundle(
     out = work / "recovered.corebox"
     outcome = recover(store, subject, places, out, progress, always=isinstance(subject, BareCore))
     return out if outcome.written else given
+
+
+@contextmanager
+def core_of(store: Store, subject: Subject) -> Iterator[CoreFile]:
+    """The core of a crash, open.
+
+    Raises:
+        InputError: ``no-core``, ``not-a-core``, ``bundle-damaged``.
+    """
+    with store.workplace() as work, _opened(store, subject, work) as crash:
+        yield crash.core
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def command(*, subject: str, places: tuple[str, ...], out: Path, identity: Path 
     keep_subject(found, out)
     opened = opened_places(store, SymbolOptions(places), output.progress())
     outcome = recover(store, found, opened.places, out, output.progress())
-    for notice in (*opened.notices, *gap_notices(outcome.search)):
+    for notice in (*opened.notices, *gap_notices(outcome.search, subject)):
         output.note(f"note: {printable(notice)}")
     assert outcome.written  # it always is
     return _tell(outcome.written, time.monotonic() - begun, subject, bool(outcome.search.gaps))
@@ -58,7 +58,7 @@ def _tell(written: Written, seconds: float, subject: str, has_gaps: bool) -> int
         output.say(line)
     if has_gaps:
         output.say("next:      give more places: --from PLACE; or have the customer run the script that this writes:")
-        output.say(f"           corebox request {shlex.quote(subject)}")
+        output.say(f"           corebox request {shlex.quote(subject)} -o request.sh")
     else:
         output.say(f"next:      corebox shell {shlex.quote(written.bundle.path)}")
     return 0 if is_exact(written.manifest) else 1

@@ -51,7 +51,8 @@ class GatherOptions(NamedTuple):
 
     ``extra`` are names in the root of more files to take, ``also`` folders with files that have other names there.
     ``live`` maps start addresses to paths that open the file which is mapped there in the living process; such a file
-    is taken instead of another of its name. ``on_look`` is told how many files of ``also`` were looked at.
+    is taken instead of another of its name. ``on_look`` is told how many files of ``also`` were looked at. Relative
+    names begin in the folder ``beside``, else in the core's.
     """
 
     executable: Optional[str] = None
@@ -62,6 +63,7 @@ class GatherOptions(NamedTuple):
     also: Tuple[str, ...] = ()
     live: Dict[int, str] = {}
     on_look: Callable[[int, str], object] = lambda _count, _folder: None
+    beside: Optional[str] = None
 
 
 class Collection(NamedTuple):
@@ -90,7 +92,7 @@ def collect(core: CoreFile, root: DiskRoot, wanted: GatherOptions) -> Collection
     if wanted.executable:
         check_executable(core, wanted.executable)
     files = FileSet(root)
-    places = Places(root, wanted.executable, wanted.live, _index_of(wanted))
+    places = Places(root, wanted.executable, wanted.live, _index_of(wanted), wanted.beside)
     modules = [find_module(core, module, places) for module in core.modules[:_MAX_MODULES]]
     modules, not_taken = _take_modules(files, modules, wanted)
     _take_interpreter(core, files, modules)

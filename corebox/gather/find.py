@@ -32,13 +32,15 @@ class ModuleFile(NamedTuple):
 class Places(NamedTuple):
     """Where to look: beneath ``root``, then in ``also``; ``live`` has open files by the start of their mapping.
 
-    ``executable`` is the file that the customer named.
+    ``executable`` is the file that the customer named; relative names begin in the folder ``beside``, else in the
+    core's.
     """
 
     root: DiskRoot
     executable: Optional[str]
     live: Dict[int, str]
     also: "Optional[FolderIndex]"
+    beside: Optional[str] = None
 
 
 def find_module(core: CoreFile, module: Module, places: Places) -> ModuleFile:
@@ -72,7 +74,7 @@ def _candidates(core: CoreFile, module: Module, places: Places) -> Iterator[Foun
     link map lead to the file.
     """
     root = places.root
-    own = _own_name(core, module, root)
+    own = _own_name(core, module, places)
     if module.start in places.live:
         live = _open_live(places.live[module.start], root)
         if live:
@@ -88,17 +90,18 @@ def _candidates(core: CoreFile, module: Module, places: Places) -> Iterator[Foun
             yield own._replace(file=file, why=None)
 
 
-def _own_name(core: CoreFile, module: Module, root: DiskRoot) -> Found:
+def _own_name(core: CoreFile, module: Module, places: Places) -> Found:
     if module.path.startswith(_MEMFD):
         return Found(module.path, (), None, "it ran from memory (memfd_create), not from a file")
     if module.path.startswith("/"):
-        return root.find(module.path)
-    return _beside(core, module, root)
+        return places.root.find(module.path)
+    return _beside(core, module, places)
 
 
-def _beside(core: CoreFile, module: Module, root: DiskRoot) -> Found:
+def _beside(core: CoreFile, module: Module, places: Places) -> Found:
     """A module known by a relative name: it was below the working directory, where kernels put the core (core(5))."""
-    found = root.find(os.path.join(os.path.dirname(os.path.abspath(core.path)), module.path))
+    folder = places.beside or os.path.dirname(os.path.abspath(core.path))
+    found = places.root.find(os.path.join(folder, module.path))
     if found.file and prove_module(core, module, found).proven:
         return found
     return Found(module.path, (), None, "the core has only a relative path for it")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from posixpath import basename, dirname
 from typing import NamedTuple
 
+from corebox.locate.folders import Folder
 from corebox.locate.staging import Staging
 from corebox.locate.wanted import Candidate, Member, Origin, Tree, Wanted
 
@@ -87,7 +88,8 @@ def _take(staging: Staging, tree: Tree, beside: Sequence[_Beside]) -> Iterator[t
         return target is not None
 
     files, size = 0, 0
-    for member in tree.members(wants):
+    # A folder may be a whole disk, of which nearly all is of no interest here.
+    for member in tree.members_in(_folders(beside), wants) if isinstance(tree, Folder) else tree.members(wants):
         target = targets.get(member.name)
         files += 1
         if target is None or files > _MAX_FILES or staging.has(target):
@@ -98,6 +100,16 @@ def _take(staging: Staging, tree: Tree, beside: Sequence[_Beside]) -> Iterator[t
         size += member.path.stat().st_size
         if member.path.stat().st_size <= _MAX_SIZE and size <= _MAX_ALL_SIZE:
             yield from _put(staging, target, member)
+
+
+def _folders(beside: Sequence[_Beside]) -> list[str]:
+    """Where companions may be: beside the libraries, and, beneath the root of a system, where scripts are."""
+    folders = {dirname(each.there) for each in beside}
+    for each in beside:
+        if each.root is not None:
+            folders |= {each.root + path for path in (dirname(each.here), "/usr/share", *OS_RELEASE)}
+            folders |= {each.root + path for path in _both([dirname(each.here)])}
+    return sorted(folders)
 
 
 def _put(staging: Staging, target: str, member: Member) -> Iterator[tuple[str, Origin | None]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from corebox.bundle.manifest import CrashedProcess, FileEntry, FileOrigin, Manifest, ModuleEntry, Omission, SymlinkEntry
 from corebox.locate.gaps import describe_gap
-from corebox.locate.search import Gap, Recovered
+from corebox.locate.search import Gap, Recovered, absolute_names
 
 
 def completed(known: Manifest | None, fresh: Manifest, origins: Mapping[str, FileOrigin], found: Recovered) -> Manifest:
@@ -58,7 +58,7 @@ def _modules(known: Manifest | None, fresh: Manifest, taken: set[str]) -> Iterat
 
 
 def _module(entry: ModuleEntry, gaps: Mapping[str, Gap], asked: tuple[str, ...]) -> ModuleEntry:
-    gap = gaps.get(entry.path) or next((gaps[name] for name in entry.opened_as if name in gaps), None)
+    gap = next((gaps[name] for name in absolute_names((entry.path, *entry.opened_as)) if name in gaps), None)
     if gap is None or not asked:
         return entry
     return entry._replace(detail="; ".join(filter(None, (describe_gap(gap, asked), entry.detail))))

@@ -1,5 +1,6 @@
-"""What is still missing after a search, in words."""
+"""What is still missing after a search, in words, and the command that helps."""
 
+import shlex
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ def describe_gap(gap: "Gap", asked: Iterable[str]) -> str:
     """Why a file is missing: its build ID, the places that were asked, and what they have instead."""
     build = f"build ID {gap.wanted.build_id}" if gap.wanted.build_id else "no build ID in the core"
     words = [f"{SEARCHED} {', '.join(asked)} ({build})"]
+    if gap.wanted.package:
+        words.append(f"it is of the package {' '.join(gap.wanted.package)}")
     for each in gap.refused:
         package = " ".join(filter(None, (each.origin.package, each.origin.version)))
         where = f"{each.origin.place} ({package})" if package else each.origin.place
@@ -30,11 +33,26 @@ def describe_gap(gap: "Gap", asked: Iterable[str]) -> str:
     return "; ".join(words)
 
 
-def gap_notices(found: "Recovered") -> Iterator[str]:
-    """What is missing after a search, in sentences."""
+def gap_notices(found: "Recovered", subject: str) -> Iterator[str]:
+    """What is missing after a search, in sentences, and what to do; ``subject`` is what the user calls the crash."""
     for gap in found.gaps[:_MAX_TOLD]:
         yield f"{gap.wanted.names[0]} is missing: {describe_gap(gap, found.asked)}"
     if len(found.gaps) > _MAX_TOLD:
         yield f"{len(found.gaps) - _MAX_TOLD} more files are missing: corebox info lists them"
     if found.gaps:
-        yield "to find what is missing, give more places: --from PLACE; or ask the customer: corebox request CORE"
+        packages = _other_versions(found)
+        if packages:
+            yield (
+                f"the version that the customer has is needed of {', '.join(packages)}: give the package's file, or a "
+                "place that has it, with --from"
+            )
+        yield (
+            "to find what is missing, give more places: --from PLACE; or have the customer run the script that this "
+            f"writes: corebox request {shlex.quote(subject)} -o request.sh"
+        )
+
+
+def _other_versions(found: "Recovered") -> list[str]:
+    """The packages of which places have another version than the one that is wanted."""
+    refused = (each.origin for gap in found.gaps for each in gap.refused)
+    return list(dict.fromkeys(each.package for each in refused if each.package))[:_MAX_TOLD]

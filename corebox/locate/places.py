@@ -11,6 +11,7 @@ from corebox.locate.archives import Archive
 from corebox.locate.bundles import BundleFiles
 from corebox.locate.folders import Folder
 from corebox.locate.index import Index, read_facts
+from corebox.locate.readable import Readable
 from corebox.locate.sieve import Sieve
 from corebox.locate.wanted import Candidate, Origin, Wanted
 from corebox.locate.wantedfiles import Key, Source, WantedFiles
@@ -105,7 +106,7 @@ def open_places(
         if source is None and "://" in place:
             urls |= dict.fromkeys(url for url in place.split() if not url.startswith(_MARK))
         else:
-            sources.append(source or _local(place, store, index))
+            sources.append(source or _local(place, store, index, on_warning))
     everyone = tuple(dict.fromkeys((*urls, *(_servers(environment) if options.environment else ()))))
     asked = _debuginfod(everyone, environment, on_warning, progress) if everyone else None
     given = tuple(source for source in sources if isinstance(source, GivenFile))
@@ -123,18 +124,25 @@ def _repository(
     return open_repository(place, store, on_warning, progress)
 
 
-def _local(place: str, store: Store, index: Index) -> Source:
+def _local(place: str, store: Store, index: Index, on_warning: Callable[[str], None]) -> Source:
     path = Path(place)
     if not place or not path.exists():
         hint = "give a folder, a package, an ELF file, an image or a URL: --from PLACE"
         raise InputError("no-such-file", f"{place or 'the empty argument of --from'} does not exist", hint)
     if path.is_dir():
-        return Folder(path, index)
+        return Folder(path, index, open_package=lambda package: _package(package, place, store, on_warning))
     from corebox.bundle.read import is_bundle  # noqa: PLC0415  # slow to import, and most sessions name no file
 
     if not is_elf(str(path)):
         return BundleFiles(path, store) if is_bundle(path) else Archive(path, store)
     return AppImage(path, store) if is_app_image(path) else GivenFile(path)
+
+
+def _package(path: Path, place: str, store: Store, on_warning: Callable[[str], None]) -> Source | None:
+    """A package in the folder that the user calls ``place``."""
+    if is_elf(str(path)):
+        return Readable(AppImage(path, store), on_warning) if is_app_image(path) else None
+    return Readable(Archive(path, store, name=place), on_warning)
 
 
 def _servers(environment: Mapping[str, str]) -> list[str]:

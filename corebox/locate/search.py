@@ -25,6 +25,8 @@ from corebox.locate.wanted import EXECUTABLE, LIBRARY, Candidate, Origin, Place,
 _MAX_REFUSED = 3
 #: As many as a gatherer looks for.
 MAX_MODULES = 8192
+#: Where files lie that the core names by relative paths.
+WORKING_DIRECTORY = "/working-directory"
 
 
 class Refusal(NamedTuple):
@@ -69,8 +71,8 @@ class Recovered(NamedTuple):
 
 
 def wanted_of(core: CoreFile, module: Module, packages: Mapping[str, tuple[str, str]]) -> Wanted | None:
-    """What to ask for; None for a module without an absolute name, which no place can have."""
-    names = tuple(dict.fromkeys(name for name in (module.path, *module.opened_as) if name.startswith("/")))
+    """What to ask for; None for a module without a name of a file, which no place can have."""
+    names = absolute_names((module.path, *module.opened_as))
     kind = EXECUTABLE if module.is_executable else LIBRARY
     package = packages.get(module.build_id or "")
     return Wanted(names, kind, module.build_id, core.machine, package) if names else None
@@ -105,6 +107,21 @@ def search(
         found.ask(place)
     gaps = tuple(Gap(wanted, tuple(found.refused.get(wanted, ()))) for wanted in found.left)
     return Recovered(tuple(found.taken), found.origins, gaps, tuple(asked))
+
+
+def absolute_names(given: Iterable[str]) -> tuple[str, ...]:
+    """The absolute names among those of a module.
+
+    If there are none, those in ``WORKING_DIRECTORY``: the core does not say where that was.
+    """
+    each = dict.fromkeys(given)
+    absolute = tuple(name for name in each if name.startswith("/"))
+    return absolute or tuple(path for name in each if (path := _in_working_directory(name)))
+
+
+def _in_working_directory(name: str) -> str | None:
+    path = os.path.normpath(name) if name and "\0" not in name else ""
+    return f"{WORKING_DIRECTORY}/{path}" if path not in ("", ".", "..") and not path.startswith(("../", "[")) else None
 
 
 class _Search:

@@ -1,5 +1,6 @@
 """What a report lacks, and why, in sentences: nothing that was cut or could not be read goes without a word."""
 
+import shlex
 from collections.abc import Iterator
 from itertools import groupby
 from posixpath import basename
@@ -76,7 +77,8 @@ def _modules(report: Report) -> Iterator[str]:
     if len(wrong) > _MAX_MODULES:
         yield f"{counted(len(wrong) - _MAX_MODULES, 'more module')} not verified"
     if any(module.verdict in (MISSING, MISMATCH) for module in wrong):
-        yield "to find what is missing: --from PLACE; or ask the customer for it: corebox request CORE"
+        name = shlex.quote(report.name)
+        yield f"to find what is missing: --from PLACE; or ask the customer for it: corebox request {name} -o request.sh"
 
 
 def _symbols(report: Report) -> Iterator[str]:

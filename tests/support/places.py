@@ -15,7 +15,7 @@ from tests.support.registry import Registry, running
 
 NAME, VERSION = "app", "4.2"
 #: One of each kind; ``make`` knows how.
-KINDS = ("folder", "deb", "rpm", "apk", "tar", "tar.gz", "tar.xz", "tar.zst", "zip", "wheel", "appimage")
+KINDS = ("folder", "releases", "deb", "rpm", "apk", "tar", "tar.gz", "tar.xz", "tar.zst", "zip", "wheel", "appimage")
 IMAGES = ("docker-archive", "oci", "docker-daemon", "docker")
 
 _CONTROL = (
@@ -46,6 +46,8 @@ def make(kind: str, tree: Path, work: Path) -> str:
     work.mkdir()
     if kind == "folder":
         return str(shutil.copytree(tree, work / "folder", symlinks=True))
+    if kind == "releases":
+        return str(_releases(tree, work))
     if kind.startswith("tar"):
         out = work / f"release.{kind}"
         subprocess.run(["tar", "--auto-compress", "-cf", out, "-C", tree, "."], check=True)
@@ -53,6 +55,20 @@ def make(kind: str, tree: Path, work: Path) -> str:
     return str(
         {"deb": _deb, "rpm": _rpm, "apk": _apk, "zip": _zip, "wheel": _wheel, "appimage": _appimage}[kind](tree, work)
     )
+
+
+def _releases(tree: Path, work: Path) -> Path:
+    """A folder with a package, one of another release, and one whose download broke off."""
+    folder = work / "releases"
+    (folder / "4.1").mkdir(parents=True)
+    (folder / "4.2").mkdir()
+    older = work / "older"
+    (older / "usr/bin").mkdir(parents=True)
+    shutil.copy("/bin/true", older / "usr/bin")
+    shutil.move(_apk(older, work), folder / "4.1/app.apk")
+    package = shutil.move(_deb(tree, work), folder / "4.2/app.deb")
+    (folder / "4.2/cut.deb").write_bytes(Path(package).read_bytes()[:1000])
+    return folder
 
 
 def _deb(tree: Path, work: Path) -> Path:
