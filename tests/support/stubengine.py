@@ -93,6 +93,11 @@ class StubEngine:
             (self.folder / name).write_text(_CLIENT.format(python=sys.executable, reads=reads))
             (self.folder / name).chmod(0o755)
 
+    def become(self, script: str) -> None:
+        """Have the programs be this Python script, with our streams: a conversation."""
+        for name in ("docker", "podman"):
+            (self.folder / name).write_text(f"#!{sys.executable} -IS\n{script}")
+
     def put_image(self, name: str, layers: list[str] | None = None) -> str:
         """An image of these layers, called so; its ID."""
         image = "sha256:" + hashlib.sha256(f"{name} {layers}".encode()).hexdigest()
