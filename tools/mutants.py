@@ -39,7 +39,8 @@ def main(package: str, *tests: str) -> int:
     write_settings(tree / "setup.cfg", package, used)
     # The copy is imported, not the installed tree; mutmut's own workers are started in it.
     environment = {**os.environ, "PYTHONPATH": str(tree / "mutants"), "PYTHONDONTWRITEBYTECODE": "1"}
-    mutmut = [sys.executable, "-m", "mutmut"]
+    # The program, not ``python -m``: that would be a second copy of mutmut's own state.
+    mutmut = [str(Path(sys.executable).with_name("mutmut"))]
     done = subprocess.run([*mutmut, "run", "--max-children", "2"], cwd=tree, env=environment, check=False)
     if done.returncode:
         return done.returncode
@@ -72,7 +73,7 @@ def write_settings(path: Path, package: str, tests: list[str]) -> None:
         "only_mutate": f"{package}/*",
         "also_copy": "\n" + "\n".join(name for name in COPIED if name not in ("corebox", "tests")),
         "pytest_add_cli_args_test_selection": "\n" + "\n".join(tests),
-        "pytest_add_cli_args": "\n-p\nno:randomly\n-x",
+        "pytest_add_cli_args": "-x",
     }
     with path.open("w") as file:
         settings.write(file)
