@@ -55,7 +55,7 @@ def main(package: str, *tests: str) -> int:
 def copy(tree: Path) -> None:
     """A fresh copy of what the tests need."""
     shutil.rmtree(tree, ignore_errors=True)
-    tree.mkdir(parents=True)
+    (tree / "mutants").mkdir(parents=True)  # Python remembers of a folder on its path that it was not there
     for name in COPIED:
         source = Path(name)
         if source.is_dir():

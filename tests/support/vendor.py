@@ -120,7 +120,7 @@ class Vendor:
                     status = int(ended.code or 0)
         finally:
             sys.stdin = before
-        texts = (stream.buffer.getvalue().decode() for stream in streams)  # type: ignore[attr-defined]
+        texts = (stream.buffer.getvalue().decode() for stream in streams)
         return Done(status, *texts)
 
     def good(self, *words: object) -> Done:
