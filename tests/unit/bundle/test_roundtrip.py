@@ -62,12 +62,13 @@ def test_a_file_of_a_year_that_tar_cannot_write_comes_back_as_of_the_last(tmp_pa
     assert int(copy.stat().st_mtime) == (8 << 30) - 1
 
 
-def test_plain_tar_and_sha256sum_agree(tmp_path: Path, compressor: str) -> None:
+def test_plain_tar_and_sha256sum_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With gzip, which is everywhere; with the program zstd in the integration tests."""
+    monkeypatch.setattr(zstd, "load_library", lambda: None)
     written = samples.write_sample(tmp_path / "site")
     out = tmp_path / "out"
     out.mkdir()
-    option = {"zstd": "--zstd", "gzip": "-z"}[compressor]
-    subprocess.run(["tar", option, "-xf", written.path, "-C", str(out)], check=True)
+    subprocess.run(["tar", "-z", "-xf", written.path, "-C", str(out)], check=True)
     checked = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=out, check=True, capture_output=True, text=True)
     assert checked.stdout.splitlines() == [
         "corebox.json: OK",

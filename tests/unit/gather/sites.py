@@ -52,14 +52,14 @@ def make_site(root: Path) -> Path:
     return root
 
 
-def elf_with_sections(build_id: str, sections: dict[str, bytes]) -> bytes:
+def elf_with_sections(build_id: str | None, sections: dict[str, bytes]) -> bytes:
     """An ELF file with named sections, as ``objcopy`` adds them."""
     names = b"\0" + b"".join(name.encode() + b"\0" for name in sections) + b".shstrtab\0"
-    body = bytearray(module(Format(), bytes.fromhex(build_id)))
+    body = bytearray(module(Format(), bytes.fromhex(build_id) if build_id is not None else None))
     rows = [bytes(64)]
     for name, data in [*sections.items(), (".shstrtab", names)]:
         at = names.index(b"\0" + name.encode() + b"\0") + 1
-        kind = 3 if name == ".shstrtab" else 1
+        kind = 3 if name == ".shstrtab" else 7 if name.startswith(".note") else 1
         rows.append(struct.pack("<IIQQQQIIQQ", at, kind, 0, 0, len(body), len(data), 0, 0, 4, 0))
         body += data + bytes(-len(data) % 8)
     body[40:48] = len(body).to_bytes(8, "little")

@@ -27,11 +27,16 @@ def test_a_file_has_its_source_package(path: str, source: str | None) -> None:
 
 
 def test_version_is_that_of_the_source() -> None:
-    """The package gcc has a version of its own, that of the compiler; its source gcc-defaults has another one."""
-    gcc = find_packages([Path("/usr/bin/gcc")])[Path("/usr/bin/gcc")]
-    shown = subprocess.check_output(["dpkg-query", "-W", "-f=${source:Package} ${source:Version}", "gcc"], text=True)
-    assert f"{gcc.name} {gcc.version}" == shown
-    assert (gcc.family, gcc.distribution) == ("deb", "debian")
+    """Built again without a change (+b1), or with a version of its own, a package has another one."""
+    shown = "${Package}\t${Version}\t${source:Package} ${source:Version}\n"
+    lines = subprocess.check_output(["dpkg-query", "-W", f"-f={shown}"], text=True).splitlines()
+    package, version, source = next(row for row in (line.split("\t") for line in lines) if row[1] != row[2].split()[1])
+    listed = subprocess.check_output(["dpkg-query", "-L", package], text=True).splitlines()
+    path = next(path for each in listed if (path := Path(each)).is_file() and path == path.resolve())
+    found = find_packages([path])[path]
+    assert f"{found.name} {found.version}" == source
+    assert version not in source
+    assert (found.family, found.distribution) == ("deb", "debian")
 
 
 def test_without_dpkg_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 import io
 import os
-import subprocess
 import tarfile
 from pathlib import Path
 
@@ -14,16 +13,14 @@ from corebox.locate import archives
 from corebox.locate.archives import Archive
 from corebox.locate.wantedfiles import Key, WantedFiles
 from corebox.store.store import Store
+from tests.support.debugfiles import debug_file
 
 BUILD_ID = "0a0b0c0d"
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = tmp_path_factory.mktemp("program") / "program"
-    options = ["-g", "-x", "c", "-", "-o", str(path), f"-Wl,--build-id=0x{BUILD_ID}"]
-    subprocess.run(["gcc", *options], input=b"int main(void) { return 0; }\n", check=True)
-    return path.read_bytes()
+    return debug_file(tmp_path_factory.mktemp("program") / "program", BUILD_ID).read_bytes()
 
 
 @pytest.fixture

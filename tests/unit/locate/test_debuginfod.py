@@ -1,6 +1,5 @@
 """What debuginfod servers may do to us: send something else, too much, too late, or nothing."""
 
-import subprocess
 import time
 from pathlib import Path
 
@@ -11,15 +10,14 @@ from corebox.errors import UsageError
 from corebox.locate.debuginfod import Debuginfod, read_settings
 from corebox.locate.wantedfiles import Key, WantedFiles
 from tests.support.answering import Handler, send, serving
+from tests.support.debugfiles import debug_file
 
 BUILD_ID = "0a0b0c0d"
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = tmp_path_factory.mktemp("program") / "program"
-    source = b"int main(void) { return 0; }\n"
-    subprocess.run(["gcc", "-g", "-x", "c", "-", "-o", path, f"-Wl,--build-id=0x{BUILD_ID}"], input=source, check=True)
+    path = debug_file(tmp_path_factory.mktemp("program") / "program", BUILD_ID)
     assert read_elf(str(path)).build_id == BUILD_ID
     return path.read_bytes()
 

@@ -1,6 +1,5 @@
 """How far a module's symbols are known: by what the gatherer noted, and by the files at hand."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,17 +8,15 @@ from corebox.bundle.manifest import BuildIds, ModuleEntry
 from corebox.coredump.elffile import debug_path, read_elf
 from corebox.coredump.values import FULL, MINIMAL, NONE
 from corebox.locate.status import CrashFiles, ModuleSymbols, module_symbols
+from tests.support.debugfiles import debug_file
 from tests.unit.bundle.samples import manifest
 
 BUILD_ID = "0a0b0c0d"
 METADATA = '{"type":"rpm","name":"acme-app","version":"4.2-1","architecture":"x86_64"}'
 
 
-def compiled(target: Path, *options: str) -> Path:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    line = ["gcc", "-x", "c", "-", "-o", str(target), f"-Wl,--build-id=0x{BUILD_ID}", *options]
-    subprocess.run(line, input=b"int main(void) { return 0; }\n", check=True)
-    return target
+def compiled(target: Path, level: str = FULL, package: str = "") -> Path:
+    return debug_file(target, BUILD_ID, level, package=package)
 
 
 def module(path: str = "/opt/app", **changes: object) -> ModuleEntry:
@@ -32,26 +29,26 @@ def status(entry: ModuleEntry, *files: Path | None) -> ModuleSymbols:
     return found
 
 
-@pytest.mark.parametrize(("options", "level"), [(["-g"], FULL), (["-g0"], MINIMAL), (["-s"], NONE)])
-def test_the_file_tells_where_nobody_noted_it(tmp_path: Path, options: list[str], level: str) -> None:
-    compiled(tmp_path / "opt/app", *options)
+@pytest.mark.parametrize("level", [FULL, MINIMAL, NONE])
+def test_the_file_tells_where_nobody_noted_it(tmp_path: Path, level: str) -> None:
+    compiled(tmp_path / "opt/app", level)
     assert status(module(), tmp_path).symbols == level
     assert status(module(symbols=FULL), tmp_path).symbols == FULL
 
 
 def test_debug_files_of_the_image_count(tmp_path: Path) -> None:
-    compiled(tmp_path / "debug" / debug_path(BUILD_ID), "-g")
+    compiled(tmp_path / "debug" / debug_path(BUILD_ID))
     assert status(module(symbols=NONE), tmp_path, tmp_path / "debug").symbols == FULL
     assert status(module(symbols=NONE), tmp_path).symbols == NONE
 
 
 def test_another_executable_counts_instead(tmp_path: Path) -> None:
-    twin = compiled(tmp_path / "twin", "-g0")
+    twin = compiled(tmp_path / "twin", MINIMAL)
     assert status(module(symbols=FULL), None, None, twin).symbols == MINIMAL
 
 
 def test_a_path_that_leads_out_of_the_root_is_not_followed(tmp_path: Path) -> None:
-    compiled(tmp_path / "app", "-g")
+    compiled(tmp_path / "app")
     (tmp_path / "root").mkdir()
     assert status(module("/../app"), tmp_path / "root").symbols == NONE
 
@@ -65,10 +62,6 @@ def test_where_the_rest_would_come_from() -> None:
 
 
 def test_a_file_says_of_which_package_it_is(tmp_path: Path) -> None:
-    """The note is the linker's own, as distributions have it written."""
-    assert (
-        read_elf(str(compiled(tmp_path / "app", "-Xlinker", f"--package-metadata={METADATA}"))).package
-        == "acme-app 4.2-1"
-    )
+    assert read_elf(str(compiled(tmp_path / "app", package=METADATA))).package == "acme-app 4.2-1"
     assert read_elf(str(compiled(tmp_path / "none"))).package is None
-    assert read_elf(str(compiled(tmp_path / "odd", "-Wl,--package-metadata=[]"))).package is None
+    assert read_elf(str(compiled(tmp_path / "odd", package="[]"))).package is None
