@@ -165,6 +165,7 @@ class Store:
         """
         with explained(self.home):
             found = self._catalogue.put(manifest, tuple(tags))
+            os.utime(self.blob_path(found.manifest_digest))  # it may have lain there for long
         for layer in found.layers:
             if not self.has(layer.digest):  # another machine has pruned it, whose locks we do not see
                 raise InputError("missing-blob", f"the store does not have the layer {layer.digest}", _AGAIN)

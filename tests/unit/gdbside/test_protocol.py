@@ -110,7 +110,7 @@ def test_where_it_stopped_says_why(changed: Any) -> None:
     changed.events.send_event("terminated")
     first, *others = changed.sent_events
     said = "SIGSEGV: Null pointer dereference"
-    body = {"reason": "exception", "threadId": 1, "description": said, "text": said}
+    body = {"reason": "exception", "threadId": 1, "description": said, "text": "SIGSEGV"}
     assert first == ("stopped", body)
     assert others == [("stopped", {"reason": "step"}), ("terminated", None)]
 

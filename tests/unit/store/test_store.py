@@ -277,3 +277,40 @@ def test_a_store_that_cannot_be_made_is_a_host_error(tmp_path: Path) -> None:
         Store(tmp_path / "file" / "home")
     assert caught.value.code == "store-unusable"
     assert caught.value.hint
+
+
+def test_an_adopted_blob_is_for_its_owner_alone(tmp_path: Path) -> None:
+    store = Store(tmp_path / "home")
+    file = tmp_path / "home" / "file"
+    file.write_bytes(b"memory")
+    file.chmod(0o644)
+    digest = "sha256:" + hashlib.sha256(b"memory").hexdigest()
+    store.adopt_blob(file, digest)
+    assert store.blob_path(digest).stat().st_mode & 0o777 == 0o600
+    assert store.whole_blob(digest).read_bytes() == b"memory"
+
+
+def test_an_image_that_is_found_was_used_now(tmp_path: Path) -> None:
+    """Pruning goes by that."""
+    store = Store(tmp_path / "home")
+    image = put_random_image(store, 1000)
+    manifest = store.blob_path(image.manifest_digest)
+    os.utime(manifest, (1, 1))
+    store.find("random:1")
+    assert manifest.stat().st_mtime > 1_600_000_000
+    os.utime(manifest, (1, 1))
+    store.put_manifest(Descriptor(MANIFEST_TYPE, image.manifest_digest, manifest.stat().st_size))
+    assert manifest.stat().st_mtime > 1_600_000_000, "also one that was there already"
+
+
+def test_a_damaged_blob_goes_so_that_it_is_made_again(tmp_path: Path) -> None:
+    store = Store(tmp_path / "home")
+    image = put_random_image(store, 1000)
+    path = store.blob_path(image.layers[0].digest)
+    path.write_bytes(b"damaged")
+    with pytest.raises(InputError, match="has been removed"):
+        store.whole_blob(image.layers[0].digest)
+    assert not path.exists()
+    with pytest.raises(InputError) as raised:
+        store.require_whole(image.layers[0].digest)
+    assert raised.value.code == "missing-blob"
