@@ -107,6 +107,11 @@ class Frame(NamedTuple):
         "Stack pointer; a frame of an inlined function has that of the frame it is a part of. `null` if it is not"
         " known.",
     ] = None
+    tail_call: Annotated[
+        str | None,
+        _TEXT,
+        "A function that this one called and that is not on the stack, because its own last call replaced its frame.",
+    ] = None
 
 
 class PythonFrame(NamedTuple):
@@ -187,6 +192,13 @@ class Why(NamedTuple):
         "Level of the frame that the signal interrupted: those before it are of a handler, which ran afterwards.",
     ] = 0
     signal: Annotated[int | None, NUMBER, "Number of the signal that interrupted it."] = None
+    function: Annotated[
+        str | None,
+        _TEXT,
+        "The program's own function that failed, where something else than a frame tells it: the message of a failed"
+        " assertion; that it alone has an array in a frame whose end was overwritten; the goroutine that waits or ran"
+        " out of stack. Of a Rust panic in a program without symbols it is the place in the source.",
+    ] = None
 
 
 class Missing(NamedTuple):

@@ -1,5 +1,6 @@
 """What a crash is known by, in two levels: its family and its signature."""
 
+import re
 from typing import Any, NamedTuple
 
 _MAX_DETAIL_LENGTH = 120
@@ -7,6 +8,8 @@ _MAX_DETAIL_LENGTH = 120
 _ALIKE = {"no-access": "bad-pointer", "misaligned": "bad-pointer", "null-call": "bad-call"}
 #: Kinds whose detail tells two bugs of one function apart, and is the same in every crash of each: not what was said.
 _TELLING = ("sanitizer", "assertion", "uncaught-exception")
+#: A function without a name: a program's own way to give up cannot be told from one that gives up.
+_NAMELESS = re.compile(r".+\+0x[0-9a-f]+")
 
 
 class Signature(NamedTuple):
@@ -35,8 +38,10 @@ class Signature(NamedTuple):
         kind = _ALIKE.get(self.kind, self.kind)
         if self.detail and (self.kind in _TELLING or not self.own):
             kind = f"{kind}({self.detail[:_MAX_DETAIL_LENGTH]})"
-        what = "recursion of " if self.recursion else ""
-        return f"{kind} in {what}{self.functions[0]}"
+        if self.recursion:
+            return f"{kind} in recursion of {self.functions[0]}"
+        depth = 2 if self.kind == "abort" and _NAMELESS.fullmatch(self.functions[0]) else 1
+        return f"{kind} in {' < '.join(self.functions[:depth])}"
 
     @property
     def text(self) -> str:

@@ -11,6 +11,12 @@ _RUST_HASH = re.compile(r"::h[0-9a-f]{16}$|\[[0-9a-f]{16}\]")
 _RUST_CLOSURE = re.compile(r"\{closure_env#\d+\}|\{closure#\d+\}|\{\{closure\}\}")
 # Lambdas and local classes: GCC's "{lambda(int)#1}", Clang's "$_52" and "'lambda'(int)".
 _LAMBDA = re.compile(r"\{lambda\(.*?\)#\d+\}|'lambda\d*'|\$_\d+|<lambda\(.*?\)>|\{unnamed type#\d+\}|'unnamed\d*'")
+# What GCC and Clang write behind a template's name in __PRETTY_FUNCTION__.
+_INSTANCE = re.compile(r" \[(with )?[\w:]+ = .*\]$")
+# The same within template arguments: what they are a part of, what they are, and the number.
+_CALLABLE = re.compile(
+    r"(?P<scope>(?:(?:[\w{}~]|\([^()]*\))+::)*)(?:\{lambda\(.*?\)#(?P<gcc>\d+)\}|\$_(?P<local>\d+)|'lambda(?P<clang>\d*)')"
+)
 _OPERATOR = re.compile(r"operator(<<=?|>>=?|<=>|<=|>=?|<|->\*?|\(\))")
 # Go: main.(*Order).total; C++: operator new[], whose name has a blank.
 _RECEIVER = re.compile(r"\.\(\*\w+\)|\boperator (new|delete)\b(\[\])?")
@@ -29,7 +35,7 @@ _MAX_LENGTH = 4096
 
 def plain_name(function: str) -> str:
     """A function's name without parameters, template arguments, hashes, qualifiers and suffixes of clones."""
-    text = _RUST_HASH.sub("", _CLONE.sub("", function[:_MAX_LENGTH]))
+    text = _RUST_HASH.sub("", _CLONE.sub("", _INSTANCE.sub("", function[:_MAX_LENGTH])))
     text = _VERSION.sub("", text)
     text = _RUST_CLOSURE.sub("{closure}", _LAMBDA.sub("{lambda}", text))
     text = text.replace("(anonymous namespace)", "{anonymous}")
@@ -43,6 +49,19 @@ def plain_name(function: str) -> str:
         name = _QUALIFIERS.sub("", name)
     # A template's demangled name begins with its return type.
     return name.strip().rsplit(" ", 1)[-1].translate(_SHOW)
+
+
+def inlined_callable(function: str) -> str | None:
+    """The lambda that a template was made for: optimisers put its code there, and then no symbol is left of it.
+
+    Its number stays in the name, other than in ``plain_name``: the lambdas of one function are unlike.
+    """
+    arguments = function[:_MAX_LENGTH].replace("(anonymous namespace)", "{anonymous}").partition("<")[2]
+    found = _CALLABLE.search(arguments)
+    if found is None:
+        return None
+    scope = re.sub(r"\([^()]*\)", "", found["scope"])
+    return f"{scope}{{lambda#{found['gcc'] or found['local'] or found['clang'] or 0}}}"
 
 
 def library_name(function: str) -> str:

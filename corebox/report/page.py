@@ -35,6 +35,7 @@ def html_page(report: Report, regions: Iterable[Region]) -> str:
         facts=list(words.facts(report)),
         gaps=list(gaps(report)),
         entries=entries,
+        tail_call=words.tail_call,
         unwind=words.unwind,
         own_function=own_function,
         memory=list(words.memory_lines(report.memory)),

@@ -14,7 +14,7 @@ from corebox.debugger.answer import Why
 from corebox.report import notguilty
 from corebox.report.document import PlacedFrame
 from corebox.report.family import Signature
-from corebox.report.names import library_name, plain_name
+from corebox.report.names import inlined_callable, library_name, plain_name
 from corebox.report.python import PlacedPython, is_library
 
 #: A function without a name, as V8's own tools call it.
@@ -44,7 +44,9 @@ def signature(
     """
     kind = why.kind if why else "unknown"
     start = why.frame if why else 0
-    own = list(_own(frames, start, python))
+    own = list(_own(frames, start, python, kind))
+    if why and why.function:
+        own.insert(0, plain_name(why.function))
     frames = [frame for frame in proved(frames) if frame.level >= start] or frames
     endless = _recurring(own) if kind == "stack-overflow" or _repeats(own) else []
     if not own and kind == "stack-overflow":
@@ -73,17 +75,43 @@ def is_runtime(frame: PlacedFrame) -> bool:
     return bool(frame.function) and notguilty.is_function(plain_name(frame.function or ""))
 
 
-def _own(frames: Sequence[PlacedFrame], start: int, python: Sequence[PlacedPython]) -> Iterator[str]:
+def stands_for_own(frame: PlacedFrame, kind: str) -> str | None:
+    """The program's own lambda of which a frame is that is a library's by name, if nothing tells its code from it.
+
+    Nothing does without debug information, nor where the canary of the frame was overwritten: by whatever is in it.
+    """
+    if not frame.function or not frame.module or notguilty.is_module(frame.module) or not is_runtime(frame):
+        return None
+    if frame.frame.file and kind != "stack-smashing":
+        return None
+    name = inlined_callable(frame.function)
+    return None if name is None or notguilty.is_function(name) else name
+
+
+def _own(frames: Sequence[PlacedFrame], start: int, python: Sequence[PlacedPython], kind: str) -> Iterator[str]:
     """The program's own functions, native ones and Python's at the native frames that run them."""
     placed: dict[int | None, list[PlacedPython]] = {}
     for each in python:
         placed.setdefault(each.native, []).append(each)
-    sound = len(proved(frames))
+    sound, found = len(proved(frames)), False
     for index, frame in enumerate(frames):  # of the thread, as Python's frames count them; frame.level counts all
         yield from (each.label for each in placed.get(index, ()) if not is_library(each.frame.file))
-        if index < sound and frame.level >= start and _is_known(frame) and not is_runtime(frame):
-            yield _label(frame)
+        if index < sound and frame.level >= start and _is_known(frame):
+            for name in _names(frame, None if found else stands_for_own(frame, kind)):
+                found = True
+                yield name
     yield from (each.label for each in placed.get(None, ()) if not is_library(each.frame.file))
+
+
+def _names(frame: PlacedFrame, inside: str | None) -> Iterator[str]:
+    """The program's own functions that a frame is evidence of, the innermost first; ``inside`` if it is a library's."""
+    gone = plain_name(frame.frame.tail_call) if frame.frame.tail_call else None
+    if gone and not notguilty.is_function(gone):
+        yield gone
+    if not is_runtime(frame):
+        yield _label(frame)
+    elif inside:
+        yield inside
 
 
 def _is_known(frame: PlacedFrame) -> bool:

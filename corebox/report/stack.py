@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from corebox.report.document import PlacedFrame, ThreadGroup
 from corebox.report.names import plain_name
-from corebox.report.signature import is_runtime
+from corebox.report.signature import is_runtime, stands_for_own
 
 #: The calls of a recursion that are shown before it is folded, and the longest cycle of functions that is found.
 _SHOWN, _MAX_CYCLE_LENGTH = 2, 8
@@ -60,7 +60,9 @@ def _is_internal(entry: Entry, group: ThreadGroup) -> bool:
     """Whether it may be folded away: not the innermost frame, a signal handler, or what runs Python."""
     if entry.kind != "frame" or entry.first == 0 or entry.frames[0].kind == "signal-handler":
         return False
-    return is_runtime(entry.frames[0]) and not group.python_at(entry.first)
+    if group.python_at(entry.first) or stands_for_own(entry.frames[0], ""):
+        return False
+    return is_runtime(entry.frames[0])
 
 
 def _without_recursion(group: ThreadGroup) -> Iterator[Entry]:

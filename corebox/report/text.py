@@ -121,7 +121,7 @@ def frame_line(frame: PlacedFrame) -> str:
         function += f" ({arguments})"
     source = f" at {inside.file}{f':{inside.line}' if inside.line else ''}" if inside.file else ""
     inline = "inlined" if frame.kind == "inline" else None
-    marks = [mark for mark in (inside.language, inline, words.unwind(frame)) if mark]
+    marks = [mark for mark in (inside.language, inline, words.unwind(frame), words.tail_call(frame)) if mark]
     return f"{function}{source} in {frame.place}" + (f" [{', '.join(marks)}]" if marks else "")
 
 

@@ -10,7 +10,8 @@ from corebox.bundle.verdict import VERIFIED
 from corebox.printable import format_size
 from corebox.report.document import PlacedFrame, Report
 from corebox.report.memory import MemoryVerdict
-from corebox.report.signature import is_runtime, proved
+from corebox.report.names import plain_name
+from corebox.report.signature import is_runtime, proved, stands_for_own
 
 #: The answers to the question whether it has run out of memory.
 VERDICTS = {
@@ -31,7 +32,14 @@ def culprit(report: Report) -> PlacedFrame | None:
     """The innermost frame that is the program's own."""
     frames = proved(report.failed.frames) if report.failed else ()
     start = report.answer.why.frame if report.answer.why else 0
-    return next((each for each in frames[start:] if each.kind != "signal-handler" and not is_runtime(each)), None)
+    kind = report.known.kind
+    own = (each for each in frames[start:] if not is_runtime(each) or stands_for_own(each, kind))
+    return next((each for each in own if each.kind != "signal-handler"), None)
+
+
+def tail_call(frame: PlacedFrame) -> str | None:
+    """The function that was called there and is not on the stack, because its last call replaced it."""
+    return frame.frame.tail_call and f"through {plain_name(frame.frame.tail_call)}, which ended in a tail call"
 
 
 def unwind(frame: PlacedFrame) -> str | None:

@@ -13,6 +13,7 @@ COMMAND_STATUS: int
 NORMAL_FRAME: int
 INLINE_FRAME: int
 TAILCALL_FRAME: int
+TYPE_CODE_ARRAY: int
 SIGTRAMP_FRAME: int
 FRAME_UNWIND_NO_REASON: int
 FRAME_UNWIND_OUTERMOST: int
@@ -42,12 +43,15 @@ class Value:
 class Type:
     sizeof: int
     name: str | None
+    code: int
     def pointer(self) -> Type: ...
+    def strip_typedefs(self) -> Type: ...
 
 class Symbol:
     name: str
     is_argument: bool
     is_variable: bool
+    type: Type | None
     def value(self, frame: Frame = ...) -> Value: ...
 
 class Block:

@@ -36,9 +36,12 @@ def go(out: Path) -> None:
     subprocess.run(["go", "build", "-o", out, "."], cwd=folder, check=True)
 
 
+OPTIMISED = ("g++", "-std=c++17", "-O2", "-fstack-protector-strong", str(SOURCES / "optimised.cc"))
 RUST = ("/usr/bin/rustc", "--edition", "2021", "-C", "panic=abort", str(SOURCES / "panics.rs"))
 BUILDS: dict[str, Callable[[Path], None]] = {
     "handled": compile_with(*CXX, str(SOURCES / "handled.cc")),
+    "optimised": compile_with(*OPTIMISED, "-g"),
+    "names-only": compile_with(*OPTIMISED),
     "pointers": compile_with(*CXX, "-fno-stack-protector", str(SOURCES / "pointers.cc")),
     "hang": compile_with(*CXX, str(SOURCES / "hang.cc")),
     "stripped-hang": compile_with(*CXX, "-s", str(SOURCES / "hang.cc")),
@@ -98,6 +101,15 @@ CASES = [
          "16 bytes past the end of"),
     Case("pointers", "smashed", "Return to an invalid address", "smashed-return in {anonymous}::overrun", '"xxxxxxxx"'),
     Case("pointers", "small-call", "Call of an invalid address: 0x1234", "bad-call in {anonymous}::jump"),
+    # What an optimiser took off the stack.
+    Case("optimised", "settle", r"The program called abort\(\)", "abort in {anonymous}::give_up"),
+    Case("optimised", "name", "Stack buffer overflow", "stack-smashing in {anonymous}::copy_name",
+         "alone has an array"),
+    Case("names-only", "settle", r"The program called abort\(\)", "abort in {anonymous}::give_up"),
+    Case("names-only", "check", "Assertion `lines > 3' failed", "assertion(lines > 3) in {anonymous}::check"),
+    Case("names-only", "discount", "Null pointer dereference",
+         "null-dereference in {anonymous}::bugs::{lambda#4}"),
+    Case("names-only", "release", "Heap corruption: invalid access to 0x.* in free", "heap-corruption in"),
     # A hang.
     Case("hang", "", "Deadlock: threads . and . wait for each other's mutexes", "deadlock in {anonymous}::reserve",
          "waits in"),

@@ -21,7 +21,7 @@ import gdb
 
 from corebox.gdbside.answers import machine
 from corebox.gdbside.bounded import hexadecimal, one_line, text
-from corebox.gdbside.frames import callers, recursion, trampoline
+from corebox.gdbside.frames import callers, recursion, tailcalls, trampoline
 from corebox.gdbside.runtimes import managed, pystacks
 from corebox.gdbside.values import variables
 from corebox.gdbside.why import explain
@@ -52,6 +52,7 @@ def frame_facts(frame: gdb.Frame, unwind: str) -> dict[str, Any]:
         "file": text(runs.file) if runs else text(place.symtab.filename) if place.symtab else None,
         "line": runs.line if runs else place.line if place.symtab and place.line else None,
         "language": runs and runs.language,
+        "tail_call": text(tailcalls.left(frame)),
     }
 
 
@@ -171,6 +172,7 @@ def cause() -> dict[str, Any] | None:
         "thread": found["thread"],
         "frame": found["frame"],
         "signal": found["signal"],
+        "function": text(found["function"]),
     }
 
 

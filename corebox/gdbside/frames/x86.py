@@ -17,6 +17,7 @@ SIGNAL_RETURNS = {
 MAX_CALL_LENGTH = 7
 _RETURNS = (b"\xc3", b"\xf3\xc3", b"\xf2\xc3")
 _CALL, _CALL_WORD, _JUMP_WORD, _JUMP_EBX, _BND = b"\xe8", b"\xff\x15", b"\xff\x25", b"\xff\xa3", b"\xf2"
+_JUMP, _MAX_JUMPS = b"\xe9", 2
 _LANDS = {8: b"\xf3\x0f\x1e\xfa", 4: b"\xf3\x0f\x1e\xfb"}  # endbr64, endbr32
 
 
@@ -120,6 +121,17 @@ def called(known: Code, address: int, word: int = 8) -> int | None:
     return known.word(_place(target + at + 6, entry[at + 2 : at + 6], word))
 
 
+def jumped_to(known: Code, target: int, word: int = 8) -> int:
+    """Where a function that does nothing but jump to another one leads: musl's free to the one behind it."""
+    for _ in range(_MAX_JUMPS):
+        code = known.code(target, 9)
+        at = len(_LANDS[word]) if code.startswith(_LANDS[word]) else 0
+        if code[at : at + 1] != _JUMP or len(code) < at + 5:
+            break
+        target = _relative(target + at + 5, code[at + 1 : at + 5], word)
+    return target
+
+
 def _relative(address: int, code: bytes, word: int) -> int:
     """Where a displacement leads to from the end of its instruction."""
     return address + int.from_bytes(code, "little", signed=True) & (1 << 8 * word) - 1
@@ -133,6 +145,11 @@ def _place(address: int, code: bytes, word: int) -> int:
 def is_call(code: bytes) -> bool:
     """Whether these seven bytes of x86 code end with a call."""
     return len(code) == MAX_CALL_LENGTH and (code[2] == 0xE8 or calls_indirectly(code))
+
+
+def calls_directly(code: bytes) -> bool:
+    """Whether these five bytes are a call of a function itself."""
+    return code[:1] == _CALL
 
 
 def calls_indirectly(code: bytes) -> bool:

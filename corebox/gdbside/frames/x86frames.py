@@ -213,7 +213,7 @@ class X86Frame:
 
     def pushed(self) -> x86.Pushed:
         """What the function has put on the stack, if it is known."""
-        start = _start_of_function(self.pc)
+        start = start_of_function(self.pc)
         code = self.known.code(start, self.pc - start) if start and self.pc - start <= _MAX_PROLOGUE_LENGTH else b""
         if start is None or len(code) < self.pc - start:
             return x86.Pushed(None)
@@ -283,11 +283,11 @@ class X86Frame:
         target = None if address is None else x86.called(self.known, address, self.word)
         if target is None:
             return False
-        start = _start_of_function(self.pc)
+        start = start_of_function(self.pc)
         return target == start if start is not None else 0 <= self.pc - target < _MAX_FUNCTION_LENGTH
 
 
-def _start_of_function(pc: int) -> int | None:
+def start_of_function(pc: int) -> int | None:
     """Where the symbol is that ``pc`` belongs to, or None; gdb's Python API has it in words only."""
     found = _AT_CALL.search(gdb.format_address(pc - 1))
     return None if found is None else pc - 1 - int(found[2])

@@ -8,7 +8,7 @@ from typing import Any
 import gdb
 
 from corebox.gdbside import selection
-from corebox.gdbside.frames import callers, sigframe
+from corebox.gdbside.frames import arrays, callers, sigframe, tailcalls
 from corebox.gdbside.frames.siginfo import Signal
 from corebox.gdbside.memory import mapped
 from corebox.gdbside.memory.mapped import MappedCore
@@ -27,6 +27,20 @@ class AskedOfGdb:
     def register(self, name: str) -> int | None:
         """A register of the interrupted frame."""
         return self._register(0, name)
+
+    def callee(self, level: int) -> str | None:
+        """The function that a frame has called, by its call instruction."""
+        try:
+            return tailcalls.callee(int(self._frames[level].pc()))
+        except (gdb.error, IndexError, OverflowError):
+            return None
+
+    def arrays(self, level: int) -> Sequence[str]:
+        """The functions within a frame's code that have arrays."""
+        try:
+            return [plain(each) for each in arrays.owners(self._frames[level])]
+        except (gdb.error, IndexError, RuntimeError):
+            return []
 
     def stack_of(self, level: int) -> int | None:
         """The stack pointer of a frame."""

@@ -2,12 +2,18 @@
 
 import re
 
-from corebox.gdbside.why.facts import SIGABRT, SIGSEGV, Cause, Fault, hexadecimal
+from corebox.gdbside.why import memory
+from corebox.gdbside.why.facts import SIGABRT, SIGBUS, SIGSEGV, Cause, Fault, hexadecimal
 
 _HEAP_MESSAGE = re.compile(
     r"(malloc|free|realloc|calloc|munmap_chunk|malloc_consolidate|corrupted|double free|invalid|chunk_main_arena)\b"
 )
-_EXPRESSION = re.compile(r"Assertion `(.*)' failed", re.DOTALL)
+# assert(3): PROGRAM: FILE:LINE: FUNCTION: Assertion `EXPRESSION' failed.
+_EXPRESSION = re.compile(r"(?::\d+: (?P<function>[^\n]+): )?Assertion `(?P<expression>.*)' failed", re.DOTALL)
+_ALLOCATOR = re.compile(
+    r"(?:__GI_|__)*(?:libc_)?(malloc|free|cfree|calloc|realloc|reallocarray|memalign|aligned_alloc|posix_memalign)"
+)
+_MAX_INNER = 8  # frames below such a function
 _MUSL_HEAP = ("free", "realloc", "malloc", "calloc", "__libc_free", "__libc_realloc", "__libc_malloc_impl")
 _MAX_LENGTH = 1024
 
@@ -24,12 +30,13 @@ def aborted(fault: Fault) -> Cause | None:
         return Cause("abort", "The program called abort()", ["the core contains no message of the C library"])
     evidence = [f"__abort_msg: {message}"]
     if "stack smashing detected" in message:
-        return Cause("stack-smashing", "Stack buffer overflow: stack smashing detected", evidence)
+        return _smashed(fault, evidence)
     if "buffer overflow detected" in message:
         return Cause("buffer-overflow", "Buffer overflow detected in a call of the C library", evidence)
     if "Assertion" in message:
-        expression = _EXPRESSION.search(message)
-        return Cause("assertion", message, evidence, expression[1] if expression else None)
+        found = _EXPRESSION.search(message)
+        expression, function = (found["expression"], found["function"]) if found else (None, None)
+        return Cause("assertion", message, evidence, expression, function)
     if _HEAP_MESSAGE.match(message) or fault.runs("malloc_printerr"):
         return Cause("heap-corruption", f"Heap corruption: {message}", evidence)
     return Cause("abort", f"The program aborted: {message}", evidence)
@@ -41,11 +48,41 @@ def stopped(fault: Fault) -> Cause | None:
         return None
     evidence = [f"instruction at {hexadecimal(fault.counter)}: hlt, with which musl ends a process"]
     if fault.names[:1] == ["__stack_chk_fail"]:
-        return Cause("stack-smashing", "Stack buffer overflow: stack smashing detected", evidence)
-    called, mapping = fault.runs(*_MUSL_HEAP), fault.core.at(fault.counter)
+        return _smashed(fault, evidence)
+    called, mapping = fault.runs(*_MUSL_HEAP) or allocator(fault), fault.core.at(fault.counter)
     if called or (mapping is not None and "musl" in (mapping.path or "")):
         return Cause("heap-corruption", f"Heap corruption, detected in {called or 'the C library'}", evidence)
     return None
+
+
+def _smashed(fault: Fault, evidence: list[str]) -> Cause:
+    """Where one function alone has an array in the frame whose canary was overwritten, it is that one."""
+    level = next((level for level, name in enumerate(fault.names) if name == "__stack_chk_fail"), None)
+    owners = [] if level is None else fault.debugger.arrays(level + 1)
+    function = owners[0] if len(owners) == 1 else None
+    if function:
+        evidence.append(f"of the functions in that frame {function} alone has an array")
+    return Cause("stack-smashing", "Stack buffer overflow: stack smashing detected", evidence, function=function)
+
+
+def in_allocator(fault: Fault) -> Cause | None:
+    """An access that fails within malloc(3) and free(3): their own data are damaged, or they got a bad pointer."""
+    called = allocator(fault) if fault.signal in (SIGBUS, SIGSEGV) and fault.address is not None else None
+    if called is None or fault.address is None:
+        return None
+    sentence = f"Heap corruption: invalid access to {hexadecimal(fault.address)} in {called}"
+    return Cause("heap-corruption", sentence, memory.evidence(fault))
+
+
+def allocator(fault: Fault) -> str | None:
+    """The function of the C library's allocator that the innermost frames are of; its inner ones may have no name."""
+    called = [found[1] for found in map(_ALLOCATOR.fullmatch, fault.names[:_MAX_INNER]) if found]
+    if called:
+        return called[-1]
+    first = next((level for level, name in enumerate(fault.names) if name), 0)
+    name = fault.debugger.callee(first) if first else None
+    found = _ALLOCATOR.fullmatch(name or "")
+    return found[1] if found else None
 
 
 def _glib_message(fault: Fault) -> str | None:

@@ -13,6 +13,8 @@ from corebox.gdbside.why.facts import Fault
 _CLASSES = tuple(int.from_bytes(vendor, "big") for vendor in (b"GNUCC++", b"CLNGC++"))
 _STACK_BYTES = 64 << 10
 _PLAIN = re.compile(r"[A-Za-z0-9_$.]+")
+# The size of what lies before unwindHeader in __cxa_exception where pointers have 64 bits.
+_BEFORE_HEADER = 96
 # Their first member behind the vtable points to the text of what().
 _WITH_MESSAGE = {"St13runtime_error", "St11logic_error"}
 _MAX_BASES = 16
@@ -28,22 +30,30 @@ class Thrown(NamedTuple):
 
 
 def thrown(fault: Fault) -> Thrown | None:
-    """The exception that the innermost frames deal with, or None; they hold pointers to its header."""
+    """The exception that the innermost frames deal with, or None.
+
+    libstdc++'s hold pointers to unwindHeader, those of libc++abi to the whole __cxa_exception or to the object thrown.
+    """
     mapping = None if fault.stack is None else fault.core.at(fault.stack)
     if mapping is None or fault.stack is None:
         return None
     word, seen = fault.core.word, set()
     for slot in range(fault.stack & -word, min(fault.stack + _STACK_BYTES, mapping.end) - word, word):
-        header = fault.word(slot)
-        if header is None or header in seen or header % word or fault.core.at(header) is None:
+        pointer = fault.word(slot)
+        if pointer is None or pointer in seen or pointer % word or fault.core.at(pointer) is None:
             continue
-        seen.add(header)
-        mark = fault.number(header, 8)
-        if mark is not None and mark >> 8 in _CLASSES:
-            found = _described(fault, header)
+        seen.add(pointer)
+        for header in (pointer, pointer + _BEFORE_HEADER, pointer - _size_of_header(fault)):
+            mark = fault.number(header, 8)
+            found = _described(fault, header) if mark is not None and mark >> 8 in _CLASSES else None
             if found:
                 return found
     return None
+
+
+def _size_of_header(fault: Fault) -> int:
+    """Of _Unwind_Exception, behind which the object is."""
+    return 32 if fault.core.word == 8 else 16 if "i386" in fault.machine else 24
 
 
 def _described(fault: Fault, header: int) -> Thrown | None:
@@ -55,8 +65,7 @@ def _described(fault: Fault, header: int) -> Thrown | None:
     chain = [] if type_info is None else list(_bases(fault, type_info))
     if not chain:
         return None
-    size = 32 if word == 8 else 16 if "i386" in fault.machine else 24
-    what = None
+    size, what = _size_of_header(fault), None
     if _WITH_MESSAGE.intersection(chain):
         # A COW string, and libc++'s reference-counted one, are a pointer to the characters.
         pointer = fault.word(header + size + word)

@@ -33,12 +33,13 @@ _NAMES = {
 
 
 class Cause(NamedTuple):
-    """The answer: a word, a sentence, what shows it, and what is the same in every such crash."""
+    """The answer: a word, a sentence, what shows it, what is the same in every such crash, and the function named."""
 
     kind: str
     sentence: str
     evidence: Sequence[str]
     detail: str | None = None
+    function: str | None = None
 
 
 class Debugger(Protocol):
@@ -61,6 +62,12 @@ class Debugger(Protocol):
 
     def demangled(self, name: str) -> str:
         """A C++ name; ``name`` is plain: letters, digits, underscores."""
+
+    def callee(self, level: int) -> str | None:
+        """The function that a frame has called, counted from the interrupted one, by its call instruction."""
+
+    def arrays(self, level: int) -> Sequence[str]:
+        """The functions within a frame's code that have arrays, as far as debug information tells."""
 
     def stack_of(self, level: int) -> int | None:
         """The stack pointer of a frame, counted from the interrupted one."""

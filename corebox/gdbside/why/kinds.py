@@ -13,7 +13,7 @@ Rule = Callable[[Fault], Cause | None]
 #: In this order: what says more of the cause comes before the signal that it ended with.
 KINDS: tuple[Rule, ...] = (
     *sanitizers.KINDS, *go.KINDS, *rust.KINDS, *runtimes.KINDS, *cxx.KINDS,
-    *signals.SENT, *c.KINDS, *memory.KINDS, *signals.KINDS,
+    *signals.SENT, *c.KINDS, *memory.FLOW, c.in_allocator, *memory.KINDS, *signals.KINDS,
 )  # fmt: skip
 
 

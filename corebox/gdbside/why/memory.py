@@ -227,7 +227,6 @@ def bus_error(fault: Fault) -> Cause | None:
     return Cause("truncated-mapping", sentence, evidence(fault))
 
 
-KINDS = (
-    stack_overflow, smashed_return, bad_call, null_dereference, non_canonical, no_rights, untold, bus_error,
-    bad_pointer,
-)  # fmt: skip
+#: Of the stack and of the program counter.
+FLOW = (stack_overflow, smashed_return, bad_call)
+KINDS = (null_dereference, non_canonical, no_rights, untold, bus_error, bad_pointer)

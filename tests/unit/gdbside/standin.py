@@ -78,11 +78,14 @@ class StandIn(Memory):
         stacks: Mapping[int, int] | None = None,
         variables: Mapping[tuple[int, str], Any] | None = None,
         levels: Sequence[int] = (),
+        callees: Mapping[int, str] | None = None,
+        arrays: Mapping[int, Sequence[str]] | None = None,
     ) -> None:
         super().__init__(memory or {})
         self.registers, self.instructions, self.values = registers or {}, instructions or {}, values or {}
         self.symbols, self.names, self.threads = symbols or {}, names or {}, stacks or {}
         self.variables, self.levels = variables or {}, levels
+        self.called, self.owners = callees or {}, arrays or {}
 
     def register(self, name: str) -> int | None:
         return self.registers.get(name)
@@ -104,6 +107,12 @@ class StandIn(Memory):
 
     def stacks(self) -> Mapping[int, int]:
         return self.threads
+
+    def callee(self, level: int) -> str | None:
+        return self.called.get(level)
+
+    def arrays(self, level: int) -> Sequence[str]:
+        return self.owners.get(level, ())
 
     def stack_of(self, level: int) -> int | None:
         return self.levels[level] if level < len(self.levels) else None

@@ -2,6 +2,8 @@
 
 import struct
 
+import pytest
+
 from corebox.gdbside.why.exceptions import Thrown, thrown
 from corebox.gdbside.why.kinds import cause_of
 from tests.unit.gdbside.standin import DATA, HEAP, STACK, StandIn, fault, words
@@ -9,7 +11,9 @@ from tests.unit.gdbside.standin import DATA, HEAP, STACK, StandIn, fault, words
 SP, HEADER, TYPE, BASE, VTABLE = STACK + 0x8000, HEAP + 0x100, DATA + 0x100, DATA + 0x200, DATA + 0x300
 
 
-def asked(kind: bytes, what: bytes = b"no money", base: bytes | None = b"St13runtime_error") -> StandIn:
+def asked(
+    kind: bytes, what: bytes = b"no money", base: bytes | None = b"St13runtime_error", pointer: int = HEADER
+) -> StandIn:
     """An exception of this type, with its text."""
     heap = bytearray(0x1000)
     struct.pack_into("<Q", heap, 0x100 - 5 * 8 - 8 - 32, TYPE)
@@ -22,7 +26,7 @@ def asked(kind: bytes, what: bytes = b"no money", base: bytes | None = b"St13run
     data[0x400 : 0x400 + len(kind)] = kind
     if base:
         data[0x480 : 0x480 + len(base)] = base
-    stack = words(0, 3, DATA, HEADER, HEADER) + bytes(0x1000)
+    stack = words(0, 3, DATA, pointer, pointer) + bytes(0x1000)
     symbols = {VTABLE + 16: "vtable for __cxxabiv1::__si_class_type_info + 16 in section .data"}
     names = {"_ZTIN4acme5ErrorE": "typeinfo for acme::Error"}
     memory = {SP: stack, HEAP: bytes(heap), DATA: bytes(data)}
@@ -31,6 +35,12 @@ def asked(kind: bytes, what: bytes = b"no money", base: bytes | None = b"St13run
 
 def test_type_and_message() -> None:
     found = thrown(fault(6, asked=asked(b"N4acme5ErrorE")))
+    assert found == Thrown(HEADER + 32, "acme::Error", "no money")
+
+
+@pytest.mark.parametrize("offset", [-96, 32])
+def test_pointers_to_the_whole_exception_and_to_its_object_count(offset: int) -> None:
+    found = thrown(fault(6, asked=asked(b"N4acme5ErrorE", pointer=HEADER + offset)))
     assert found == Thrown(HEADER + 32, "acme::Error", "no money")
 
 

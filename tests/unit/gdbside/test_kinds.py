@@ -217,3 +217,46 @@ def test_a_register_that_points_into_freed_memory_is_told() -> None:
     assert f"rdi = {HEAP + 0x2A0:#x}: heap chunk of 1048 bytes, freed" in evidence(
         cause_of(fault(SEGV, 1, 0x99999999, asked=asked, memory=memory))
     )
+
+
+NAMED = [
+    (b"app: pay.c:3: pay: Assertion `sum > 0' failed.\n", "pay"),
+    (
+        b"app: pay.cc:3: void {anonymous}::pay(const Order&): Assertion `sum > 0' failed.",
+        "void {anonymous}::pay(const Order&)",
+    ),
+    (b"Assertion `sum > 0' failed.", None),
+]
+
+
+@pytest.mark.parametrize(("text", "function"), NAMED)
+def test_a_failed_assertion_names_its_function(text: bytes, function: str | None) -> None:
+    found = cause_of(said(ABORT, text))
+    assert (found.detail, found.function) == ("sum > 0", function)
+
+
+@pytest.mark.parametrize(("owners", "function"), [(["copy"], "copy"), (["copy", "move"], None), ([], None)])
+def test_the_function_that_alone_has_an_array_overflowed(owners: list[str], function: str | None) -> None:
+    made = said(ABORT, b"*** stack smashing detected ***: terminated", ("abort", "__stack_chk_fail", "std::invoke"))
+    assert isinstance(made.debugger, StandIn)
+    made.debugger.owners = {2: owners}
+    assert cause_of(made).function == function
+
+
+IN_ALLOCATOR = [
+    (("_int_free", "free", "pay"), "free"),
+    (("", "", "malloc", "pay"), "malloc"),
+    (("", "", "pay"), "free"),  # musl's have no names; the call in pay has
+    (("arena_for_chunk", "__GI___libc_free", "pay"), "free"),
+    (("pay", "Pool::free"), None),
+    (("", "main"), None),
+    (("",), None),
+]
+
+
+@pytest.mark.parametrize(("names", "called"), IN_ALLOCATOR)
+def test_a_fault_within_the_allocator_is_corruption_of_the_heap(names: tuple[str, ...], called: str | None) -> None:
+    asked = StandIn({"sp": SP}, callees={2: "free", 1: "strlen"})
+    found = cause_of(fault(SEGV, 1, 0x99999999, names=names, asked=asked))
+    expected = f"Heap corruption: invalid access to 0x99999999 in {called}" if called else "Access through an invalid"
+    assert found.sentence.startswith(expected)

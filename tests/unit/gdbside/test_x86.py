@@ -78,3 +78,16 @@ def test_on_32_bits_the_stack_moves_by_smaller_words() -> None:
     kept = [(b"\x53", "push %ebx"), (b"\x83\xec\x18", "sub $0x18,%esp"), (b"\x41", "inc %ecx")]
     assert x86.pushed(kept, 4) == x86.Pushed(28)
     assert x86.pushed([(b"\x81\xc4\x10\0\0\0", "add $0x10,%esp")], 4) == x86.Pushed(None)
+
+
+def test_a_function_that_only_jumps_leads_to_the_next_one() -> None:
+    last = 0x7000
+    jumps = {FUNCTION: b"\xf3\x0f\x1e\xfa\xe9" + relative(0x6000, FUNCTION + 9)}
+    memory = Memory({**jumps, 0x6000: b"\xe9" + relative(last, 0x6005) + bytes(4), last: b"\x55" + bytes(8)}, {})
+    assert x86.jumped_to(memory, FUNCTION) == last
+    assert x86.jumped_to(memory, last) == last
+
+
+def test_functions_that_jump_to_each_other_are_followed_to_an_end() -> None:
+    memory = Memory({FUNCTION: b"\xe9" + relative(FUNCTION, FUNCTION + 5) + bytes(4)}, {})
+    assert x86.jumped_to(memory, FUNCTION) == FUNCTION

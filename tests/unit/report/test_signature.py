@@ -5,7 +5,7 @@ import pytest
 from corebox.debugger.answer import Frame, PythonFrame, Why
 from corebox.report import notguilty
 from corebox.report.document import PlacedFrame
-from corebox.report.names import library_name, plain_name
+from corebox.report.names import inlined_callable, library_name, plain_name
 from corebox.report.python import PlacedPython
 from corebox.report.signature import is_runtime, signature
 
@@ -35,12 +35,33 @@ NAMES = [
     ("total[abi:cxx11](int)", "total"),
     ("main.(*Order).total", "main.(*Order).total"),
     ("decltype (a->b) sum<int>(int)", "sum"),
+    ("void {anonymous}::check(const Order&)", "{anonymous}::check"),
+    ("T most(const List&) [with T = std::pair<int, long int>]", "most"),
 ]
 
 
 @pytest.mark.parametrize(("function", "plain"), NAMES)
 def test_a_function_has_one_name_however_it_was_compiled(function: str, plain: str) -> None:
     assert plain_name(function) == plain
+
+
+INVOKE = "std::_Function_handler<void (), (anonymous namespace)::bugs::{lambda()#2}>::_M_invoke(std::_Any_data const&)"
+CALLABLES = [
+    (INVOKE, "{anonymous}::bugs::{lambda#2}"),
+    ("std::__1::__function::__func<(anonymous namespace)::$_5, void()>::operator()", "{anonymous}::{lambda#5}"),
+    (
+        "std::_State_impl<std::_Invoker<std::tuple<Server::start(int)::{lambda()#1}> > >::_M_run()",
+        "Server::start::{lambda#1}",
+    ),
+    ("std::__invoke_impl<void, main::'lambda0'(int)&>", "main::{lambda#0}"),
+    ("std::vector<int, std::allocator<int> >::at(unsigned long)", None),
+    ("main::{lambda()#1}::operator()() const", None),
+]
+
+
+@pytest.mark.parametrize(("function", "name"), CALLABLES)
+def test_the_lambda_that_a_template_was_made_for(function: str, name: str | None) -> None:
+    assert inlined_callable(function) == name
 
 
 @pytest.mark.parametrize(
@@ -119,6 +140,41 @@ def test_an_abort_is_the_same_in_every_release_of_the_library(stack: list[str]) 
     found = signature("SIGABRT", frames(*stack, "check", "main"), why)
     assert found.text == "SIGABRT assertion(order) in check < main"
     assert found.family == "assertion(order) in check"
+
+
+def test_without_debug_information_a_template_stands_for_the_lambda_that_it_was_made_for() -> None:
+    found = signature("SIGSEGV", frames(INVOKE, "main"), NULL)
+    assert found.text == "SIGSEGV null-dereference in {anonymous}::bugs::{lambda#2} < main"
+    assert signature("SIGSEGV", frames("pay", INVOKE, "main"), NULL).functions == ("pay", "main")
+
+
+def test_with_debug_information_it_does_only_where_its_own_canary_was_overwritten() -> None:
+    stack = frames(INVOKE, "main")
+    stack[0] = stack[0]._replace(frame=stack[0].frame._replace(file="std_function.h", line=292))
+    assert signature("SIGSEGV", stack, NULL).functions == ("main",)
+    smashed = Why("stack-smashing", "Stack buffer overflow", ())
+    assert signature("SIGABRT", stack, smashed).functions == ("{anonymous}::bugs::{lambda#2}", "main")
+    assert signature("SIGABRT", stack, smashed._replace(function="copy_name")).family == "stack-smashing in copy_name"
+
+
+def test_a_function_whose_frame_a_tail_call_replaced_counts() -> None:
+    stack = frames("libc:abort", "Order::Order", "main")
+    stack[1] = stack[1]._replace(frame=stack[1].frame._replace(tail_call="Order::check(int)"))
+    assert signature("SIGABRT", stack, NULL).functions == ("Order::check", "Order::Order", "main")
+    stack[1] = stack[1]._replace(frame=stack[1].frame._replace(tail_call="std::terminate()"))
+    assert signature("SIGABRT", stack, NULL).functions == ("Order::Order", "main")
+
+
+def test_the_function_of_a_failed_assertion_counts_where_it_was_inlined() -> None:
+    why = Why("assertion", "Assertion `order' failed", (), "order", function="void check(const Order&)")
+    assert signature("SIGABRT", frames("libc:abort", "main"), why).functions == ("check", "main")
+    assert signature("SIGABRT", frames("libc:abort", "check(Order const&)", "main"), why).functions == ("check", "main")
+
+
+def test_an_abort_of_a_function_without_a_name_is_told_from_others_by_its_caller() -> None:
+    why = Why("abort", "The program called abort()", ())
+    found = signature("SIGABRT", frames("libc:abort", "+", "main"), why)
+    assert found.family == "abort in app+0x49 < main"
 
 
 def test_what_a_handler_did_afterwards_does_not_count() -> None:
