@@ -38,7 +38,7 @@ APT_TEST += rootlesskit uidmap slirp4netns fuse-overlayfs python3-venv
 # For the benchmarks: programs that crash at work.
 APT_BENCH := libreoffice-core-nogui libreoffice-writer-nogui python3-numpy
 
-.PHONY: help demo test unit coverage mutants fuzz-short fuzz integration faults lint audit format docs man bench lock \
+.PHONY: help demo test unit coverage mutants fuzz-short fuzz integration faults lint audit format docs man pictures bench lock \
 	upgrade setup setup-unit setup-demo clean
 
 help:  ## this list
@@ -90,6 +90,10 @@ format: setup  ## let ruff repair what it can
 
 docs: setup  ## write the generated part of docs/reference
 	$(BIN)/python docs/generate.py
+
+pictures: setup  ## make the pictures in docs/images anew from real crashes
+	$(BIN)/python tools/record-demo.py
+	PATH="$(abspath $(BIN)):$$PATH" tools/record-report
 
 man: setup  ## write manual pages into build/man, from the same source as --help
 	$(BIN)/python tools/manpages build/man

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -27,17 +28,23 @@ def run(*command: str) -> None:
     subprocess.run(command, check=True, env={**os.environ, "HOME": os.environ.get("HOME", "/root")})
 
 
-def go(out: Path) -> None:
-    """A Go program with C in it, by Debian's compiler."""
-    folder = out.parent / "go-source"
-    folder.mkdir()
-    (folder / "main.go").write_bytes((SOURCES / "go" / "main.go").read_bytes())
-    (folder / "go.mod").write_text("module causes\n\ngo 1.19\n")
-    subprocess.run(["go", "build", "-o", out, "."], cwd=folder, check=True)
+def go(name: str, cgo: bool) -> Callable[[Path], None]:
+    """Build a Go program by Debian's compiler, with or without C in it."""
+
+    def build(out: Path) -> None:
+        folder = out.parent / f"{name}-source"
+        folder.mkdir()
+        (folder / "main.go").write_bytes((SOURCES / name / "main.go").read_bytes())
+        (folder / "go.mod").write_text("module causes\n\ngo 1.19\n")
+        environment = {**os.environ, "CGO_ENABLED": str(int(cgo))}
+        subprocess.run(["go", "build", "-o", out, "."], cwd=folder, check=True, env=environment)
+
+    return build
 
 
 OPTIMISED = ("g++", "-std=c++17", "-O2", "-fstack-protector-strong", str(SOURCES / "optimised.cc"))
-RUST = ("/usr/bin/rustc", "--edition", "2021", "-C", "panic=abort", str(SOURCES / "panics.rs"))
+RUST = ("--edition", "2021", "-C", "panic=abort", str(SOURCES / "panics.rs"))
+NEWEST = shutil.which("rustc") or "rustc"  # of rustup where that is installed, else Debian's once more
 BUILDS: dict[str, Callable[[Path], None]] = {
     "handled": compile_with(*CXX, str(SOURCES / "handled.cc")),
     "optimised": compile_with(*OPTIMISED, "-g"),
@@ -52,9 +59,12 @@ BUILDS: dict[str, Callable[[Path], None]] = {
     "race": compile_with(*CXX, "-fsanitize=thread", str(SOURCES / "race.cc")),
     "raw-checks": compile_with(*CXX, str(SOURCES / "raw_checks.cc"), "-labsl_raw_logging_internal"),
     "checks": compile_with(*CXX, str(SOURCES / "checks.cc"), "-lglog"),
-    "panics": compile_with(*RUST),
-    "stripped-panics": compile_with(*RUST, "-C", "strip=symbols"),
-    "go": go,
+    "panics": compile_with("/usr/bin/rustc", *RUST),
+    "stripped-panics": compile_with("/usr/bin/rustc", *RUST, "-C", "strip=symbols"),
+    "new-panics": compile_with(NEWEST, *RUST),
+    "new-stripped-panics": compile_with(NEWEST, *RUST, "-C", "strip=symbols"),
+    "go": go("go", cgo=True),
+    "waits": go("waits", cgo=False),
 }
 
 
@@ -138,15 +148,21 @@ CASES = [
     Case("checks", "pointer", "Check failed: customer != nullptr", "check-failed in book"),
     Case("checks", "fatal", "Fatal log message: the journal is lost", "check-failed in close_journal"),
     Case("checks", "fault", "Null pointer dereference", "null-dereference in read_order"),
-    # Rust.
-    Case("panics", "index", r"panics.rs:3:5: index out of bounds: the len is 2 but the index is 3",
-         "rust-panic in panics::third"),
-    Case("panics", "none", r"panics.rs:7:\d+: called `Option::unwrap\(\)` on a `None` value",
-         "rust-panic in panics::price"),
-    Case("panics", "literal", r"panics.rs:1\d:5: a refund is not possible", "rust-panic in panics::exchange"),
-    Case("panics", "refund", r"panics.rs:11:5: no refund of 12 for order 4711", "rust-panic in panics::refund"),
-    Case("stripped-panics", "index", r"Rust panic at \S+/panics.rs:3:5: index out of bounds",
-         "rust-panic in stripped-panics+0x"),
+    # Rust: Debian's 1.63, and the newest that there is.
+    *(
+        Case(program, words, sentence, f"rust-panic in panics::{function}")
+        for program in ("panics", "new-panics")
+        for words, sentence, function in (
+            ("index", r"panics.rs:3:5: index out of bounds: the len is 2 but the index is 3", "third"),
+            ("none", r"panics.rs:7:\d+: called `Option::unwrap\(\)` on a `None` value", "price"),
+            ("literal", r"panics.rs:1\d:5: a refund is not possible", "exchange"),
+            ("refund", r"panics.rs:11:5: no refund of 12 for order 4711", "refund"),
+        )
+    ),
+    *(
+        Case(program, "index", r"Rust panic at \S+/panics.rs:3:5: index out of bounds", "rust-panic in panics.rs:3:5")
+        for program in ("stripped-panics", "new-stripped-panics")
+    ),
     # JavaScript.
     Case("/usr/bin/node", f"--max-old-space-size=30 {SOURCES}/orders.js heap", "JavaScript heap out of memory",
          "javascript-out-of-memory in"),
@@ -157,6 +173,14 @@ CASES = [
          "SIGSEGV at address 0x8"),
     Case("go", "error", "Go panic: .*no customer", "go-panic in main.refuse"),
     Case("go", "fatal", "Go fatal error: sync: unlock of unlocked mutex", "go-fatal-error"),
+    *(
+        Case("waits", words, f"Go fatal error: {text}", f"go-fatal-error in {function}", f"1 is in {function}")
+        for words, text, function in (
+            ("channel", "all goroutines are asleep - deadlock!", "main.receive"),
+            ("mutex", "all goroutines are asleep - deadlock!", "main.lock"),
+            ("overflow", "stack overflow", "main.total"),
+        )
+    ),
     Case("go", "c", "Null pointer dereference in C code or in Go's runtime", "null-dereference in boom"),
 ]  # fmt: skip
 

@@ -4,6 +4,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.documents import validate
 from tests.support.evidence import gdb_alone, sound_report
 from tests.support.lab import Lab
@@ -45,8 +47,12 @@ def test_python_frames_that_are_cut_are_counted(machine: None, lab: Lab, tmp_pat
     assert made["threads"][0]["python_omitted"] == 1003 - 512
 
 
-def test_an_old_python_is_told_as_not_supported(machine: None, lab: Lab, tmp_path: Path) -> None:
-    made = report_of("3.6", "plain", lab, tmp_path)
+@pytest.mark.parametrize("version", ["2.7", "3.6"])
+def test_an_old_python_is_told_as_not_supported(version: str, machine: None, lab: Lab, tmp_path: Path) -> None:
+    made = report_of(version, "plain", lab, tmp_path)
     reasons = {each["part"]: each["reason"] for each in made["missing"]}
-    assert reasons["python"] == "CPython 3.6 is not supported; 3.7 and later are"
+    assert reasons["python"] == f"CPython {version} is not supported; 3.7 and later are"
     assert made["why"]["kind"] == "null-dereference"
+    assert made["family"].startswith("null-dereference in ")
+    said = lab.done("report", tmp_path / "x.corebox", "--engine", "bubblewrap").output
+    assert f"CPython {version} is not supported" in said

@@ -41,6 +41,9 @@ FAULTS = {
     "pure-virtual": ("Pure virtual function called, in a constructor", "__cxa_pure_virtual is on the stack"),
     "terminate": ("std::terminate was called without an exception in flight", "std::terminate is on the stack"),
     "invalid-free": ("Heap corruption: free(): invalid pointer", "__abort_msg"),
+    "chunk-in-use": ("is not a canonical address", ": heap chunk of 1000 bytes, in use"),
+    "chunk-in-a-cache": ("is not a canonical address", ": heap chunk of 200 bytes, freed"),
+    "chunk-in-a-bin": ("is not a canonical address", ": heap chunk of 5000 bytes, freed"),
     "fortify": ("Buffer overflow detected in a call of the C library", "__abort_msg: *** buffer overflow detected ***"),
     "library-check": ("C++ library assertion failed", "_assert"),
     "unmapped": ("Access through an invalid pointer: 0x", ": nothing is mapped there"),
@@ -51,7 +54,7 @@ FAULTS = {
 #: What the C and the C++ library of the machine have a part in.
 OF_THE_LIBRARIES = (
     "stack-overflow", "abort", "assert", "double-free", "invalid-free", "smash", "fortify", "throw", "throw-int",
-    "bad-alloc", "pure-virtual", "library-check",
+    "bad-alloc", "pure-virtual", "library-check", "chunk-in-use", "chunk-in-a-cache", "chunk-in-a-bin",
 )  # fmt: skip
 
 
@@ -78,7 +81,10 @@ def bundle(faults: Path, lab: Lab) -> Path:
     return out
 
 
-@pytest.mark.parametrize("words", [(name,) for name in FAULTS] + [("stack-overflow", "thread"), ("throw", "thread")])
+@pytest.mark.parametrize(
+    "words",
+    [(name,) for name in FAULTS] + [("stack-overflow", "thread"), ("throw", "thread"), ("chunk-in-a-cache", "thread")],
+)
 def test_the_kind_of_a_fault(words: tuple[str, ...], faults: Path, bundle: Path, lab: Lab) -> None:
     said = lab.gdb(bundle, "bubblewrap", "echo answer:\\n", "corebox why", options=["-c", die(faults, *words)]).output
     check(words[0], said)

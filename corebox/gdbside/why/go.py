@@ -16,6 +16,10 @@ _FAILS = r"runtime\.(gopanic|sigpanic|throw|fatalthrow|fatalpanic|fatal|panicwra
 _MAX_THREADS, _MAX_ROUTINES = 256, 4096
 _MAX_LENGTH = 512
 _FIRST_STAR = 2  # tflagExtraStar (Go, internal/abi/type.go)
+_OF_RUNTIME = re.compile(r"(runtime|sync|internal|syscall|time)[./]|unknown$")
+_SYMBOL = re.compile(r"(\S+)(?: \+ \d+)? in section ")
+_BRACKETS = re.compile(r"^(\w+)\[(.+)\]$")
+_MAX_CALLS = 64
 _NUMBERS = re.compile(r"\b(0x[0-9a-f]+|\d+)\b")
 # Go, runtime/error.go: boundsErrorFmts.
 _BOUNDS = ("index out of range [%x] with length %y", "slice bounds out of range [:%x] with length %y",
@@ -40,7 +44,7 @@ def go_failure(fault: Fault) -> Cause | None:
     if not called:
         said = _backlog(fault) if fault.runs_after("runtime.") else None
         shown = ["runtime.printBacklog, which Go's runtime printed last"]
-        return Cause("go-fatal-error", f"Go fatal error: {said}", shown, _plain(said)) if said else None
+        return _with_function(fault, _told("go-fatal-error", "Go fatal error", said, shown)) if said else None
     signalled = _signal(fault)
     lines = [f"{called} is on the stack"]
     if signalled:
@@ -50,7 +54,7 @@ def go_failure(fault: Fault) -> Cause | None:
         said = _string(fault, thrown) or _backlog(fault)
         if signalled and said and said.startswith("unexpected signal"):
             return _in_native_code(*signalled, lines)
-        return _told("go-fatal-error", "Go fatal error", said, lines)
+        return _with_function(fault, _told("go-fatal-error", "Go fatal error", said, lines))
     said = _panic_value(fault, _argument(fault, ("runtime.gopanic",), "e"))
     if said is None and fault.runs("runtime.sigpanic"):
         said = "invalid memory address or nil pointer dereference"
@@ -59,6 +63,39 @@ def go_failure(fault: Fault) -> Cause | None:
 
 def _told(kind: str, what: str, said: str | None, lines: list[str]) -> Cause:
     return Cause(kind, f"{what}: {said}" if said else what, lines, _plain(said) if said else said)
+
+
+def _with_function(fault: Fault, cause: Cause) -> Cause:
+    """The same with the function whose goroutine had no more stack, or that the main goroutine waits in for ever.
+
+    The runtime ends the process on another stack, its own.
+    """
+    try:
+        if (cause.detail or "").startswith("stack overflow"):
+            routine = next(each["curg"] for each in _machines(fault) if int(each["procid"]) == fault.place.tid)
+        elif (cause.detail or "").startswith("all goroutines are asleep"):
+            routine = next(each for each in _routines(fault) if int(each["goid"]) == 1)
+        else:
+            return cause
+        scheduled = routine["sched"]
+        names = _called(fault, int(scheduled["pc"]) & fault.mask, int(scheduled["bp"]) & fault.mask)
+        function = next(name for name in names if not _OF_RUNTIME.match(name))
+    except (StopIteration, TypeError, RuntimeError):
+        return cause
+    shown = f"goroutine {int(routine['goid'])} is in {function}"
+    return cause._replace(evidence=[*cause.evidence, shown], function=function)
+
+
+def _called(fault: Fault, counter: int, base: int) -> Iterator[str]:
+    """The functions of a goroutine that does not run, by its chain of frame pointers, which Go keeps."""
+    for _ in range(_MAX_CALLS):
+        named = _SYMBOL.match(fault.debugger.symbol(counter))
+        # Without debug information gdb takes main.total for a name of Ada's, and shows it as main[total].
+        yield _BRACKETS.sub(r"\1.\2", named[1]) if named else "unknown"
+        outer, following = fault.word(base + fault.core.word), fault.word(base)
+        if not outer or not following or following <= base:
+            return
+        counter, base = outer, following
 
 
 def _signal(fault: Fault) -> tuple[int, int] | None:
@@ -86,11 +123,16 @@ def _routines(fault: Fault) -> Iterator[_Value]:
     """The goroutines, then those that threads run C code and the scheduler on (g0)."""
     routines = fault.debugger.value("'runtime.allgs'")
     yield from (routines["array"][at] for at in range(min(int(routines["len"]), _MAX_ROUTINES)))
+    yield from (machine["g0"] for machine in _machines(fault))
+
+
+def _machines(fault: Fault) -> Iterator[_Value]:
+    """The threads, as the scheduler has them."""
     machine = fault.debugger.value("'runtime.allm'")
     for _ in range(_MAX_THREADS):
         if not int(machine):
             return
-        yield machine["g0"]
+        yield machine
         machine = machine["alllink"]
 
 

@@ -5,6 +5,7 @@ stack has a pointer; the message is in the buffer that the panic was printed fro
 """
 
 import itertools
+import posixpath
 import re
 import struct
 from collections.abc import Sequence
@@ -42,12 +43,18 @@ def rust_panic(fault: Fault) -> Cause | None:
 
 
 def _without_names(fault: Fault) -> Cause | None:
-    """A stripped program that aborts from its own code, with the place of a panic on the stack."""
+    """A stripped program that aborts from its own code, with the place of a panic on the stack.
+
+    The innermost of its frames is the same function of the standard library for each panic: the place stands for one.
+    """
     if fault.signal != SIGABRT or any(name and not _OF_LIBC.match(name) for name in fault.names[:_MAX_UNNAMED]):
         return None
     place, message = _printed(fault)
     place = place or _location(fault)
-    return _cause(place, message or _payload(fault), ["the place of a panic is on the stack"]) if place else None
+    if not place:
+        return None
+    found = _cause(place, message or _payload(fault), ["the place of a panic is on the stack"])
+    return found._replace(function=posixpath.basename(place))
 
 
 def _cause(place: str | None, message: str | None, lines: list[str]) -> Cause:

@@ -125,6 +125,21 @@ struct Circle : Shape {
     numbers[0] = null_read(no_order);
 }
 
+// A fault at an instruction that names the pointer, whatever the compiler makes of the rest.
+[[gnu::noinline]] void use(void *memory) {
+#ifdef __x86_64__
+    asm volatile("mov (%0,%1), %%eax" : : "r"(memory), "r"(wild) : "rax");
+#endif
+}
+
+[[gnu::noinline]] void use_chunk(size_t size, bool freed) {
+    void *volatile chunk = malloc(size), *volatile wall = malloc(16);
+    if (freed)
+        free(chunk);
+    use(chunk);
+    free(wall);
+}
+
 const std::map<std::string, std::function<void()>> faults = {
     {"null-read", [] { printf("%d\n", null_read(no_order)); }},
     {"null-call", [] { no_handler(); }},
@@ -147,6 +162,9 @@ const std::map<std::string, std::function<void()>> faults = {
     {"pure-virtual", [] { Circle(); }},
     {"terminate", [] { std::thread(pause).~thread(); }},
     {"invalid-free", [] { free(reinterpret_cast<void *>(0x10 + reinterpret_cast<unsigned long>(malloc(4000)))); }},
+    {"chunk-in-use", [] { use_chunk(1000, false); }},
+    {"chunk-in-a-cache", [] { use_chunk(200, true); }},
+    {"chunk-in-a-bin", [] { use_chunk(5000, true); }},
     {"fortify", overlong_copy},
     {"library-check", beyond_the_end},
     {"unmapped", unmapped},
