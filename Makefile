@@ -32,6 +32,8 @@ APT_TEST += emacs-nox neovim
 APT_TEST += user-mode-linux apparmor
 # Shells whose completion is tested, and what reads manual pages.
 APT_TEST += fish groff-base man-db zsh
+# A core as a file.
+APT_TEST += fuse3
 # Engines without root.
 APT_TEST += rootlesskit uidmap slirp4netns fuse-overlayfs python3-venv
 

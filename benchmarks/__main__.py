@@ -9,19 +9,20 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import floors, gather, images
+from benchmarks import floors, gather, images, ondemand
 from benchmarks.measure import HEADER, Row
 from tests.support.docker import running_engine
 
-PARTS: dict[str, Callable[[Path], Iterator[Row | floors.Floor | gather.Gathering]]] = {
+PARTS: dict[str, Callable[[Path], Iterator[Row | floors.Floor | gather.Gathering | ondemand.Opening]]] = {
     "crashes": gather.crash_rows,
     "sizes": gather.size_rows,
     "other": gather.other_rows,
     **images.PARTS,
     "floors": floors.rows,
+    "ondemand": ondemand.rows,
 }
 #: Those whose tables are not like the others.
-HEADERS = {"crashes": gather.HEADER, "sizes": gather.HEADER}
+HEADERS = {"crashes": gather.HEADER, "sizes": gather.HEADER, "ondemand": ondemand.HEADER}
 GROUPS = {"gather": ("crashes", "sizes", "other"), "images": (*images.PARTS, "floors")}
 
 

@@ -24,7 +24,7 @@ from corebox.actions.build import BuildOptions, Built
 from corebox.actions.session import SessionOptions, prepare_session
 from corebox.actions.similar import Failure, Group
 from corebox.actions.source import plain_bundle
-from corebox.actions.subject import resolve
+from corebox.actions.subject import find_subject, resolve
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.read import read_manifest
 from corebox.bundle.verify import Verification
@@ -120,7 +120,7 @@ def report(
     """
     where = store or Store.default()
     return _report.report(
-        where, resolve(where, str(subject)), str(subject), time_limit, options or SessionOptions()
+        where, find_subject(where, str(subject)), str(subject), time_limit, options or SessionOptions()
     ).report
 
 
@@ -139,7 +139,7 @@ def similar(
         HostError: this machine can look at none, for example ``no-engine``.
     """
     where = store or Store.default()
-    names, find = [str(each) for each in subjects], lambda name: resolve(where, name)
+    names, find = [str(each) for each in subjects], lambda name: find_subject(where, name)
     return _similar.similar(where, names, find, time_limit, options or SessionOptions(), jobs, by)
 
 
@@ -161,7 +161,7 @@ def session(
     plain = options or SessionOptions()
     chosen = plain._replace(gdb_arguments=(*CONSOLE_ARGUMENTS, *plain.gdb_arguments))
     with (
-        prepare_session(where, resolve(where, str(subject)), chosen, progress) as prepared,
+        prepare_session(where, find_subject(where, str(subject)), chosen, progress) as prepared,
         prepared.engine.pipe(prepared.sandbox, prepared.command) as gdb,
     ):
         console = Console(gdb)

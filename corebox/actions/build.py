@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import corebox
+from corebox.actions.gdbinit import gdbinit_of
 from corebox.actions.labels import crash_labels
 from corebox.actions.load import load
 from corebox.actions.places import OpenedPlaces, opened_places
@@ -16,7 +17,7 @@ from corebox.actions.symbols import Symbols, find_symbols
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.program import program_of
 from corebox.bundle.read import BundleReader, Unpacked, read_manifest
-from corebox.debugger.session import ENVIRONMENT, gdb_command, gdbinit, is_foreign
+from corebox.debugger.session import ENVIRONMENT, gdb_command
 from corebox.engine.choose import connect
 from corebox.image.context import context_archive, write_context
 from corebox.image.native import Description, assemble, put_native
@@ -228,14 +229,7 @@ def _describe(manifest: Manifest, unpacked: Unpacked, toolbox: Toolbox, options:
     executable = manifest.process.executable
     taken = {file.path for file in manifest.files}
     return Description(
-        gdbinit=gdbinit(
-            [
-                file.path
-                for file in manifest.files
-                if file.role == "libthread_db" and not is_foreign(manifest.site.machine)
-            ],
-            [file.path for file in manifest.files if file.role == "auto-load"],
-        ),
+        gdbinit=gdbinit_of(manifest),
         # Engines show this line. An executable whose name is no plain text gdb finds by itself, through NT_FILE.
         entrypoint=tuple(gdb_command(executable if executable in taken and executable.isprintable() else None)),
         environment=ENVIRONMENT,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from corebox.actions.cores import CORES
 from corebox.engine.choose import NAMES
 from corebox.errors import UsageError
 from corebox.userfolders import config_folder
@@ -40,6 +41,7 @@ SETTINGS: Mapping[str, Setting] = {
     "from": Setting("where missing files and symbols are looked for", many=True),
     "source": Setting("where source files are", many=True),
     "engine": Setting("where gdb runs", choices=NAMES),
+    "core": Setting("whether a core is read where it lies", choices=CORES),
     "gdbinit": Setting("your gdb commands", is_path=True),
     "python-path": Setting("folders with your Python packages for gdb", many=True, is_path=True),
     "registry": Setting("registry for image names without one: HOST[/REPOSITORY]"),

@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 from corebox.actions.report import report, require_stack
 from corebox.actions.session import SessionOptions
-from corebox.actions.subject import Subject
+from corebox.actions.subject import Found
 from corebox.report.difference import Difference, difference
 from corebox.store.store import Store
 
 
 def diff(
     store: Store,
-    subjects: tuple[tuple[str, Subject], tuple[str, Subject]],
+    subjects: tuple[tuple[str, Found], tuple[str, Found]],
     time_limit: float,
     options: SessionOptions,
     progress: Callable[[str], None] = lambda _: None,

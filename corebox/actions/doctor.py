@@ -7,11 +7,12 @@ from functools import partial
 from typing import NamedTuple
 
 from corebox.engine.bubblewrap import find_bubblewrap
-from corebox.engine.choose import DAEMONS, connect, try_daemon
+from corebox.engine.choose import DAEMONS, choose_engine, connect, try_daemon
 from corebox.errors import CoreboxError
 from corebox.image.toolbox import ensure_toolbox
 from corebox.store.store import Store
 
+_FUSE = "apt-get install fuse3; in a container: --device /dev/fuse --cap-add SYS_ADMIN"
 ENOUGH_SPACE = 2 << 30  # bytes: a toolbox, some libraries and a middling core
 
 
@@ -44,7 +45,8 @@ def doctor() -> Diagnosis:
     auto = [Finding("auto", True, f"--engine auto takes {chosen}")] if chosen else []
     kept = [found, *(_in_store(store) if store else ())]
     enough = chosen is not None and all(each.ok for each in kept if each.what != "space")
-    return Diagnosis((*engines, *auto, *kept, _zstd()), enough)
+    served = [_on_demand(store, chosen)] if store and chosen else []
+    return Diagnosis((*engines, *auto, *kept, *served, _zstd()), enough)
 
 
 def _is_ok(findings: Iterable[Finding], what: str) -> bool:
@@ -85,6 +87,20 @@ def _check(what: str, attempt: Callable[[], str]) -> Finding:
         return Finding(what, True, attempt())
     except CoreboxError as error:
         return Finding(what, False, error.message, error.hint)
+
+
+def _on_demand(store: Store, engine: str) -> Finding:
+    """Whether cores can be read where they lie, with the engine that is used."""
+    from corebox.actions.served import try_serving  # noqa: PLC0415  # slow to import, as all that serves
+    from corebox.ondemand.mount import Unservable  # noqa: PLC0415
+
+    try:
+        try_serving(store, choose_engine(engine, store))
+    except Unservable as why:
+        return Finding("on-demand", False, f"{why}: cores are fetched whole", _FUSE)
+    except CoreboxError as error:
+        return Finding("on-demand", False, error.message, error.hint)
+    return Finding("on-demand", True, f"cores can be read where they lie (FUSE), by {engine} too")
 
 
 def _zstd() -> Finding:

@@ -40,7 +40,7 @@ class Lender(NamedTuple):
 
     def lend_own(self, path: Path) -> Path:
         """A file of the store's, made readable for a container's user; nobody else gets past the store's folders."""
-        if not self._reads_as_we_do():
+        if not self._reads_as_we_do() and not path.stat().st_mode & stat.S_IROTH:
             path.chmod(0o644)
         return path
 

@@ -1,18 +1,20 @@
 """Make the report of a crash: gdb is asked in the sandbox, and its answer joined with the manifest."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from corebox.actions.ask import ask_gdb
-from corebox.actions.fault import FAULT
+from corebox.actions.fault import FAULT, fault_place
 from corebox.actions.session import SessionOptions, prepare_session
-from corebox.actions.subject import Subject
+from corebox.actions.subject import Found
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.runtime import Runtime
 from corebox.coredump.core import open_core
 from corebox.coredump.signals import signal_name
 from corebox.debugger.answer import Answer, Missing, Stack, Why, no_answer, parse_answer
+from corebox.errors import CoreboxError
 from corebox.image.opened import OpenedImage
 from corebox.report.document import Report, failed_group, group_threads
 from corebox.report.memory import judge_memory
@@ -23,19 +25,21 @@ from corebox.store.store import Store
 
 
 class Reported(NamedTuple):
-    """The report, and the image that it is about."""
+    """The report, and what was mapped, for a picture, if that was wanted."""
 
     report: Report
-    opened: OpenedImage
+    regions: tuple[Region, ...]
 
 
 def report(
     store: Store,
-    subject: Subject,
+    subject: Found,
     name: str,
     time_limit: float,
     options: SessionOptions,
     progress: Callable[[str], None] = lambda _: None,
+    *,
+    with_regions: bool = False,
 ) -> Reported:
     """Ask gdb about the crash; ``name`` is what the user calls it.
 
@@ -45,9 +49,12 @@ def report(
     """
     with prepare_session(store, subject, options, progress) as session:
         asked = ask_gdb(session, time_limit)
+        opened = session.crash.opened
+        # Its core may be there as long as the session.
+        regions = tuple(_memory_regions(opened)) if with_regions else ()
+        fault = opened.image.labels.get(FAULT) or _fault(opened)
     answer = _with_reason(parse_answer(asked.records, asked.deaths), asked.said)
     answer = answer._replace(missing=(*answer.missing, *(Missing("values", each) for each in session.lacking)))
-    opened = session.crash.opened
     manifest = opened.manifest
     groups = group_threads(with_names(answer.threads, manifest.runtime), manifest.modules)
     failed = failed_group(groups, answer.why)
@@ -57,14 +64,21 @@ def report(
         known=signature(
             _signal(manifest, answer.why), failed.frames if failed else (), answer.why, failed.python if failed else ()
         ),
-        fault=opened.image.labels.get(FAULT) or manifest.process.signal_name or "no signal",
+        fault=fault or manifest.process.signal_name or "no signal",
         manifest=manifest,
         answer=answer,
         groups=groups,
         symbols=session.symbols,
         memory=judge_memory(manifest, answer.why.kind if answer.why else None),
     )
-    return Reported(made, opened)
+    return Reported(made, regions)
+
+
+def _fault(opened: OpenedImage) -> str | None:
+    """Where the fault was, of an image that was not built; None if the core does not tell."""
+    with contextlib.suppress(CoreboxError):
+        return fault_place(opened.core) if opened.core else None
+    return None
 
 
 def _with_reason(answer: Answer, said: str) -> Answer:
@@ -101,7 +115,7 @@ def with_names(threads: Sequence[Stack], runtime: Runtime | None) -> Sequence[St
     return [thread._replace(name=thread.name or names.get(thread.tid)) for thread in threads]
 
 
-def memory_regions(opened: OpenedImage) -> Iterator[Region]:
+def _memory_regions(opened: OpenedImage) -> Iterator[Region]:
     """What was mapped, for a picture."""
     if opened.core is None:
         return

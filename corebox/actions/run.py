@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from corebox.actions.session import SessionOptions, prepare_session
-from corebox.actions.subject import Subject
+from corebox.actions.subject import Found
 from corebox.debugger.session import SCRIPT
 from corebox.engine.sandbox import Finished
 from corebox.errors import InputError, UsageError
@@ -16,7 +16,7 @@ SUFFIXES = (".py", ".gdb")
 
 def run(
     store: Store,
-    subject: Subject,
+    subject: Found,
     script: Path,
     arguments: Sequence[str],
     time_limit: float,

@@ -7,22 +7,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from corebox.actions import provisions
-from corebox.actions.completed import completed
+from corebox.actions.cores import AUTO
 from corebox.actions.crash import Crash, look_at
 from corebox.actions.history import lent_history
 from corebox.actions.lend import Lender
+from corebox.actions.opening import Circumstances, open_crash
 from corebox.actions.output import lent_output
 from corebox.actions.places import opened_places
 from corebox.actions.provision import Provision, sum_of
 from corebox.actions.sources import FROM_SERVERS, fetched_sources, source_folders
-from corebox.actions.subject import Subject
+from corebox.actions.subject import Found
 from corebox.actions.symbols import find_symbols
-from corebox.debugger.session import ASK_SOURCES, CORE, ENVIRONMENT, gdb_command, is_foreign
+from corebox.debugger.session import ASK_SOURCES, CORE, ENVIRONMENT, FAR, gdb_command, is_foreign
 from corebox.debugger.sources import SourceFolder
 from corebox.engine.base import Engine
 from corebox.engine.choose import choose_engine
 from corebox.engine.sandbox import Sandbox
-from corebox.image.opened import open_image
 from corebox.locate.places import SymbolOptions
 from corebox.locate.status import CrashFiles, ModuleSymbols
 from corebox.store.store import Store
@@ -46,6 +46,7 @@ class SessionOptions(NamedTuple):
         gdbinit: a file of the user's with gdb commands, run before the core is opened.
         typed_at: somebody types commands, which are kept for the next session on the same crash.
         opens: gdb opens the core when it starts.
+        fetch: how the crash's own core comes to gdb, of ``cores.CORES``.
         output: a folder that gets what a session writes to its own.
         tell: told why an engine that answers is not used, and what is not taken to ``output``.
     """
@@ -62,6 +63,7 @@ class SessionOptions(NamedTuple):
     gdbinit: Path | None = None
     typed_at: bool = False
     opens: bool = True
+    fetch: str = AUTO
     output: Path | None = None
     tell: Callable[[str], None] = lambda _: None
 
@@ -92,7 +94,7 @@ class Session(NamedTuple):
 
 @contextmanager
 def prepare_session(
-    store: Store, subject: Subject, options: SessionOptions, progress: Progress = lambda _: None
+    store: Store, subject: Found, options: SessionOptions, progress: Progress = lambda _: None
 ) -> Iterator[Session]:
     """Build and unpack what is missing, and lay out the sandbox; it lasts as long as the block.
 
@@ -103,19 +105,20 @@ def prepare_session(
     """
     engine = choose_engine(options.engine, store, options.tell)
     places = opened_places(store, options.symbols, progress)
-    complete = completed(store, subject, places.places, progress)
-    opened = open_image(store, complete.image)
-    if complete.search is not None:
-        from corebox.locate.complete import with_gaps  # noqa: PLC0415  # slow to import, and most lack nothing
-
-        opened = opened._replace(manifest=with_gaps(opened.manifest, complete.search))
-    crash = look_at(opened, options.core, options.executable, options.symbols.force)
+    circumstances = Circumstances(engine, places.places, options.fetch, options.tell, progress)
     with store.workplace() as work, ExitStack() as lasting:
+        opening = open_crash(store, subject, circumstances, work, lasting)
+        opened = opening.opened
+        if opening.search is not None:
+            from corebox.locate.complete import with_gaps  # noqa: PLC0415  # slow to import, and most lack nothing
+
+            opened = opened._replace(manifest=with_gaps(opened.manifest, opening.search))
+        crash = look_at(opened, options.core, options.executable, options.symbols.force)
         lender = Lender(engine, work)
         files = CrashFiles(opened.manifest, opened.root, opened.debug, options.executable)
         found = find_symbols(files, places, options.symbols, progress)
         parts = [
-            Provision(notices=complete.notices),
+            Provision(notices=opening.notices),
             provisions.our_files(opened, work),
             provisions.crash_files(crash, lender),
             provisions.python_packages(options.python_path),
@@ -135,7 +138,7 @@ def prepare_session(
         output = lasting.enter_context(lent_output(options.output, work, options.tell))
         yield Session(
             engine,
-            sandbox._replace(output=output),
+            sandbox._replace(output=output, environment={**sandbox.environment, **(FAR if opening.is_far else {})}),
             command,
             crash,
             whole.notices,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from corebox.actions.report import report, require_stack
 from corebox.actions.session import SessionOptions
-from corebox.actions.subject import Subject
+from corebox.actions.subject import Found
 from corebox.errors import CoreboxError, InputError
 from corebox.image.toolbox import ensure_toolbox
 from corebox.store.store import Store
@@ -66,7 +66,7 @@ class _Look(NamedTuple):
 def similar(
     store: Store,
     names: Sequence[str],
-    find: Callable[[str], Subject],
+    find: Callable[[str], Found],
     time_limit: float,
     options: SessionOptions,
     jobs: int,

@@ -31,9 +31,6 @@ class Image(NamedTuple):
     image: StoredImage
 
 
-Subject = BundleFile | BareCore | Image
-
-
 class Pulling(NamedTuple):
     """How an image is fetched that the store lacks.
 
@@ -51,11 +48,47 @@ class Pulling(NamedTuple):
 QUIETLY = Pulling()
 
 
+class InRegistry(NamedTuple):
+    """An image in a registry that the store does not have; ``name`` has the registry in it, as ``text`` need not."""
+
+    text: str
+    name: str
+    pulling: Pulling
+
+
+Subject = BundleFile | BareCore | Image
+#: What a session opens: of an image in a registry it may need little.
+Found = Subject | InRegistry
+
+
 def resolve(store: Store, text: str, pulling: Pulling = QUIETLY, identity: Path | None = None) -> Subject:
+    """As ``find_subject``; an image in a registry is pulled.
+
+    Raises:
+        InputError: ``no-such-file``, ``no-such-image``, ``cannot-read``, and those of ``pull``.
+        HostError: those of ``pull``.
+    """
+    return here(store, find_subject(store, text, pulling, identity))
+
+
+def here(store: Store, found: Found) -> Subject:
+    """The same on this machine.
+
+    Raises:
+        The errors of ``pull``.
+    """
+    if not isinstance(found, InRegistry):
+        return found
+    from corebox.actions.pull import pull  # noqa: PLC0415  # slow to import
+
+    return Image(found.text, pull(store, found.name, found.pulling).image)
+
+
+def find_subject(store: Store, text: str, pulling: Pulling = QUIETLY, identity: Path | None = None) -> Found:
     """What ``text`` names; a file that is there wins over an image of the same name.
 
-    An image that the store does not have is pulled if its name has a registry in it, or is one of skopeo's:
-    ``docker-daemon:``, ``containers-storage:``, ``docker-archive:``, ``oci:``, ``oci-archive:``.
+    An image that the store does not have may be in a registry, if its name has one in it; it is pulled if it is one
+    of skopeo's: ``docker-daemon:``, ``containers-storage:``, ``docker-archive:``, ``oci:``, ``oci-archive:``.
     ``identity`` is the file with the private key for an encrypted bundle.
 
     Raises:
@@ -72,19 +105,19 @@ def resolve(store: Store, text: str, pulling: Pulling = QUIETLY, identity: Path 
     except InputError as error:
         if error.code != "no-such-image":
             raise
-        pulled = _pull(store, text, pulling) if set("/:") & set(text) or pulling.registry else None
-        if pulled is None:
+        found = _elsewhere(store, text, pulling) if set("/:") & set(text) or pulling.registry else None
+        if found is None:
             raise InputError("no-such-image", f"{error.message}, nor a file of that name", error.hint) from None
-        return Image(text, pulled)
+        return found
 
 
-def keep_subject(subject: Subject, *outputs: Path | None) -> None:
+def keep_subject(subject: Found, *outputs: Path | None) -> None:
     """Refuse to write over the file that is read.
 
     Raises:
         UsageError: ``output-is-input``.
     """
-    if not isinstance(subject, Image):
+    if isinstance(subject, BundleFile | BareCore):
         for out in outputs:
             if out is not None:
                 require_harmless(str(out), [str(subject.path)], force=True)
@@ -113,17 +146,24 @@ def _file(path: Path, identity: Path | None) -> BundleFile | BareCore:
     return BundleFile(path, identity) if is_bundle(path) or needs_identity(path) else BareCore(path)
 
 
-def _pull(store: Store, text: str, pulling: Pulling) -> StoredImage | None:
-    """The image from its registry, engine, folder or archive; None if the name says none of these."""
+def _elsewhere(store: Store, text: str, pulling: Pulling) -> Image | InRegistry | None:
+    """The image in a registry, or from its engine, folder or archive; None if the name says none of these."""
     # Half of the start-up time is what the registry's side imports, and most commands never need it.
-    from corebox.actions.pull import pull  # noqa: PLC0415
     from corebox.registry.places import parse_place  # noqa: PLC0415
     from corebox.registry.reference import is_reference, within  # noqa: PLC0415
 
     name = within(pulling.registry, text)
-    if parse_place(text) is None and not is_reference(name):
+    is_place = parse_place(text) is not None
+    if not is_place and not is_reference(name):
         return None
-    return store.look_up(name) or pull(store, text, pulling).image
+    known = store.look_up(name)
+    if known is not None:
+        return Image(text, known)
+    if not is_place:
+        return InRegistry(text, name, pulling)
+    from corebox.actions.pull import pull  # noqa: PLC0415
+
+    return Image(text, pull(store, text, pulling).image)
 
 
 def image_of(store: Store, subject: Subject, progress: Callable[[str], None] = lambda _: None) -> StoredImage:

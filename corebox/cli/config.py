@@ -43,6 +43,11 @@ def _shown(value: Any) -> str:
     return value if isinstance(value, str) else shlex.join(value)
 
 
+def _takes(parameter: click.Parameter, name: str) -> bool:
+    """Whether the flag means what the setting does: --core of `corebox export` is a file."""
+    return not SETTINGS[name].choices or isinstance(parameter.type, click.Choice)
+
+
 def defaults_of(command: click.Command) -> dict[str, Any]:
     """The settings for the flags of ``command``, by the names of its parameters.
 
@@ -53,7 +58,7 @@ def defaults_of(command: click.Command) -> dict[str, Any]:
         name: parameter.name
         for name in SETTINGS
         for parameter in command.params
-        if f"--{name}" in parameter.opts and parameter.name
+        if f"--{name}" in parameter.opts and parameter.name and _takes(parameter, name)
     }
     if not flags or command.name in _WITHOUT:
         return {}

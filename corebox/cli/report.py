@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from corebox.actions.report import memory_regions, report, require_stack, write_report
+from corebox.actions.report import report, require_stack, write_report
 from corebox.actions.subject import BareCore, keep_subject
 from corebox.cli import colour, options, output
 from corebox.cli.session import Session, session
@@ -66,9 +66,10 @@ def command(
         from corebox.actions.barecore import opened_core  # noqa: PLC0415
 
         found, chosen = opened_core(store, found, executable, output.progress()), session.options
-    made, opened = report(store, found, subject, time_limit, chosen, output.progress())
-    if form == "html":
-        text = html_page(made, memory_regions(opened))
+    drawn = form == "html"
+    made, regions = report(store, found, subject, time_limit, chosen, output.progress(), with_regions=drawn)
+    if drawn:
+        text = html_page(made, regions)
     elif form == "json":
         text = json.dumps(made.to_json(), sort_keys=True, indent=1) + "\n"
     elif form == "markdown":

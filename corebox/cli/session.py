@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import click
 
+from corebox.actions.cores import AUTO, CORES
 from corebox.actions.session import SessionOptions
-from corebox.actions.subject import Pulling, Subject, resolve
+from corebox.actions.subject import Found, Pulling, find_subject
 from corebox.cli import options, output
 from corebox.cli.places import places as places_options
 from corebox.cli.pulling import pulling as with_pulling
@@ -23,9 +24,9 @@ class Session(NamedTuple):
     pulling: Pulling
     identity: Path | None
 
-    def find(self, store: Store, subject: str) -> Subject:
-        """What ``subject`` names; see ``resolve``."""
-        return resolve(store, subject, self.pulling, self.identity)
+    def find(self, store: Store, subject: str) -> Found:
+        """What ``subject`` names; see ``find_subject``."""
+        return find_subject(store, subject, self.pulling, self.identity)
 
     def silent(self, tell: Callable[[str], None]) -> "Session":
         """The same for a client: nothing is written to its terminal, and ``tell`` gets what would be noted."""
@@ -54,6 +55,17 @@ _python_path = click.option(
 )
 
 
+_core = click.option(
+    "--core",
+    "fetch",
+    type=click.Choice(CORES),
+    default=AUTO,
+    show_default=True,
+    help="How the core gets to gdb: read from the bundle or registry as gdb asks (on-demand), fetched first (whole), "
+    "or on-demand where it is large and this machine can (auto).",
+)
+
+
 def session(function: Callable[..., int]) -> Callable[..., int]:
     """Give a command the options of a session, and their values as the argument ``session``."""
 
@@ -62,6 +74,7 @@ def session(function: Callable[..., int]) -> Callable[..., int]:
     @options.sources
     @options.identity
     @options.engine
+    @_core
     @with_pulling
     @options.no_customer_code
     @_python_path
@@ -74,6 +87,7 @@ def session(function: Callable[..., int]) -> Callable[..., int]:
         sources: tuple[str, ...],
         identity: Path | None,
         engine: str,
+        fetch: str,
         pulling: Pulling,
         no_customer_code: bool,
         python_path: tuple[Path, ...],
@@ -82,6 +96,7 @@ def session(function: Callable[..., int]) -> Callable[..., int]:
         wanted = SymbolOptions(places, not no_debuginfod, force, pulling.ca_file, pulling.plain_http)
         chosen = SessionOptions(
             engine=engine,
+            fetch=fetch,
             customer_code=not no_customer_code,
             symbols=wanted,
             sources=sources,

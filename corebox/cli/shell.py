@@ -16,7 +16,7 @@ from corebox.store.store import Store
 
 @click.command("shell", short_help="Open gdb on a crash, in a sandbox.")
 @options.subject
-@click.option("-c", "--core", type=options.PATH, metavar="CORE", help="Another core of the same program.")
+@click.option("-c", "--core-file", "core", type=options.PATH, metavar="CORE", help="Another core of the same program.")
 @click.option("-e", "--executable", type=options.PATH, metavar="EXE", help="Another executable, e.g. unstripped.")
 @click.option("--gdbinit", type=options.PATH, metavar="FILE", help="Your own gdb commands, run first.")
 @click.option("--python", is_flag=True, help="Python prompt with the gdb module, instead of gdb's prompt.")

@@ -62,6 +62,9 @@ ENVIRONMENT = {
     "TERMINFO": TOOLBOX + "/share/terminfo",
 }
 
+#: What is set besides if the core is fetched as it is read (``gdbside/memory/reach.py``).
+FAR = {"COREBOX_CORE_IS_FAR": "1"}
+
 _DEBUG_FOLDERS = f"/.corebox/debug:/.corebox/debug/{SPLIT_BELOW}:/usr/lib/debug"
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+@%~-]+")
 

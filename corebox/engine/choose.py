@@ -97,7 +97,7 @@ def try_daemon(name: str, store: Store) -> "DockerEngine":
         HostError: those of ``connect``, and ``engine-unusable``.
     """
     engine = connect(name)
-    said: dict[str, object] = {"daemon": _identity(engine.address)}
+    said: dict[str, object] = {"daemon": daemon_identity(engine.address)}
     try:
         with store.workplace() as work:
             try_engine(engine, work)
@@ -113,7 +113,7 @@ def _tried(name: str, store: Store) -> "DockerEngine":
     """The daemon of that name if it works, as is remembered."""
     engine = connect(name)
     known = store.recall(_TRIALS, engine.address)
-    if known is None or known.get("daemon") != _identity(engine.address):
+    if known is None or known.get("daemon") != daemon_identity(engine.address):
         return try_daemon(name, store)
     if "message" not in known:
         return engine
@@ -122,7 +122,7 @@ def _tried(name: str, store: Store) -> "DockerEngine":
     return try_daemon(name, store)
 
 
-def _identity(address: str) -> str:
+def daemon_identity(address: str) -> str:
     """The same as long as the daemon is: its socket is made anew when it is started, and so is all in /run at boot."""
     path = addresses.socket_path(address)
     try:

@@ -22,17 +22,21 @@ _CODES = {
 }
 
 
-def try_engine(engine: Engine, place: Path) -> None:
+def try_engine(engine: Engine, place: Path, program: Path | None = None) -> None:
     """Run a program that lies in ``place``, an empty folder where our other files are too; nothing on other machines.
+
+    ``program`` is where the same program is already.
 
     Raises:
         HostError: ``engine-unusable`` with what the engine said.
     """
     if platform.machine() not in _CODES:
         return
-    program, root = place / "trial", place / "root"
-    program.write_bytes(smallest_program(platform.machine()))
-    program.chmod(0o755)
+    root = place / "root"
+    if program is None:
+        program = place / "trial"
+        program.write_bytes(smallest_program(platform.machine()))
+        program.chmod(0o755)
     root.mkdir(exist_ok=True)
     for folder in (place, root):
         folder.chmod(0o755)  # a container's user may be another than ours

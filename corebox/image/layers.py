@@ -37,8 +37,7 @@ def plan_layers(manifest: Manifest, root: Path, digests: Mapping[str, str]) -> l
     Raises:
         InputError: ``reserved-path`` for a path that an image cannot have.
     """
-    for path in (*(entry.path for entry in manifest.files), *(link.path for link in manifest.symlinks)):
-        _require_usable(path)
+    require_usable_paths(manifest)
     files = {entry.path: _file(entry, root, digests) for entry in manifest.files}
     own = _own_layers(manifest.files)
     links = [Entry(link.path[1:], 0o777, 0, 0, link.target) for link in manifest.symlinks]
@@ -47,6 +46,16 @@ def plan_layers(manifest: Manifest, root: Path, digests: Mapping[str, str]) -> l
     groups.append((SYSTEM, [entry for entry in rest if _is_system(entry.path, manifest)]))
     groups.append((PROGRAM, [entry for entry in rest if not _is_system(entry.path, manifest)]))
     return [PlannedLayer(kind, tuple(complete(entries))) for kind, entries in groups if entries]
+
+
+def require_usable_paths(manifest: Manifest) -> None:
+    """Refuse a bundle with a path that an image cannot have.
+
+    Raises:
+        InputError: ``reserved-path``.
+    """
+    for path in (*(entry.path for entry in manifest.files), *(link.path for link in manifest.symlinks)):
+        _require_usable(path)
 
 
 def _file(entry: FileEntry, root: Path, digests: Mapping[str, str]) -> Entry:

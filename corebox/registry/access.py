@@ -11,7 +11,7 @@ from corebox.registry.faults import unreachable
 from corebox.web import PoolManager, ProxySchemeUnknown, Timeout
 
 #: Seconds; a registry may think for a while when it has got a large blob.
-_CONNECT, _READ = 10.0, 120.0
+_CONNECT, READ_TIMEOUT = 10.0, 120.0
 #: Where Docker and Podman look for a company's CA: dockerd's and containers-certs.d(5).
 _CERTS = ("/etc/docker/certs.d", "/etc/containers/certs.d")
 _POOL = 16
@@ -62,14 +62,14 @@ def _add(context: ssl.SSLContext, path: Path) -> None:
         raise InputError("bad-ca-file", message, "give a file in PEM form: -----BEGIN CERTIFICATE-----") from error
 
 
-def open_pool(scheme: str, host: str, trusted: ssl.SSLContext) -> PoolManager:
+def open_pool(scheme: str, host: str, trusted: ssl.SSLContext, read_timeout: float = READ_TIMEOUT) -> PoolManager:
     """Connections to ``host``, through the proxy that the environment names.
 
     Raises:
         HostError: ``registry-unreachable`` if it names a kind of proxy that we cannot use.
     """
     options = {
-        "timeout": Timeout(connect=_CONNECT, read=_READ),
+        "timeout": Timeout(connect=_CONNECT, read=read_timeout),
         "maxsize": _POOL,
         "retries": False,
         "ssl_context": trusted,

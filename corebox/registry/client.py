@@ -10,7 +10,7 @@ from typing import cast
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from corebox.errors import HostError, InputError
-from corebox.registry.access import Access, api_host, may_lead, open_pool, trust
+from corebox.registry.access import READ_TIMEOUT, Access, api_host, may_lead, open_pool, trust
 from corebox.registry.answers import read_body, read_json, reason
 from corebox.registry.credentials import find_credentials
 from corebox.registry.faults import TransientError, digest_mismatch, failed, refused, unreachable
@@ -36,6 +36,7 @@ class Client:
         actions: ``pull`` or ``pull,push``.
         sources: other repositories of the registry that are to be read, or blobs mounted from.
         catalog: ask which repositories there are.
+        read_timeout: seconds that the registry may be silent.
 
     Raises:
         HostError: ``registry-unreachable``, ``registry-untrusted``, ``registry-refused``, ``registry-failed``; the
@@ -43,7 +44,14 @@ class Client:
     """
 
     def __init__(
-        self, reference: Reference, access: Access, actions: str, sources: Sequence[str] = (), *, catalog: bool = False
+        self,
+        reference: Reference,
+        access: Access,
+        actions: str,
+        sources: Sequence[str] = (),
+        *,
+        catalog: bool = False,
+        read_timeout: float = READ_TIMEOUT,
     ) -> None:
         self.host = reference.host
         self.repository = reference.repository
@@ -55,7 +63,8 @@ class Client:
         self._unread: HostError | None = None
         self._lock = threading.Lock()
         self._trusted = trust(self.host, access.ca_file)  # once: OpenSSL reads all CAs for 50 ms
-        self._pool = open_pool("https", self.host, self._trusted)
+        self._read_timeout = read_timeout
+        self._pool = open_pool("https", self.host, self._trusted, read_timeout)
         try:
             self._scheme = self._connect()
         except BaseException as error:
@@ -81,7 +90,7 @@ class Client:
         else:
             return "https"
         self._pool.clear()
-        self._pool = open_pool("http", self.host, self._trusted)
+        self._pool = open_pool("http", self.host, self._trusted, self._read_timeout)
         self.call("GET", f"http://{api_host(self.host)}/v2/", "open it", expect=(200,))
         return "http"
 

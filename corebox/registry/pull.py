@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from corebox.errors import InputError
@@ -18,6 +19,7 @@ from corebox.registry.push import Moved
 from corebox.registry.reference import Reference
 from corebox.registry.source import Source
 from corebox.store.images import parse_diff_ids
+from corebox.store.partial import PartialBlob, remove_partial
 from corebox.store.store import Store
 from corebox.store.values import (
     CONFIG_TYPE,
@@ -54,7 +56,8 @@ def pull_image(store: Store, reference: Reference, access: Access, progress: Pro
     """
     moving = Moving(reference.host, progress)
     with Client(reference, access, "pull") as client:
-        taking = _Taking(store, RegistrySource(client, reference, moving), moving, reference)
+        source = RegistrySource(client, reference, moving, store.partial_path)
+        taking = _Taking(store, source, moving, reference)
         return taking.run(reference.wanted, lambda _: [str(reference)])
 
 
@@ -77,13 +80,61 @@ def take_image(
     return _Taking(store, source, Moving(source.name, progress), None).run("", names)
 
 
+class OfferedLayer(NamedTuple):
+    """A layer of an image that is elsewhere: its blob there, and the digest of its tar."""
+
+    kind: str
+    blob: Descriptor
+    diff_id: str
+
+
+class Offered(NamedTuple):
+    """An image as it is described elsewhere; ``described`` is its configuration's descriptor."""
+
+    config: Json
+    described: Descriptor
+    layers: tuple[OfferedLayer, ...]
+
+
+def look_at(source: Source, wanted: str) -> Offered:
+    """What the image consists of; none of its layers is read.
+
+    Raises:
+        InputError: those of ``take_image``.
+    """
+    manifest = find_manifest(source, wanted).value
+    described = Descriptor.from_json(manifest.get("config"))
+    config = read_config(source, described)
+    blobs = [Descriptor.from_json(layer) for layer in _list(manifest.get("layers"), "layers")]
+    diff_ids = parse_diff_ids(config, len(blobs))
+    kinds = _kinds(blobs, config)
+    _require_crash(source.name, config, kinds)
+    return Offered(config, described, tuple(map(OfferedLayer, kinds, blobs, diff_ids)))
+
+
+def take_layers(
+    store: Store, reference: Reference, client: Client, layers: Sequence[OfferedLayer], progress: Progress
+) -> None:
+    """Fetch some layers of an image into the store; whoever calls keeps ``prune`` from removing them.
+
+    Raises:
+        InputError: ``digest-mismatch``.
+        HostError: those of ``pull_image``.
+    """
+    moving = Moving(reference.host, progress)
+    _Taking(store, RegistrySource(client, reference, moving), moving, reference).layers(layers)
+
+
 class RegistrySource:
     """A repository as a ``Source``."""
 
-    def __init__(self, client: Client, reference: Reference, moving: Moving) -> None:
+    def __init__(
+        self, client: Client, reference: Reference, moving: Moving, kept: Callable[[str], Path] | None = None
+    ) -> None:
         self.name = str(reference)
         self._client = client
         self._moving = moving
+        self._kept = kept
 
     def manifest(self, wanted: str) -> tuple[bytes, str]:
         """See ``Source``."""
@@ -91,7 +142,12 @@ class RegistrySource:
 
     def blob(self, blob: Descriptor) -> Iterator[bytes]:
         """See ``Source``."""
-        return download_blob(self._client, blob, self._moving)
+        path = self._kept(blob.digest) if self._kept else None
+        if path is None or not path.exists():
+            yield from download_blob(self._client, blob, self._moving)
+            return
+        with PartialBlob(path) as kept:
+            yield from download_blob(self._client, blob, self._moving, kept)
 
 
 class _Taking:
@@ -104,29 +160,24 @@ class _Taking:
         self._reference = reference
 
     def run(self, wanted: str, names: Callable[[Json], list[str]]) -> Pulled:
-        manifest = find_manifest(self._source, wanted).value
-        described = Descriptor.from_json(manifest.get("config"))
-        config = read_config(self._source, described)
-        blobs = [Descriptor.from_json(layer) for layer in _list(manifest.get("layers"), "layers")]
-        diff_ids = parse_diff_ids(config, len(blobs))
-        kinds = _kinds(blobs, config)
-        _require_crash(self._source.name, config, kinds)
+        offered = look_at(self._source, wanted)
         with self._store.adding():
-            # One task for each layer's content: a manifest may name the same layer twice.
-            pairs = zip(blobs, diff_ids, strict=True)
-            tasks = {diff_id: partial(self._layer, blob, diff_id) for blob, diff_id in pairs}
-            hows = dict(zip(tasks, self._moving.all(list(tasks.values())), strict=True))
-            self._config(described)
-            image = self._put(described, diff_ids, kinds, config, names(config))
-        moved = (Moved(kind, blob.digest, blob.size, hows[diff_id])
-                 for kind, blob, diff_id in zip(kinds, blobs, diff_ids, strict=True))  # fmt: skip
+            hows = self.layers(offered.layers)
+            self._config(offered.described)
+            image = self._put(offered, names(offered.config))
+        moved = (Moved(each.kind, each.blob.digest, each.blob.size, hows[each.diff_id]) for each in offered.layers)
         return Pulled(image, tuple(moved), self._moving.total)
 
-    def _put(
-        self, described: Descriptor, diff_ids: list[str], kinds: list[str], config: Json, names: list[str]
-    ) -> StoredImage:
-        layers = [Descriptor(LAYER_TYPE, diff_id, self._size(diff_id), {LAYER_KIND: kind}).to_json()
-                  for diff_id, kind in zip(diff_ids, kinds, strict=True)]  # fmt: skip
+    def layers(self, layers: Sequence[OfferedLayer]) -> dict[str, str]:
+        """Bring the layers into the store, and say of each diff ID how it came."""
+        # One task for each layer's content: a manifest may name the same layer twice.
+        tasks = {each.diff_id: partial(self._layer, each.blob, each.diff_id) for each in layers}
+        return dict(zip(tasks, self._moving.all(list(tasks.values())), strict=True))
+
+    def _put(self, offered: Offered, names: list[str]) -> StoredImage:
+        described, config = offered.described, offered.config
+        layers = [Descriptor(LAYER_TYPE, each.diff_id, self._size(each.diff_id), {LAYER_KIND: each.kind}).to_json()
+                  for each in offered.layers]  # fmt: skip
         stored: Json = {
             "schemaVersion": 2,
             "mediaType": MANIFEST_TYPE,
@@ -149,6 +200,18 @@ class _Taking:
         """Bring the layer into the store, unpacked from its compression."""
         if self._store.has(diff_id):
             return "there"
+        kept = self._store.partial_path(blob.digest)
+        try:
+            how = self._fetch(blob, diff_id)
+        except InputError:
+            if not kept.exists():
+                raise
+            remove_partial(kept)  # the disk may have changed them
+            how = self._fetch(blob, diff_id)
+        remove_partial(kept)
+        return how
+
+    def _fetch(self, blob: Descriptor, diff_id: str) -> str:
         with self._store.writer() as writer:
             compression, pieces = compression_of(self._pieces(blob), blob.media_type)
             for piece in decompress(pieces, compression):

@@ -63,7 +63,7 @@ def remove_stale(folder: Path, age: float, *, dry: bool = False) -> int:
     for path in folder.rglob("*"):
         status = path.lstat()
         if not path.is_dir() and time.time() - status.st_mtime > age:
-            freed += status.st_size
+            freed += min(status.st_size, status.st_blocks * 512)  # a sparse one has less than it says
             if not dry:
                 path.unlink(missing_ok=True)
     return freed

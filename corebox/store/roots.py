@@ -42,8 +42,17 @@ class Roots:
 
         ``check`` is called with each digest before its tar is unpacked.
         """
-        digests = [digest for digest, _ in tars]
-        home = self._hold(hashlib.sha256("\n".join(digests).encode()).hexdigest())
+
+        def extract(new: Path) -> None:
+            for digest, path in tars:
+                check(digest)
+                extract_layer(path, new)
+
+        return self.made([digest for digest, _ in tars], extract)
+
+    def made(self, names: Sequence[str], make: Callable[[Path], None]) -> Path:
+        """The tree that ``make`` fills; it stays until this process ends, and longer if ``names`` are of layers."""
+        home = self._hold(hashlib.sha256("\n".join(names).encode()).hexdigest())
         tree = home / _TREE
         if not tree.exists():
             with locked(home / "making"):
@@ -51,10 +60,8 @@ class Roots:
                     with temporary_directory(str(self._scratch)) as temporary:
                         new = Path(temporary) / _TREE
                         new.mkdir()
-                        for digest, path in tars:
-                            check(digest)
-                            extract_layer(path, new)
-                        self._finish(home, digests, new)
+                        make(new)
+                        self._finish(home, names, new)
         os.utime(home)
         return tree
 

@@ -31,6 +31,8 @@ from corebox.userfolders import data_folder
 _KEPT = 7 * 86400.0  # seconds that a cached file is kept after its last use
 #: Notes under the digest of a blob: how its file was when its bytes were right.
 _WHOLE = "whole"
+#: The folder of cached files for parts of blobs.
+_PARTIAL = "partial"
 #: The name of a lock.
 _BLOBS = "blobs"
 _AGAIN = "build or pull it again"
@@ -225,6 +227,14 @@ class Store:
 
     # Roots
 
+    def laid_out(self, key: str, lay_out: Callable[[Path], None]) -> Path:
+        """A directory that ``lay_out`` fills, made once for each ``key`` and kept as long as this process uses it.
+
+        It goes with the next ``prune``.
+        """
+        with explained(self.home), self.adding():
+            return self._roots.made([key], lay_out)
+
     def unpacked(self, layers: Sequence[Layer]) -> Path:
         """A directory with these layers in one tree, made once and kept as long as this process uses it.
 
@@ -276,6 +286,12 @@ class Store:
         with explained(self.home):
             file.chmod(0o644)
             return file.replace(self.cached(name))
+
+    # Parts of blobs
+
+    def partial_path(self, digest: str) -> Path:
+        """Where parts of a blob are kept that is not there as a whole, see ``PartialBlob``."""
+        return self.cached(f"{_PARTIAL}/{self.blob_path(digest).name}")
 
     # Keeping house
 

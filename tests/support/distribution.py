@@ -218,9 +218,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._answer(404)
         elif registry.elsewhere and self.command == "GET":
             self._answer(307, Location=f"{registry.elsewhere}{self.path}")
-        elif (asked := re.fullmatch(r"bytes=([0-9]+)-", self.headers.get("Range", ""))) and registry.ranges:
-            start = int(asked[1])
-            self._answer(206, data[start:], Content_Range=f"bytes {start}-{len(data) - 1}/{len(data)}")
+        elif (asked := re.fullmatch(r"bytes=([0-9]+)-([0-9]*)", self.headers.get("Range", ""))) and registry.ranges:
+            start, end = int(asked[1]), min(int(asked[2] or len(data)), len(data) - 1)
+            self._answer(206, data[start : end + 1], Content_Range=f"bytes {start}-{end}/{len(data)}")
         else:
             self._answer(200, data)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from corebox.gdbside.memory.mapped import PF_W, Mapped, MappedCore
+from corebox.gdbside.memory.reach import within_reach
 
 _PREVIOUS_IN_USE, _MMAPPED, _FLAGS = 1, 2, 7
 _MAX_CHUNKS, _MAX_HEAP_SIZE, _MAX_CACHES = 400_000, 256 << 20, 1024
@@ -76,7 +77,7 @@ def _heap(fault: Process, mapping: Mapped) -> _Heap | None:
 
 
 def _walked(fault: Process, mapping: Mapped) -> _Heap | None:
-    if mapping.end - mapping.start > _MAX_HEAP_SIZE:
+    if mapping.end - mapping.start > within_reach(_MAX_HEAP_SIZE):
         return None
     data = fault.read(mapping.start, mapping.end - mapping.start)
     if data is None:

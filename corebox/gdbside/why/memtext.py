@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 
 from corebox.gdbside.memory.mapped import PF_W, Mapped
+from corebox.gdbside.memory.reach import within_reach
 from corebox.gdbside.why.facts import Fault
 
 _MAX_SIZE, _BUDGET = 256 << 20, 1 << 30  # bytes: of one mapping, of all
@@ -40,7 +41,7 @@ def _about(pattern: re.Pattern[bytes], data: bytes, at: int) -> re.Match[bytes] 
 def _hits(fault: Fault, mark: bytes) -> Iterator[tuple[int, int]]:
     stack = fault.core.at(fault.stack) if fault.stack is not None else None
     searched = [each for each in fault.core.mappings if each.flags & PF_W and each is not stack]
-    budget, until = _BUDGET, time.monotonic() + _SECONDS
+    budget, until = within_reach(_BUDGET), time.monotonic() + _SECONDS
     for mapping in ([stack] if stack else []) + sorted(searched, key=lambda each: each.end - each.start):
         size = mapping.end - mapping.start
         budget -= size

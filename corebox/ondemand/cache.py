@@ -1,0 +1,128 @@
+"""Blocks that were read lately, each read once however many ask; and those that will be asked for next."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import NamedTuple
+
+from corebox.bundle.blocks import BLOCK_SIZE
+from corebox.ondemand.source import BlockError, BlockSource
+
+#: Blocks in memory: 32 MiB, beside those that are being read.
+_MOST_BLOCKS = 32
+#: Seconds after which a reader gets an error instead of a block, and for which one that failed is not read again.
+TIME_LIMIT, _DOUBT = 60.0, 5.0
+#: Seconds between two looks whether the reader has given up.
+_POLL = 0.1
+_MOST_TOLD = 8
+
+
+class Interrupted(Exception):  # noqa: N818 - no error of ours
+    """The reader does not want the block any more."""
+
+
+class _Entry(NamedTuple):
+    """A block, read or being read, and when that began."""
+
+    block: "Future[bytes]"
+    begun: float
+
+
+class BlockCache:
+    """The file that the blocks of ``source`` make up; ``tell`` is told of each block that cannot be had, once."""
+
+    def __init__(self, source: BlockSource, tell: Callable[[str], object], time_limit: float = TIME_LIMIT) -> None:
+        self.size = source.size
+        self._source = source
+        self._tell = tell
+        self._time_limit = time_limit
+        self._pool = ThreadPoolExecutor(source.at_once)
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[int, _Entry] = OrderedDict()
+        self._told: set[int] = set()
+        self._last, self._run = -2, 0
+        self._ended = False
+
+    def end(self) -> None:
+        """Let nobody wait any more."""
+        self._ended = True
+
+    def read(self, offset: int, size: int, gave_up: Callable[[], bool] = lambda: False) -> bytes:
+        """The bytes at ``offset``, fewer at the end of the core.
+
+        Raises:
+            BlockError: a block of them cannot be had.
+            Interrupted: ``gave_up`` said so.
+        """
+        end = min(offset + size, self.size)
+        return b"".join(self._parts(offset, end, gave_up))
+
+    def _parts(self, offset: int, end: int, gave_up: Callable[[], bool]) -> Iterator[bytes]:
+        while offset < end:
+            index, within = divmod(offset, BLOCK_SIZE)
+            part = self._block(index, gave_up)[within : within + end - offset]
+            yield part
+            offset += len(part)
+
+    def _block(self, index: int, gave_up: Callable[[], bool]) -> bytes:
+        entry = self._asked(index)
+        while True:
+            try:
+                return entry.block.result(_POLL)
+            except BlockError as error:  # noqa: PERF203 - each waits for a server
+                self._report(index, error)
+                raise
+            except FutureTimeoutError:
+                if self._ended or gave_up():
+                    raise Interrupted from None
+                if time.monotonic() - entry.begun > self._time_limit:
+                    late = BlockError(f"it did not come within {self._time_limit:g} s", lasting=False)
+                    self._report(index, late)
+                    raise late from None
+
+    def _asked(self, index: int) -> _Entry:
+        """The block that a reader wants now, and begin with those behind it if it is one of a run."""
+        with self._lock:
+            if index not in (self._last, self._last + 1):
+                self._run = 0
+            elif index == self._last + 1:
+                self._run += 1
+            self._last = index
+            entry = self._entry(index)
+            last = -(-self.size // BLOCK_SIZE) - 1
+            for following in range(index + 1, min(index + min(2 * self._run, self._source.ahead), last) + 1):
+                self._entry(following)
+            self._entries.move_to_end(index)
+            for old in list(self._entries)[: len(self._entries) - _MOST_BLOCKS]:
+                if self._entries[old].block.done():
+                    del self._entries[old]
+            return entry
+
+    def _entry(self, index: int) -> _Entry:
+        entry = self._entries.get(index)
+        if entry is None or _is_to_try_again(entry):
+            entry = self._entries[index] = _Entry(self._pool.submit(self._source.read_block, index), time.monotonic())
+        return entry
+
+    def _report(self, index: int, error: BlockError) -> None:
+        """Tell of a block, if it has not been told of, and there were not too many."""
+        with self._lock:
+            if index in self._told or len(self._told) > _MOST_TOLD:
+                return
+            self._told.add(index)
+            many = len(self._told) > _MOST_TOLD
+        begin, end = index * BLOCK_SIZE, min((index + 1) * BLOCK_SIZE, self.size)
+        what = f"bytes {begin} to {end - 1} of the core cannot be read: {error}"
+        self._tell("more of the core cannot be read" if many else what)
+
+
+def _is_to_try_again(entry: _Entry) -> bool:
+    """Whether it failed, for a reason that may have passed."""
+    error = entry.block.exception() if entry.block.done() else None
+    if error is None:
+        return False
+    lasting = isinstance(error, BlockError) and error.lasting
+    return not lasting and time.monotonic() - entry.begun > _DOUBT
