@@ -12,6 +12,7 @@ from corebox.coredump.core import open_core
 from corebox.coredump.values import Module
 from corebox.image.export import export_bundle, export_core, no_core, write_archive
 from corebox.image.opened import OpenedImage, open_image
+from corebox.image.sysroot import export_sysroot, write_zip
 from corebox.reduce.minidump import MinidumpFacts, write_minidump
 from corebox.store.files import new_name
 from corebox.store.store import Store
@@ -20,39 +21,48 @@ from corebox.store.store import Store
 class ExportOptions(NamedTuple):
     """What to write, each to this file if it is given: the original core, the bundle, the image as an OCI archive.
 
-    ``minidump`` is for what crash reporters take.
+    ``minidump`` is for what crash reporters take; ``sysroot`` is a new folder with the files, ``zip`` has the core too.
     """
 
     core: Path | None = None
     bundle: Path | None = None
     oci_archive: Path | None = None
     minidump: Path | None = None
+    sysroot: Path | None = None
+    zip: Path | None = None
 
 
 class Exported(NamedTuple):
-    """What was written: the bundle, and the bytes of the archive and of the minidump."""
+    """What was written: the bundle, the bytes of archive, minidump and zip file, and the program in the sysroot."""
 
     bundle: WrittenBundle | None
     archive: int | None
     minidump: int | None = None
+    program: Path | None = None
+    zip: int | None = None
 
 
 def export(store: Store, subject: Subject, options: ExportOptions) -> Exported:
     """Write what ``options`` name.
 
     Raises:
-        InputError: ``bare-core``, ``no-core``, ``image-damaged``.
-        HostError: ``cannot-write``, ``no-space``.
+        InputError: ``bare-core``, ``no-core``, ``no-minidump``, ``image-damaged``.
+        HostError: ``cannot-write``, ``no-space``, ``not-empty``.
     """
     image = image_of(store, subject)
     archive = write_archive(store, image, options.oci_archive) if options.oci_archive is not None else None
-    if options.core is None and options.bundle is None and options.minidump is None:
+    if not any(options._replace(oci_archive=None)):
         return Exported(None, archive)
     opened = open_image(store, image)
     if options.core is not None:
         export_core(opened, options.core)
-    minidump = _write_minidump(opened, options.minidump) if options.minidump is not None else None
-    return Exported(export_bundle(opened, options.bundle) if options.bundle is not None else None, archive, minidump)
+    return Exported(
+        bundle=export_bundle(opened, options.bundle) if options.bundle is not None else None,
+        archive=archive,
+        minidump=_write_minidump(opened, options.minidump) if options.minidump is not None else None,
+        program=export_sysroot(opened, options.sysroot) if options.sysroot is not None else None,
+        zip=write_zip(opened, options.zip) if options.zip is not None else None,
+    )
 
 
 def _write_minidump(opened: OpenedImage, out: Path) -> int:

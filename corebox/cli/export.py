@@ -1,10 +1,11 @@
 """``corebox export``."""
 
+import shlex
 from pathlib import Path
 
 import click
 
-from corebox.actions.export import ExportOptions, export
+from corebox.actions.export import Exported, ExportOptions, export
 from corebox.actions.subject import Pulling, keep_subject, resolve
 from corebox.cli import options, output
 from corebox.cli.pulling import pulling as with_pulling
@@ -29,6 +30,19 @@ from corebox.store.store import Store
     help="Write a minidump for crash reporters (Sentry, Socorro, Backtrace): threads, registers, stacks, modules with "
     "build IDs, the signal; x86_64 only.",
 )
+@click.option(
+    "--sysroot",
+    type=click.Path(path_type=Path, file_okay=False, readable=False),
+    metavar="DIR",
+    help="Copy the files of the crash, symbols included, to the new folder DIR, for other debuggers: gdb, lldb, CLion.",
+)
+@click.option(
+    "--zip",
+    "zip_file",
+    type=options.FILE,
+    metavar="FILE",
+    help="Write the core and these files as a zip file, without links, e.g. for Visual Studio on Windows.",
+)
 @options.identity
 @with_pulling
 def command(
@@ -38,26 +52,40 @@ def command(
     bundle: Path | None,
     oci_archive: Path | None,
     minidump: Path | None,
+    sysroot: Path | None,
+    zip_file: Path | None,
     identity: Path | None,
     pulling: Pulling,
 ) -> int:
     """Extract the original core or bundle, bit for bit, or write the image to a file."""
-    wanted = ExportOptions(core, bundle, oci_archive, minidump)
+    wanted = ExportOptions(core, bundle, oci_archive, minidump, sysroot, zip_file)
     if not any(wanted):
-        hint = "give --core FILE, --bundle FILE, --oci-archive FILE, --minidump FILE, or several of them"
+        hint = "give one or several of --core, --bundle, --oci-archive, --minidump, --sysroot, --zip"
         raise UsageError("nothing-to-export", "nothing to export", hint)
     store = Store.default()
     found = resolve(store, subject, pulling, identity)
     keep_subject(found, *wanted)
-    written = export(store, found, wanted)
-    if core is not None:
-        output.say_file("core     ", core)
+    _tell(wanted, export(store, found, wanted))
+    return 0
+
+
+def _tell(wanted: ExportOptions, written: Exported) -> None:
+    """What was written where, and what to do with it."""
+    if wanted.core:
+        output.say_file("core     ", wanted.core)
     if written.bundle is not None:
         made = written.bundle
         output.say_file("bundle   ", Path(made.path), f", {output.size(made.size)}, identity {made.identity}")
-    if written.minidump is not None and minidump is not None:
-        output.say_file("minidump ", minidump, f", {output.size(written.minidump)}")
-    if written.archive is not None and oci_archive is not None:
-        output.say_file("archive  ", oci_archive, f", {output.size(written.archive)}")
-        output.say(f"open it  corebox shell oci-archive:{oci_archive}")
-    return 0
+    for label, file, size in (
+        ("minidump ", wanted.minidump, written.minidump),
+        ("zip      ", wanted.zip, written.zip),
+        ("archive  ", wanted.oci_archive, written.archive),
+    ):
+        if file and size is not None:
+            output.say_file(label, file, f", {output.size(size)}")
+    if wanted.oci_archive:
+        output.say(f"open it  corebox shell oci-archive:{wanted.oci_archive}")
+    if wanted.sysroot:
+        output.say_file("sysroot  ", wanted.sysroot)
+        words = ("gdb", "-iex", f"set sysroot {wanted.sysroot}", written.program or "PROGRAM", wanted.core or "CORE")
+        output.say(f"open it  {shlex.join(map(str, words))}")
