@@ -21,6 +21,7 @@ from corebox.gdbside.frames.processors import AMD64, PROCESSORS
 
 _MAX_PROVED = 64
 _MAX_FUNCTION_LENGTH, _MAX_PROLOGUE_LENGTH, _MAX_FRAME_SIZE = 1 << 16, 1 << 10, 1 << 14
+_MAX_PUSHED = 1 << 10  # bytes
 _REGISTERS = {8: ("rip", "rsp", "rbp"), 4: ("eip", "esp", "ebp")}
 _DWARF_BASE, _DWARF_STACK = {8: 6, 4: 5}, {8: 7, 4: 4}  # DWARF's numbers of the frame and of the stack pointer
 _AT_CALL = re.compile(r"<(.*)\+(\d+)>", re.DOTALL)
@@ -66,7 +67,8 @@ class X86Frame:
         found = self.of_java(java, self.sp, exact) if java else None
         if found:
             return found
-        pushed = self.pushed()
+        start = start_of_function(self.pc)
+        pushed = self.pushed(start)
         if pushed.depth is not None:
             address = self.known.word(self.sp + pushed.depth)
             if self.is_return_address(address):
@@ -77,11 +79,26 @@ class X86Frame:
         frames = [x86.PUSH + move for move in x86.MOVES[self.word]]
         if exact and self.known.starts_with(self.pc - 1, tuple(frames)):
             return self.caller("prologue", self.sp + self.word)
-        return self.by_base(self.sp, pushed, exact)
+        found = self.by_call(self.sp) if start is None else None
+        return found or self.by_base(self.sp, pushed, exact)
 
     def how(self, address: int | None) -> str:
         """How a caller is found whose return address is where this function's must be."""
         return "call" if self.calls_here(address) else "prologue"
+
+    def by_call(self, sp: int) -> gdb.UnwindInfo | None:
+        """The caller of a function without a name, if its call leads here and it has pushed what lies in between."""
+        for at in range(sp, sp + _MAX_PUSHED, self.word):
+            address = self.known.word(at)
+            if address is None or not self.is_return_address(address):
+                continue
+            target = x86.called(self.known, address, self.word)
+            start = None if target is None else x86.jumped_to(self.known, target, self.word)
+            pushed = self.pushed(start) if start is not None and start < self.pc else x86.Pushed(None)
+            if pushed.depth == at - sp:
+                base = None if pushed.saved_base is None else self.known.word(sp + pushed.saved_base)
+                return self.caller("call", at, base)
+        return None
 
     def by_base(self, sp: int, pushed: x86.Pushed, exact: bool) -> gdb.UnwindInfo | None:
         """The caller by the frame pointer, or the reason why there is none."""
@@ -211,9 +228,8 @@ class X86Frame:
             at = cfa - self.word
         return True
 
-    def pushed(self) -> x86.Pushed:
-        """What the function has put on the stack, if it is known."""
-        start = start_of_function(self.pc)
+    def pushed(self, start: int | None) -> x86.Pushed:
+        """What the function that begins at ``start`` has put on the stack, if it is known."""
         code = self.known.code(start, self.pc - start) if start and self.pc - start <= _MAX_PROLOGUE_LENGTH else b""
         if start is None or len(code) < self.pc - start:
             return x86.Pushed(None)
