@@ -16,6 +16,8 @@ _NEARLY = 0.92
 #: The kernel counts a few that are in no core otherwise; with more, somebody has raised the limit.
 _LAST_MAPPING = MAX_MAPPINGS + 16
 
+_VIRTUAL_MACHINE = ("java-out-of-memory", "javascript-out-of-memory")
+
 
 class MemoryVerdict(NamedTuple):
     """The answer.
@@ -56,6 +58,8 @@ def judge_memory(manifest: Manifest, cause: str | None = None) -> MemoryVerdict:
         verdict = "address-space-full"
     elif cause == "bad-alloc":
         verdict = "allocation-failed"
+    elif cause in _VIRTUAL_MACHINE:
+        verdict = "virtual-machine-full"
     return MemoryVerdict(verdict, held, error, tuple(_evidence(manifest, mapped, mappings, space)))
 
 

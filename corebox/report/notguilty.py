@@ -30,13 +30,19 @@ def is_module(path: str) -> bool:
     return bool(_expression("module").fullmatch(basename(path)))
 
 
+def is_c_library(path: str) -> bool:
+    """Whether a file is of the C library, which ends a process for whoever called it."""
+    return bool(_expression("module", "c.txt").fullmatch(basename(path)))
+
+
 def is_function(name: str) -> bool:
     """Whether a function, by its plain name, is one of a runtime's, wherever it is linked in."""
     return bool(_expression("function").fullmatch(name))
 
 
 @functools.cache
-def _expression(kind: str) -> re.Pattern[str]:
+def _expression(kind: str, only: str | None = None) -> re.Pattern[str]:
     lists = resources.files("corebox.report") / "notguilty"
-    texts = (each.read_text("utf-8") for each in sorted(lists.iterdir(), key=lambda each: each.name))
+    files = sorted(lists.iterdir(), key=lambda each: each.name)
+    texts = (each.read_text("utf-8") for each in files if only in (None, each.name))
     return re.compile("|".join(f"(?:{found})" for text in texts for each, found in lines(text) if each == kind))

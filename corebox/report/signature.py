@@ -106,7 +106,7 @@ def _own(frames: Sequence[PlacedFrame], start: int, python: Sequence[PlacedPytho
 def _names(frame: PlacedFrame, inside: str | None) -> Iterator[str]:
     """The program's own functions that a frame is evidence of, the innermost first; ``inside`` if it is a library's."""
     gone = plain_name(frame.frame.tail_call) if frame.frame.tail_call else None
-    if gone and not notguilty.is_function(gone):
+    if gone and not notguilty.is_module(frame.module or "") and not notguilty.is_function(gone):
         yield gone
     if not is_runtime(frame):
         yield _label(frame)
@@ -126,11 +126,15 @@ def _label(frame: PlacedFrame) -> str:
 
 
 def _nearest(frames: Sequence[PlacedFrame]) -> str:
-    """Where no function is the program's own: module and function, of its own modules rather than of a library."""
+    """Where no function is the program's own: module and function, of its own modules rather than of a library.
+
+    The C library's come last: its functions end a process for whoever called them.
+    """
     known = [frame for frame in frames if frame.kind != "signal-handler" and frame.module]
     outside = [frame for frame in known if not notguilty.is_module(frame.module or "")]
     named = [frame for frame in known if frame.function]
-    for frame in (*outside, *named, *known):
+    runtimes = [frame for frame in named if not notguilty.is_c_library(frame.module or "")]
+    for frame in (*outside, *runtimes, *named, *known):
         module = basename(frame.module or "")
         return f"{module}({library_name(frame.function)})" if frame.function else frame.place
     return "(no module)"

@@ -43,6 +43,8 @@ def _summary(report: Report) -> Iterator[str]:
     place = words.culprit(report)
     if place:
         yield f"where:     {frame_line(place)}"
+    elif why and why.function:
+        yield f"where:     {why.function}"
     yield "family:    " + report.known.family
     yield "signature: " + report.signature
     yield "memory:    " + words.VERDICTS[report.memory.verdict]

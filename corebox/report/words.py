@@ -17,6 +17,8 @@ from corebox.report.signature import is_runtime, proved, stands_for_own
 VERDICTS = {
     "no-sign": "No sign that it ran out of memory",
     "allocation-failed": "An allocation failed: it ran out of memory, or asked for too much at once",
+    "virtual-machine-full": "Its virtual machine was out of the memory that it may use (Java: -Xmx and others; node: "
+    "--max-old-space-size)",
     "address-space-full": "It probably ran out of address space",
     "too-many-mappings": "It probably ran out of mappings (vm.max_map_count): allocations fail while memory is free",
     "cannot-tell": "The core does not show whether it ran out of memory",
@@ -34,7 +36,7 @@ def culprit(report: Report) -> PlacedFrame | None:
     start = report.answer.why.frame if report.answer.why else 0
     kind = report.known.kind
     own = (each for each in frames[start:] if not is_runtime(each) or stands_for_own(each, kind))
-    return next((each for each in own if each.kind != "signal-handler"), None)
+    return next((each for each in own if each.kind != "signal-handler" and (each.function or each.module)), None)
 
 
 def tail_call(frame: PlacedFrame) -> str | None:
@@ -63,9 +65,9 @@ def lead(report: Report) -> tuple[str, ...]:
     died = f" (process {process.pid}) was killed by {signal}{fault}{after}"
     if not process.signal_name:
         died = f" (process {process.pid}) was running when the core was taken"
-    place = culprit(report)
+    place, why = culprit(report), report.answer.why
     if place is None:
-        return ("", program, died + ".")
+        return ("", program, died + ", in ", why.function, ".") if why and why.function else ("", program, died + ".")
     sentence = ("", program, died + ", in ", place.function or place.place)
     if not place.frame.file:
         return (*sentence, ".")

@@ -41,6 +41,8 @@ def test_a_32_bit_kernel_keeps_a_quarter_of_the_addresses() -> None:
 def test_a_failed_allocation_is_a_sign() -> None:
     manifest = samples.manifest(memory=(entry(GIB),))
     assert judge_memory(manifest, "bad-alloc").verdict == "allocation-failed"
+    assert judge_memory(manifest, "java-out-of-memory").verdict == "virtual-machine-full"
+    assert judge_memory(manifest, "javascript-out-of-memory").verdict == "virtual-machine-full"
     assert judge_memory(manifest, "null-dereference").verdict == "no-sign"
 
 

@@ -161,8 +161,17 @@ def test_a_function_whose_frame_a_tail_call_replaced_counts() -> None:
     stack = frames("libc:abort", "Order::Order", "main")
     stack[1] = stack[1]._replace(frame=stack[1].frame._replace(tail_call="Order::check(int)"))
     assert signature("SIGABRT", stack, NULL).functions == ("Order::check", "Order::Order", "main")
+    library = frames("libc:abort", "libc:report", "main")
+    library[1] = library[1]._replace(frame=library[1].frame._replace(tail_call="os::abort"))
+    assert signature("SIGABRT", library, NULL).functions == ("main",)
     stack[1] = stack[1]._replace(frame=stack[1].frame._replace(tail_call="std::terminate()"))
     assert signature("SIGABRT", stack, NULL).functions == ("Order::Order", "main")
+
+
+def test_the_runtime_that_gave_up_is_nearer_than_the_c_library() -> None:
+    stack = frames("libc:raise", "libc:abort", "os::abort")
+    stack[2] = stack[2]._replace(module="/usr/lib/jvm/lib/server/libjvm.so")
+    assert signature("SIGABRT", stack, None).functions == ("libjvm.so(os::abort)",)
 
 
 def test_the_function_of_a_failed_assertion_counts_where_it_was_inlined() -> None:
