@@ -26,6 +26,8 @@ APT_TEST += bindfs
 APT_TEST += golang-go libgoogle-glog-dev libabsl-dev default-jdk-headless musl-tools
 # A debugger that reads minidumps.
 APT_TEST += lldb-16
+# A database that several machines share.
+APT_TEST += postgresql
 # Editors that look at a crash.
 APT_TEST += emacs-nox neovim
 # Another kernel than the machine's, as a program, and what it keeps programs from.

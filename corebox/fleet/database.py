@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, delete, event, insert, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from corebox.errors import HostError, UsageError
+from corebox.fleet.tables import setting
 from corebox.store.store import Store
 
 #: Names the database of one command.
@@ -69,17 +70,26 @@ def open_fleet(url: str | None = None) -> Fleet:
     engine = _engine(text or URL.create("sqlite", database=str(folder / "fleet.db")))
     with _explained(engine):
         _upgrade(engine)
-    return Fleet(engine, folder)
+    fleet = Fleet(engine, folder)
+    with fleet.reading() as connection:
+        shared = connection.scalar(select(setting.c.value).filter_by(name="folder"))
+    return fleet._replace(folder=Path(shared)) if shared else fleet
 
 
-def choose(url: str) -> Fleet:
-    """Open the fleet at ``url`` and use it from now on.
+def choose(url: str, folder: Path | None = None) -> Fleet:
+    """Open the fleet at ``url`` and use it from now on; ``folder`` is where its bundles and reports are, for everybody.
 
     Raises:
-        Those of ``open_fleet``.
+        Those of ``open_fleet``; HostError: ``cannot-write``.
     """
     fleet = open_fleet(url)
-    (fleet.folder / "database").write_text(url + "\n", "utf-8")
+    if folder is not None:
+        fleet = fleet._replace(folder=folder.absolute())
+        with fleet.writing() as connection:
+            connection.execute(delete(setting).filter_by(name="folder"))
+            connection.execute(insert(setting).values(name="folder", value=str(fleet.folder)))
+        fleet.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (home() / "database").write_text(url + "\n", "utf-8")
     return fleet
 
 

@@ -63,10 +63,14 @@ class Examiners:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._pool.shutdown(cancel_futures=True)
+
+    def stop(self) -> None:
+        """End what is running; whoever waits for it gets ``interrupted``."""
         self._stopping = True
         for process in list(self._running):
             process.terminate()
-        self._pool.shutdown(cancel_futures=True)
 
     def map(self, function: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[_Result]:
         """What ``function`` makes of each item, several at a time."""

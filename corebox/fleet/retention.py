@@ -12,7 +12,7 @@ from corebox.fleet import tables
 from corebox.fleet.arrival import bundle_path
 from corebox.fleet.database import Fleet
 from corebox.fleet.decisions import note
-from corebox.fleet.work import report_path
+from corebox.fleet.reporting import report_path
 
 #: Of each signature in each release so many of the first and of the last crashes keep their bundles.
 KEPT = 3

@@ -142,6 +142,9 @@ crash = Table(
     Index("crash_reporter", "reporter"),
 )
 
+#: What holds for the whole fleet, on whichever machine: ``folder`` is where bundles and reports are.
+setting = Table("setting", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
+
 #: What people decided about families, in the order in which they did.
 audit = Table(
     "audit",

@@ -11,19 +11,20 @@ from corebox.cli.session import Session, session
 from corebox.errors import InputError
 from corebox.fleet.arrival import Labels, Received, receive
 from corebox.fleet.database import Fleet, choose, open_fleet
-from corebox.fleet.work import Outcome, WorkOptions
+from corebox.fleet.reporting import Outcome, WorkOptions
 from corebox.fleet.work import work as do_work
 from corebox.printable import counted
 
 
 @click.command("init", short_help="Choose the database, and make its tables.")
 @click.argument("url", required=False)
-def init(url: str | None) -> int:
+@click.option("--folder", type=options.PATH, metavar="DIR", help="Where bundles and reports are, for every machine.")
+def init(url: str | None, folder: Path | None) -> int:
     """Choose the database at URL, and make its tables: sqlite:////PATH or postgresql://USER@HOST/NAME.
 
     Without URL: an SQLite file in the store, which every other command makes too.
     """
-    fleet = choose(url) if url else open_fleet()
+    fleet = choose(url, folder) if url else open_fleet()
     output.say(f"{fleet.engine.url.render_as_string(hide_password=True)}; bundles and reports: {fleet.folder}")
     return 0
 
