@@ -7,9 +7,13 @@ import lzma
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+from corebox.bundle.blocks import BlockHasher
 from corebox.coredump.core import open_core
+from corebox.files.frames import Codec, FrameWriter, zstd_codec
+from corebox.files.seekable import GZIP, ZSTD, TableWriter
 from tests.fuzz.targets import BASE, FORMATS, in_file
 from tests.support.elfwriter import (
     NT_AUXV,
@@ -106,6 +110,32 @@ def bundle() -> Iterator[bytes]:
     yield b"".join(part.raw() for part in [*members, samples.sums_of(members)]) + bytes(1024)
 
 
+def table() -> Iterator[bytes]:
+    """Files of few frames, whole, and tables of many alone, which say how much is before them."""
+    for compression in (ZSTD, GZIP):
+        out, codec = (
+            io.BytesIO(),
+            Codec(GZIP, lambda: partial(gzip.compress, mtime=0)) if compression == GZIP else zstd_codec(),
+        )
+        writer = FrameWriter(out, 1, codec)
+        for part in (b"head", b"block" * 100, b"tail"):
+            writer.write(part)
+            writer.cut()
+        writer.close()
+        yield out.getvalue()
+        numbers = TableWriter(compression)
+        for _ in range(9000):
+            numbers.add(1 << 20, 1 << 10)
+        yield (9000 << 10).to_bytes(4, "little") + numbers.to_bytes()
+
+
+def digests() -> Iterator[bytes]:
+    """Of a core of three blocks."""
+    hasher = BlockHasher()
+    hasher.update(bytes((2 << 20) + 5))
+    yield ((2 << 20) + 5).to_bytes(4, "little") + hasher.text()
+
+
 def layer() -> Iterator[bytes]:
     """A file, a link to it of each kind, and one with a long name."""
     out = io.BytesIO()
@@ -135,7 +165,7 @@ def archive() -> Iterator[bytes]:
 
 
 _SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
-    each.__name__: each for each in (notes, segments, link_map, elf, manifest, bundle, layer, archive)
+    each.__name__: each for each in (notes, segments, link_map, elf, manifest, bundle, table, digests, layer, archive)
 }
 
 

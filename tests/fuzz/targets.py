@@ -7,6 +7,7 @@ import atexit
 import contextlib
 import functools
 import gzip
+import itertools
 import os
 import resource
 import signal
@@ -14,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from corebox.bundle.blocks import BLOCK_SIZE, parse_digests
 from corebox.bundle.compression import is_compressed
 from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.corelayer import layer_head, layer_tail
@@ -27,6 +29,7 @@ from corebox.coredump.usage import measure_memory
 from corebox.errors import CoreboxError
 from corebox.files.diskroot import DiskRoot
 from corebox.files.paths import is_canonical
+from corebox.files.seekable import MAX_FRAMES, frame_content, read_table
 from corebox.gather.collect import GatherOptions, collect
 from corebox.locate.archives import Archive
 from corebox.reduce.redact import plan_redaction
@@ -160,6 +163,38 @@ def _with_checksums(archive: bytes) -> bytes:
     return bytes(fixed)
 
 
+def table(data: bytes) -> None:
+    """The end of a file of frames, zstd or gzip, behind as many bytes as its table wants; then the file as it is."""
+    for ahead in (0, int.from_bytes(data[:4], "little")):
+        frames = read_table(functools.partial(_ending, data, ahead), ahead + len(data))
+        if frames is None:
+            continue
+        assert 0 < len(frames) <= MAX_FRAMES
+        assert frames.stored_size < ahead + len(data)
+        assert frames[frames.index_at(frames.size - 1)] == frames[len(frames) - 1]
+        frames.blocks(frames[0].size, frames.size, BLOCK_SIZE)
+        for frame in itertools.islice(frames, 20):
+            stored = _ending(data, ahead, frame.stored_offset, frame.stored_size)
+            with contextlib.suppress(ValueError):
+                assert len(frame_content(frames.compression, stored, frame.size)) == frame.size
+
+
+def _ending(data: bytes, ahead: int, offset: int, size: int) -> bytes:
+    """Of a file that ends with ``data``, behind so many zeros."""
+    zeros = max(0, min(size, ahead - offset))
+    begin = max(0, offset - ahead)
+    return bytes(zeros) + data[begin : begin + size - zeros]
+
+
+def digests(data: bytes) -> None:
+    """``core.digests`` of a core whose size is the first four bytes."""
+    size, text = int.from_bytes(data[:4], "little"), data[4:]
+    with contextlib.suppress(CoreboxError):
+        parsed = parse_digests(text, size)
+        assert len(parsed) * 65 == len(text)
+        assert not parsed.is_right(0, b"") or not size
+
+
 def layer(data: bytes) -> None:
     """The tar of a layer of somebody else's image."""
     with contextlib.suppress(CoreboxError), tempfile.TemporaryDirectory(dir="/dev/shm") as work:
@@ -182,5 +217,5 @@ def _store() -> Store:
 
 
 TARGETS: dict[str, Target] = {
-    each.__name__: each for each in (notes, segments, link_map, elf, manifest, bundle, layer, archive)
+    each.__name__: each for each in (notes, segments, link_map, elf, manifest, bundle, table, digests, layer, archive)
 }
