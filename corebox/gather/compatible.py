@@ -8,6 +8,8 @@ from corebox.errors import UsageError
 _EXCLUSIVE = (
     ("root", "container", "files are taken from one place: give only one of these options"),
     ("container", "pid", "leave --container out: the files of a process are taken from its own container"),
+    ("upload", "output", "the bundle goes to one place: give only one of these options"),
+    ("upload", "force", "leave --force out: an upload replaces nothing"),
     ("list", "json", "for JSON about what would be taken: --dry-run --json"),
 )
 _FOR_EACH_CRASH = (

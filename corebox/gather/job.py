@@ -28,6 +28,7 @@ from corebox.printable import format_size
 if TYPE_CHECKING:
     from corebox.bundle.envelope import Envelope
     from corebox.files.ahead import Ahead
+    from corebox.gather.upload import Upload
 
 _MAX_TRIES = 8
 # What few gatherings need is imported where it is needed: the one-file program compiles all that it imports, each time.
@@ -40,6 +41,7 @@ class Output(NamedTuple):
     envelope: "Optional[Envelope]"
     progress: Progress
     ahead: "Optional[Ahead]" = None
+    upload: "Optional[Upload]" = None
 
 
 class GivenCore(NamedTuple):
@@ -62,6 +64,7 @@ def gather(options: argparse.Namespace, progress: ProgressLine, ahead: "Optional
     envelope = _envelope(options.encrypt_to) if options.encrypt_to else None
     with contextlib.ExitStack() as stack:
         given = given_core(options)
+        upload = _upload_for(options)
         if options.output and not _is_look(options):
             require_harmless_stream(options.output)
             require_harmless(options.output, _inputs(options, given), options.force)  # before anything takes long
@@ -79,7 +82,9 @@ def gather(options: argparse.Namespace, progress: ProgressLine, ahead: "Optional
             return Gathered(collection.manifest, None, _lacking(collection.manifest, wanted))
         out = output_of(options, collection.manifest, envelope)
         require_harmless(out, _inputs(options, given), options.force)
-        done = pack(options, collection, core, Output(out, envelope, progress, ahead))
+        if upload:
+            upload = upload._replace(name=_file_name(collection.manifest, envelope))
+        done = pack(options, collection, core, Output(out, envelope, progress, ahead, upload))
         give_to_caller(out)
         return done._replace(lacking=_lacking(done.manifest, wanted))
 
@@ -106,6 +111,15 @@ def _envelope(recipient: str) -> "Envelope":
     from corebox.bundle.envelope import envelope_for  # noqa: PLC0415
 
     return envelope_for(recipient)
+
+
+def _upload_for(options: argparse.Namespace) -> "Optional[Upload]":
+    if not options.upload:
+        return None
+    from corebox.gather.upload import Upload, require_upload_url  # noqa: PLC0415
+
+    require_upload_url(options.upload)
+    return Upload(options.upload, "")
 
 
 def _is_look(options: argparse.Namespace) -> bool:
@@ -203,6 +217,10 @@ def _write(
     if output.path == STREAM:
         from corebox.bundle.stream import stream_bundle  # noqa: PLC0415
 
+        if output.upload:
+            from corebox.gather.upload import upload_bundle  # noqa: PLC0415
+
+            return upload_bundle(output.upload, lambda descriptor: stream_bundle(descriptor, content))
         return stream_bundle(sys.stdout.fileno(), content)
     return write_bundle(output.path, content)
 
@@ -309,9 +327,15 @@ def gather_options(options: argparse.Namespace) -> GatherOptions:
 
 def output_of(options: argparse.Namespace, manifest: Manifest, envelope: "Optional[Envelope]") -> str:
     """Where the bundle is to be written."""
-    name = default_name(manifest) + (envelope.suffix if envelope else "")
+    if options.upload:
+        return STREAM
+    name = _file_name(manifest, envelope)
     out: str = options.output or name
     return os.path.join(out, name) if out != STREAM and os.path.isdir(out) else out
+
+
+def _file_name(manifest: Manifest, envelope: "Optional[Envelope]") -> str:
+    return default_name(manifest) + (envelope.suffix if envelope else "")
 
 
 def default_name(manifest: Manifest) -> str:

@@ -142,6 +142,13 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
         help="the bundle to write, or the directory for it (default: NAME-PID.corebox here); - for standard output",
     )
     add(
+        "--upload",
+        type=_some,
+        metavar="URL",
+        help="send the bundle to this tus server while it is made, resumed after a cut, and write no file;"
+        " COREBOX_UPLOAD_TOKEN is the token that it may want",
+    )
+    add(
         "--encrypt-to",
         type=_some,
         metavar="KEY",

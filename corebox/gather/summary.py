@@ -91,6 +91,9 @@ def next_lines(path: str, message: Optional[str], places: str = "") -> Iterator[
     if path == STREAM:
         yield "next:      whoever receives it compares the identity: corebox verify"
         return
+    if "://" in path:
+        yield "next:      tell whoever asked for it; they compare the identity: corebox verify"
+        return
     yield "next:      send {} to whoever asked for it".format(printable(path))
     command = "corebox shell {} {}".format(os.path.basename(path), places).rstrip()
     yield "           whoever receives it opens it with: " + printable(command)

@@ -149,7 +149,7 @@ MANIFESTS: dict[str, Callable[[Any], None]] = {
     "a size that is true": _file("/opt/x", size=True),
     "a negative time": _file("/opt/x", mtime=-(1 << 62)),
     "an unknown role": _file("/opt/x", role="init"),
-    "another major version": _changed("format", "major", value=2),
+    "another major version": _changed("format", "major", value=3),
     "a version that is text": _changed("format", "major", value="1"),
     "no version": lambda document: document.pop("format") and None,
     "no modules": lambda document: document.pop("modules") and None,
