@@ -205,6 +205,20 @@ def test_rpm_md_leads_from_paths_to_packages_to_files(core: CoreFile, tmp_path: 
     assert not (tmp_path / "rpm/ran").exists()
 
 
+def test_rpm_md_leads_from_build_ids_to_packages_whatever_the_core_calls_the_file(
+    core: CoreFile, tmp_path: Path
+) -> None:
+    """As where a retrace server finds "no package", though it has it (abrt/faf, issue 919)."""
+    build_id = IDS[TOOL].hex()
+    files = tree(tmp_path / "tree", {"/usr/libexec/tool-1.0": MAPPED[TOOL], LIBC: MAPPED[LIBC]})
+    link = files / f"usr/lib/.build-id/{build_id[:2]}/{build_id[2:]}"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("../../../../usr/libexec/tool-1.0")
+    with serving(publish_rpm(tmp_path / "rpm", "tool", files)) as server:
+        assert not recover(core, tmp_path, server.url).gaps
+        assert (tmp_path / "root" / TOOL[1:]).read_bytes() == MAPPED[TOOL]
+
+
 def test_apk_leads_from_commands_and_libraries_to_packages(
     core: CoreFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,11 @@ def spellings(name: str) -> tuple[str, ...]:
     return (name, name.removeprefix("/usr") if name.startswith("/usr/") else f"/usr{name}")
 
 
+def build_id_links(build_id: str) -> tuple[str, ...]:
+    """What packages of Fedora and its kin have a link under to each program and library (``_build_id_links``)."""
+    return (f"/usr/lib/.build-id/{build_id[:2]}/{build_id[2:]}",)
+
+
 def debug_paths(build_id: str) -> tuple[str, ...]:
     """Where distributions put the debug file of a build ID."""
     return (f"/usr/lib/debug/.build-id/{build_id[:2]}/{build_id[2:]}.debug",)

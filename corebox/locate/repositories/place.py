@@ -8,7 +8,15 @@ from corebox.locate.archives import Archive
 from corebox.locate.companions import OS_RELEASE, is_libc
 from corebox.locate.index import read_facts
 from corebox.locate.repositories.download import Downloads, WrongDigestError
-from corebox.locate.repositories.packages import Asked, Found, PackageFile, Repository, debug_paths, spellings
+from corebox.locate.repositories.packages import (
+    Asked,
+    Found,
+    PackageFile,
+    Repository,
+    build_id_links,
+    debug_paths,
+    spellings,
+)
 from corebox.locate.wanted import Candidate, Member, Origin, Tree, Wanted, Wants
 from corebox.locate.wantedfiles import Best, Key, WantedFiles
 from corebox.store.store import Store
@@ -70,6 +78,7 @@ class Repositories:
             asked = Asked(frozenset(), frozenset(), frozenset(name for name, _ in hints), machine)
             yield from self._in_packages(asked, {}, left, hints)
         names = {spelling: each for each in left for name in each.names for spelling in spellings(name)}
+        names |= {link: each for each in left if each.build_id for link in build_id_links(each.build_id)}
         if names:
             paths = frozenset((*names, *OS_RELEASE))
             yield from self._in_packages(Asked(paths, frozenset(), frozenset(), machine), names, left, hints)
