@@ -1,7 +1,10 @@
 """Package repositories as places: what they sign is checked, what they send is bounded, and nothing of them is run."""
 
 import gzip
-from collections.abc import Iterator
+import hashlib
+import subprocess
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -242,6 +245,74 @@ def test_apk_leads_from_commands_and_libraries_to_packages(
         assert fails(core, other, server.url).code == "bad-signature"
         server.answers["/APKINDEX.tar.gz"] = index[:-20]
         assert fails(core, other, server.url).code == "bad-repository"
+
+
+def with_primary(repository: Path, server: Server, change: Callable[[str], str]) -> None:
+    """Serve the list of packages changed, with an index that says so: nobody has signed it."""
+    repomd = (repository / "repodata/repomd.xml").read_text()
+    (primary,) = (repository / "repodata").glob("*primary.xml*")
+    opened = zlib.decompress(primary.read_bytes(), wbits=47) if primary.name.endswith(".gz") else zstd(primary)
+    data = gzip.compress(change(opened.decode()).encode())
+    part = repomd[repomd.index('<data type="primary">') :]
+    old, checksum = part[: part.index("</data>")], hashlib.sha256(data).hexdigest()
+    new = f'<data type="primary"><checksum type="sha256">{checksum}</checksum><location href="repodata/p.xml.gz"/>'
+    server.answers["/repodata/repomd.xml"] = repomd.replace(old, new).encode()
+    server.answers["/repodata/p.xml.gz"] = data
+
+
+def zstd(path: Path) -> bytes:
+    return subprocess.run(["zstd", "-dcq", str(path)], check=True, capture_output=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ('<location href="', '<location href="../../../../etc/', "missing"),  # on a server that is all the repository's
+        ('<location href="', '<location href="http://127.0.0.1:9/', "bad-repository"),
+        ("<location ", '<location xml:base="file:///etc/" ', "repository-unreachable"),
+        ("<packager", "<x>" * 40 + "</x>" * 40 + "<packager", "bad-repository"),
+        ("</metadata>", "<package>" * 3, "bad-repository"),
+    ],
+)
+def test_a_list_of_rpm_md_that_a_stranger_made(core: CoreFile, tmp_path: Path, old: str, new: str, code: str) -> None:
+    repository = publish_rpm(tmp_path / "rpm", "tool", tree(tmp_path / "tree", MAPPED))
+    with serving(repository) as server:
+        with_primary(repository, server, lambda text: text.replace(old, new, 1) if old in text else text)
+        assert outcome(core, tmp_path, server.url) == code
+
+
+def outcome(core: CoreFile, tmp_path: Path, place: str) -> str:
+    """The code of the error; else whether something is missing."""
+    try:
+        return "missing" if recover(core, tmp_path, place).gaps else "found"
+    except CoreboxError as error:
+        return error.code
+
+
+def test_an_rpm_and_lists_that_are_another_or_a_bomb(
+    core: CoreFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = publish_rpm(tmp_path / "rpm", "tool", tree(tmp_path / "tree", MAPPED))
+    (package,) = repository.glob("*.rpm")
+    with serving(repository) as server:
+        server.answers[f"/{package.name}"] = package.read_bytes()[:-1] + b"x"
+        assert fails(core, tmp_path, server.url).code == "bad-repository"
+        monkeypatch.setattr("corebox.locate.repositories.decompress.MAX_SIZE", 1 << 20)
+        with_primary(repository, server, lambda text: text + " " * (4 << 20))
+        assert fails(core, tmp_path, server.url).code == "bad-repository"
+
+
+def test_an_index_of_apk_that_is_a_bomb(core: CoreFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also the owner of a key may be somebody whom it was stolen from."""
+    key = ApkKey(tmp_path)
+    monkeypatch.setenv("COREBOX_KEYRINGS", str(key.public))
+    monkeypatch.setattr("corebox.locate.repositories.decompress.MAX_SIZE", 1 << 20)
+    folder = tmp_path / "apk"
+    publish_apk(folder, key, "tool", MAPPED, "cmd:tool=1.0-r0")
+    bomb = gzip.compress(bytes(64 << 20))
+    with serving(folder) as server:
+        server.answers["/APKINDEX.tar.gz"] = key.sign(bomb) + bomb
+        assert fails(core, tmp_path, server.url).code == "bad-repository"
 
 
 @pytest.mark.parametrize("place", ["debian:", "debian:..", "ubuntu:24.04; rm", "debian:TRIXIE"])

@@ -1,6 +1,7 @@
 """A folder of releases: packages in it are looked into, one that is damaged is told and passed over."""
 
 import io
+import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -39,6 +40,7 @@ def releases(tmp_path: Path) -> Path:
     (folder / "empty.deb").write_bytes(b"")
     (folder / "folder.rpm").mkdir()
     (folder / "loop.zip").symlink_to("loop.zip")
+    os.mkfifo(folder / "pipe.deb")
     (folder / "text.apk").write_text("<html>not found</html>")
     return folder
 
