@@ -41,7 +41,7 @@ def culprit(report: Report) -> PlacedFrame | None:
 
 def tail_call(frame: PlacedFrame) -> str | None:
     """The function that was called there and is not on the stack, because its last call replaced it."""
-    return frame.frame.tail_call and f"through {plain_name(frame.frame.tail_call)}, which ended in a tail call"
+    return frame.frame.tail_call and f"calls {plain_name(frame.frame.tail_call)}, whose frame a tail call replaced"
 
 
 def unwind(frame: PlacedFrame) -> str | None:
