@@ -54,7 +54,7 @@ def test_no_link_takes_the_place_of_a_file(taken: FileSet, root: Path) -> None:
     put_elf(root, "/usr/lib/x.so", "02")
     assert taken.want("/usr/lib/x.so", "module")
     taken.name("/usr/lib/x.so", APP)
-    assert links(taken) == {}
+    assert taken.symlinks() == ()
     assert {each.path for each in taken.entries()} == {APP, "/usr/lib/x.so"}
 
 
