@@ -17,6 +17,7 @@ from corebox.files.diskroot import DiskRoot
 from corebox.gather.collect import Collection, GatherOptions, collect
 from tests.support.elfwriter import Format
 from tests.support.realcores import unpack_core
+from tests.unit.conftest import RealCore
 from tests.unit.gather.sites import BUILD_IDS, EXECUTABLE, LIBC, LINKER, OTHER_ID, elf_with_sections, link, put, put_elf
 
 
@@ -256,21 +257,26 @@ def test_other_root_must_be_a_directory(core_path: Path, tmp_path: Path) -> None
     assert caught.value.code == "no-such-root"
 
 
-def test_executable_of_a_relative_name_is_found_beside_the_core(tmp_path: Path) -> None:
+@pytest.fixture
+def relative(tmp_path: Path, real_core: RealCore) -> Path:
+    """The core of a program that was started by a relative name, where the kernel puts it."""
+    core = tmp_path / "core"
+    core.hardlink_to(real_core("segments"))
+    return core
+
+
+def test_executable_of_a_relative_name_is_found_beside_the_core(relative: Path, tmp_path: Path) -> None:
     """Such a core has no NT_FILE; the working directory of the process is where the kernel put it."""
-    core = unpack_core("segments", tmp_path).rename(tmp_path / "core")
-    assert manifest_of(core, Path("/")).modules[0].verdict == "missing"
     put_elf(tmp_path, "/segments", "c0de0b")
-    manifest = manifest_of(core, Path("/"))
+    manifest = manifest_of(relative, Path("/"))
     assert manifest.modules[0].verdict == "verified"
     assert manifest.process.executable == str(tmp_path / "segments")
 
 
-def test_executable_of_a_relative_name_can_be_given(tmp_path: Path) -> None:
-    core = unpack_core("segments", tmp_path).rename(tmp_path / "core")
+def test_executable_of_a_relative_name_can_be_given(relative: Path, tmp_path: Path) -> None:
     put_elf(tmp_path, "/builds/segments", "c0de0b")
     path = str(tmp_path / "builds" / "segments")
-    manifest = manifest_of(core, Path("/"), GatherOptions(executable=path))
+    manifest = manifest_of(relative, Path("/"), GatherOptions(executable=path))
     assert (manifest.modules[0].verdict, manifest.process.executable) == ("verified", path)
 
 
