@@ -4,8 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.realcores import unpack_core
+
+# No test is about how long something takes, on whatever machine and beside whatever else.
+settings.register_profile("unit", deadline=None)
+settings.load_profile("unit")
 
 RealCore = Callable[[str], Path]
 
