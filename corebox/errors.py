@@ -59,16 +59,16 @@ class HostError(CoreboxError):
 INTERRUPTION = "interrupted; no partial files were left behind"
 
 
-def came_of_interruption(error: BaseException) -> bool:
+def caused_by_interruption(error: BaseException) -> bool:
     """Whether it is Ctrl-C, or was raised on the way out of it.
 
     For instance, shutil.rmtree closes a descriptor a second time if it is interrupted in ``os.close`` (Python 3.11).
     """
     context = error.__context__
-    return isinstance(error, KeyboardInterrupt) or (context is not None and came_of_interruption(context))
+    return isinstance(error, KeyboardInterrupt) or (context is not None and caused_by_interruption(context))
 
 
-def system_words(error: Optional[BaseException]) -> Optional[str]:
+def system_message(error: Optional[BaseException]) -> Optional[str]:
     """What the system said, of an error that libraries have wrapped in theirs; None if it said nothing."""
     words = None
     while error is not None:
@@ -78,7 +78,7 @@ def system_words(error: Optional[BaseException]) -> Optional[str]:
     return words
 
 
-def as_ours(error: BaseException, more: str = "") -> CoreboxError:
+def as_corebox_error(error: BaseException, more: str = "") -> CoreboxError:
     """What nobody has caught, as one of our own errors: the system has refused something, or it is a bug.
 
     The traceback of a bug is printed where ``COREBOX_DEBUG`` is set. ``more`` is added to the hint of a refusal.

@@ -28,7 +28,7 @@ _NOISE = re.compile(
 _HUNG = re.compile(r"(?m)^Timeout \(([0-9:.]+)\)!$")
 
 
-class Asked(NamedTuple):
+class GdbOutcome(NamedTuple):
     """What gdb wrote in all its runs.
 
     Attributes:
@@ -42,7 +42,7 @@ class Asked(NamedTuple):
     said: str
 
 
-def ask_gdb(session: Session, time_limit: float) -> Asked:
+def ask_gdb(session: Session, time_limit: float) -> GdbOutcome:
     """Ask, as often as it takes; ``time_limit`` is for all together, in seconds.
 
     Raises:
@@ -73,7 +73,7 @@ def ask_gdb(session: Session, time_limit: float) -> Asked:
         first = killer + 1
         if not records and len(deaths) == _HOPELESS:
             break
-    return Asked(tuple(records), tuple(deaths), said)
+    return GdbOutcome(tuple(records), tuple(deaths), said)
 
 
 def how_it_ended(done: Finished) -> str:

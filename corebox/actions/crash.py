@@ -31,7 +31,7 @@ class Crash(NamedTuple):
     notices: tuple[str, ...] = ()
 
 
-def look_at(opened: OpenedImage, core: Path | None, executable: Path | None, force: bool) -> Crash:
+def inspect_crash(opened: OpenedImage, core: Path | None, executable: Path | None, force: bool) -> Crash:
     """The crash of an image; ``core`` and ``executable`` are the user's, in the place of its own.
 
     Raises:

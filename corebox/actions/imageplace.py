@@ -88,15 +88,15 @@ class ImagePlace:
         self._opening = opening
         self._progress = progress
 
-    def find(self, wish: WantedFiles) -> dict[Key, Path]:
-        """Those debug files of ``wish`` that are in a folder ``debug`` of the image; few images have one."""
+    def find(self, wanted_files: WantedFiles) -> dict[Key, Path]:
+        """Those debug files of ``wanted_files`` that are in a folder ``debug`` of the image; few images have one."""
         found: dict[Key, Path] = {}
         has_debug = False
 
         def wants(name: str) -> bool:
             nonlocal has_debug
             has_debug = has_debug or "/debug/" in name
-            return "/debug/" in name and not wish.excludes(name)
+            return "/debug/" in name and not wanted_files.excludes(name)
 
         with self._opening() as (source, wanted):
             layers = layers_of(source, wanted)
@@ -105,7 +105,7 @@ class ImagePlace:
                 return {}
             for member in self._members(source, layers, wants):
                 if member.path is not None:
-                    key = wish.match(member.name, member.path, read_facts(member.path))
+                    key = wanted_files.match(member.name, member.path, read_facts(member.path))
                     if key is not None and key not in found:
                         found[key] = self._keep(member.path, key)
         if not has_debug:

@@ -11,7 +11,7 @@ from corebox.actions.subject import BundleFile, Found, InRegistry, here
 from corebox.bundle.light import light_notice
 from corebox.engine.base import Engine
 from corebox.errors import HostError
-from corebox.image.opened import OpenedImage, open_image
+from corebox.image.opened import OpenedImage
 from corebox.locate.places import Places
 from corebox.store.store import Store
 
@@ -90,8 +90,7 @@ def open_crash(store: Store, subject: Found, circumstances: Circumstances, work:
             if opening is not None:
                 return opening
     found = completed(store, here(store, subject), circumstances.places, circumstances.progress)
-    opened = open_image(store, found.image)
-    return Opening(opened, found.notices, found.search)
+    return Opening(found.opened, found.notices, found.search)
 
 
 def _on_demand(

@@ -20,7 +20,7 @@ from corebox.ondemand.request import Request
 from corebox.registry.access import Access
 from corebox.registry.client import Client
 from corebox.registry.moving import Moving
-from corebox.registry.pull import OfferedLayer, RegistrySource, look_at, take_layers
+from corebox.registry.pull import OfferedLayer, RegistrySource, look_up_image, take_layers
 from corebox.registry.reference import parse_reference
 from corebox.store.partial import trim_partials
 from corebox.store.store import Store
@@ -45,7 +45,9 @@ def open_in_registry(
     reference, pulling = parse_reference(subject.name), subject.pulling
     access = Access(pulling.ca_file, pulling.plain_http)
     with Client(reference, access, "pull") as client, store.adding():
-        offered = look_at(RegistrySource(client, reference, Moving(reference.host, lambda _: None)), reference.wanted)
+        offered = look_up_image(
+            RegistrySource(client, reference, Moving(reference.host, lambda _: None)), reference.wanted
+        )
         cores = [each for each in offered.layers if each.kind == CORE]
         if len(cores) != 1 or store.has(cores[0].diff_id) or circumstances.is_little(cores[0].blob.size, WORTH):
             return None

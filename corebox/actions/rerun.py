@@ -16,7 +16,7 @@ from corebox.engine.base import Engine
 from corebox.engine.choose import choose_engine
 from corebox.engine.sandbox import Sandbox
 from corebox.errors import InputError
-from corebox.image.opened import OpenedImage, open_image
+from corebox.image.opened import OpenedImage
 from corebox.locate.places import SymbolOptions
 from corebox.store.store import Store
 
@@ -52,7 +52,7 @@ def prepare_rerun(
     """
     chosen = choose_engine(engine, store, tell)
     complete = completed(store, subject, opened_places(store, symbols or SymbolOptions(), progress).places, progress)
-    opened = open_image(store, complete.image)
+    opened = complete.opened
     program = _program(opened)
     with store.workplace() as work:
         sandbox = Sandbox(opened.root, (), _environment(opened.manifest), owner=work, processes=True)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from corebox.actions import provisions
 from corebox.actions.cores import AUTO
-from corebox.actions.crash import Crash, look_at
+from corebox.actions.crash import Crash, inspect_crash
 from corebox.actions.history import lent_history
 from corebox.actions.lend import Lender
 from corebox.actions.opening import Circumstances, open_crash
@@ -113,7 +113,7 @@ def prepare_session(
             from corebox.locate.complete import with_gaps  # noqa: PLC0415  # slow to import, and most lack nothing
 
             opened = opened._replace(manifest=with_gaps(opened.manifest, opening.search))
-        crash = look_at(opened, options.core, options.executable, options.symbols.force)
+        crash = inspect_crash(opened, options.core, options.executable, options.symbols.force)
         lender = Lender(engine, work)
         files = CrashFiles(opened.manifest, opened.root, opened.debug, options.executable)
         found = find_symbols(files, places, options.symbols, progress)

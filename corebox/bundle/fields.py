@@ -93,7 +93,7 @@ def to_json(value: Any) -> Json:
 
 
 def read(record: Type[Value], data: object) -> Value:
-    """The value that a stranger wrote.
+    """The value that untrusted JSON holds.
 
     Raises:
         MisfitError: it is not as declared.

@@ -6,14 +6,14 @@ import sys
 import click
 
 from corebox.cli import output
-from corebox.errors import INTERRUPTION, CoreboxError, UsageError, as_ours, came_of_interruption
+from corebox.errors import INTERRUPTION, CoreboxError, UsageError, as_corebox_error, caused_by_interruption
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 def explain(error: BaseException, as_json: bool = False) -> int:
     """Say what went wrong, with ``as_json`` also as a document, and return the exit status."""
-    if came_of_interruption(error) or isinstance(error, click.Abort):
+    if caused_by_interruption(error) or isinstance(error, click.Abort):
         output.note(INTERRUPTION)
         return INTERRUPTED
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
@@ -32,7 +32,7 @@ def explain(error: BaseException, as_json: bool = False) -> int:
 
 def _as_ours(error: BaseException) -> CoreboxError:
     if not isinstance(error, click.ClickException):
-        return as_ours(error, "; see corebox doctor")
+        return as_corebox_error(error, "; see corebox doctor")
     message = error.format_message().rstrip(".").replace("\n\t", " ")
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is None:

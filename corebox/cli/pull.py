@@ -24,7 +24,7 @@ def command(reference: str, ca_file: Path | None, plain_http: bool, registry: st
     corebox shell IMAGE pulls an image that the store lacks; corebox pull also updates one that it has.
     """
     pulled = pull(Store.default(), reference, Pulling(meter("pulling"), ca_file, plain_http, registry))
-    output.table((layer.kind, output.size(layer.size), layer.how, layer.digest[:19]) for layer in pulled.layers)
+    output.table((layer.kind, output.size(layer.size), layer.status, layer.digest[:19]) for layer in pulled.layers)
     output.say(f"fetched    {output.size(pulled.fetched)}")
     output.say(f"image      {pulled.image.image_id}")
     output.say(f"open it    corebox shell {next(iter(pulled.image.tags), pulled.image.image_id[7:19])}")

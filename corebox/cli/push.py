@@ -49,7 +49,7 @@ def command(
         _show(plan(store, resolved, chosen, output.progress()))
         return 0
     pushed = push(store, resolved, chosen, output.progress(), meter("pushing"))
-    output.table((layer.kind, output.size(layer.size), layer.how, layer.digest[:19]) for layer in pushed.layers)
+    output.table((layer.kind, output.size(layer.size), layer.status, layer.digest[:19]) for layer in pushed.layers)
     output.say(f"sent       {output.size(pushed.sent)}")
     output.say(f"digest     {pushed.digest}")
     output.say(f"open it    corebox shell {pushed.reference}")

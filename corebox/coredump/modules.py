@@ -26,7 +26,7 @@ from corebox.coredump.memory import Memory
 from corebox.coredump.values import FileMapping, LinkMapEntry, Module, Segment
 
 AT_ENTRY, AT_SYSINFO_EHDR = 9, 33
-FURTHEST_HEADER = 64
+MAX_HEADER_DISTANCE = 64
 MAX_IMAGE_LENGTH = 1 << 30
 MAX_IMAGES = 4096
 _NEVER_MODULES = ("/dev/", "/memfd:", "/SYSV")
@@ -260,7 +260,7 @@ def _images_without_name(known: Sequence[Module], facts: Facts) -> List[Module]:
 def _start_of(facts: Facts, address: int, kind: int) -> Optional[int]:
     """Start of the module that has a ``kind`` of program header at ``address``; None if its headers are not here."""
     index = bisect.bisect_right(facts.starts, address)
-    for start in reversed(facts.starts[max(0, index - FURTHEST_HEADER) : index]):
+    for start in reversed(facts.starts[max(0, index - MAX_HEADER_DISTANCE) : index]):
         addresses = _addresses_of(facts.memory, start, kind)
         if addresses is not None and address in addresses:
             return start

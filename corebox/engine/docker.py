@@ -27,8 +27,8 @@ from corebox.engine.pipe import piped
 from corebox.engine.procfs import masked_in_containers
 from corebox.engine.sandbox import Finished, RootEntries, Sandbox, read_root_entries
 from corebox.engine.seccomp import container_filter
-from corebox.engine.terminal import attach, die_with_us
-from corebox.errors import HostError, InputError, system_words
+from corebox.engine.terminal import attach, die_with_parent
+from corebox.errors import HostError, InputError, system_message
 from corebox.files.temporary import is_abandoned
 
 PING_TIMEOUT = 10  # seconds; a Podman that has just been started looks through its storage first
@@ -65,7 +65,7 @@ class DockerEngine:
             answer = client.api.get(f"{client.api.base_url}/_ping")
             answer.raise_for_status()
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
-            words = system_words(error) or _last_words(error)
+            words = system_message(error) or _last_words(error)
             hint = f"{_way_to(name, address, words)}, or use --engine bubblewrap; see corebox doctor"
             raise HostError("no-engine", f"no {name} engine answers at {address}: {words}", hint) from error
         client.api.timeout = REQUEST_TIMEOUT
@@ -94,21 +94,21 @@ class DockerEngine:
     def attach(self, sandbox: Sandbox, command: Sequence[str], tty: bool) -> int:
         """Run ``command`` on our standard streams; the engine's own program handles the terminal."""
         with self._container(sandbox, command, tty=tty, stdin_open=True) as container:
-            return attach(self._start(container, "--interactive"), prepare=die_with_us)
+            return attach(self._start(container, "--interactive"), prepare=die_with_parent)
 
     def run(
         self, sandbox: Sandbox, command: Sequence[str], time_limit: float, max_output: int = MAX_OUTPUT
     ) -> Finished:
         """Run ``command`` without input and return what it wrote."""
         with self._container(sandbox, command) as container:
-            return run_batch(self._start(container), time_limit, prepare=die_with_us, max_output=max_output)
+            return run_batch(self._start(container), time_limit, prepare=die_with_parent, max_output=max_output)
 
     @contextmanager
     def pipe(self, sandbox: Sandbox, command: Sequence[str]) -> "Iterator[subprocess.Popen[bytes]]":
         """Run ``command`` with pipes as its standard input and output."""
         with (
             self._container(sandbox, command, stdin_open=True) as container,
-            piped(self._start(container, "--interactive"), prepare=die_with_us) as child,
+            piped(self._start(container, "--interactive"), prepare=die_with_parent) as child,
         ):
             yield child
 

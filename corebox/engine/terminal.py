@@ -22,7 +22,7 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 _libc = ctypes.CDLL(None)
 
 
-def die_with_us() -> None:
+def die_with_parent() -> None:
     """In a child before exec: the kernel kills it when we die, whatever we die of."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 

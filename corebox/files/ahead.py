@@ -13,7 +13,7 @@ from typing import BinaryIO, Callable, Iterator, Optional, Tuple
 from corebox.files.extents import Extent, data_extents
 
 #: Below, the search takes no longer than to start a process.
-SMALLEST = 64 << 20
+MIN_SIZE = 64 << 20
 _RECORD = struct.Struct("<QQ")
 #: In the place of an offset: the size is of what was looked through, or all was.
 _LOOKED, _ALL = (1 << 64) - 1, (1 << 64) - 2
@@ -27,7 +27,7 @@ class Ahead:
         self._stamp = stamp
         self._records: Optional[BinaryIO] = records
 
-    def extents(self, descriptor: int, size: int, told: Callable[[int], object]) -> Iterator[Extent]:
+    def extents(self, descriptor: int, size: int, on_progress: Callable[[int], object]) -> Iterator[Extent]:
         """As ``data_extents`` of the open file: what the child has found, if it is the same file and the first time."""
         records, self._records = self._records, None
         end = 0
@@ -39,11 +39,11 @@ class Ahead:
             if offset == _ALL:
                 return
             if offset == _LOOKED:
-                told(count)
+                on_progress(count)
             else:
                 yield Extent(offset, count)
                 end = offset + count
-        yield from data_extents(descriptor, size, end, told)
+        yield from data_extents(descriptor, size, end, on_progress)
 
 
 @contextlib.contextmanager
@@ -82,7 +82,7 @@ def _open_large(path: str) -> Optional[int]:
     except OSError:
         return None  # whoever opens it next says what is wrong
     status = os.fstat(descriptor)
-    if stat.S_ISREG(status.st_mode) and 512 * status.st_blocks >= SMALLEST:
+    if stat.S_ISREG(status.st_mode) and 512 * status.st_blocks >= MIN_SIZE:
         return descriptor
     os.close(descriptor)
     return None
@@ -98,7 +98,7 @@ def _look(descriptor: int, writing: int) -> None:
     looked = 0
     with open(writing, "wb") as records:
 
-        def told(count: int) -> None:
+        def on_progress(count: int) -> None:
             nonlocal looked
             looked += count
             if looked >= _STEP:
@@ -106,6 +106,6 @@ def _look(descriptor: int, writing: int) -> None:
                 looked = 0
                 records.flush()  # and so it ends when nobody reads any more
 
-        for extent in data_extents(descriptor, os.fstat(descriptor).st_size, 0, told):
+        for extent in data_extents(descriptor, os.fstat(descriptor).st_size, 0, on_progress):
             records.write(_RECORD.pack(*extent))
         records.write(_RECORD.pack(_LOOKED, looked) + _RECORD.pack(_ALL, 0))

@@ -1,4 +1,4 @@
-"""``tarfile`` for archives of strangers: what it holds in memory is bounded, whatever they say.
+"""``tarfile`` for untrusted archives: what it holds in memory is bounded, whatever they say.
 
 It reads an extended header whole, however long that claims to be, one of a chain within the other, and keeps every
 member and every global header that it has read.

@@ -18,9 +18,9 @@ _WINDOW_PARAMETER = 100  # ZSTD_d_windowLogMax
 _WINDOW_TOO_LARGE = 16  # ZSTD_error_frameParameter_windowTooLarge
 _OLDEST = 10400  # ZSTD_versionNumber() of the first release with a stable ZSTD_compress2
 _CHUNK = 1 << 20
-#: Bytes that are kept for what follows to refer to, as a power of two, in what strangers compressed: four layers are
+#: Bytes that are kept for what follows to refer to, as a power of two, in untrusted data: four layers are
 #: read at once. RFC 8878 (3.1.1.1.2) wants 8 MiB of everybody, ``zstd -19`` uses as much.
-STRANGERS_WINDOW = 24
+UNTRUSTED_WINDOW = 24
 
 
 class _Buffer(ctypes.Structure):
@@ -114,7 +114,7 @@ class FrameCompressor:
         self._library.ZSTD_freeCCtx(self._context)
 
 
-def decompressed(library: ctypes.CDLL, source: BinaryIO, window: int = STRANGERS_WINDOW) -> Iterator[bytes]:
+def decompressed(library: ctypes.CDLL, source: BinaryIO, window: int = UNTRUSTED_WINDOW) -> Iterator[bytes]:
     """The content of the zstd frames in ``source``, in pieces of at most 1 MiB; frames of longer windows are refused.
 
     Raises:
@@ -155,6 +155,6 @@ def _decompress(library: ctypes.CDLL, context: int, source: BinaryIO) -> Iterato
 def _too_large(name: str) -> InputError:
     return InputError(
         "window-too-large",
-        "{} is compressed with a zstd window of more than {} MiB".format(name, 1 << STRANGERS_WINDOW - 20),
+        "{} is compressed with a zstd window of more than {} MiB".format(name, 1 << UNTRUSTED_WINDOW - 20),
         "if it is a bundle, compress it anew: zstd -dc FILE | zstd -19 -o NEW.corebox; if it is a core: zstd -d FILE",
     )

@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeVar
 from corebox.actions.report import report, require_stack, write_report
 from corebox.actions.session import SessionOptions
 from corebox.actions.subject import BundleFile
-from corebox.errors import CoreboxError, HostError, InputError, UsageError, as_ours
+from corebox.errors import CoreboxError, HostError, InputError, UsageError, as_corebox_error
 from corebox.fleet.facts import Facts, facts_of
 from corebox.store.store import Store
 
@@ -138,7 +138,7 @@ def _answer(question: Question, to: Connection) -> None:
     except KeyboardInterrupt:
         sys.exit(1)
     except Exception as error:  # noqa: BLE001  # it is told where somebody hears it
-        ours = as_ours(error)
+        ours = as_corebox_error(error)
         kind = next(index for index, each in enumerate(_KINDS) if isinstance(ours, each))
         to.send(_Refusal(kind, ours.code, ours.message, ours.hint))
 

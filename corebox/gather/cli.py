@@ -5,7 +5,7 @@ import signal
 import sys
 from typing import Optional, Sequence
 
-from corebox.errors import INTERRUPTION, as_ours, came_of_interruption
+from corebox.errors import INTERRUPTION, as_corebox_error, caused_by_interruption
 from corebox.gather.preset import load_preset, parse_arguments, preset_arguments
 from corebox.gather.terminal import complain, say
 from corebox.printable import printable
@@ -50,10 +50,10 @@ def _read_in_full(options: argparse.Namespace) -> Optional[str]:
 
 def _explain(error: BaseException, as_json: bool) -> int:
     """Say what went wrong, with ``as_json`` also as a document, and return the exit status."""
-    if came_of_interruption(error):
+    if caused_by_interruption(error):
         complain(INTERRUPTION)
         return 130
-    ours = as_ours(error)
+    ours = as_corebox_error(error)
     complain("error: " + printable(ours.message))
     for line in ours.context.get("advice", ()):  # type: ignore[attr-defined]
         complain("  " + printable(line))

@@ -58,7 +58,7 @@ def find_module(core: CoreFile, module: Module, places: Places) -> ModuleFile:
     assert best
     if best.proof.verdict == MISSING or (best.found.file and elf_of(best.found.file) is None):
         return as_missing(best, best.proof.detail)  # whoever gathers: such a file was never mapped as this module
-    return _unless_stranger(best, places.root)
+    return _unless_untrusted(best, places.root)
 
 
 def _rank(core: CoreFile, found: Found) -> int:
@@ -139,7 +139,7 @@ def _open_file(path: str, root: DiskRoot) -> Optional[OpenFile]:
     return root.adopt(OpenFile(path, descriptor))
 
 
-def _unless_stranger(best: ModuleFile, root: DiskRoot) -> ModuleFile:
+def _unless_untrusted(best: ModuleFile, root: DiskRoot) -> ModuleFile:
     """Root takes nothing of a stranger's crash by its name alone: the stranger has chosen the names."""
     if root.reader is None:
         return best

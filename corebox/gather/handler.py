@@ -18,7 +18,7 @@ from corebox.bundle.envelope import envelope_for
 from corebox.bundle.layout import SUFFIX
 from corebox.bundle.runtime import HANDLER, Runtime
 from corebox.coredump.core import open_core
-from corebox.errors import HostError, UsageError, as_ours
+from corebox.errors import HostError, UsageError, as_corebox_error
 from corebox.files.diskroot import DiskRoot
 from corebox.gather.compressed import write_sparse
 from corebox.gather.handlerscript import NO_BUNDLE
@@ -102,7 +102,7 @@ def handle_crash(directory: str, core: BinaryIO, crash: Crash, options: argparse
     except KeyboardInterrupt:
         outcome = _Outcome("interrupted; what was read of the core is kept")
     except Exception as error:  # noqa: BLE001  # nobody sees a traceback of what the kernel has called
-        outcome = _Outcome("failed: {}".format(as_ours(error)))
+        outcome = _Outcome("failed: {}".format(as_corebox_error(error)))
     finally:
         signal.signal(signal.SIGALRM, before)
     with contextlib.suppress(OSError):  # the disk is full, or read-only
@@ -137,7 +137,8 @@ def _handle(directory: str, core: BinaryIO, crash: Crash, options: argparse.Name
         try:
             done = _bundle(room, crash, options, held, runtime)
         except Exception as error:  # noqa: BLE001  # a core that we do not understand is kept for who does
-            return _Outcome("{}kept the raw core {}: {}".format(cut, os.path.basename(room.raw), as_ours(error)))
+            why = as_corebox_error(error)
+            return _Outcome("{}kept the raw core {}: {}".format(cut, os.path.basename(room.raw), why))
         os.unlink(room.raw)
     return _Outcome(cut + done, 0)
 

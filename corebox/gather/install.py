@@ -46,7 +46,7 @@ def install_handler(options: argparse.Namespace, program: str) -> str:
             message = "{} is not installed".format(needed)
             raise HostError("no-flock", message, "install {}".format(package))
     _require_private(directory)
-    _require_no_strangers(directory)
+    _require_no_foreign_files(directory)
     for name in ("", HOURS, QUEUE):
         os.makedirs(os.path.join(directory, name), mode=0o700, exist_ok=True)
     _require_private(directory)
@@ -84,15 +84,15 @@ def _require_private(directory: str) -> None:
             )
 
 
-def _require_no_strangers(directory: str) -> None:
+def _require_no_foreign_files(directory: str) -> None:
     """Refuse a directory where something else has named files as the handler does, which removes its old ones.
 
     ``%e-%p-%t.core`` is a usual core_pattern.
     """
     if os.path.isdir(directory) and not os.path.exists(os.path.join(directory, SCRIPT)):
-        for stranger in kept_files(directory)[:1]:
+        for file in kept_files(directory)[:1]:
             raise _bad_directory(
-                "the handler would take {} for one of its own files, and eventually remove it".format(stranger.path),
+                "the handler would take {} for one of its own files, and eventually remove it".format(file.path),
                 "an empty directory",
             )
 

@@ -1,4 +1,4 @@
-"""Whose crash it is: root may read every file of the machine, and a stranger's crash must not make root pack them."""
+"""Whose crash it is: root may read every file of the machine, and another user's crash must not make root pack them."""
 
 import os
 import pwd

@@ -58,21 +58,21 @@ def _write_slim(core: CoreFile, files: Mapping[str, OpenFile], descriptor: int) 
 
 
 def plan_blanks(
-    core: CoreFile, wishes: Sequence[str], whole: Optional[CoreFile] = None, scan: bool = True
+    core: CoreFile, patterns_given: Sequence[str], whole: Optional[CoreFile] = None, scan: bool = True
 ) -> RedactionPlan:
     """What to blank in the core for ``--redact``: "env", or texts; ``whole`` is what a slim core was made of."""
-    patterns = [os.fsencode(wish) for wish in wishes if wish not in ("", "env")]
-    return plan_redaction(core, "env" in wishes, patterns, whole, scan)
+    patterns = [os.fsencode(pattern) for pattern in patterns_given if pattern not in ("", "env")]
+    return plan_redaction(core, "env" in patterns_given, patterns, whole, scan)
 
 
-def blank_manifest(manifest: Manifest, plan: RedactionPlan, wishes: Sequence[str]) -> Manifest:
+def blank_manifest(manifest: Manifest, plan: RedactionPlan, patterns_given: Sequence[str]) -> Manifest:
     """The manifest with what was blanked, and with the same blanks in what it quotes of the process."""
     process, site = manifest.process, manifest.site
     return manifest._replace(
         process=process._replace(name=_blank(process.name, plan), arguments=_blank(process.arguments, plan)),
         site=site._replace(hostname=_blank(site.hostname, plan)),
         core=manifest.core._replace(
-            redacted=plan.occurrences, redacted_variables=plan.names if "env" in wishes else None
+            redacted=plan.occurrences, redacted_variables=plan.names if "env" in patterns_given else None
         ),
         runtime=_blank(manifest.runtime, plan),
     )

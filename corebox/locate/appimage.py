@@ -47,14 +47,14 @@ class AppImage:
         stamp = json.dumps(["appimage", str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ino])
         self._members = Members(self, store, stamp)
 
-    def find(self, wish: WantedFiles) -> dict[Key, Path]:
-        """Those of ``wish`` that are in it.
+    def find(self, wanted_files: WantedFiles) -> dict[Key, Path]:
+        """Those of ``wanted_files`` that are in it.
 
         Raises:
             InputError: ``bad-symbols``.
             HostError: ``no-unsquashfs``, ``no-space``.
         """
-        return self._members.find(wish)
+        return self._members.find(wanted_files)
 
     def candidates(self, wanted: Sequence[Wanted]) -> Iterator[Candidate]:
         """See ``Place``; raises as ``find`` does."""

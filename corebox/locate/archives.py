@@ -58,14 +58,14 @@ class Archive:
         status = path.stat()
         self.stamp = json.dumps([str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ino])
 
-    def find(self, wish: WantedFiles) -> dict[Key, Path]:
-        """Those of ``wish`` that are in it.
+    def find(self, wanted_files: WantedFiles) -> dict[Key, Path]:
+        """Those of ``wanted_files`` that are in it.
 
         Raises:
             InputError: ``bad-symbols``.
             HostError: ``no-libarchive``, ``no-space``.
         """
-        return Members(self, self._store, self.stamp).find(wish)
+        return Members(self, self._store, self.stamp).find(wanted_files)
 
     def candidates(self, wanted: Sequence[Wanted]) -> Iterator[Candidate]:
         """See ``Place``; raises as ``find`` does."""

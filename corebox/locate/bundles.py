@@ -21,9 +21,9 @@ class BundleFiles:
         self._archive = Archive(path, store)
         self._members = Members(self, store, f"bundle {self._archive.stamp}")
 
-    def find(self, wish: WantedFiles) -> dict[Key, Path]:
-        """Those of ``wish`` that are in it."""
-        return self._members.find(wish)
+    def find(self, wanted_files: WantedFiles) -> dict[Key, Path]:
+        """Those of ``wanted_files`` that are in it."""
+        return self._members.find(wanted_files)
 
     def candidates(self, wanted: Sequence[Wanted]) -> Iterator[Candidate]:
         """See ``Place``."""

@@ -124,9 +124,10 @@ class Debuginfod:
         self._pools: dict[str, PoolManager] = {}
         self._lock = threading.Lock()
 
-    def find(self, wish: WantedFiles) -> dict[Key, Path]:
-        """Those of ``wish`` that have a build ID and that a server or the cache has."""
-        return dict(self._all([(build_id, DEBUGINFO, "") for build_id in wish.build_ids], wish.build_ids))
+    def find(self, wanted_files: WantedFiles) -> dict[Key, Path]:
+        """Those of ``wanted_files`` that have a build ID and that a server or the cache has."""
+        build_ids = wanted_files.build_ids
+        return dict(self._all([(build_id, DEBUGINFO, "") for build_id in build_ids], build_ids))
 
     def candidates(self, wanted: Sequence[Wanted]) -> Iterator[Candidate]:
         """See ``Place``: what servers call ``executable`` is a library, too."""

@@ -77,14 +77,14 @@ def _files(
 
 def _find(sources: Sequence[Source], keys: Iterable[Key]) -> dict[Key, tuple[Path, Facts]]:
     best: dict[Key, tuple[Path, Facts]] = {}
-    wish = WantedFiles(frozenset(keys))
+    wanted_files = WantedFiles(frozenset(keys))
     for source in sources:
-        if not wish.keys:
+        if not wanted_files.keys:
             break
-        for key, path in source.find(wish).items():
+        for key, path in source.find(wanted_files).items():
             # Whatever the source goes by, an index or a cache, the file itself has the last word.
             facts = read_facts(path)
             if answers(key, path, facts) and (key not in best or facts.symbols == FULL):
                 best[key] = (path, facts)
-        wish = wish.without(key for key, (_, facts) in best.items() if facts.symbols == FULL)
+        wanted_files = wanted_files.without(key for key, (_, facts) in best.items() if facts.symbols == FULL)
     return best

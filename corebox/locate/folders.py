@@ -45,17 +45,17 @@ class Folder:
         self._index = index
         self._open_package = open_package
 
-    def find(self, wish: WantedFiles) -> dict[Key, Path]:
-        """Those of ``wish`` that are there; a file with debug information wins over one with a symbol table only."""
+    def find(self, wanted_files: WantedFiles) -> dict[Key, Path]:
+        """Those that are there; a file with debug information wins over one with a symbol table only."""
         best, packages = Best(), list[Path]()
-        files = (path for path in self._files(packages) if not wish.excludes(str(path)))
+        files = (path for path in self._files(packages) if not wanted_files.excludes(str(path)))
         for path, facts in self._index.read(files):
-            key = wish.match(path.name, path, facts)
+            key = wanted_files.match(path.name, path, facts)
             if key is not None:
                 best.add(key, path, facts)
         found = best.files
         for package in self._opened(packages):
-            rest = wish.without(found)
+            rest = wanted_files.without(found)
             if not rest.keys:
                 break
             found |= package.find(rest)

@@ -27,8 +27,8 @@ def take_debug_files(
     """Put the debug files that were left out into the root; tells path and origin of each."""
     wanted = {entry.build_id: entry for entry in manifest.left_out if entry.role == _DEBUG and entry.build_id}
     for source in sources:
-        wish = WantedFiles(frozenset(wanted))
-        for build_id, path in (source.find(wish) if wanted else {}).items():
+        wanted_files = WantedFiles(frozenset(wanted))
+        for build_id, path in (source.find(wanted_files) if wanted else {}).items():
             entry = wanted.pop(build_id, None) if isinstance(build_id, str) else None
             if entry and _put(staging, entry, path):
                 yield entry.path, FileOrigin(getattr(source, "name", str(source)), entry.package, entry.version)

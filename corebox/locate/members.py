@@ -40,11 +40,11 @@ class Members:
             for each in sieve.match(member.name, facts):
                 yield Candidate(each, member.path, member.name, origin, self._tree)
 
-    def find(self, wish: WantedFiles) -> dict[Key, Path]:
-        """The debug files of ``wish``, kept in the cache."""
-        places = {key: self._store.cached(f"symbols/{self._digest}/{file_name(key)}") for key in wish.keys}
+    def find(self, wanted_files: WantedFiles) -> dict[Key, Path]:
+        """The debug files of ``wanted_files``, kept in the cache."""
+        places = {key: self._store.cached(f"symbols/{self._digest}/{file_name(key)}") for key in wanted_files.keys}
         kept = {key: path for key, path in places.items() if path.exists()}
-        rest = wish.without(kept)
+        rest = wanted_files.without(kept)
         if not rest.keys:
             return kept
         best = Best()
@@ -109,10 +109,10 @@ class Members:
         return self._store.cached(f"members/{self._digest}.json")
 
 
-def _may_be(wish: WantedFiles, name: str, facts: Facts) -> bool:
-    """Whether a member may be a debug file of ``wish``; a debuginfo's name is compared, its checksum later."""
+def _may_be(wanted_files: WantedFiles, name: str, facts: Facts) -> bool:
+    """Whether a member may be a debug file of ``wanted_files``; a debuginfo's name is compared, its checksum later."""
     if facts.symbols == NONE:
         return False
-    return facts.build_id in wish.keys or any(
-        isinstance(key, tuple) and key[0] == name.rpartition("/")[2] for key in wish.keys
+    return facts.build_id in wanted_files.keys or any(
+        isinstance(key, tuple) and key[0] == name.rpartition("/")[2] for key in wanted_files.keys
     )

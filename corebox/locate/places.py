@@ -56,9 +56,9 @@ class GivenFile:
         for each in Sieve(wanted).match(self.path.name, self.facts):
             yield Candidate(each, self.path, str(self.path), Origin(self.name, url=self.name))
 
-    def find(self, wish: WantedFiles) -> dict[Key, Path]:
-        """The file, if it is one of those of ``wish``."""
-        key = wish.match(self.path.name, self.path, self.facts)
+    def find(self, wanted_files: WantedFiles) -> dict[Key, Path]:
+        """The file, if it is one of those of ``wanted_files``."""
+        key = wanted_files.match(self.path.name, self.path, self.facts)
         return {} if key is None else {key: self.path}
 
 

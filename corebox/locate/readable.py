@@ -21,10 +21,10 @@ class Readable:
         self._package = package
         self._on_warning = on_warning
 
-    def find(self, wish: WantedFiles) -> dict[Key, Path]:
+    def find(self, wanted_files: WantedFiles) -> dict[Key, Path]:
         """See ``Source``."""
         with self._told():
-            return self._package.find(wish)
+            return self._package.find(wanted_files)
         return {}
 
     def candidates(self, wanted: Sequence[Wanted]) -> Iterator[Candidate]:

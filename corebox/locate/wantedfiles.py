@@ -93,8 +93,8 @@ class Best:
 class Source(Place, Protocol):
     """A place that may have files of a crash, and debug files."""
 
-    def find(self, wish: WantedFiles) -> dict[Key, Path]:
-        """Those of ``wish`` that it has, as files on this machine."""
+    def find(self, wanted_files: WantedFiles) -> dict[Key, Path]:
+        """Those of ``wanted_files`` that it has, as files on this machine."""
 
 
 def file_name(key: Key) -> str:

@@ -1,4 +1,4 @@
-"""Answers for an agent: in pages, and fenced as what they are, the words of a stranger's core."""
+"""Answers for an agent: in pages, and fenced as what they are, the words of an untrusted core."""
 
 import secrets
 from collections.abc import Iterable

@@ -2,7 +2,7 @@
 
 import json
 
-from corebox.errors import system_words
+from corebox.errors import system_message
 from corebox.registry.faults import TransientError
 from corebox.web import HTTPError, Response
 
@@ -40,4 +40,4 @@ def reason(error: Exception) -> str:
     """What went wrong, as shortly as urllib3's errors allow."""
     inner = getattr(error, "reason", None) or (error.args[-1] if error.args else error)
     text = str(inner)
-    return system_words(error) or f"{type(error).__name__}: {text.rpartition('>: ')[2]:.200}"
+    return system_message(error) or f"{type(error).__name__}: {text.rpartition('>: ')[2]:.200}"

@@ -15,7 +15,7 @@ from corebox.registry.faults import TransientError
 from corebox.registry.reference import Reference, is_repository
 
 #: Bytes from which on a blob is worth looking for.
-WORTH = 1 << 20
+MIN_SIZE = 1 << 20
 #: Seconds that a push looks for blobs, in all: sending them takes about as long.
 _TIME_LIMIT = 5.0
 _MAX_COUNT = 512
@@ -23,7 +23,7 @@ _MAX_COUNT = 512
 _AT_ONCE = 32
 
 
-class Elsewhere:
+class OtherRepositories:
     """The other repositories of the registry of ``reference``; what cannot be asked has nothing."""
 
     def __init__(self, reference: Reference, access: Access) -> None:

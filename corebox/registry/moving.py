@@ -41,7 +41,7 @@ class Moving:
         """Retrying for one blob."""
         return Retrying(self._host, self._stop)
 
-    def patiently(self, act: Callable[[], Result]) -> Result:
+    def with_retries(self, act: Callable[[], Result]) -> Result:
         """Call ``act`` until it is not cut.
 
         Raises:

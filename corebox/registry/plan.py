@@ -102,7 +102,7 @@ class _Planner(NamedTuple):
         """The layers by their digests here, if somebody has pushed this very image under this name."""
         try:
             get = partial(self.client.get_manifest, self.reference.wanted, (MANIFEST_TYPE,))
-            value: Any = read_json(self.moving.patiently(get)[0])
+            value: Any = read_json(self.moving.with_retries(get)[0])
             blobs = [Descriptor.from_json(layer) for layer in value["layers"]]
             same = Descriptor.from_json(value["config"]).digest == self.image.image_id
         except (InputError, KeyError, TypeError):
@@ -122,7 +122,7 @@ class _Planner(NamedTuple):
         return Step(layer.kind, COMPRESS, layer, None)
 
     def _blob(self, kind: str, layer: Layer | None, blob: Descriptor) -> Step:
-        if self.moving.patiently(partial(self.client.has_blob, blob.digest)):
+        if self.moving.with_retries(partial(self.client.has_blob, blob.digest)):
             return Step(kind, THERE, layer, blob)
         source = noted_source(self.store, blob.digest, self.reference)
         return Step(kind, MOUNT if source else SEND, layer, blob, source)

@@ -96,7 +96,7 @@ class Offered(NamedTuple):
     layers: tuple[OfferedLayer, ...]
 
 
-def look_at(source: Source, wanted: str) -> Offered:
+def look_up_image(source: Source, wanted: str) -> Offered:
     """What the image consists of; none of its layers is read.
 
     Raises:
@@ -138,7 +138,7 @@ class RegistrySource:
 
     def manifest(self, wanted: str) -> tuple[bytes, str]:
         """See ``Source``."""
-        return self._moving.patiently(partial(self._client.get_manifest, wanted, (*IMAGE_MANIFESTS, *INDEXES)))
+        return self._moving.with_retries(partial(self._client.get_manifest, wanted, (*IMAGE_MANIFESTS, *INDEXES)))
 
     def blob(self, blob: Descriptor) -> Iterator[bytes]:
         """See ``Source``."""
@@ -160,7 +160,7 @@ class _Taking:
         self._reference = reference
 
     def run(self, wanted: str, names: Callable[[Json], list[str]]) -> Pulled:
-        offered = look_at(self._source, wanted)
+        offered = look_up_image(self._source, wanted)
         with self._store.adding():
             hows = self.layers(offered.layers)
             self._config(offered.described)

@@ -15,7 +15,7 @@ from corebox.files.stage import Stage
 from corebox.registry.access import Access
 from corebox.registry.client import Client
 from corebox.registry.compress import COMPRESSIONS, FramesError, compress_layer, wrap_frames
-from corebox.registry.elsewhere import WORTH, Elsewhere
+from corebox.registry.elsewhere import MIN_SIZE, OtherRepositories
 from corebox.registry.moving import Moving, Progress
 from corebox.registry.notes import note_compressed, note_place
 from corebox.registry.plan import (
@@ -48,7 +48,7 @@ from corebox.store.values import (
 __all__ = ["COMPRESSIONS", "Moved", "Pushed", "push_image"]
 
 Result = TypeVar("Result")
-#: A blob as the registry has it now, and how it came there: see ``Moved``.
+#: A blob as the registry has it now, and its status: see ``Moved``.
 _Brought = tuple[Descriptor, str]
 
 #: What nice(1) adds.
@@ -60,14 +60,14 @@ _ANNOTATED = ("io.corebox.", "org.opencontainers.image.")
 class Moved(NamedTuple):
     """A layer of a push or pull; ``digest`` and ``size`` are the registry's.
 
-    ``how`` is ``sent`` or ``fetched`` if its bytes went over the network, ``mounted`` if another repository of the
+    ``status`` is ``sent`` or ``fetched`` if its bytes went over the network, ``mounted`` if another repository of the
     registry had it, ``there`` if nothing had to be done.
     """
 
     kind: str
     digest: str
     size: int
-    how: str
+    status: str
 
 
 class Pushed(NamedTuple):
@@ -100,9 +100,9 @@ def push_image(
         found = {step.layer.digest: each for step, each in zip(plan.steps, brought, strict=False) if step.layer}
         layers = [(layer, *found[layer.digest]) for layer in image.layers]
         manifest = _manifest(image, config[0], [(layer, blob) for layer, blob, _ in layers])
-        moving.patiently(partial(client.put_manifest, reference.wanted, manifest, MANIFEST_TYPE))
+        moving.with_retries(partial(client.put_manifest, reference.wanted, manifest, MANIFEST_TYPE))
     store.tag(image, str(reference))
-    moved = tuple(Moved(layer.kind, blob.digest, blob.size, how) for layer, blob, how in layers)
+    moved = tuple(Moved(layer.kind, blob.digest, blob.size, status) for layer, blob, status in layers)
     return Pushed(reference, "sha256:" + hashlib.sha256(manifest).hexdigest(), moved, moving.total)
 
 
@@ -122,7 +122,7 @@ class _Execution:
         self._plan = plan
         self._client = client
         self._moving = moving
-        self._elsewhere = Elsewhere(plan.reference, access)
+        self._elsewhere = OtherRepositories(plan.reference, access)
         # One layer at a time: each takes all processors. Its threads inherit the niceness: what sends goes first, and
         # so does a registry on this machine.
         self._compressing = ThreadPoolExecutor(1, initializer=os.nice, initargs=(_NICENESS,))
@@ -142,17 +142,17 @@ class _Execution:
             return self._core(step.layer) if step.kind == CORE else self._layer(step.layer)
         if step.kind == CORE:
             self._core_begun.set()
-        how = "there" if step.does == THERE else "mounted"
+        status = "there" if step.does == THERE else "mounted"
         if step.does == SEND or (step.does == MOUNT and self._store.has(blob.digest)):
             self._store.require_whole(blob.digest)
-            how = self._send(blob, step.source)
-        return self._noted(blob, how)
+            status = self._send(blob, step.source)
+        return self._noted(blob, status)
 
     def _mounts(self, step: Step) -> bool:
         """Whether the registry takes from its other repository what our store has no more."""
         assert step.blob is not None
         begin = partial(self._client.begin_upload, step.blob.digest, step.source)
-        return self._moving.patiently(begin)[0] is None
+        return self._moving.with_retries(begin)[0] is None
 
     def _core(self, layer: Layer) -> _Brought:
         """Nothing is compressed before it."""
@@ -169,13 +169,13 @@ class _Execution:
         self._core_begun.wait()
         with self._store.writer() as writer:
             blob = self._compress(layer, writer)
-        is_there = self._moving.patiently(partial(self._client.has_blob, blob.digest))
+        is_there = self._moving.with_retries(partial(self._client.has_blob, blob.digest))
         source = noted_source(self._store, blob.digest, self._plan.reference)
         return self._noted(blob, "there" if is_there else self._send(blob, source))
 
-    def _noted(self, blob: Descriptor, how: str) -> _Brought:
+    def _noted(self, blob: Descriptor, status: str) -> _Brought:
         note_place(self._store, blob.digest, self._plan.reference)
-        return blob, how
+        return blob, status
 
     def _compress(
         self,
@@ -223,7 +223,7 @@ class _Execution:
 
     def _send(self, blob: Descriptor, source: str | None) -> str:
         """Send a blob of the store, unless it can be mounted from ``source``, or from where nothing was noted of."""
-        if source is None and blob.size >= WORTH:
+        if source is None and blob.size >= MIN_SIZE:
             source = self._elsewhere.find(blob.digest)
             if source is not None:
                 self._client.allow(source)

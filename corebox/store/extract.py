@@ -1,7 +1,7 @@
-"""Puts layer tars into a new directory. A pulled layer is a stranger's: nothing it says can lead outside.
+"""Puts layer tars into a new directory. A pulled layer is untrusted: nothing it says can lead outside.
 
 Nor can what it says of us: beneath ``.corebox`` lies what we read and mount ourselves, and links there stay where they
-are. Elsewhere they may say anything: they are for who runs inside, and nobody here follows them.
+are. OtherRepositories they may say anything: they are for who runs inside, and nobody here follows them.
 """
 
 import errno

@@ -187,7 +187,7 @@ def test_what_prune_took_is_compressed_again_to_the_same_blob(registry: Registry
     near.prune()
     assert not any(near.has(layer.digest) for layer in first.layers)
     again = push_image(near, image, parse_reference(f"{registry.host}/a/b:2"), Access())
-    assert {layer.how for layer in again.layers} == {"there"}
+    assert {layer.status for layer in again.layers} == {"there"}
     elsewhere = push_image(near, image, parse_reference(f"localhost:{registry.port}/x/y:1"), Access())
     assert [layer.digest for layer in elsewhere.layers] == [layer.digest for layer in first.layers]
 

@@ -67,7 +67,7 @@ class Module:
         """How far its addresses lie from where a file was linked, by the file: its header is not in the core."""
         base = self._base
         if base is None:
-            return next((text - each for each in text_addresses(path, self._form)), 0)
+            return next((text - each for each in text_addresses(path)), 0)
         try:
             with pathlib.Path(path).open("rb") as file:
 
@@ -167,7 +167,7 @@ class Module:
 
     def _frame_data(self) -> Iterator[tuple[Bytes, bool]]:
         for path in self._files:
-            for name, address, data in frame_sections(path, self._form):
+            for name, address, data in frame_sections(path):
                 yield Bytes(data, address, self._form), name == ".eh_frame"
 
     def _read_entry(self, source: int, at: int) -> Entry | None:

@@ -7,8 +7,8 @@ import zlib
 from collections.abc import Iterator
 
 from corebox.coredump.header import HEADER_SIZE, parse_header
-from corebox.coredump.sections import SHT_NOBITS, read_sections
-from corebox.files.extents import read_at
+from corebox.coredump.sections import SHF_COMPRESSED, SHT_NOBITS, inflated, read_sections
+from corebox.files.extents import Extent, read_at
 from corebox.gdbside.frames.cfi import (
     MAX_ENTRY_SIZE,
     Bytes,
@@ -20,19 +20,18 @@ from corebox.gdbside.frames.cfi import (
     description,
 )
 
-_SHF_COMPRESSED, _ELFCOMPRESS_ZLIB = 0x800, 1
 _MAX_SECTION_SIZE = 64 << 20
 #: Of a section: what a browser has is a third.
 _MAX_COMMON = 1 << 15
 
 
-def text_addresses(path: str, form: Form) -> list[int]:
+def text_addresses(path: str) -> list[int]:
     """The address of a file's .text."""
-    return [address for _, address, _ in frame_sections(path, form, (".text",))]
+    return [address for _, address, _ in frame_sections(path, (".text",))]
 
 
 def frame_sections(
-    path: str, form: Form, wanted: tuple[str, ...] = (".eh_frame", ".debug_frame")
+    path: str, wanted: tuple[str, ...] = (".eh_frame", ".debug_frame")
 ) -> Iterator[tuple[str, int, bytes]]:
     """Name, address and bytes of the sections of a file that have call frame information."""
     try:
@@ -43,18 +42,14 @@ def frame_sections(
             for name in wanted:
                 section = found.get(name)
                 if section is not None and section.kind != SHT_NOBITS and section.size <= _MAX_SECTION_SIZE:
-                    data = read_at(descriptor, section.offset, section.size)
-                    yield name, section.address, _inflated(data, form) if section.flags & _SHF_COMPRESSED else data
+                    place = Extent(section.offset, section.size)
+                    if section.flags & SHF_COMPRESSED and header:  # gdb alone reads those that zlib does not
+                        data = inflated(descriptor, place, header, _MAX_SECTION_SIZE) or b""
+                    else:
+                        data = read_at(descriptor, *place)
+                    yield name, section.address, data
     except (OSError, struct.error, zlib.error, MemoryError):
         return
-
-
-def _inflated(data: bytes, form: Form) -> bytes:
-    """What a compressed section holds (elf(5), Elf64_Chdr); gdb alone reads those that zlib does not."""
-    (kind,) = struct.unpack_from(form[0] + "I", data)
-    if kind != _ELFCOMPRESS_ZLIB:
-        return b""
-    return zlib.decompressobj().decompress(data[24 if form[1] == 8 else 12 :], _MAX_SECTION_SIZE)
 
 
 def entries(data: Bytes, eh_frame: bool, form: Form) -> Iterator[tuple[Entry, int]]:

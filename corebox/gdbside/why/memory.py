@@ -187,7 +187,7 @@ def bad_pointer(fault: Fault) -> Cause | None:
     return Cause("bad-pointer", sentence, evidence(fault))
 
 
-def untold(fault: Fault) -> Cause | None:
+def unexplained(fault: Fault) -> Cause | None:
     """Without an address (qemu-user writes none, and a handler may send the signal again) the instruction tells it."""
     if fault.signal != SIGSEGV or fault.code is not None:
         return None
@@ -229,4 +229,4 @@ def bus_error(fault: Fault) -> Cause | None:
 
 #: Of the stack and of the program counter.
 FLOW = (stack_overflow, smashed_return, bad_call)
-KINDS = (null_dereference, non_canonical, no_rights, untold, bus_error, bad_pointer)
+KINDS = (null_dereference, non_canonical, no_rights, unexplained, bus_error, bad_pointer)

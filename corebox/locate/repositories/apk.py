@@ -21,7 +21,7 @@ from corebox.errors import HostError, InputError
 from corebox.files.boundedtar import BoundedTar
 from corebox.locate.repositories.decompress import bad_repository
 from corebox.locate.repositories.download import Downloads
-from corebox.locate.repositories.packages import Asked, Found, PackageFile
+from corebox.locate.repositories.packages import Found, PackageFile, Query
 from corebox.locate.repositories.signature import bad_signature, keyrings
 
 INDEX = "APKINDEX.tar.gz"
@@ -52,23 +52,23 @@ class ApkRepository:
         """Whether the server has such a repository there."""
         return self._opened() is not None
 
-    def packages(self, asked: Asked) -> Sequence[Found]:
+    def packages(self, query: Query) -> Sequence[Found]:
         """See ``Repository``.
 
         Raises:
             InputError: ``bad-repository``, ``bad-signature``.
             HostError: ``repository-unreachable``, ``no-openssl``.
         """
-        provided = {f"{kind}:{basename(path)}": path for path in asked.paths for kind in ("so", "cmd")}
-        machines = _MACHINES.get(asked.machine, (asked.machine,))
+        provided = {f"{kind}:{basename(path)}": path for path in query.paths for kind in ("so", "cmd")}
+        machines = _MACHINES.get(query.machine, (query.machine,))
         found = []
         for fields in self._opened() or ():
             if fields.get("A") not in (*machines, "noarch"):
                 continue
             names = {each.partition("=")[0] for each in fields.get("p", "").split()}
             has = frozenset(path for name, path in provided.items() if name in names)
-            has |= frozenset(path for path in asked.paths if basename(path) in names)
-            if has or fields.get("P") in asked.names:
+            has |= frozenset(path for path in query.paths if basename(path) in names)
+            if has or fields.get("P") in query.names:
                 found.append(Found(self._package(fields), has or None))
         return found
 

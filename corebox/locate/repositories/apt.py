@@ -13,7 +13,7 @@ from urllib.parse import quote, urljoin
 
 from corebox.locate.repositories.decompress import bad_repository, blocks_of_lines, pieces
 from corebox.locate.repositories.download import Downloads, WrongDigestError
-from corebox.locate.repositories.packages import Asked, Digest, Found, PackageFile
+from corebox.locate.repositories.packages import Digest, Found, PackageFile, Query
 from corebox.locate.repositories.signature import signed_text
 from corebox.store.store import Store
 
@@ -54,41 +54,41 @@ class AptRepository:
         suite: where it is.
         store: for what is made of indexes.
         downloads: fetches them.
-        told: gets a line for what the user should know.
+        on_warning: gets a line for what the user should know.
     """
 
     def __init__(
-        self, name: str, suite: Suite, store: Store, downloads: Downloads, told: Callable[[str], None]
+        self, name: str, suite: Suite, store: Store, downloads: Downloads, on_warning: Callable[[str], None]
     ) -> None:
         self.name = name
         self._suite = suite
         self._store = store
         self._downloads = downloads
-        self._told = told
+        self._on_warning = on_warning
         self._release: _Release | None = None
 
     def is_there(self) -> bool:
         """Whether the server has such a repository there."""
         return self._opened() is not None
 
-    def packages(self, asked: Asked) -> Sequence[Found]:
+    def packages(self, query: Query) -> Sequence[Found]:
         """See ``Repository``.
 
         Raises:
             InputError: ``bad-repository``, ``bad-signature``.
             HostError: ``repository-unreachable``, ``no-gpgv``.
         """
-        architecture = _ARCHITECTURES.get(asked.machine)
+        architecture = _ARCHITECTURES.get(query.machine)
         release = self._opened()
         if release is None or architecture is None:
             return ()
         owners: dict[str, set[str]] = {}
-        for path, names in self._contents(release, architecture, asked.paths):
+        for path, names in self._contents(release, architecture, query.paths):
             for name in names:
                 owners.setdefault(name, set()).add(path)
         found = []
-        for entry, build_ids in self._listed(release, architecture, asked, frozenset(owners) | asked.names):
-            has = frozenset(owners.get(entry.name, ())) | (build_ids & asked.build_ids)
+        for entry, build_ids in self._listed(release, architecture, query, frozenset(owners) | query.names):
+            has = frozenset(owners.get(entry.name, ())) | (build_ids & query.build_ids)
             found.append(Found(entry, has or None))
         return found
 
@@ -179,15 +179,15 @@ class AptRepository:
             self._store.cache(str(kept.relative_to(self._store.cached("."))), work / "made")
 
     def _listed(
-        self, release: "_Release", architecture: str, asked: Asked, names: frozenset[str]
+        self, release: "_Release", architecture: str, query: Query, names: frozenset[str]
     ) -> Iterator[tuple[PackageFile, frozenset[str]]]:
         """The packages of these names, and those with the build IDs, with what they say of build IDs."""
         wanted = {name.encode() for name in names}
         for component in release.components:
             name = f"{component}/binary-{architecture}/Packages"
-            yield from self._packages(release, name, wanted, asked.build_ids)
+            yield from self._packages(release, name, wanted, query.build_ids)
         if not release.components:  # a flat repository
-            yield from self._packages(release, "Packages", wanted, asked.build_ids)
+            yield from self._packages(release, "Packages", wanted, query.build_ids)
 
     def _packages(
         self, release: "_Release", name: str, names: set[bytes], build_ids: frozenset[str]

@@ -106,10 +106,10 @@ class Downloads:
         name = f"{_FOLDER}/urls/{hashlib.sha256(url.encode()).hexdigest()}"
         kept = self._store.cached(name)
         known = (self._store.recall(_NOTES, url) or {}) if kept.exists() else {}
-        asked = {header: str(known[said]) for said, header in _VALIDATORS.items() if said in known}
+        query = {header: str(known[said]) for said, header in _VALIDATORS.items() if said in known}
         with self._store.workplace() as work:
             try:
-                answer = self._request(url, asked)
+                answer = self._request(url, query)
             except HostError:
                 if kept.exists():
                     self._progress(f"{urlsplit(url).hostname} does not answer: its earlier answer is used")

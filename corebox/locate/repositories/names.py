@@ -33,7 +33,7 @@ _HINT = "give a release, like debian:trixie or ubuntu:24.04"
 
 
 def open_repository(
-    place: str, store: Store, told: Callable[[str], None], progress: Callable[[str], None]
+    place: str, store: Store, on_warning: Callable[[str], None], progress: Callable[[str], None]
 ) -> Repositories | None:
     """The repositories that the user calls ``place``; None if that is the name of no distribution, and no URL of one.
 
@@ -44,11 +44,11 @@ def open_repository(
     downloads = Downloads(store, progress)
     suites = _distribution(place)
     if suites is None and urlsplit(place).scheme in ("http", "https"):
-        return _known_url(place.rstrip("/"), store, downloads, told)
+        return _known_url(place.rstrip("/"), store, downloads, on_warning)
     if suites is None:
         return None
-    repositories = [AptRepository(place, suite, store, downloads, told) for suite in suites]
-    return Repositories(place, repositories, store, downloads, told)
+    repositories = [AptRepository(place, suite, store, downloads, on_warning) for suite in suites]
+    return Repositories(place, repositories, store, downloads, on_warning)
 
 
 def _distribution(place: str) -> Sequence[Suite] | None:
@@ -81,12 +81,12 @@ def _ubuntu(release: str) -> Sequence[Suite]:
     )
 
 
-def _known_url(url: str, store: Store, downloads: Downloads, told: Callable[[str], None]) -> Repositories | None:
+def _known_url(url: str, store: Store, downloads: Downloads, on_warning: Callable[[str], None]) -> Repositories | None:
     """As ``_of_url``; what turned out to be no repository is not asked again."""
     if "debuginfod" in url or store.recall(_NOTES, url) == _NONE:
         return None
     try:
-        found = _of_url(url, store, downloads, told)
+        found = _of_url(url, store, downloads, on_warning)
     except HostError as error:
         if error.code != "repository-unreachable":
             raise
@@ -96,24 +96,24 @@ def _known_url(url: str, store: Store, downloads: Downloads, told: Callable[[str
     return found
 
 
-def _of_url(url: str, store: Store, downloads: Downloads, told: Callable[[str], None]) -> Repositories | None:
+def _of_url(url: str, store: Store, downloads: Downloads, on_warning: Callable[[str], None]) -> Repositories | None:
     """A repository of the kind that the URL says, else of the kind that is there; None where none is.
 
     Servers of debuginfod have none of these files.
     """
 
     def place(repository: Repository) -> Repositories:
-        return Repositories(url, [repository], store, downloads, told)
+        return Repositories(url, [repository], store, downloads, on_warning)
 
     if "/dists/" in url:
         suite = Suite(url.removesuffix("/InRelease"), url.partition("/dists/")[0], tuple(keyrings()))
-        return place(AptRepository(url, suite, store, downloads, told))
+        return place(AptRepository(url, suite, store, downloads, on_warning))
     base = url.removesuffix("/repodata/repomd.xml").removesuffix(f"/{INDEX}").removesuffix("/InRelease")
-    rpm = RpmRepository(url, base, downloads, told)
+    rpm = RpmRepository(url, base, downloads, on_warning)
     if rpm.is_there():
         return place(rpm)
     apk = ApkRepository(url, base, downloads)
     if apk.is_there():
         return place(apk)
-    flat = AptRepository(url, Suite(base, base, tuple(keyrings()), optional=True), store, downloads, told)
+    flat = AptRepository(url, Suite(base, base, tuple(keyrings()), optional=True), store, downloads, on_warning)
     return place(flat) if flat.is_there() else None

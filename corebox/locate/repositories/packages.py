@@ -32,7 +32,7 @@ class PackageFile(NamedTuple):
     check: Callable[[Path, str], bool] | None = None
 
 
-class Asked(NamedTuple):
+class Query(NamedTuple):
     """What is looked for in an index.
 
     Attributes:
@@ -62,7 +62,7 @@ class Repository(Protocol):
     def name(self) -> str:
         """What the user calls it."""
 
-    def packages(self, asked: Asked) -> Sequence[Found]:
+    def packages(self, query: Query) -> Sequence[Found]:
         """The packages that may have what is asked for, the likeliest first."""
 
 

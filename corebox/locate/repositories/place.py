@@ -9,9 +9,9 @@ from corebox.locate.companions import OS_RELEASE, is_libc
 from corebox.locate.index import read_facts
 from corebox.locate.repositories.download import Downloads, WrongDigestError
 from corebox.locate.repositories.packages import (
-    Asked,
     Found,
     PackageFile,
+    Query,
     Repository,
     build_id_links,
     debug_paths,
@@ -36,7 +36,7 @@ class Repositories:
         repositories: in the order in which their packages are looked into.
         store: where packages are kept.
         downloads: fetches them.
-        told: gets a line for what the user should know.
+        on_warning: gets a line for what the user should know.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class Repositories:
         repositories: Sequence[Repository],
         store: Store,
         downloads: Downloads,
-        told: Callable[[str], None] = lambda _: None,
+        on_warning: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.name = name
         self._repositories = repositories
         self._store = store
         self._downloads = downloads
-        self._told = told
+        self._on_warning = on_warning
         self._machine = _MACHINES.get(host_architecture(), host_architecture())
 
     @property
@@ -75,19 +75,19 @@ class Repositories:
         left = set(wanted)
         hints = frozenset(each.package for each in wanted if each.package)
         if hints:
-            asked = Asked(frozenset(), frozenset(), frozenset(name for name, _ in hints), machine)
-            yield from self._in_packages(asked, {}, left, hints)
+            query = Query(frozenset(), frozenset(), frozenset(name for name, _ in hints), machine)
+            yield from self._in_packages(query, {}, left, hints)
         names = {spelling: each for each in left for name in each.names for spelling in spellings(name)}
         names |= {link: each for each in left if each.build_id for link in build_id_links(each.build_id)}
         if names:
             paths = frozenset((*names, *OS_RELEASE))
-            yield from self._in_packages(Asked(paths, frozenset(), frozenset(), machine), names, left, hints)
+            yield from self._in_packages(Query(paths, frozenset(), frozenset(), machine), names, left, hints)
 
     def _in_packages(
-        self, asked: Asked, names: Mapping[str, Wanted], left: set[Wanted], hints: frozenset[tuple[str, str]]
+        self, query: Query, names: Mapping[str, Wanted], left: set[Wanted], hints: frozenset[tuple[str, str]]
     ) -> Iterator[Candidate]:
         """What the packages have of ``left``, out of which goes what was found; ``names`` is whose each path is."""
-        everything = self._found(asked)
+        everything = self._found(query)
         system = [each for each in everything if each.has and not each.has.isdisjoint(OS_RELEASE)]
         for batch in _rounds(everything, hints):
             useful = [found for found in batch if _may_help(found, names, left)]
@@ -112,25 +112,25 @@ class Repositories:
             origin = self._origin(found.package)
             yield _Package(path, self._store, self.name, origin), origin
 
-    def find(self, wish: WantedFiles) -> dict[Key, Path]:
-        """The debug files of ``wish`` that have a build ID; raises as ``candidates``."""
-        paths = frozenset(path for build_id in wish.build_ids for path in debug_paths(build_id))
-        asked = Asked(paths, frozenset(wish.build_ids), frozenset(), self._machine)
+    def find(self, wanted_files: WantedFiles) -> dict[Key, Path]:
+        """The debug files of ``wanted_files`` that have a build ID; raises as ``candidates``."""
+        paths = frozenset(path for build_id in wanted_files.build_ids for path in debug_paths(build_id))
+        query = Query(paths, frozenset(wanted_files.build_ids), frozenset(), self._machine)
         best = Best()
-        left = wish
-        for batch in _rounds([each for each in self._found(asked) if each.has], frozenset()):
+        left = wanted_files
+        for batch in _rounds([each for each in self._found(query) if each.has], frozenset()):
             for _, path in self._fetched(batch):
                 for key, file in Archive(path, self._store, self.name).find(left).items():
                     best.add(key, file, read_facts(file))
-            left = wish.without(best.files)
+            left = wanted_files.without(best.files)
             if not left.keys:
                 break
         return best.files
 
-    def _found(self, asked: Asked) -> list[Found]:
+    def _found(self, query: Query) -> list[Found]:
         found: dict[str, Found] = {}
         for repository in self._repositories:
-            for each in repository.packages(asked):
+            for each in repository.packages(query):
                 found.setdefault(each.package.url, each)
         return list(found.values())
 
@@ -145,7 +145,7 @@ class Repositories:
                     "try again later: the mirror may be in the middle of an update; or leave the place out",
                 )
             if path is None:
-                self._told(f"{self.name}: {found.package.url} is in the index, but not in the repository")
+                self._on_warning(f"{self.name}: {found.package.url} is in the index, but not in the repository")
             else:
                 yield found, path
 

@@ -12,7 +12,7 @@ from xml.parsers import expat
 
 from corebox.locate.repositories.decompress import bad_repository, pieces
 from corebox.locate.repositories.download import Downloads, WrongDigestError
-from corebox.locate.repositories.packages import Asked, Digest, Found, PackageFile
+from corebox.locate.repositories.packages import Digest, Found, PackageFile, Query
 from corebox.locate.repositories.signature import keyrings, verify_detached
 
 _MAX_LIST_SIZE, _MAX_INDEX_SIZE = 4 << 20, 1 << 30
@@ -31,21 +31,21 @@ class RpmRepository:
         name: what the user calls it.
         url: the folder that has ``repodata``.
         downloads: fetches its indexes.
-        told: gets a line for what the user should know.
+        on_warning: gets a line for what the user should know.
     """
 
-    def __init__(self, name: str, url: str, downloads: Downloads, told: Callable[[str], None]) -> None:
+    def __init__(self, name: str, url: str, downloads: Downloads, on_warning: Callable[[str], None]) -> None:
         self.name = name
         self._url = url
         self._downloads = downloads
-        self._told = told
+        self._on_warning = on_warning
         self._indexes: Mapping[str, _Index] | None = None
 
     def is_there(self) -> bool:
         """Whether the server has such a repository there."""
         return bool(self._opened())
 
-    def packages(self, asked: Asked) -> Sequence[Found]:
+    def packages(self, query: Query) -> Sequence[Found]:
         """See ``Repository``.
 
         Raises:
@@ -53,15 +53,15 @@ class RpmRepository:
             HostError: ``repository-unreachable``, ``no-gpgv``.
         """
         has: dict[str, set[str]] = {}
-        if asked.paths:
-            for package, path in _paths(self._index("filelists"), asked.paths):
+        if query.paths:
+            for package, path in _paths(self._index("filelists"), query.paths):
                 has.setdefault(package, set()).add(path)
                 if len(has) > _MAX_FOUND:
                     raise bad_repository(f"{self.name} has one file in more than {_MAX_FOUND} packages")
-        machines = (*_MACHINES.get(asked.machine, (asked.machine,)), _NEUTRAL)
+        machines = (*_MACHINES.get(query.machine, (query.machine,)), _NEUTRAL)
         found = []
         for each in _packages(self._index("primary")):
-            if each.machine in machines and (each.digest in has or each.name in asked.names):
+            if each.machine in machines and (each.digest in has or each.name in query.names):
                 paths = has.get(each.digest)
                 found.append(Found(self._package(each), frozenset(paths) if paths else None))
         return found[::-1]  # the later in the list is the newer, as a rule
@@ -89,7 +89,7 @@ class RpmRepository:
         """Check the signature if there is one; many repositories sign their packages alone."""
         signature = self._downloads.latest(f"{url}.asc", _MAX_LIST_SIZE)
         if signature is None:
-            self._told(f"{self.name}: its index is not signed; the core proves each file that is taken")
+            self._on_warning(f"{self.name}: its index is not signed; the core proves each file that is taken")
             return
         verify_detached(signature, path, keyrings())
 

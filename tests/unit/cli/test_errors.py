@@ -13,7 +13,7 @@ import pytest
 from corebox import errors
 from corebox.cli import output
 from corebox.cli.main import main
-from corebox.errors import CoreboxError, InputError, system_words
+from corebox.errors import CoreboxError, InputError, system_message
 from corebox.store.store import Store
 from tests.support.documents import validate
 from tests.support.errorcodes import codes_in_source
@@ -123,8 +123,8 @@ def test_a_reader_that_has_seen_enough_hears_no_complaint(words: list[str], tmp_
 def test_of_an_error_in_the_wrappings_of_libraries_the_systems_words_are_told() -> None:
     wrapped = ValueError("ConnectionError(ProtocolError('Connection aborted.', ...))")
     wrapped.__cause__ = OSError(errno.ECONNREFUSED, "Connection refused")
-    assert system_words(wrapped) == "Connection refused"
-    assert system_words(ValueError("of our own")) is None
+    assert system_message(wrapped) == "Connection refused"
+    assert system_message(ValueError("of our own")) is None
 
 
 def _raise(error: BaseException) -> object:

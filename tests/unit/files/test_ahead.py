@@ -14,7 +14,7 @@ from corebox.files.extents import PAGE, data_extents
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file with zeros in between and behind."""
-    monkeypatch.setattr(ahead, "SMALLEST", PAGE)
+    monkeypatch.setattr(ahead, "MIN_SIZE", PAGE)
     monkeypatch.setattr(ahead, "_STEP", 64 * PAGE)
     path = tmp_path / "core"
     with path.open("wb") as out:

@@ -11,7 +11,7 @@ import pytest
 from corebox.errors import CoreboxError
 from corebox.registry.access import Access
 from corebox.registry.client import Client
-from corebox.registry.elsewhere import Elsewhere
+from corebox.registry.elsewhere import OtherRepositories
 from corebox.registry.faults import TransientError
 from corebox.registry.push import push_image
 from corebox.registry.reference import parse_reference
@@ -165,7 +165,7 @@ def test_a_catalog_may_say_anything(catalog: bytes) -> None:
 
     with serving(answer) as (url, asked):
         reference = parse_reference(f"{url.removeprefix('http://')}/a/b:1")
-        assert Elsewhere(reference, Access()).find("sha256:" + 64 * "0") is None
+        assert OtherRepositories(reference, Access()).find("sha256:" + 64 * "0") is None
     blobs = [path for path in asked if "blobs" in path]
     assert blobs == ([f"/v2/one/of/them/blobs/sha256:{64 * '0'}"] if b"one/of" in catalog else [])
 
@@ -174,4 +174,4 @@ def test_a_catalog_may_say_anything(catalog: bytes) -> None:
 def test_without_a_catalog_nothing_is_found(status: int) -> None:
     with serving(lambda handler: send(handler, b"", status if "_catalog" in handler.path else 200)) as (url, _):
         reference = parse_reference(f"{url.removeprefix('http://')}/a/b:1")
-        assert Elsewhere(reference, Access()).find("sha256:" + 64 * "0") is None
+        assert OtherRepositories(reference, Access()).find("sha256:" + 64 * "0") is None

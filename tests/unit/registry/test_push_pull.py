@@ -73,7 +73,7 @@ def same(tmp_path: Path, pulled: Pulled, store: Store, image: StoredImage) -> bo
 
 
 def how(moved: Pushed | Pulled) -> dict[str, str]:
-    return {layer.kind: layer.how for layer in moved.layers}
+    return {layer.kind: layer.status for layer in moved.layers}
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
