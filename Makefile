@@ -21,7 +21,7 @@ APT_TEST := $(APT_DEMO) bubblewrap busybox docker.io docker-registry g++ gdb mmd
 # Symbols: a debuginfod server and its client, packages of both kinds, and what they are read with.
 APT_TEST += debuginfod dwz libarchive13 rpm squashfs-tools zip
 # Package repositories, and what signs them.
-APT_TEST += createrepo-c gpg gpgv
+APT_TEST += createrepo-c gpg gpgv debhelper
 # A store that two machines share: a folder mounted twice, whose locks do not meet.
 APT_TEST += bindfs
 # Runtimes that report a failure in their own way, or unwind in their own way.
