@@ -134,7 +134,9 @@ def _nearest(frames: Sequence[PlacedFrame]) -> str:
     outside = [frame for frame in known if not notguilty.is_module(frame.module or "")]
     named = [frame for frame in known if frame.function]
     runtimes = [frame for frame in named if not notguilty.is_c_library(frame.module or "")]
-    for frame in (*outside, *runtimes, *named, *known):
+    ended = any(library_name(frame.function or "") == "abort" for frame in named)  # what reported it lies further in
+    guilty = [frame for frame in named if not notguilty.is_function(plain_name(frame.function or ""))] if ended else []
+    for frame in (*outside, *guilty, *runtimes, *named, *known):
         module = basename(frame.module or "")
         return f"{module}({library_name(frame.function)})" if frame.function else frame.place
     return "(no module)"

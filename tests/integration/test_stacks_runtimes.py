@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.integration.test_stacks import crashed_thread, functions
+from tests.support.evidence import gdb_alone, sound_report
 from tests.support.lab import Lab
 from tests.support.programs import FOLDER
 from tests.support.stacks import UNNAMED, crash
@@ -43,6 +44,15 @@ def test_compiled_and_interpreted_java_is_unwound_to_where_java_began(
     assert named[-1] in ("clone3", "clone", "__clone")
     assert thread["complete"]
     assert kind != "compiled" or "runtime" in [frame["unwind"] for frame in thread["frames"]]
+
+
+def test_a_full_heap_of_java_is_known_by_who_asked_for_memory(classes: Path, tmp_path: Path, lab: Lab) -> None:
+    made = crash(tmp_path, shutil.which("java") or "java", *JAVA, classes, "Orders", "heap")
+    bundle = tmp_path / "heap.corebox"
+    assert lab.corebox("gather", made.core, "-o", bundle).status in (0, 1)
+    report = sound_report(lab, bundle, made.core, gdb_alone(made.core, made.executable))
+    assert report["why"]["kind"] == "java-out-of-memory"
+    assert report["family"].endswith("in libjvm.so(MemAllocator::allocate)")
 
 
 # A library without symbols hides the trampoline of signals from gdb, which ends these stacks in the handler or before.

@@ -217,6 +217,12 @@ def test_without_a_proved_function_of_its_own_the_innermost_module_is_named() ->
     assert (known.functions, known.own) == (("libc.so.6(strlen)",), False)
 
 
+def test_what_ended_the_program_does_not_stand_for_what_asked_it_to() -> None:
+    names = ["os::abort", "report_java_out_of_memory", "MemAllocator::allocate", "InterpreterRuntime::newarray"]
+    stack = [*frames("libc:raise", "libc:abort"), *frames(*names, module="/lib/libjvm.so")]
+    assert signature("SIGABRT", stack).functions == ("libjvm.so(MemAllocator::allocate)",)
+
+
 def test_where_the_program_has_no_function_a_handlers_does_not_stand_for_it() -> None:
     stack = frames("libc:abort", "on_failure", "<signal>", "?", "libc:strlen")
     assert signature("SIGSEGV", stack, NULL._replace(frame=3)).functions == ("libc.so.6(strlen)",)
