@@ -4,9 +4,11 @@ import functools
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
+from corebox.actions.junit import junit_document, write_junit
 from corebox.actions.similar import LEVELS, Failure, Group, similar
 from corebox.cli import options, output
 from corebox.cli.complete import SUBJECT
@@ -29,9 +31,22 @@ from corebox.store.store import Store
     help="What crashes of one group have in common: the family (what happened, and the program's own function where it "
     "happened) or the whole signature (also its callers).",
 )
+@click.option(
+    "--junit",
+    type=options.FILE,
+    metavar="FILE",
+    help="Also write the groups as JUnit XML: CI shows them as tests.",
+)
 @options.as_json
 def command(
-    *, session: Session, subjects: tuple[str, ...], jobs: int, time_limit: float, by: str, as_json: bool
+    *,
+    session: Session,
+    subjects: tuple[str, ...],
+    jobs: int,
+    time_limit: float,
+    by: str,
+    junit: Path | None,
+    as_json: bool,
 ) -> int:
     """Group crashes: those in one group most likely have the same cause."""
     store = Store.default()
@@ -42,6 +57,8 @@ def command(
 
     find = functools.partial(session.find, store)
     groups, failed = similar(store, subjects, find, time_limit, session.options, max(jobs, 1), by, tell)
+    if junit:
+        write_junit(junit, junit_document(groups, failed, by))
     for failure in failed:
         output.note(f"{failure.name}: could not be read")
         output.complain(failure.error)

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -71,10 +72,15 @@ def test_the_corpus(fresh_lab: Lab, tmp_path: Path) -> None:
     assert found["signature"].precision == 1, groups
 
 
-def test_by_signature_each_signature_is_a_group(crashes: dict[int, list[Path]], lab: Lab) -> None:
+def test_by_signature_each_signature_is_a_group(crashes: dict[int, list[Path]], lab: Lab, tmp_path: Path) -> None:
     names = [str(bundle) for bundles in (crashes[3][:1], crashes[4][:1], crashes[1][:2]) for bundle in bundles]
     by_family = lab.done("similar", "--engine", "bubblewrap", "--json", *names).json
-    by_signature = lab.done("similar", "--engine", "bubblewrap", "--by", "signature", "--json", *names).json
+    more = ("--by", "signature", "--json", "--junit", tmp_path / "x.xml")
+    by_signature = lab.done("similar", "--engine", "bubblewrap", *more, *names).json
+    cases = ElementTree.parse(tmp_path / "x.xml").getroot().findall("testsuite/testcase")
+    assert [each.get("name") for each in cases] == [
+        group["signatures"][0]["signature"] for group in by_signature["groups"]
+    ]
     validate(by_signature, "similar")
     assert (by_family["by"], by_signature["by"]) == ("family", "signature")
     assert all(len(group["signatures"]) == 1 for group in by_signature["groups"])
