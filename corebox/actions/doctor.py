@@ -72,7 +72,7 @@ def _daemon(name: str, store: Store | None) -> str:
     traits = engine.traits
     kinds = {"rootless": traits.rootless, "users remapped": traits.remapped, "SELinux": traits.selinux}
     kind = "".join(f", {word}" for word, true in kinds.items() if true)
-    memory = "" if engine.bounds_memory else "; it cannot limit the memory of a session (cgroup v1?)"
+    memory = "" if engine.bounds_memory else "; gdb's data is limited, but not what the kernel uses for it (cgroup v1?)"
     return f"works{kind}, at {engine.address}{memory}"
 
 

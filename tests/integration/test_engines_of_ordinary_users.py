@@ -15,9 +15,10 @@ from tests.support.person import Person, new_person
 
 NAME = "corebox-person"
 INSIDE = """python
-import os
+import os, resource
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 print("caps", int(status["CapEff"], 16), "seccomp", int(status["Seccomp"]), "nnp", int(status["NoNewPrivs"]))
+print("data", *(limit >> 30 for limit in resource.getrlimit(resource.RLIMIT_DATA)))
 print("reaches", os.path.exists({!r}), "devices", open("/proc/net/dev").read().count(":"))
 end
 """
@@ -49,6 +50,7 @@ def must_open(person: Person, crash: Path, engine: str, env: dict[str, str]) -> 
     assert done.status == 0, done.errors
     assert "fail ()" in done.output
     assert "caps 0 seccomp 2 nnp 1" in done.output
+    assert "data 16 16" in done.output, "memory is bounded also where the engine can set no limit"
     assert "reaches False devices 1" in done.output, "the loopback device alone"
     report = person.corebox("report", crash, "--engine", engine, "--format", "json", env=env)
     assert report.json["threads"][0]["frames"][0]["function"] == "fail"

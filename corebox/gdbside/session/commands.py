@@ -14,7 +14,7 @@ from corebox.gdbside import selection
 from corebox.gdbside.editors import protocol
 from corebox.gdbside.frames import callers, trampoline, unwinder
 from corebox.gdbside.runtimes import managed, pystacks
-from corebox.gdbside.session import history, opened, packages, programs
+from corebox.gdbside.session import bounds, history, opened, packages, programs
 from corebox.gdbside.values import cxxprinters
 from corebox.gdbside.why import explain
 
@@ -224,6 +224,7 @@ def for_editors() -> None:
 
 def begin() -> None:
     """Add our commands and change what needs to be changed, before the core is opened."""
+    bounds.bound_memory()
     Corebox()
     Lines("corebox why", why_lines, "What kind of fault it is, with the evidence.")
     Lines("corebox modules", module_lines, "Each module: verdict, build ID and the file that gives its symbols.")
