@@ -218,8 +218,7 @@ def test_a_registry_that_is_gone_is_an_error_and_back_again_it_is_read(
         finally:
             registry.start()
         time.sleep(6)  # so long it is not asked again
-        assert "words" not in (said := say(child, "output words[4000000]"))
-        assert said.strip().isdigit()
+        assert "5749577968002720296" in say(child, "output words[4000000]")
     assert nothing_is_left(fresh_lab.home)
 
 
@@ -329,8 +328,7 @@ def test_an_ordinary_user_reads_on_demand_or_is_told_why_not(dense: Path, tmp_pa
             assert "/dev/fuse cannot be opened by this user; so the whole core is fetched" in whole.errors
             assert "no  on-demand" in person.corebox("doctor").output
             device.chmod(0o666)
-            shutil.rmtree(person.home / ".local/share/corebox/oci/blobs")
-            said = person.corebox(*words)
+            said = person.corebox(*words, env={"COREBOX_HOME": str(person.home / "other")})
             assert said.errors.count("note:") == 0
             assert frames_in(said.output) == frames_in(whole.output)
             assert "ok  on-demand" in person.corebox("doctor").output
