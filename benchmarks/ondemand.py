@@ -155,7 +155,9 @@ def _whole_and_far(shape: cores.Shape, bundle: Path, home: Path, folder: Path) -
 
 
 def _size(folder: Path) -> int:
-    return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*"))
+    """Bytes of the store but for the toolbox, laid out, which all crashes share."""
+    toolbox = (".corebox", "toolbox")
+    return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*") if not set(toolbox) <= set(path.parts))
 
 
 def _forget(path: Path) -> None:
