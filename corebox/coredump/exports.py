@@ -4,14 +4,15 @@ import sys
 from array import array
 from typing import Dict, NamedTuple, Optional, Sequence
 
-from corebox.coredump.header import HEADER_SIZE, PT_LOAD, parse_header, parse_segments
+from corebox.coredump.elffile import MAX_SEGMENTS
+from corebox.coredump.header import HEADER_SIZE, PT_LOAD, entry_struct, parse_header, parse_segments
 from corebox.coredump.sections import SHT_NOBITS, Section, read_sections
 from corebox.coredump.values import Segment
 from corebox.files.extents import read_at
 from corebox.files.openfile import OpenFile
 
 #: V8's tables have some ten megabytes.
-MAX_TABLE_SIZE = 128 << 20
+MAX_TABLE_SIZE = 32 << 20
 _ENTRY_SIZE = 24  # of an Elf64_Sym: name (4), info, other, section index (2), value (8), size (8)
 
 
@@ -29,15 +30,14 @@ def exported(file: OpenFile, names: Sequence[str]) -> Dict[str, Exported]:
         return {}
     sections = read_sections(file.fileno(), header, file.status.size)
     symbols, texts = (_bytes(file, sections.get(name)) for name in (".dynsym", ".dynstr"))
-    size = header.entry_size * header.entries
+    size = min(header.entry_size * header.entries, MAX_SEGMENTS * entry_struct(header).size)
     segments = tuple(parse_segments(header, read_at(file.fileno(), header.table_offset, size)))
     offsets = array("I", symbols[: len(symbols) // _ENTRY_SIZE * _ENTRY_SIZE])[:: _ENTRY_SIZE // 4]
-    rows = {offset: row for row, offset in enumerate(offsets)}
     found = {}
     for name in names:
         at = texts.find(b"\0" + name.encode("ascii") + b"\0")
-        row = rows.get(at + 1) if at >= 0 else None
-        if row is not None:
+        if at >= 0 and at + 1 in offsets:
+            row = offsets.index(at + 1)
             address = array("Q", symbols[row * _ENTRY_SIZE + 8 : row * _ENTRY_SIZE + 16])[0]
             found[name] = Exported(address, _value(file, segments, address))
     return found

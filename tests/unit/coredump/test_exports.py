@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,22 @@ def test_addresses_and_values_are_those_of_the_dynamic_linker() -> None:
         address = ctypes.addressof(ctypes.c_int.in_dll(ctypes.pythonapi, name))
         assert base - elf.lowest_page + found[name].address == address
     file.close()
+
+
+def test_a_file_that_claims_gigabytes_costs_none_of_them(tmp_path: Path) -> None:
+    """Numbers of program headers and sizes of sections may say anything."""
+    version = ctypes.c_uint32.in_dll(ctypes.pythonapi, "Py_Version")
+    path = mapped(ctypes.addressof(version))[0]
+    data = bytearray(path.read_bytes())
+    data[54:58] = b"\xff" * 4  # e_phentsize, e_phnum
+    (tmp_path / "file").write_bytes(data)
+    file = opened(tmp_path / "file")
+    tracemalloc.start()
+    exported(file, NAMES)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    file.close()
+    assert peak < 128 << 20
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x7fELF", b"\xff" * 4096])
