@@ -40,8 +40,11 @@ def culprit(report: Report) -> PlacedFrame | None:
 
 
 def tail_call(frame: PlacedFrame) -> str | None:
-    """The function that was called there and is not on the stack, because its last call replaced it."""
-    return frame.frame.tail_call and f"calls {plain_name(frame.frame.tail_call)}, whose frame a tail call replaced"
+    """The function that was called there and has no frame; a chain of frame pointers may also have passed it over."""
+    if not frame.frame.tail_call:
+        return None
+    why = "" if frame.frame.unwind == "frame-pointer" else " (tail call)"
+    return f"calls {plain_name(frame.frame.tail_call)}, which has no frame{why}"
 
 
 def unwind(frame: PlacedFrame) -> str | None:

@@ -98,3 +98,19 @@ def test_calls_that_run_other_python_functions_are_no_recursion() -> None:
 )
 def test_a_thread_is_called_by_its_own_function(names: list[str], function: str) -> None:
     assert own_function(group(names)) == function
+
+
+@pytest.mark.parametrize(
+    ("unwind", "mark"),
+    [
+        ("cfi", "[calls check, which has no frame (tail call)]"),
+        ("frame-pointer", "[by frame pointer, calls check, which has no frame]"),
+    ],
+)
+def test_a_function_that_was_called_and_has_no_frame_stands_with_its_caller(unwind: str, mark: str) -> None:
+    frames = (
+        Frame(1, "normal", "abort", None, None, (), ()),
+        Frame(2, "normal", "main", None, None, (), (), unwind=unwind, tail_call="check(int)"),
+    )
+    (found,) = group_threads([Stack(1, 7, None, frames, "begun here", True)], ())
+    assert list(stack_lines(found))[-1].endswith(mark)
