@@ -133,7 +133,7 @@ struct Circle : Shape {
 }
 
 [[gnu::noinline]] void use_chunk(size_t size, bool freed) {
-    void *volatile chunk = malloc(size), *volatile wall = malloc(16);
+    void *volatile chunk = malloc(size), *volatile wall = malloc(size);  // which keeps it from what is behind
     if (freed)
         free(chunk);
     use(chunk);
