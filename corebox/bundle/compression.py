@@ -6,6 +6,8 @@ from functools import partial
 from typing import BinaryIO, Iterator, Optional
 
 from corebox.bundle.faults import damaged
+from corebox.bundle.layout import MANIFEST
+from corebox.bundle.tarformat import BLOCK
 from corebox.coredump.header import MAGIC
 from corebox.errors import InputError
 from corebox.files import zstd
@@ -96,3 +98,16 @@ class Stream:
     def at_end(self) -> bool:
         """Whether nothing is left."""
         return self._at == len(self._piece) and not next(self._pieces, b"")
+
+
+def begins_bundle(file: BinaryIO) -> bool:
+    """Whether an open file begins as a bundle does.
+
+    Raises:
+        InputError: ``bundle-damaged``, ``window-too-large``.
+    """
+    file.seek(0)
+    if not is_compressed(file.read(4)):
+        return False
+    file.seek(0)
+    return Stream(decompressed(file)).read(BLOCK)[:100].rstrip(b"\0") == MANIFEST.encode("ascii")

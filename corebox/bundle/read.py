@@ -263,11 +263,7 @@ def is_bundle(path: AnyPath) -> bool:
         InputError: ``cannot-read``.
     """
     with _open(os.fspath(path)) as file:
-        if not compression.is_compressed(file.read(4)):
-            return False
-        file.seek(0)
         try:
-            block = compression.Stream(compression.decompressed(file)).read(BLOCK)
+            return compression.begins_bundle(file)
         except InputError as error:
             return error.code == "window-too-large"  # who opens it is told what to do
-    return block[:100].rstrip(b"\0") == layout.MANIFEST.encode("ascii")

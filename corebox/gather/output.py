@@ -28,23 +28,15 @@ def absolute(path: str) -> str:
 
 def is_bundle(path: str) -> bool:
     """Whether it is a bundle; of an encrypted one only that it is encrypted can be seen, and its name."""
-    from corebox.bundle.compression import is_compressed  # noqa: PLC0415  # most outputs are new files
+    from corebox.bundle.compression import begins_bundle  # noqa: PLC0415  # most outputs are new files
     from corebox.bundle.envelope import AGE_MAGIC, OPENSSL_MAGIC  # noqa: PLC0415
-    from corebox.bundle.read import BundleReader  # noqa: PLC0415
 
     try:
         with open(path, "rb") as file:
-            start = file.read(32)
-    except OSError:
-        return False
-    if start.startswith((AGE_MAGIC, OPENSSL_MAGIC)):
-        return SUFFIX + "." in os.path.basename(path)
-    if not is_compressed(start[:4]):
-        return False
-    try:
-        with BundleReader(path):
-            return True
-    except CoreboxError:
+            if file.read(32).startswith((AGE_MAGIC, OPENSSL_MAGIC)):
+                return SUFFIX + "." in os.path.basename(path)
+            return begins_bundle(file)
+    except (OSError, CoreboxError):
         return False
 
 
