@@ -62,7 +62,7 @@ coverage: setup-unit  ## how much of each package the unit tests run; fails belo
 	$(BIN)/python tools/covered.py $(JOBS)
 
 mutants: setup-unit  ## change PACKAGE=corebox/... here and there, and list the changes that no unit test notices
-	$(BIN)/python tools/mutants.py $(PACKAGE)
+	$(BIN)/python tools/mutants.py $(PACKAGE) $(TESTS)
 
 fuzz-short: setup  ## chosen attacks and a fixed number of damaged inputs for each reader; a minute
 	$(BIN)/python -m pytest -n $(JOBS) tests/fuzz
