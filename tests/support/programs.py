@@ -42,7 +42,7 @@ def find_python(version: str) -> str:
     variable = "COREBOX_PYTHON" + version.replace(".", "")
     candidates = [os.environ.get(variable, "")]
     for root in (os.environ.get("PYENV_ROOT", ""), str(Path.home() / ".pyenv"), "/root/.pyenv"):
-        candidates += sorted(glob.glob(f"{root}/versions/{version}.*/bin/python3"))
+        candidates += sorted(glob.glob(f"{root}/versions/{version}.*/bin/python{version}"))
     candidates.append(shutil.which(f"python{version}") or "")  # last, because pyenv's shims stand for nothing
     found = next((path for path in candidates if path and os.access(path, os.X_OK)), None)
     assert found, f"the tests need a real Python {version}: pyenv install {version}, or set {variable}"
