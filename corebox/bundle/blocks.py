@@ -41,9 +41,10 @@ def parse_digests(text: bytes, size: int) -> BlockDigests:
     Raises:
         InputError: ``bundle-damaged``.
     """
-    if len(text) != digests_length(size) or text[_LINE - 1 :: _LINE].strip(b"\n"):
-        raise damaged("core.digests is not of this core")
     digits = text.replace(b"\n", b"")
+    lines = len(text) // _LINE
+    if len(text) != digests_length(size) or text[_LINE - 1 :: _LINE] != b"\n" * lines or len(digits) != 64 * lines:
+        raise damaged("core.digests is not of this core")
     try:
         digests = bytes.fromhex(digits.decode("ascii"))
     except ValueError as error:

@@ -54,6 +54,7 @@ def test_each_block_is_checked_alone() -> None:
         digests(4096).upper(),
         digests(4096)[:64] + digests(4096)[1:65] + digests(4096)[65:-65] + b"\n",
         b"g" + digests(4096)[1:],
+        b"\n\n" + digests(4096)[2:],
         b"\xc3" + digests(4096)[1:],
     ],
 )
