@@ -61,7 +61,7 @@ def test_a_full_heap_of_java_is_known_by_who_asked_for_memory(classes: Path, tmp
     [
         (("-static",), "sort", ["fault", "compare", "sift", "trinkle", "qsort_r", "main"]),
         (("-static",), "thread", ["fault", "work", "start", "__clone"]),
-        ((), "sort", ["fault", "compare", UNNAMED]),
+        ((), "sort", ["fault", "compare", UNNAMED, UNNAMED]),
         ((), "thread", ["fault", "work", UNNAMED]),
     ],
 )  # fmt: skip
