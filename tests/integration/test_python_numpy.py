@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.documents import validate
+from tests.support.evidence import gdb_alone, sound_report
 from tests.support.lab import Lab
 from tests.support.programs import FOLDER, HOST_GDB
 from tests.support.site import Crash, Site
@@ -67,9 +68,11 @@ def test_every_mapped_elf_file_is_in_the_bundle_and_verified(
 
 
 @pytest.fixture(scope="module")
-def report(numpy_bundle: Path, lab: Lab) -> Any:
-    """The report of the crash."""
-    document = lab.done("report", numpy_bundle, "--engine", "bubblewrap", "--format", "json").json
+def report(numpy_crash: Crash, numpy_bundle: Path, site: Site, lab: Lab) -> Any:
+    """The report of the crash, with no less than the machine's gdb shows of the site's files."""
+    python = site.root / numpy_crash.executable.lstrip("/")
+    alone = gdb_alone(numpy_crash.core, python, root=site.root)
+    document = sound_report(lab, numpy_bundle, numpy_crash.core, alone)
     validate(document, "report")
     return document
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.crashes import compile_cxx
+from tests.support.evidence import gdb_alone, sound_report
 from tests.support.lab import Lab
 from tests.support.programs import FAULTS_FLAGS
 from tests.support.site import Site
@@ -88,6 +89,12 @@ def bundle(faults: Path, lab: Lab) -> Path:
 def test_the_kind_of_a_fault(words: tuple[str, ...], faults: Path, bundle: Path, lab: Lab) -> None:
     said = lab.gdb(bundle, "bubblewrap", "echo answer:\\n", "corebox why", options=["-c", die(faults, *words)]).output
     check(words[0], said)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_report_of_a_fault_is_evidence(name: str, faults: Path, lab: Lab) -> None:
+    core = die(faults, name)
+    sound_report(lab, core, core, gdb_alone(core, faults), "-e", faults)
 
 
 def check(name: str, said: str) -> None:
