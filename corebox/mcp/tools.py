@@ -111,7 +111,9 @@ class Tools:
         families: dict[str, list[str]] = {}
         for name in self._crashes.names():
             try:
-                families.setdefault(self._crashes.get(name).report().known.family, []).append(name)
+                crash = self._crashes.get(name)
+                (family,) = crash.blanked(iter([crash.report().known.family]))
+                families.setdefault(family, []).append(name)
             except InputError as error:  # noqa: PERF203  # one that cannot be read says nothing about the others
                 families.setdefault(f"(cannot be read: {error.message})", []).append(name)
         for family, names in sorted(families.items(), key=lambda item: -len(item[1])):
