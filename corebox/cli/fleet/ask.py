@@ -27,7 +27,7 @@ def status(as_json: bool) -> int:
     output.say(
         f"{counted(sum(found.crashes.values()), 'crash', 'crashes')}: {states}; seen {counted(found.seen, 'time')}"
     )
-    output.say(f"{counted(found.families, 'family')}; bundles: {output.size(found.size)}")
+    output.say(f"{counted(found.families, 'family', 'families')}; bundles: {output.size(found.size)}")
     for code, number in found.failures.items():
         output.say(f"failed: {number} x {code}; see them: corebox fleet find --state failed")
     return 0
