@@ -52,6 +52,7 @@ def forget_customer(fleet: Fleet, customer: str, *, dry: bool = False) -> Gone:
         if not dry:
             connection.execute(delete(tables.crash).filter_by(customer=number))
             connection.execute(delete(tables.customer).filter_by(id=number))
+            connection.execute(delete(tables.token).filter_by(customer=customer))
             _sweep(connection)
             note(connection, "a customer was forgotten")
     if not dry:

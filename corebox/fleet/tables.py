@@ -145,6 +145,17 @@ crash = Table(
 #: What holds for the whole fleet, on whichever machine: ``folder`` is where bundles and reports are.
 setting = Table("setting", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
 
+#: What lets a customer send crashes; ``digest`` is the SHA-256 of the token.
+token = Table(
+    "token",
+    metadata,
+    _id(),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("customer", Text, nullable=False),
+    Column("product", Text, nullable=False),
+    Column("made", BigInteger, nullable=False),
+)
+
 #: What people decided about families, in the order in which they did.
 audit = Table(
     "audit",

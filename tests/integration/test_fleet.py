@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -94,6 +95,37 @@ def test_a_killed_worker_costs_nothing(fresh_lab: Lab, bundles: list[Path], tmp_
     fresh_lab.corebox("fleet", "again", "--state", "failed")
     fresh_lab.done("fleet", "work", "--until-idle", "--engine", "bubblewrap")
     assert fresh_lab.done("fleet", "status", "--json").json["crashes"] == {"waiting": 0, "reported": 3, "failed": 0}
+
+
+def test_a_customer_sends_a_crash_while_it_is_gathered(fresh_lab: Lab, tmp_path: Path) -> None:
+    """The server is killed once before; what it had acknowledged is there."""
+    token = fresh_lab.done("fleet", "token", "add", "acme", "--product", "loader").output.strip()
+    assert token not in fresh_lab.done("fleet", "token", "list").output
+    core = build_program(tmp_path / "app").crash()
+    for number in (1, 2):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        words = [*fresh_lab.command, "fleet", "serve", "--port", str(port), "--keep-free", "0"]
+        server = subprocess.Popen(words, env={**os.environ, "COREBOX_HOME": str(fresh_lab.home)})
+        wait_until(lambda port=port: answers(port))
+        url = f"http://127.0.0.1:{port}/files/"
+        fresh_lab.done("gather", core, "--no-nice", "--upload", url, env={"COREBOX_UPLOAD_TOKEN": token})
+        refused = fresh_lab.corebox("gather", core, "--no-nice", "--upload", url, env={"COREBOX_UPLOAD_TOKEN": "wrong"})
+        assert (refused.status, "401" in refused.errors) == (4, True), refused.errors
+        server.send_signal(signal.SIGKILL if number == 1 else signal.SIGINT)
+        server.wait(30)
+    fresh_lab.done("fleet", "work", "--until-idle", "--engine", "bubblewrap")
+    (crash,) = fresh_lab.done("fleet", "find", "--json").json["crashes"]
+    assert (crash["customer"], crash["product"], crash["state"]) == ("acme", "loader", "reported")
+    assert fresh_lab.done("fleet", "show", crash["id"], "--json").json["seen"] == 2
+
+
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_two_do_not_work_on_one_fleet(fresh_lab: Lab, bundles: list[Path]) -> None:

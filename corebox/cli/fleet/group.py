@@ -11,6 +11,8 @@ _COMMANDS = {
     "init": "arrive:init",
     "add": "arrive:add",
     "work": "arrive:work",
+    "serve": "serve:serve",
+    "token": "serve:token",
     "status": "ask:status",
     "top": "ask:top",
     "find": "ask:find",
