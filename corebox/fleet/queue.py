@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
+from procrastinate.jobs import Status
 
 from corebox.errors import CoreboxError, HostError
 from corebox.fleet import tables
@@ -100,9 +101,9 @@ class _Worker:
         return True
 
     async def _take_over(self) -> None:
-        """Let the jobs of workers that are gone be done again."""
+        """Drop the jobs of workers that are gone: a crash that waits gets a new hint."""
         for job in await self._app.job_manager.get_stalled_jobs(seconds_since_heartbeat=_SILENT_SECONDS):
-            await self._app.job_manager.retry_job(job)
+            await self._app.job_manager.finish_job(job, status=Status.FAILED, delete_job=True)
 
     def _report(self, crash: int) -> None:
         """Report a crash, unless somebody else has done it."""

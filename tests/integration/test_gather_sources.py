@@ -30,7 +30,7 @@ def gather(*words: str, out: Path) -> tuple[int, Manifest]:
 
 def core_digest(bundle: Path, into: Path) -> str:
     with BundleReader(bundle) as reader:
-        return reader.unpack(into).digests["core"]
+        return reader.unpack(into).digests["core.digests"]
 
 
 def test_compressed_cores_are_the_same_cores(program: Program, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ FAULTS = {
     "stack-overflow": ("Stack overflow", "is 128 of the innermost 128 frames"),
     "abort": ("The program called abort()", "no message of the C library"),
     "assert": ('Assertion `no_order != nullptr && "an order"\' failed.', "__abort_msg"),
-    "double-free": ("Heap corruption: double free or corruption (!prev)", "__abort_msg"),
+    "double-free": ("Heap corruption: double free or corruption (", "__abort_msg"),
     "smash": ("Stack buffer overflow: stack smashing detected", "stack smashing detected"),
     "throw": ("Uncaught exception of type (anonymous namespace)::OrderError: order 42 has no", "std::termin"),
     "throw-int": ("Uncaught exception of type int", "exception object at 0x"),
