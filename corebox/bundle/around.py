@@ -16,7 +16,7 @@ from corebox.bundle.manifest import Manifest
 from corebox.bundle.members import core_member, file_members, plain, symlink_members
 from corebox.bundle.read import BundleReader
 from corebox.bundle.tarformat import BLOCK, Member, format_member, padding, parse_member, pax_size
-from corebox.bundle.unpack import fresh_directory, make_symlink, require_space
+from corebox.bundle.unpack import fresh_directory
 from corebox.files.extents import Extent, read_at
 from corebox.files.seekable import FrameTable, frame_content
 
@@ -81,13 +81,7 @@ class AroundReader(BundleReader):
             HostError: ``no-space``, ``not-empty`` or ``cannot-unpack``.
         """
         with fresh_directory(into):
-            require_space(into, sum(entry.size for entry in self.manifest.files))
-            for link in symlink_members(self.manifest):
-                self._expect(link)
-                make_symlink(into, link)
-            for _, member in file_members(self.manifest):
-                self._expect(member)
-                self._unpack_file(into, member)
+            self._unpack_tree(into)
             for found, expected in zip(self._digests[1:], around.files):
                 if found != expected:
                     raise damaged("the digest does not match: {!r:.200}".format(expected[0]))

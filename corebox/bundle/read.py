@@ -86,13 +86,7 @@ class BundleReader:
         """
         into = Path(into)
         with fresh_directory(into):
-            require_space(into, sum(entry.size for entry in self.manifest.files))
-            for link in symlink_members(self.manifest):
-                self._expect(link)
-                make_symlink(into, link)
-            for _, member in file_members(self.manifest):
-                self._expect(member)
-                self._unpack_file(into, member)
+            self._unpack_tree(into)
             layer = self._unpack_core(into, hash_layer) if self.manifest.core.included else None
             self._unpack_run_script(into)
             sums = self._read_sums()
@@ -109,6 +103,16 @@ class BundleReader:
             sums=sums,
             digests=dict(self._digests),
         )
+
+    def _unpack_tree(self, into: Path) -> None:
+        """Put the links and files that the manifest announces into ``into``, and note the digests of the files."""
+        require_space(into, sum(entry.size for entry in self.manifest.files))
+        for link in symlink_members(self.manifest):
+            self._expect(link)
+            make_symlink(into, link)
+        for _, member in file_members(self.manifest):
+            self._expect(member)
+            self._unpack_file(into, member)
 
     def _read_manifest(self) -> Manifest:
         block = self._stream.read(BLOCK)

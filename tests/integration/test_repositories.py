@@ -12,7 +12,6 @@ import pytest
 from corebox.coredump.core import CoreFile, open_core
 from corebox.errors import CoreboxError
 from corebox.locate.places import SymbolOptions, open_places
-from corebox.locate.search import Recovered, search
 from corebox.locate.wantedfiles import WantedFiles
 from corebox.store.store import Store
 from tests.support.elfwriter import Format, module, write_core_of
@@ -27,6 +26,7 @@ from tests.support.repositories import (
     publish_rpm,
     serving,
 )
+from tests.support.searching import fails, recover
 from tests.unit.gather.sites import elf_with_sections
 
 LIBC, TOOL = "/usr/lib/x/libc.so.6", "/usr/bin/tool"
@@ -70,20 +70,6 @@ def tree(folder: Path, files: dict[str, bytes]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     return folder
-
-
-def recover(core: CoreFile, tmp_path: Path, place: str) -> Recovered:
-    told: list[str] = []
-    places = open_places(SymbolOptions((place,)), Store(tmp_path / "home"), {}, told.append, lambda _: None)
-    root = tmp_path / "root"
-    root.mkdir(exist_ok=True)
-    return search(core, core.modules, places.sources, root)
-
-
-def fails(core: CoreFile, tmp_path: Path, place: str) -> CoreboxError:
-    with pytest.raises(CoreboxError) as caught:
-        recover(core, tmp_path, place)
-    return caught.value
 
 
 def test_apt_leads_from_paths_to_packages_to_files(core: CoreFile, tmp_path: Path, apt: Server) -> None:

@@ -2,9 +2,7 @@
 
 import base64
 import hashlib
-import io
 import subprocess
-import tarfile
 import threading
 import zlib
 from collections.abc import Iterator, Mapping
@@ -12,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from tests.support.packages import tar
 
 SUITE = "dists/stable"
 
@@ -160,7 +160,7 @@ class ApkKey:
     def sign(self, data: bytes) -> bytes:
         """A gzip member with the signature of the data."""
         signature = self._openssl("dgst", "-sha1", "-sign", str(self._private), data=data)
-        return _gzip(_tar({f".SIGN.RSA.{self.public.name}": signature}))
+        return _gzip(tar({f".SIGN.RSA.{self.public.name}": signature}, end=False))
 
     def _openssl(self, *words: str, data: bytes = b"") -> bytes:
         return subprocess.run(["openssl", *words], input=data, check=True, capture_output=True).stdout
@@ -168,27 +168,15 @@ class ApkKey:
 
 def publish_apk(folder: Path, key: ApkKey, name: str, files: Mapping[str, bytes], provides: str) -> None:
     """A package of apk and the index of its repository."""
-    data = _gzip(_tar({path[1:]: content for path, content in files.items()}))
+    data = _gzip(tar({path[1:]: content for path, content in files.items()}, end=False))
     info = f"pkgname = {name}\npkgver = 1.0-r0\ndatahash = {hashlib.sha256(data).hexdigest()}\n"
-    control = _gzip(_tar({".PKGINFO": info.encode(), ".pre-install": b"#!/bin/sh\nexit 1\n"}))
+    control = _gzip(tar({".PKGINFO": info.encode(), ".pre-install": b"#!/bin/sh\nexit 1\n"}, end=False))
     folder.mkdir(parents=True)
     (folder / f"{name}-1.0-r0.apk").write_bytes(key.sign(control) + control + data)
     checksum = base64.b64encode(hashlib.sha1(control).digest()).decode()
     text = f"C:Q1{checksum}\nP:{name}\nV:1.0-r0\nA:x86_64\nS:{len(data)}\nT:a test\np:{provides}\n\n"
-    index = _gzip(_tar({"DESCRIPTION": b"test", "APKINDEX": text.encode()}))
+    index = _gzip(tar({"DESCRIPTION": b"test", "APKINDEX": text.encode()}, end=False))
     (folder / "APKINDEX.tar.gz").write_bytes(key.sign(index) + index)
-
-
-def _tar(files: Mapping[str, bytes]) -> bytes:
-    """Entries without an end, as apk's parts have it."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size, member.mode = len(data), 0o755
-            archive.addfile(member, io.BytesIO(data))
-        size = archive.offset
-    return out.getvalue()[:size]
 
 
 def _gzip(data: bytes) -> bytes:

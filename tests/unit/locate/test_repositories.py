@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from corebox.coredump.core import CoreFile, open_core
-from corebox.errors import CoreboxError, HostError, InputError
+from corebox.errors import HostError, InputError
 from corebox.locate.places import SymbolOptions, open_places
 from corebox.locate.repositories.decompress import blocks_of_lines, pieces
 from corebox.locate.repositories.download import Downloads
-from corebox.locate.search import Recovered, search
 from corebox.locate.wantedfiles import WantedFiles
 from corebox.store.store import Store
 from tests.support.elfwriter import Format, module, write_core_of
 from tests.support.packages import Files, StandInKey, deb, publish_rpm_md, write_programs
 from tests.support.repositories import SUITE, Server, publish_apk, publish_apt, serving
+from tests.support.searching import fails, recover
 from tests.unit.gather.sites import elf_with_sections
 
 LIBC, TOOL = "/usr/lib/x/libc.so.6", "/usr/bin/tool"
@@ -61,20 +61,6 @@ def apt(tmp_path: Path, key: StandInKey) -> Iterator[Server]:
     publish_apt(folder, key, CONTENTS)  # type: ignore[arg-type]  # it signs as a real one does
     with serving(folder) as server:
         yield server
-
-
-def recover(core: CoreFile, tmp_path: Path, place: str, told: list[str] | None = None) -> Recovered:
-    tell = (told if told is not None else []).append
-    places = open_places(SymbolOptions((place,)), Store(tmp_path / "home"), {}, tell, lambda _: None)
-    root = tmp_path / "root"
-    root.mkdir(exist_ok=True)
-    return search(core, core.modules, places.sources, root)
-
-
-def fails(core: CoreFile, tmp_path: Path, place: str) -> CoreboxError:
-    with pytest.raises(CoreboxError) as caught:
-        recover(core, tmp_path, place)
-    return caught.value
 
 
 # apt
