@@ -1,5 +1,6 @@
 """What instructions of x86 do to the stack, of 64 and of 32 bits (Intel SDM 2, chapters 3 and 4)."""
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
@@ -18,6 +19,11 @@ MAX_CALL_LENGTH = 7
 _RETURNS = (b"\xc3", b"\xf3\xc3", b"\xf2\xc3")
 _CALL, _CALL_WORD, _JUMP_WORD, _JUMP_EBX, _BND = b"\xe8", b"\xff\x15", b"\xff\x25", b"\xff\xa3", b"\xf2"
 _JUMP, _MAX_JUMPS = b"\xe9", 2
+_MAX_HELPER = 64  # bytes
+_BASE_OF_CALLER = {
+    word: tuple(bytes([pop]) + PUSH + each for pop in range(0x58, 0x60) for each in moves)
+    for word, moves in MOVES.items()
+}
 _LANDS = {8: b"\xf3\x0f\x1e\xfa", 4: b"\xf3\x0f\x1e\xfb"}  # endbr64, endbr32
 
 
@@ -119,6 +125,19 @@ def called(known: Code, address: int, word: int = 8) -> int | None:
     if entry[at : at + 2] != _JUMP_WORD or len(entry) < at + 6:
         return target
     return known.word(_place(target + at + 6, entry[at + 2 : at + 6], word))
+
+
+def sets_base(known: Code, start: int, code: bytes, word: int = 8) -> bool:
+    """Whether some of the code at ``start`` makes a frame pointer, itself or by a function that does it for its caller.
+
+    Such a function takes its own return address off the stack before: V8's baseline code begins with a call of one
+    (BaselineOutOfLinePrologue).
+    """
+    if any(each in code for each in SETS_BASE[word]):
+        return True
+    targets = {called(known, start + each.start() + 5, word) for each in re.finditer(_CALL, code)}
+    helpers = [known.code(each, _MAX_HELPER) for each in targets if each is not None]
+    return any(each in helper for helper in helpers for each in _BASE_OF_CALLER[word])
 
 
 def jumped_to(known: Code, target: int, word: int = 8) -> int:

@@ -189,7 +189,7 @@ class X86Frame:
         mapping = self.known.core.at(self.pc)
         size = self.pc - mapping.start if mapping else _MAX_FUNCTION_LENGTH
         code = self.known.code(self.pc - size, size) if size < _MAX_FUNCTION_LENGTH else b""
-        return not code or any(each in code for each in x86.SETS_BASE[self.word])
+        return not code or x86.sets_base(self.known, self.pc - size, code, self.word)
 
     def proved_callers(self, sp: int, end: int, by_pointer: bool = False) -> list[int]:
         """Where a return address is of a call of this function in one that was itself called from where it says.

@@ -91,3 +91,17 @@ def test_a_function_that_only_jumps_leads_to_the_next_one() -> None:
 def test_functions_that_jump_to_each_other_are_followed_to_an_end() -> None:
     memory = Memory({FUNCTION: b"\xe9" + relative(FUNCTION, FUNCTION + 5) + bytes(4)}, {})
     assert x86.jumped_to(memory, FUNCTION) == FUNCTION
+
+
+@pytest.mark.parametrize(
+    ("helper", "sets"),
+    [
+        (b"\x90" * 20 + b"\x41\x5f\x55\x48\x89\xe5", True),  # pop %r15; push %rbp; mov %rsp,%rbp
+        (b"\x55\x48\x89\xe5", False),  # of its own frame
+        (b"\x90" * 80 + b"\x41\x5f\x55\x48\x89\xe5", False),
+    ],
+)
+def test_a_function_may_make_the_frame_pointer_of_its_caller(helper: bytes, sets: bool) -> None:
+    memory = Memory({CALLER: DIRECT, FUNCTION: helper}, {})
+    assert x86.sets_base(memory, CALLER, DIRECT) is sets
+    assert x86.sets_base(memory, CALLER, BY_REGISTER + b"\x48\x8d\xac\x24")
