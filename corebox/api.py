@@ -23,10 +23,9 @@ from corebox.actions import verify as _verify
 from corebox.actions.build import BuildOptions, Built
 from corebox.actions.session import SessionOptions, prepare_session
 from corebox.actions.similar import Failure, Group
-from corebox.actions.source import plain_bundle
+from corebox.actions.source import manifest_of
 from corebox.actions.subject import find_subject, resolve
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.read import read_manifest
 from corebox.bundle.verify import Verification
 from corebox.coredump.core import CoreFile, open_core
 from corebox.debugger.console import CONSOLE_ARGUMENTS, Console
@@ -74,7 +73,7 @@ def read_bundle(path: Name, identity: Name | None = None) -> Manifest:
         UsageError: ``no-identity``.
     """
     with Store.default().workplace() as work:
-        return read_manifest(plain_bundle(Path(path), Path(identity) if identity else None, None, work))
+        return manifest_of(Path(path), Path(identity) if identity else None, work)
 
 
 def verify(subject: Name, *, store: Store | None = None) -> Verification:

@@ -8,7 +8,7 @@ from pathlib import Path
 from corebox.actions.gdbinit import gdbinit_of
 from corebox.actions.opening import Circumstances, Opening, noted
 from corebox.actions.served import require_fuse, serve_core
-from corebox.actions.source import needs_identity
+from corebox.actions.source import needs_identity, required_identity
 from corebox.actions.subject import BundleFile
 from corebox.bundle.around import AroundCore, AroundReader
 from corebox.bundle.layout import CORE_DIGESTS, ROOTFS
@@ -19,6 +19,7 @@ from corebox.image.parts import TOOLBOX_HOME
 from corebox.image.toolbox import ensure_toolbox
 from corebox.locate.gaps import lacks_files
 from corebox.ondemand.request import Request
+from corebox.ondemand.sealed import open_sealed
 from corebox.store.store import Store
 from corebox.store.values import StoredImage, host_architecture
 
@@ -36,10 +37,8 @@ def open_bundle(
         InputError: ``bundle-damaged`` and the others of its reader; ``reserved-path``.
         HostError: those of making a toolbox.
     """
-    if needs_identity(subject.path):
-        circumstances.refuse(f"{subject.path} is encrypted, and is decrypted as a whole")
-        return None
-    with AroundReader(subject.path) as reader:
+    identity = required_identity(subject.path, subject.identity).absolute() if needs_identity(subject.path) else None
+    with AroundReader(subject.path, open_sealed(subject.path, identity) if identity else None) as reader:
         if reader.table is None:
             circumstances.refuse(f"{subject.path} is not in frames: an older corebox has gathered it")
             return None
@@ -51,7 +50,9 @@ def open_bundle(
         require_usable_paths(reader.manifest)
         require_fuse()
         ours = _lay_out_ours(reader, around, work)
-        request = Request(work / "served", around.place, ours / CORE_DIGESTS, subject.path.absolute())
+        request = Request(
+            work / "served", around.place, ours / CORE_DIGESTS, subject.path.absolute(), identity=identity
+        )
         serving = serve_core(store, request, circumstances.engine, lasting)
         # Both while the other process starts.
         root = store.laid_out(around.files_key, lambda new: _lay_out(reader, around, new)) / ROOTFS

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from corebox.actions.source import plain_bundle
+from corebox.actions.source import manifest_of
 from corebox.actions.subject import BareCore, BundleFile, Subject
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.read import read_manifest
 from corebox.bundle.verdict import VERIFIED
 from corebox.coredump.core import open_core
 from corebox.files.diskroot import DiskRoot
@@ -56,7 +55,7 @@ def info(store: Store, subject: Subject, root: str = "/") -> Info:
     """
     if isinstance(subject, BundleFile):
         with store.workplace() as work:
-            manifest = read_manifest(plain_bundle(subject.path, subject.identity, None, work))
+            manifest = manifest_of(subject.path, subject.identity, work)
         return Info("bundle", str(subject.path), None, None, manifest, module_symbols(CrashFiles(manifest)))
     if isinstance(subject, BareCore):
         with open_core(str(subject.path)) as core, DiskRoot(root) as disk:

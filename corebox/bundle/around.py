@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO, List, NamedTuple, Optional, Tuple
 
@@ -17,7 +16,7 @@ from corebox.bundle.members import core_member, file_members, plain, symlink_mem
 from corebox.bundle.read import BundleReader
 from corebox.bundle.tarformat import BLOCK, Member, format_member, padding, parse_member, pax_size
 from corebox.bundle.unpack import fresh_directory
-from corebox.files.extents import Extent, read_at
+from corebox.files.extents import Extent, reader_at
 from corebox.files.seekable import FrameTable, frame_content
 
 
@@ -92,7 +91,7 @@ class _Content:
     """The content of frames, read in any order."""
 
     def __init__(self, file: BinaryIO, table: FrameTable) -> None:
-        self._read_at = partial(read_at, file.fileno())
+        self._read_at = reader_at(file)[0]
         self._table = table
         self._last: Tuple[int, bytes] = (-1, b"")
 

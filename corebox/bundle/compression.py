@@ -1,8 +1,6 @@
 """The outside of a bundle: zstd or gzip, in frames that are read by all processors, or as others compressed it."""
 
 import os
-import stat
-from functools import partial
 from typing import BinaryIO, Iterator, Optional
 
 from corebox.bundle.faults import damaged
@@ -11,7 +9,7 @@ from corebox.bundle.tarformat import BLOCK
 from corebox.coredump.header import MAGIC
 from corebox.errors import InputError
 from corebox.files import zstd
-from corebox.files.extents import read_at
+from corebox.files.extents import reader_at
 from corebox.files.frames import frame_contents
 from corebox.files.gunzip import gunzip
 from corebox.files.magic import GZIP, ZSTD
@@ -36,7 +34,7 @@ def decompressed(source: BinaryIO) -> Iterator[bytes]:
     source.seek(0)
     table = table_of(source) if is_compressed(magic) else None
     if table:
-        return _checked(frame_contents(partial(read_at, source.fileno()), table, len(os.sched_getaffinity(0))))
+        return _checked(frame_contents(reader_at(source)[0], table, len(os.sched_getaffinity(0))))
     if magic[:2] == GZIP:
         return _checked(gunzip(iter(lambda: source.read(_READ), b"")))
     if magic == MAGIC:
@@ -56,8 +54,7 @@ def decompressed(source: BinaryIO) -> Iterator[bytes]:
 
 def table_of(file: BinaryIO) -> Optional[FrameTable]:
     """The table of frames at the end of an open file, None if it has none."""
-    status = os.fstat(file.fileno())
-    return read_table(partial(read_at, file.fileno()), status.st_size) if stat.S_ISREG(status.st_mode) else None
+    return read_table(*reader_at(file))
 
 
 def _checked(pieces: Iterator[bytes]) -> Iterator[bytes]:

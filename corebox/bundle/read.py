@@ -51,17 +51,22 @@ class Unpacked(NamedTuple):
 class BundleReader:
     """A bundle, open: ``manifest`` is there at once, ``unpack`` may be called one time.
 
+    Args:
+        path: where it is, and what it is called.
+        file: its bytes, if they are not those of the file at ``path``; it is closed in the end.
+
     Raises:
         InputError: ``cannot-read``, ``not-a-bundle``, ``bundle-too-new`` or ``bundle-damaged``.
         HostError: ``no-libzstd``.
     """
 
-    def __init__(self, path: AnyPath) -> None:
+    def __init__(self, path: AnyPath, file: Optional[BinaryIO] = None) -> None:
         self._path = os.fspath(path)
+        self._given = file
         self._digests: List[Tuple[str, str]] = []
 
     def __enter__(self) -> "BundleReader":
-        self._file: BinaryIO = _open(self._path)
+        self._file: BinaryIO = self._given or _open(self._path)
         try:
             self._stream = compression.Stream(_pieces(self._file, self._path))
             self.manifest: Manifest = self._read_manifest()
@@ -250,13 +255,15 @@ def _cannot_read(path: str, error: OSError) -> InputError:
     return InputError("cannot-read", "cannot read {}: {}".format(path, error.strerror), hint)
 
 
-def read_manifest(path: AnyPath) -> Manifest:
+def read_manifest(path: AnyPath, file: Optional[BinaryIO] = None) -> Manifest:
     """The manifest alone, after reading only the beginning of the bundle; no digest has been checked.
+
+    The arguments are those of ``BundleReader``.
 
     Raises:
         InputError: ``cannot-read``, ``not-a-bundle``, ``bundle-too-new`` or ``bundle-damaged``.
     """
-    with BundleReader(path) as reader:
+    with BundleReader(path, file) as reader:
         return reader.manifest
 
 

@@ -5,7 +5,8 @@ import io
 import os
 import stat
 from collections import deque
-from typing import Callable, Iterator, NamedTuple, Tuple
+from functools import partial
+from typing import BinaryIO, Callable, Iterator, NamedTuple, Tuple
 
 from corebox.files.faults import not_a_file, unreadable
 
@@ -54,6 +55,18 @@ def read_at(descriptor: int, offset: int, size: int) -> bytes:
         offset += len(piece)
         size -= len(piece)
     return b"".join(pieces)
+
+
+def reader_at(file: BinaryIO) -> Tuple[Callable[[int, int], bytes], int]:
+    """What reads up to so many bytes at an offset of an open file, and how many there are; 0 of a pipe.
+
+    What is no file of the system's, such as the content of an envelope, has a ``read_at`` and a ``size`` of its own.
+    """
+    own = getattr(file, "read_at", None)
+    if own is not None:
+        return own, file.size  # type: ignore[attr-defined]
+    status = os.fstat(file.fileno())
+    return partial(read_at, file.fileno()), status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 class Buffers:

@@ -1,13 +1,11 @@
 """A core out of independent frames: those that hold a block are read, and nothing else."""
 
-import os
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
+from typing import BinaryIO
 
 from corebox.bundle.blocks import BLOCK_SIZE, BlockDigests
-from corebox.errors import CoreboxError
-from corebox.files.extents import Extent, read_at
+from corebox.errors import CoreboxError, InputError
+from corebox.files.extents import Extent, reader_at
 from corebox.files.seekable import Frame, FrameTable, frame_content, read_table
 from corebox.ondemand.source import BlockError, block_length, checked, wrong
 from corebox.ondemand.wanted import WantedCore
@@ -77,20 +75,22 @@ def first_content(table: FrameTable, read_frame: ReadFrame) -> bytes:
         raise BlockError(f"its first frame is damaged: {error}", lasting=True) from error
 
 
-def open_framed(path: Path, wanted: WantedCore) -> FramedCore:
-    """The core in a file of frames; it stays open.
+def open_framed(file: BinaryIO, wanted: WantedCore) -> FramedCore:
+    """The core in an open file of frames, which stays open.
 
     Raises:
         BlockError: the file has no table of its frames, or one of another core.
         InputError: ``bundle-damaged``.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    read = partial(read_at, descriptor)
-    table = read_table(read, os.fstat(descriptor).st_size)
+    read, size = reader_at(file)
+    table = read_table(read, size)
     if table is None:
-        raise BlockError(f"{path} has no table of its frames", lasting=True)
+        raise BlockError(f"{file.name} has no table of its frames", lasting=True)
 
     def read_frame(frame: Frame) -> bytes:
-        return read(frame.stored_offset, frame.stored_size)
+        try:
+            return read(frame.stored_offset, frame.stored_size)
+        except InputError as error:  # of an envelope
+            raise BlockError(error.message, lasting=True) from error
 
     return FramedCore(table, *wanted.locate(lambda: first_content(table, read_frame)), read_frame)

@@ -37,6 +37,7 @@ class Request(NamedTuple):
         place: of the compact core in what ``file`` or ``blob`` holds when it is unpacked; None for the core of a layer.
         digests: the file with the digests of its blocks.
         file: a bundle, a layer compressed in frames, or one that is not compressed.
+        identity: the file with the private key of a bundle that is encrypted.
         blob: one in a registry, instead.
         for_others: other users may read it too, as an engine's.
     """
@@ -47,6 +48,7 @@ class Request(NamedTuple):
     file: Path | None = None
     blob: InRegistry | None = None
     for_others: bool = False
+    identity: Path | None = None
 
     def to_json(self) -> Json:
         """The JSON object of this value."""
@@ -57,12 +59,13 @@ class Request(NamedTuple):
             "file": str(self.file) if self.file else None,
             "blob": self.blob.to_json() if self.blob else None,
             "for_others": self.for_others,
+            "identity": str(self.identity) if self.identity else None,
         }
 
     @staticmethod
     def from_json(value: Json) -> "Request":
         """The value of such an object, which we have written ourselves."""
-        place, file, blob = value["place"], value["file"], value["blob"]
+        place, file, blob, identity = (value[each] for each in ("place", "file", "blob", "identity"))
         return Request(
             Path(str(value["folder"])),
             Extent(*place) if isinstance(place, list) else None,
@@ -70,4 +73,5 @@ class Request(NamedTuple):
             Path(str(file)) if file else None,
             InRegistry.from_json(blob) if isinstance(blob, dict) else None,
             bool(value["for_others"]),
+            Path(str(identity)) if identity else None,
         )

@@ -54,10 +54,13 @@ def main() -> None:
 def _open(request: Request) -> BlockSource:
     wanted = WantedCore(request.place, request.digests)
     if request.file is not None:
-        with request.file.open("rb") as file:
-            magic = file.read(4)
-        is_framed = magic == ZSTD or magic[:2] == GZIP
-        return (open_framed if is_framed else PlainCore)(request.file, wanted)
+        if request.identity is not None:
+            from corebox.ondemand.sealed import open_sealed  # noqa: PLC0415  # its library takes long to import
+
+            return open_framed(open_sealed(request.file, request.identity), wanted)
+        file = request.file.open("rb")
+        magic = file.read(4)
+        return (open_framed if magic == ZSTD or magic[:2] == GZIP else PlainCore)(file, wanted)
     # What speaks to registries takes long to import.
     from corebox.ondemand.remote import open_remote  # noqa: PLC0415
     from corebox.registry.access import Access  # noqa: PLC0415

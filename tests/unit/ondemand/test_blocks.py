@@ -45,11 +45,19 @@ def framed(content: bytes, cuts: list[int]) -> bytes:
     return out + table.to_bytes()
 
 
-def file_of(folder: Path, data: bytes) -> Path:
-    """A file with these bytes."""
-    path = folder / "stored"
-    path.write_bytes(data)
-    return path
+class Stored(io.BytesIO):
+    """An open file."""
+
+    name = "stored"
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return len(self.getbuffer())
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """So many bytes at the offset."""
+        return self.getvalue()[offset : offset + size]
 
 
 def wanted(folder: Path, place: Extent | None = None) -> WantedCore:
@@ -63,12 +71,12 @@ def wanted(folder: Path, place: Extent | None = None) -> WantedCore:
     "cuts", [[0, HEAD, HEAD + BLOCK_SIZE, HEAD + 2 * BLOCK_SIZE, HEAD + 3 * BLOCK_SIZE], [0, 5, 2_000_000, 2_000_001]]
 )
 def test_a_block_comes_out_of_the_frames_that_hold_it(tmp_path: Path, cuts: list[int]) -> None:
-    source = open_framed(file_of(tmp_path, framed(bytes(HEAD) + CORE + b"tail", cuts)), wanted(tmp_path))
+    source = open_framed(Stored(framed(bytes(HEAD) + CORE + b"tail", cuts)), wanted(tmp_path))
     assert b"".join(source.read_block(index) for index in range(4)) == CORE
 
 
 def test_a_block_comes_out_of_a_file_that_is_not_compressed(tmp_path: Path) -> None:
-    source = PlainCore(file_of(tmp_path, bytes(HEAD) + CORE), wanted(tmp_path))
+    source = PlainCore(Stored(bytes(HEAD) + CORE), wanted(tmp_path))
     assert b"".join(source.read_block(index) for index in range(4)) == CORE
 
 
@@ -83,7 +91,7 @@ def test_each_damaged_block_is_an_error_and_the_others_are_right(tmp_path: Path)
         for _ in range(chance.choice((1, 1, 64))):
             bad[chance.randrange(len(good))] ^= 1 << chance.randrange(8)
         try:
-            source = open_framed(file_of(tmp_path, bytes(bad)), wanted(tmp_path))
+            source = open_framed(Stored(bytes(bad)), wanted(tmp_path))
         except BlockError:
             errors += 1
             continue
@@ -97,12 +105,12 @@ def test_each_damaged_block_is_an_error_and_the_others_are_right(tmp_path: Path)
 
 def test_a_file_without_a_table_or_of_another_core_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BlockError, match="no table of its frames"):
-        open_framed(file_of(tmp_path, zlib.compress(CORE)), wanted(tmp_path))
+        open_framed(Stored(zlib.compress(CORE)), wanted(tmp_path))
     short = framed(bytes(HEAD) + CORE[:-1], [0, HEAD, HEAD + BLOCK_SIZE, HEAD + 2 * BLOCK_SIZE, HEAD + 3 * BLOCK_SIZE])
     with pytest.raises(BlockError, match="not of this core"):
-        open_framed(file_of(tmp_path, short), wanted(tmp_path))
+        open_framed(Stored(short), wanted(tmp_path))
     with pytest.raises(InputError, match=r"core\.digests is not of this core"):
-        open_framed(file_of(tmp_path, short), wanted(tmp_path, Extent(0, 12)))
+        open_framed(Stored(short), wanted(tmp_path, Extent(0, 12)))
 
 
 def test_a_layer_tells_where_its_core_is() -> None:
