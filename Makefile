@@ -84,7 +84,7 @@ lint: setup  ## ruff, mypy, vermin for the customer's side, import-linter
 	$(BIN)/ruff format --check || { echo "repair: make format" >&2; exit 1; }
 	$(BIN)/mypy
 	$(BIN)/vermin -t=3.6- --no-tips --violations corebox/__init__.py corebox/errors.py corebox/printable.py \
-		corebox/files corebox/coredump corebox/reduce corebox/bundle corebox/gather
+		corebox/files corebox/coredump corebox/reduce corebox/bundle corebox/describe corebox/gather
 	$(BIN)/lint-imports
 
 audit: setup  ## ask whether what is locked has known vulnerabilities; skipped where nobody answers

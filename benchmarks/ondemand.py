@@ -14,9 +14,9 @@ from pathlib import Path
 
 from benchmarks import cores
 from benchmarks.measure import Measured, median, run
-from corebox.bundle.around import AroundReader
 from corebox.ondemand.mount import served
 from corebox.ondemand.request import Request
+from corebox.unbundle.around import AroundReader
 from tests.support.registry import Registry, running
 
 MiB = 1 << 20

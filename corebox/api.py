@@ -26,7 +26,6 @@ from corebox.actions.similar import Failure, Group
 from corebox.actions.source import manifest_of
 from corebox.actions.subject import find_subject, resolve
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.verify import Verification
 from corebox.coredump.core import CoreFile, open_core
 from corebox.debugger.console import CONSOLE_ARGUMENTS, Console
 from corebox.errors import CoreboxError
@@ -36,6 +35,7 @@ from corebox.report.markdown import markdown_lines
 from corebox.report.page import html_page
 from corebox.report.text import text_lines
 from corebox.store.store import Store
+from corebox.unbundle.verify import Verification
 
 __all__ = [
     "Built",

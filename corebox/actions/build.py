@@ -15,9 +15,8 @@ from corebox.actions.places import OpenedPlaces, opened_places
 from corebox.actions.source import needs_identity, plain_bundle
 from corebox.actions.symbols import Symbols, find_symbols
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.program import program_of
-from corebox.bundle.read import BundleReader, Unpacked, read_manifest
 from corebox.debugger.session import ENVIRONMENT, gdb_command
+from corebox.describe.program import program_of
 from corebox.engine.choose import connect
 from corebox.image.context import context_archive, write_context
 from corebox.image.native import Description, assemble, put_native
@@ -33,6 +32,7 @@ from corebox.store.files import stat_of
 from corebox.store.origin import note_origin
 from corebox.store.store import Store
 from corebox.store.values import Layer, StoredImage
+from corebox.unbundle.read import BundleReader, Unpacked, read_manifest
 
 Progress = Callable[[str], None]
 

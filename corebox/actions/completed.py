@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import corebox
 from corebox.actions.subject import BareCore, Image, Subject, image_of
-from corebox.bundle.light import light_notice
+from corebox.describe.lacking import light_notice
 from corebox.image.opened import OpenedImage, open_image
 from corebox.locate.gaps import gap_notices, lacks_files
 from corebox.locate.places import Places

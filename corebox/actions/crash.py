@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from corebox.bundle.verdict import compare_build_ids
 from corebox.coredump.elffile import read_elf
+from corebox.coredump.verdict import compare_build_ids
 from corebox.debugger.session import REPLACED_EXECUTABLE
 from corebox.errors import InputError
 from corebox.image.opened import OpenedImage

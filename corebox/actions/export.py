@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from corebox.actions.subject import Subject, image_of
 from corebox.bundle.manifest import ModuleEntry
-from corebox.bundle.verdict import VERIFIED
 from corebox.bundle.write import WrittenBundle
 from corebox.coredump.core import open_core
 from corebox.coredump.values import Module
+from corebox.coredump.verdict import VERIFIED
 from corebox.image.export import export_bundle, export_core, no_core, write_archive
 from corebox.image.opened import OpenedImage, open_image
 from corebox.image.sysroot import export_sysroot, write_zip

@@ -10,7 +10,6 @@ from corebox.actions.opening import Circumstances, Opening, noted
 from corebox.actions.served import require_fuse, serve_core
 from corebox.actions.source import needs_identity, required_identity
 from corebox.actions.subject import BundleFile
-from corebox.bundle.around import AroundCore, AroundReader
 from corebox.bundle.layout import CORE_DIGESTS, ROOTFS
 from corebox.errors import InputError
 from corebox.image.layers import require_usable_paths
@@ -22,6 +21,7 @@ from corebox.ondemand.request import Request
 from corebox.ondemand.sealed import open_sealed
 from corebox.store.store import Store
 from corebox.store.values import StoredImage, host_architecture
+from corebox.unbundle.around import AroundCore, AroundReader
 
 #: Bytes of a core from which on it is worth a file system, unless somebody asks for that.
 WORTH = 16 << 20

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from corebox.actions.source import manifest_of
 from corebox.actions.subject import BareCore, BundleFile, Subject
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.verdict import VERIFIED
 from corebox.coredump.core import open_core
+from corebox.coredump.verdict import VERIFIED
 from corebox.files.diskroot import DiskRoot
 from corebox.gather.collect import GatherOptions, collect
 from corebox.image.opened import open_image

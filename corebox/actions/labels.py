@@ -3,9 +3,9 @@
 import corebox
 from corebox.actions.fault import FAULT, fault_place
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.program import program_of
-from corebox.bundle.read import Unpacked
+from corebox.describe.program import program_of
 from corebox.image.toolbox import Toolbox
+from corebox.unbundle.read import Unpacked
 
 #: What is told only to those who ask for it.
 PRIVATE = ("arguments", "hostname")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from corebox.actions.completed import completed
 from corebox.actions.cores import AUTO, ON_DEMAND, WHOLE
 from corebox.actions.subject import BundleFile, Found, InRegistry, here
-from corebox.bundle.light import light_notice
+from corebox.describe.lacking import light_notice
 from corebox.engine.base import Engine
 from corebox.errors import HostError
 from corebox.image.opened import OpenedImage

@@ -10,7 +10,6 @@ from corebox.actions.lend import Lender
 from corebox.actions.provision import Provision
 from corebox.actions.symbols import Symbols
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.program import program_of
 from corebox.coredump.splitdwarf import SPLIT_BELOW
 from corebox.coredump.values import NONE
 from corebox.debugger.session import (
@@ -27,6 +26,7 @@ from corebox.debugger.session import (
     USER_GDBINIT,
     add_symbols,
 )
+from corebox.describe.program import program_of
 from corebox.engine.sandbox import Mount
 from corebox.errors import InputError
 from corebox.image.inside import holds_our_python, lay_out_our_python

@@ -12,8 +12,6 @@ from corebox.actions.subject import BareCore, BundleFile, Image, Subject
 from corebox.bundle.corecontent import CompactCore, CoreContent, CoreInFile
 from corebox.bundle.corelayer import core_within
 from corebox.bundle.manifest import FileOrigin, Manifest
-from corebox.bundle.read import BundleReader, is_bundle, read_manifest
-from corebox.bundle.verify import prove_core
 from corebox.bundle.write import Content, WrittenBundle, write_bundle
 from corebox.coredump.core import CoreFile, open_core
 from corebox.coredump.values import Module
@@ -31,6 +29,8 @@ from corebox.locate.search import WORKING_DIRECTORY, Recovered, search
 from corebox.locate.staging import Staging
 from corebox.store.files import stat_of
 from corebox.store.store import Store
+from corebox.unbundle.read import BundleReader, is_bundle, read_manifest
+from corebox.unbundle.verify import prove_core
 
 _CHUNK = 1 << 20
 

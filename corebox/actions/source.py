@@ -7,8 +7,6 @@ from pathlib import Path
 from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.envelope import decrypt, is_encrypted
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.read import is_bundle, read_manifest
-from corebox.bundle.unpack import require_space
 from corebox.bundle.write import Content, write_bundle
 from corebox.coredump.core import open_core
 from corebox.errors import CoreboxError, InputError, UsageError
@@ -18,6 +16,8 @@ from corebox.gather.compressed import decompressed_core
 from corebox.gather.tree import unpacked_archive
 from corebox.ondemand.mount import Unservable
 from corebox.ondemand.sealed import open_sealed
+from corebox.unbundle.read import is_bundle, read_manifest
+from corebox.unbundle.unpack import require_space
 
 #: Bytes; less is left on a disk when somebody could not write to it.
 _LITTLE = 1 << 16

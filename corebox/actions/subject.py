@@ -141,7 +141,7 @@ def check_file(text: str) -> None:
 
 def _file(path: Path, identity: Path | None) -> BundleFile | BareCore:
     from corebox.actions.source import needs_identity  # noqa: PLC0415  # images need nothing that reads bundles
-    from corebox.bundle.read import is_bundle  # noqa: PLC0415
+    from corebox.unbundle.read import is_bundle  # noqa: PLC0415
 
     return BundleFile(path, identity) if is_bundle(path) or needs_identity(path) else BareCore(path)
 

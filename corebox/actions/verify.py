@@ -5,16 +5,16 @@ from typing import Any
 from corebox.actions.recover import recover
 from corebox.actions.source import plain_bundle
 from corebox.actions.subject import BareCore, BundleFile, Image, Subject
-from corebox.bundle.prove import ModuleProof
-from corebox.bundle.verdict import VERIFIED
-from corebox.bundle.verify import Verification, prove_core, verify_bundle
 from corebox.coredump.core import open_core
+from corebox.coredump.prove import ModuleProof
+from corebox.coredump.verdict import VERIFIED
 from corebox.errors import InputError
 from corebox.files.diskroot import DiskRoot
 from corebox.gather.find import Places, find_module
 from corebox.image.opened import open_image
 from corebox.locate.places import Places as Searched
 from corebox.store.store import Store
+from corebox.unbundle.verify import Verification, prove_core, verify_bundle
 
 
 def verify(store: Store, subject: Subject, root: str = "/", places: Searched | None = None) -> Verification:

@@ -30,8 +30,8 @@ from corebox.bundle.fields import (
     to_json,
 )
 from corebox.bundle.runtime import Runtime
-from corebox.bundle.verdict import VERDICTS
 from corebox.coredump.values import FULL, MINIMAL, NONE
+from corebox.coredump.verdict import VERDICTS
 
 MANAGERS = ("dpkg", "rpm", "apk")
 ROLES = ("executable", "module", "libthread_db", "auto-load", "debug", "os-release", "extra")

@@ -11,6 +11,11 @@ from corebox.bundle.tarformat import FILE, LATEST, SYMLINK, Member
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 
 
+def begins_bundle(start: bytes) -> bool:
+    """Whether an archive that starts with these bytes is a bundle: the manifest is its first member."""
+    return start[:100].rstrip(b"\0") == layout.MANIFEST.encode("ascii")
+
+
 def _time(seconds: int) -> int:
     """The time that a header can hold next to ``seconds``: 1970 to 2242."""
     return max(0, min(seconds, LATEST))

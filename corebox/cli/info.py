@@ -6,10 +6,10 @@ import click
 
 from corebox.actions.info import info
 from corebox.actions.subject import Pulling, resolve
-from corebox.bundle.describe import origin_lines
 from corebox.bundle.manifest import MemoryEntry
 from corebox.cli import options, output
 from corebox.cli.pulling import pulling as with_pulling
+from corebox.describe.crash import origin_lines
 from corebox.gather.summary import summary_lines
 from corebox.locate.status import ModuleSymbols
 from corebox.report.memory import judge_memory

@@ -9,9 +9,9 @@ import click
 from corebox.actions.places import opened_places
 from corebox.actions.recover import Written, recover
 from corebox.actions.subject import keep_subject, resolve
-from corebox.bundle.describe import origin_lines
 from corebox.cli import options, output
 from corebox.cli.places import places as places_options
+from corebox.describe.crash import origin_lines
 from corebox.errors import UsageError
 from corebox.gather.summary import is_exact, summary_lines
 from corebox.locate.gaps import gap_notices

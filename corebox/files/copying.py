@@ -19,3 +19,10 @@ def write_all(target: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(target, view) :]
+
+
+def write_at(target: int, data: bytes, offset: int) -> None:
+    """Write all of ``data`` at ``offset``."""
+    while data:
+        written = os.pwrite(target, data, offset)
+        data, offset = data[written:], offset + written

@@ -10,7 +10,6 @@ from typing import BinaryIO, NamedTuple
 from sqlalchemy import select, update
 
 from corebox.actions.source import needs_identity
-from corebox.bundle.read import is_bundle
 from corebox.errors import InputError
 from corebox.files.temporary import temporary_directory
 from corebox.fleet import tables
@@ -18,6 +17,7 @@ from corebox.fleet.database import Fleet
 from corebox.fleet.facts import MAX_TEXT_LENGTH
 from corebox.fleet.rows import ensure
 from corebox.store.files import explained
+from corebox.unbundle.read import is_bundle
 
 _PIECE = 1 << 20
 

@@ -4,7 +4,7 @@ import os
 from typing import Optional
 
 from corebox.bundle.manifest import ModuleEntry, Omission
-from corebox.bundle.verdict import MISSING
+from corebox.coredump.verdict import MISSING
 from corebox.errors import InputError
 from corebox.files.openfile import OpenFile
 from corebox.gather.collect import Collection

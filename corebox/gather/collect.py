@@ -17,10 +17,10 @@ from corebox.bundle.manifest import (
     StoredCore,
     TruncatedCore,
 )
-from corebox.bundle.prove import fits
 from corebox.coredump.core import CoreFile
 from corebox.coredump.elffile import elf_of, read_elf
 from corebox.coredump.machines import runs_on
+from corebox.coredump.prove import fits
 from corebox.coredump.systems import LINUX
 from corebox.coredump.usage import measure_memory
 from corebox.coredump.values import FULL, MINIMAL, NONE, ElfFile, FileMapping

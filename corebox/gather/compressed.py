@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import itertools
 import os
 from typing import BinaryIO, Callable, Dict, Iterator, Optional
 
@@ -9,6 +10,7 @@ from corebox.coredump.faults import not_a_core
 from corebox.coredump.header import MAGIC
 from corebox.errors import HostError, InputError
 from corebox.files import lz4, zstd
+from corebox.files.copying import write_at
 from corebox.files.gunzip import gunzip
 from corebox.files.magic import compression_of
 from corebox.files.temporary import temporary_directory
@@ -43,6 +45,19 @@ def decompressed_core(path: str, directory: str) -> Iterator[str]:
         _check(path, name)
         os.utime(name, ns=(status.st_mtime_ns, status.st_mtime_ns))
         yield name
+
+
+def first_bytes(path: str, size: int) -> bytes:
+    """Up to ``size`` bytes from the beginning of a compressed file's content; none of one that is not compressed.
+
+    Raises:
+        HostError: ``no-libzstd`` or ``no-liblz4``.
+    """
+    kind = compression_of(path)
+    if kind is None:
+        return b""
+    with open(path, "rb") as source:
+        return bytes(itertools.islice(itertools.chain.from_iterable(_READERS[kind](source)), size))
 
 
 def _check(path: str, name: str) -> None:
@@ -81,18 +96,16 @@ def write_sparse(pieces: Iterator[bytes], file: BinaryIO) -> None:
 
 def _write_pages(descriptor: int, data: bytes, offset: int) -> None:
     """Write runs of pages that are not zero."""
-    from corebox.bundle.unpack import write_all  # noqa: PLC0415  # few cores are compressed
-
     begin: Optional[int] = None
     for at in range(0, len(data) + 1, _PAGE):
         page = data[at : at + _PAGE]
         if page.strip(b"\0") if page[:1] == b"\0" else page:
             begin = at if begin is None else begin
         elif begin is not None:
-            write_all(descriptor, data[begin:at], offset + begin)
+            write_at(descriptor, data[begin:at], offset + begin)
             begin = None
     if begin is not None:
-        write_all(descriptor, data[begin:], offset + begin)
+        write_at(descriptor, data[begin:], offset + begin)
 
 
 def _unzstd(source: BinaryIO) -> Iterator[bytes]:

@@ -4,9 +4,9 @@ import os
 import re
 from typing import TYPE_CHECKING, Iterable, Iterator, List, Optional, Tuple
 
-from corebox.bundle.prove import fits
 from corebox.coredump.core import CoreFile
 from corebox.coredump.elffile import debug_path, elf_of
+from corebox.coredump.prove import fits
 from corebox.coredump.values import ElfFile, Module
 from corebox.files.diskroot import Found
 from corebox.files.extents import read_at

@@ -3,11 +3,11 @@
 import os
 from typing import TYPE_CHECKING, Dict, Iterator, NamedTuple, Optional
 
-from corebox.bundle.prove import ModuleProof, fits, prove_module
-from corebox.bundle.verdict import MISSING
 from corebox.coredump.core import CoreFile
 from corebox.coredump.elffile import elf_of
+from corebox.coredump.prove import ModuleProof, fits, prove_module
 from corebox.coredump.values import Module
+from corebox.coredump.verdict import MISSING
 from corebox.errors import InputError
 from corebox.files.diskroot import DiskRoot, Found
 from corebox.files.extents import open_regular

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, ContextManager, Dict, Iterator, List, NamedTup
 from corebox.bundle.corecontent import Change, CompactCore
 from corebox.bundle.layout import STREAM, SUFFIX
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.program import program_of
 from corebox.bundle.runtime import RUNNING, Runtime
 from corebox.bundle.write import Content, Progress, WrittenBundle, write_bundle
 from corebox.coredump.core import CoreFile, open_core
+from corebox.describe.program import program_of
 from corebox.errors import HostError, InputError, UsageError
 from corebox.files.diskroot import DiskRoot
 from corebox.files.magic import compression_of

@@ -6,8 +6,8 @@ import re
 from typing import Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from corebox.bundle.manifest import FileEntry, LeftOutFile, Omission
-from corebox.bundle.verdict import VERIFIED
 from corebox.coredump.elffile import elf_of
+from corebox.coredump.verdict import VERIFIED
 from corebox.errors import InputError
 from corebox.files.diskroot import DiskRoot
 from corebox.files.extents import open_regular, read_at

@@ -7,6 +7,7 @@ import sys
 from typing import Callable, Sequence
 
 from corebox.bundle.layout import STREAM, SUFFIX
+from corebox.bundle.tarformat import BLOCK
 from corebox.errors import CoreboxError, HostError, UsageError
 
 
@@ -28,14 +29,15 @@ def absolute(path: str) -> str:
 
 def is_bundle(path: str) -> bool:
     """Whether it is a bundle; of an encrypted one only that it is encrypted can be seen, and its name."""
-    from corebox.bundle.compression import begins_bundle  # noqa: PLC0415  # most outputs are new files
-    from corebox.bundle.envelope import AGE_MAGIC, OPENSSL_MAGIC  # noqa: PLC0415
+    from corebox.bundle.envelope import AGE_MAGIC, OPENSSL_MAGIC  # noqa: PLC0415  # most outputs are new files
+    from corebox.bundle.members import begins_bundle  # noqa: PLC0415
+    from corebox.gather.compressed import first_bytes  # noqa: PLC0415
 
     try:
         with open(path, "rb") as file:
             if file.read(32).startswith((AGE_MAGIC, OPENSSL_MAGIC)):
                 return SUFFIX + "." in os.path.basename(path)
-            return begins_bundle(file)
+        return begins_bundle(first_bytes(path, BLOCK))
     except (OSError, CoreboxError):
         return False
 

@@ -76,7 +76,7 @@ def _where_the_rest_is(manifest: Manifest) -> str:
     """Of a light bundle, the options that name places with what was left out."""
     if not manifest.left_out:
         return ""
-    from corebox.bundle.light import options_for  # noqa: PLC0415
+    from corebox.describe.lacking import options_for  # noqa: PLC0415
 
     return options_for(manifest)
 

@@ -4,12 +4,12 @@ import json
 import os
 from typing import Iterator, List, Optional, Sequence
 
-from corebox.bundle.describe import describe_crash, runtime_facts
 from corebox.bundle.layout import STREAM
 from corebox.bundle.manifest import LeftOutFile, Manifest, ModuleEntry
-from corebox.bundle.program import system_name
-from corebox.bundle.verdict import MISMATCH, MISSING, SEARCHED, VERDICTS, VERIFIED
 from corebox.bundle.write import WrittenBundle
+from corebox.coredump.verdict import MISMATCH, MISSING, SEARCHED, VERDICTS, VERIFIED
+from corebox.describe.crash import describe_crash, runtime_facts
+from corebox.describe.program import system_name
 from corebox.files.diskroot import NOT_ITS_OWN, NOT_READABLE
 from corebox.gather.collect import LIBRARIES, MORE
 from corebox.gather.defaults import PACKAGES

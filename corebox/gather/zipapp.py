@@ -47,19 +47,8 @@ for stream in (sys.stdout, sys.stderr):
         pass
 os._exit(status)  # Python would take every module apart first
 """
-_PACKAGES = ("files", "coredump", "reduce", "bundle", "gather")
-#: What reads bundles, and images: the vendor's side alone does.
-_READERS = frozenset(
-    "corebox/" + name
-    for name in (
-        "bundle/around.py",
-        "bundle/parse.py",
-        "bundle/read.py",
-        "bundle/tree.py",
-        "bundle/verify.py",
-        "reduce/minidump.py",
-    )
-)
+_PACKAGES = ("files", "coredump", "reduce", "bundle", "describe", "gather")
+_NOT_SHIPPED = "corebox/reduce/minidump.py"  # the vendor alone makes one
 _NO_PRESET = Preset()
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date that a zip archive can hold
 
@@ -124,7 +113,7 @@ def _sources(directory: str, prefix: str) -> Iterator[Tuple[str, bytes]]:
         for name in names:
             path = os.path.join(folder, name)
             member = prefix + path[len(directory) :]
-            if name.endswith(".py") and member not in _READERS:
+            if name.endswith(".py") and member != _NOT_SHIPPED:
                 yield member, _read(path)
 
 

@@ -2,10 +2,10 @@
 
 from corebox.bundle.layout import CORE_DIGESTS, CORE_LAYOUT, RUN_SCRIPT, SUMS
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.read import Unpacked
 from corebox.image.layers import PlannedLayer, plan_ours
 from corebox.image.parts import BUNDLE, CRASH, DIGESTS_FILE, GDBINIT_FILE, LAYOUT_FILE, MANIFEST_FILE, SCRATCH
 from corebox.image.tar import Entry, text_file
+from corebox.unbundle.read import Unpacked
 
 
 def crash_layer(unpacked: Unpacked, manifest: Manifest, gdbinit: str) -> PlannedLayer:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.read import Unpacked
 from corebox.image.added import plan_step, replace_copies
 from corebox.image.crashlayer import crash_layer
 from corebox.image.dockerfile import Dockerfile, parse_dockerfile
@@ -20,6 +19,7 @@ from corebox.image.tar import Entry, key_of, write_tar
 from corebox.image.template import LayerFile, render_template
 from corebox.store.store import Store
 from corebox.store.values import LAYER_KIND, MANIFEST_TYPE, Descriptor, Json, Layer, StoredImage, host_architecture
+from corebox.unbundle.read import Unpacked
 
 EPOCH = "1970-01-01T00:00:00Z"
 _LAYER_RECORD = "layer"

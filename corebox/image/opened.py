@@ -6,12 +6,12 @@ from typing import NamedTuple
 from corebox.bundle.digests import identity_of
 from corebox.bundle.layout import MAX_MANIFEST, SUMS
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.parse import parse_manifest
 from corebox.errors import InputError
 from corebox.image.corelayer import CoreInImage, core_in, find_core
 from corebox.image.parts import BUNDLE, CORE, CRASH, MANIFEST_FILE, OURS, SYMBOLS, TOOLBOX, TOOLBOX_HOME
 from corebox.store.store import Store
 from corebox.store.values import StoredImage, image_damaged
+from corebox.unbundle.parse import parse_manifest
 
 #: Layers whose files are ours alone, and unpacked on their own.
 _OURS_ALONE = (TOOLBOX, SYMBOLS, CORE, CRASH)

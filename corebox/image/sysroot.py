@@ -9,11 +9,11 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from corebox.bundle.unpack import fresh_directory
 from corebox.image.opened import OpenedImage
 from corebox.image.parts import OURS
 from corebox.store.files import new_name
 from corebox.store.within import file_within
+from corebox.unbundle.unpack import fresh_directory
 
 #: Where gdb and lldb look for debug files by build ID, beneath a sysroot too (gdb manual, "Separate Debug Files").
 _DEBUG = "usr/lib/debug"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.verdict import SEARCHED, VERIFIED
+from corebox.coredump.verdict import SEARCHED, VERIFIED
 
 if TYPE_CHECKING:
     from corebox.locate.search import Gap, Recovered

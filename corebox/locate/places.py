@@ -131,7 +131,7 @@ def _local(place: str, store: Store, index: Index, on_warning: Callable[[str], N
         raise InputError("no-such-file", f"{place or 'the empty argument of --from'} does not exist", hint)
     if path.is_dir():
         return Folder(path, index, open_package=lambda package: _package(package, place, store, on_warning))
-    from corebox.bundle.read import is_bundle  # noqa: PLC0415  # slow to import, and most sessions name no file
+    from corebox.unbundle.read import is_bundle  # noqa: PLC0415  # slow to import, and most sessions name no file
 
     if not is_elf(str(path)):
         return BundleFiles(path, store) if is_bundle(path) else Archive(path, store)

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from corebox.bundle.prove import ModuleProof, prove_module
 from corebox.coredump.core import CoreFile
 from corebox.coredump.elffile import elf_of
+from corebox.coredump.prove import ModuleProof, prove_module
 from corebox.coredump.values import Module
 from corebox.errors import InputError
 from corebox.files.diskroot import Found

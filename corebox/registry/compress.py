@@ -19,7 +19,6 @@ from typing import BinaryIO, cast
 from isal import isal_zlib
 
 from corebox.bundle.blocks import BLOCK_SIZE
-from corebox.bundle.compression import table_of
 from corebox.bundle.corelayer import core_within, layer_tail
 from corebox.errors import InputError
 from corebox.files import zstd
@@ -31,6 +30,7 @@ from corebox.files.seekable import GZIP, ZSTD, Frame, FrameTable, ReadAt, TableW
 from corebox.files.stage import Stage
 from corebox.registry.faults import digest_mismatch
 from corebox.store.blobs import BlobWriter
+from corebox.unbundle.compression import table_of
 
 #: Media types of layers by the name of the compression (OCI image spec, ``layer.md``).
 COMPRESSIONS = {

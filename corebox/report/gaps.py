@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from posixpath import basename
 
-from corebox.bundle.verdict import MISMATCH, MISSING, VERIFIED
+from corebox.coredump.verdict import MISMATCH, MISSING, VERIFIED
 from corebox.locate.status import ModuleSymbols
 from corebox.printable import counted, format_size
 from corebox.report.document import Report

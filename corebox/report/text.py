@@ -5,7 +5,7 @@ First what happened, then where in the program's own code, then what is missing,
 
 from collections.abc import Iterator, Sequence
 
-from corebox.bundle.describe import describe_crash
+from corebox.describe.crash import describe_crash
 from corebox.printable import counted
 from corebox.report import words
 from corebox.report.document import PlacedFrame, Report, ThreadGroup

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from posixpath import basename
 
 from corebox import __version__
-from corebox.bundle.describe import describe_crash, runtime_facts
-from corebox.bundle.program import program_of, system_name
-from corebox.bundle.verdict import VERIFIED
+from corebox.coredump.verdict import VERIFIED
+from corebox.describe.crash import describe_crash, runtime_facts
+from corebox.describe.program import program_of, system_name
 from corebox.printable import format_size
 from corebox.report.document import PlacedFrame, Report
 from corebox.report.memory import MemoryVerdict

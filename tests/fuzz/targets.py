@@ -16,12 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from corebox.bundle.blocks import BLOCK_SIZE, parse_digests
-from corebox.bundle.compression import is_compressed
 from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.corelayer import layer_head, layer_tail
-from corebox.bundle.parse import parse_manifest
-from corebox.bundle.read import BundleReader
-from corebox.bundle.verify import verify_unpacked
 from corebox.coredump.compare import compare_with_file
 from corebox.coredump.core import CoreFile, open_core
 from corebox.coredump.elffile import read_elf
@@ -36,6 +32,10 @@ from corebox.reduce.redact import plan_redaction
 from corebox.reduce.slim import plan_slim
 from corebox.registry.layers import files_of
 from corebox.store.store import Store
+from corebox.unbundle.compression import is_compressed
+from corebox.unbundle.parse import parse_manifest
+from corebox.unbundle.read import BundleReader
+from corebox.unbundle.verify import verify_unpacked
 from tests.support.compactcores import content_of
 from tests.support.elfwriter import NT_AUXV, NT_FILE, CoreWriter, Format
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from corebox.bundle.manifest import SymlinkEntry
-from corebox.bundle.read import BundleReader
 from corebox.bundle.tarformat import Member
 from corebox.errors import CoreboxError, InputError
+from corebox.unbundle.read import BundleReader
 from tests.fuzz.targets import bounds
 from tests.support.hostile_bundles import MEMBERS
 from tests.unit.bundle import samples

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.parse import parse_manifest
 from corebox.coredump.core import open_core
 from corebox.errors import CoreboxError
 from corebox.files.diskroot import DiskRoot
@@ -16,6 +15,7 @@ from corebox.gather.find import Places, find_module
 from corebox.gather.summary import is_exact
 from corebox.reduce.compact import plan_compaction
 from corebox.reduce.slim import plan_slim
+from corebox.unbundle.parse import parse_manifest
 from tests.fuzz.targets import ask_everything, bounds, in_file
 from tests.support.elfwriter import (
     ET_CORE,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.read import read_manifest
+from corebox.unbundle.read import read_manifest
 from tests.support import debpackage
 from tests.support.lab import Lab
 from tests.support.repositories import SUITE, Key, publish_apt, serving

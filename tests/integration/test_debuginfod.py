@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.read import read_manifest
+from corebox.unbundle.read import read_manifest
 from tests.support import debuginfod
 from tests.support.debuginfod import Server, serving
 from tests.support.lab import Lab

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.verify import verify_bundle
+from corebox.unbundle.verify import verify_bundle
 from tests.support.aftermath import Desk, tries
 from tests.support.bench import COMMANDS, Bench
 from tests.support.disks import mounted

@@ -8,9 +8,9 @@ import pytest
 
 from corebox.actions.source import plain_bundle
 from corebox.bundle.envelope import Filter, decrypt, envelope_for, is_encrypted
-from corebox.bundle.verify import verify_bundle
 from corebox.errors import CoreboxError, HostError, InputError
 from corebox.gather.cli import main
+from corebox.unbundle.verify import verify_bundle
 from tests.support.crashes import build_program
 from tests.support.disks import small_disk
 

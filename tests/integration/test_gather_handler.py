@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.read import read_manifest
-from corebox.bundle.verify import verify_bundle
 from corebox.gather.cli import main
+from corebox.unbundle.read import read_manifest
+from corebox.unbundle.verify import verify_bundle
 from tests.support.crashes import Program
 from tests.support.handler import bundle_of, crash, handler_in, log_of, outcomes
 from tests.support.lab import Lab

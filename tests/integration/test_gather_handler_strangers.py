@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.read import read_manifest
+from corebox.unbundle.read import read_manifest
 from tests.support.elfwriter import Format, module
 from tests.support.handler import bundle_of, crash, handler_in
 from tests.support.programs import FOLDER

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.read import read_manifest
+from corebox.unbundle.read import read_manifest
 from tests.support.crashes import Program
 from tests.support.systemd import SERVICE
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import pytest
 
 from corebox.bundle.manifest import Manifest, ModuleEntry
-from corebox.bundle.read import read_manifest
-from corebox.bundle.verify import verify_bundle
 from corebox.coredump.elffile import read_elf
 from corebox.gather.cli import main
+from corebox.unbundle.read import read_manifest
+from corebox.unbundle.verify import verify_bundle
 from tests.support.evidence import gdb_alone, sound_report
 from tests.support.lab import Lab
 from tests.support.programs import FOLDER

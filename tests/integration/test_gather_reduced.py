@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.read import BundleReader, read_manifest
-from corebox.bundle.verify import verify_bundle
 from corebox.gather.cli import main
+from corebox.unbundle.read import BundleReader, read_manifest
+from corebox.unbundle.verify import verify_bundle
 from tests.support.lab import Lab
 from tests.support.site import Crash, Site
 

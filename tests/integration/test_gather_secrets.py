@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.read import read_manifest
-from corebox.bundle.verify import verify_bundle
 from corebox.gather.cli import main
+from corebox.unbundle.read import read_manifest
+from corebox.unbundle.verify import verify_bundle
 from tests.support.programs import FOLDER
 
 # Of each no 8 bytes are in the program, in a path, or in another.

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.read import BundleReader
-from corebox.bundle.verify import verify_bundle
 from corebox.coredump.core import open_core
 from corebox.gather.cli import main
 from corebox.gather.request import request_script
+from corebox.unbundle.read import BundleReader
+from corebox.unbundle.verify import verify_bundle
 from tests.support.programs import find_python, python36
 from tests.support.site import Crash, Site, gather_with
 

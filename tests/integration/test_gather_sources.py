@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.read import BundleReader, read_manifest
-from corebox.bundle.verify import verify_bundle
 from corebox.gather.cli import main
+from corebox.unbundle.read import BundleReader, read_manifest
+from corebox.unbundle.verify import verify_bundle
 from tests.support.crashes import Program, build_library
 from tests.support.handler import bundle_of, handler_in
 from tests.support.systemd import SERVICE

@@ -14,8 +14,6 @@ import pytest
 
 from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.read import read_manifest
-from corebox.bundle.verify import verify_bundle
 from corebox.bundle.write import Content, write_bundle
 from corebox.coredump.core import open_core
 from corebox.coredump.elffile import elf_of
@@ -25,6 +23,8 @@ from corebox.files.mounts import read_mounts
 from corebox.files.reader import Reader
 from corebox.gather.cli import main
 from corebox.gather.collect import GatherOptions, collect
+from corebox.unbundle.read import read_manifest
+from corebox.unbundle.verify import verify_bundle
 from tests.support.elfwriter import NT_FILE, NT_PRPSINFO, PAGE, CoreWriter, Format, module
 from tests.support.programs import FOLDER
 from tests.support.silentmount import silent_mount

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from corebox.bundle.verify import verify_bundle
+from corebox.unbundle.verify import verify_bundle
 from tests.support.crashes import build_program
 from tests.support.programs import REPOSITORY
 

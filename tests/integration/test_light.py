@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.read import read_manifest
-from corebox.bundle.verify import verify_bundle
 from corebox.gather.cli import main
+from corebox.unbundle.read import read_manifest
+from corebox.unbundle.verify import verify_bundle
 from tests.support.lab import Lab
 from tests.support.programs import FOLDER
 from tests.support.repositories import SUITE, Key, make_deb, publish_apt, serving

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.around import AroundReader
 from corebox.ondemand.mount import served
 from corebox.ondemand.request import Request
+from corebox.unbundle.around import AroundReader
 from tests.integration.test_reduced_cores import crash_redis
 from tests.support.dense import (
     LOOK,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.program import program_of
 from corebox.coredump.core import open_core
+from corebox.describe.program import program_of
 from corebox.files.diskroot import DiskRoot
 from corebox.gather.collect import GatherOptions, collect
 

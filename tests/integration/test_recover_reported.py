@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.read import read_manifest
 from corebox.coredump.elffile import read_elf
+from corebox.unbundle.read import read_manifest
 from tests.support import places
 from tests.support.crashes import PROGRAM, Program, build_program
 from tests.support.lab import Lab

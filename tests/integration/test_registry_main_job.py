@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from corebox.bundle.compression import table_of
 from corebox.bundle.corelayer import core_within
 from corebox.files.seekable import ZSTD, TableWriter
 from corebox.registry.compress import FramesError, wrap_frames
 from corebox.store.store import Store
+from corebox.unbundle.compression import table_of
 from tests.support.lab import Lab
 from tests.support.registry import BadNetwork, Registry, running
 from tests.support.site import Site

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.read import read_manifest
 from corebox.coredump.elffile import debug_path, read_elf
+from corebox.unbundle.read import read_manifest
 from tests.support.lab import Lab
 from tests.support.site import Site
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from corebox.bundle.verify import verify_bundle
+from corebox.unbundle.verify import verify_bundle
 from tests.support.aftermath import Desk, Outcome, Verb, adopting_orphans
 from tests.support.crashes import build_program
 from tests.support.lab import Lab, Result

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from corebox import api
-from corebox.bundle.read import read_manifest
 from corebox.debugger.session import SOURCES
 from corebox.engine.sandbox import Finished
 from corebox.errors import CoreboxError, InputError
+from corebox.unbundle.read import read_manifest
 from tests.support.vendor import Vendor, parts, records
 from tests.unit.gather.sites import EXECUTABLE, LIBC, OTHER_ID, put_elf
 

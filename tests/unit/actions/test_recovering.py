@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.read import read_manifest
+from corebox.unbundle.read import read_manifest
 from tests.support.distribution import Distribution, distribution
 from tests.support.packages import tar
 from tests.support.vendor import Vendor

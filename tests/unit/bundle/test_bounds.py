@@ -6,11 +6,11 @@ import pytest
 
 from corebox.bundle import layout
 from corebox.bundle.manifest import FileEntry, Manifest, SymlinkEntry
-from corebox.bundle.read import BundleReader
 from corebox.bundle.runscript import run_script
-from corebox.bundle.tree import check_tree
 from corebox.errors import InputError
 from corebox.files.paths import MAX_PATH
+from corebox.unbundle.read import BundleReader
+from corebox.unbundle.tree import check_tree
 from tests.unit.bundle import samples
 
 LONG = "/opt/" + "d" * 120 + "/" + "f" * 90

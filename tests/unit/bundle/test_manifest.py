@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 
 from corebox.bundle.manifest import Format, Manifest, SymlinkEntry
-from corebox.bundle.parse import parse_manifest
 from corebox.errors import InputError
+from corebox.unbundle.parse import parse_manifest
 from tests.unit.bundle.samples import RUNTIME, manifest
 
 

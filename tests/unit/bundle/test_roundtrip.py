@@ -9,13 +9,13 @@ import pytest
 
 from corebox.bundle.corelayer import CORE_OFFSET
 from corebox.bundle.digests import identity_of
-from corebox.bundle.parse import parse_manifest
-from corebox.bundle.read import BundleReader, is_bundle, read_manifest
 from corebox.bundle.write import Content, write_bundle
 from corebox.errors import HostError, InputError
 from corebox.files import zstd
 from corebox.files.extents import Extent
 from corebox.reduce.original import restore
+from corebox.unbundle.parse import parse_manifest
+from corebox.unbundle.read import BundleReader, is_bundle, read_manifest
 from tests.unit.bundle import samples
 
 

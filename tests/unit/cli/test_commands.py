@@ -84,8 +84,8 @@ def test_gather_has_the_gatherers_own_help(capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize(
     ("command", "spared"),
     [
-        ("images", {"concurrent.futures", "corebox.bundle.read", "corebox.coredump.core", "sqlite3"}),
-        ("shell", {"concurrent.futures", "corebox.bundle.read", "corebox.coredump.core", "corebox.image.native"}),
+        ("images", {"concurrent.futures", "corebox.unbundle.read", "corebox.coredump.core", "sqlite3"}),
+        ("shell", {"concurrent.futures", "corebox.unbundle.read", "corebox.coredump.core", "corebox.image.native"}),
         ("build", {"corebox.image.sbom", "corebox.registry.push", "jinja2"}),
     ],
 )

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.read import is_bundle, read_manifest
 from corebox.errors import InputError
 from corebox.files import zstd
+from corebox.unbundle.read import is_bundle, read_manifest
 
 LIBRARY = zstd.load_library()
 assert LIBRARY is not None

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.read import BundleReader, read_manifest
-from corebox.bundle.verify import verify_bundle
 from corebox.gather.cli import main
 from corebox.gather.job import default_name, gather
 from corebox.gather.options import make_parser
 from corebox.gather.progress import ProgressLine, describe_progress
 from corebox.gather.zipapp import make_zipapp
+from corebox.unbundle.read import BundleReader, read_manifest
+from corebox.unbundle.verify import verify_bundle
 from tests.unit.gather.sites import EXECUTABLE, LIBC, OTHER_ID, put, put_elf
 
 

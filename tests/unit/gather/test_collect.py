@@ -9,12 +9,12 @@ import pytest
 
 from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.manifest import Manifest, Omission, SymlinkEntry
-from corebox.bundle.verify import verify_bundle
 from corebox.bundle.write import Content, write_bundle
 from corebox.coredump.core import open_core
 from corebox.errors import InputError
 from corebox.files.diskroot import DiskRoot
 from corebox.gather.collect import Collection, GatherOptions, collect
+from corebox.unbundle.verify import verify_bundle
 from tests.support.elfwriter import Format
 from tests.support.realcores import unpack_core
 from tests.unit.conftest import RealCore

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.read import read_manifest
 from corebox.coredump.core import open_core
 from corebox.files.diskroot import DiskRoot
 from corebox.gather.cli import main
 from corebox.gather.collect import GatherOptions, collect
+from corebox.unbundle.read import read_manifest
 from tests.support.elfwriter import NT_FILE, NT_PRPSINFO, NT_PRSTATUS, PAGE, CoreWriter, Format, module
 from tests.unit.gather.sites import make_site, put_elf
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.read import read_manifest
 from corebox.gather.cli import main
 from corebox.gather.handler import Crash, handle_crash, parse_crash
 from corebox.gather.handlerscript import NO_BUNDLE
 from corebox.gather.options import make_parser
 from corebox.gather.retention import Kept, Limits, close_hours, enforce, kept_files, make_room, surplus
+from corebox.unbundle.read import read_manifest
 from tests.unit.gather.handlers import GONE, feed, log_of, stub
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.read import read_manifest
 from corebox.bundle.runtime import HANDLER
 from corebox.gather import proc
 from corebox.gather.cli import main
@@ -21,6 +20,7 @@ from corebox.gather.live import held_process
 from corebox.gather.options import make_parser
 from corebox.gather.proc import held_place, is_crash_of, owner_of, place_of, read_runtime
 from corebox.gather.retention import close_queue
+from corebox.unbundle.read import read_manifest
 from tests.unit.gather.handlers import GONE, feed, log_of, stub
 
 CRASH = Crash(int(GONE), 1700000001, 0, "!opt!app")

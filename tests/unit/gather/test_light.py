@@ -10,16 +10,16 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from corebox.bundle.light import places_for
 from corebox.bundle.manifest import LeftOutFile, Manifest
-from corebox.bundle.parse import parse_manifest
-from corebox.bundle.read import read_manifest
-from corebox.bundle.verify import verify_bundle
+from corebox.describe.lacking import places_for
 from corebox.errors import InputError
 from corebox.files.diskroot import DiskRoot
 from corebox.gather.cli import main
 from corebox.gather.light import read_known
 from corebox.gather.packagedb import Owner, find_owners
+from corebox.unbundle.parse import parse_manifest
+from corebox.unbundle.read import read_manifest
+from corebox.unbundle.verify import verify_bundle
 from tests.unit.bundle.samples import manifest
 from tests.unit.bundle.test_manifest import schema
 from tests.unit.gather.sites import BUILD_IDS, EXECUTABLE, LIBC, LINKER, put

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.read import read_manifest
 from corebox.gather.cli import main
 from corebox.gather.output import give_to_caller
+from corebox.unbundle.read import read_manifest
 from tests.unit.gather.sites import EXECUTABLE
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.read import read_manifest
 from corebox.errors import UsageError
 from corebox.gather.cli import main
 from corebox.gather.preset import Preset, make_preset, preset_arguments
+from corebox.unbundle.read import read_manifest
 
 MESSAGE = "Upload the file at https://example.com/crash\nand tell us its name. Thank you!"
 

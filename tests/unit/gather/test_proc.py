@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.describe import runtime_facts
 from corebox.bundle.runtime import RUNNING, Container
+from corebox.describe.crash import runtime_facts
 from corebox.gather import cgroup
 from corebox.gather.cgroup import container_of, control_group, unit_of
 from corebox.gather.proc import owner_of, place_of, read_runtime

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from corebox.actions.source import plain_bundle
-from corebox.bundle.verify import verify_bundle
 from corebox.cli.main import main as corebox
 from corebox.coredump.core import open_core
 from corebox.gather.cli import main
 from corebox.gather.request import request_script
+from corebox.unbundle.verify import verify_bundle
 from tests.unit.gather.sites import EXECUTABLE, LIBC, put
 
 SHELLS = [["dash"], ["busybox", "sh"]]

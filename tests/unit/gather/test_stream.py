@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle.verify import verify_bundle
 from corebox.gather.cli import main
+from corebox.unbundle.verify import verify_bundle
 from tests.unit.gather.sites import EXECUTABLE
 
 

@@ -24,4 +24,4 @@ def test_it_lacks_nothing_and_reads_no_bundle(tmp_path: Path) -> None:
         wanted = {path for name in archive.namelist() for path in imported(archive.read(name))}
     package = Path(__file__).parents[3]
     assert {path for path in wanted if (package / f"{path}.py").exists()} <= there
-    assert not {"corebox/bundle/read", "corebox/bundle/parse", "corebox/bundle/verify"} & there
+    assert not {"corebox/unbundle/read", "corebox/unbundle/parse", "corebox/unbundle/verify"} & there

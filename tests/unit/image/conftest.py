@@ -8,7 +8,6 @@ import pytest
 
 from corebox.bundle.corecontent import CompactCore
 from corebox.bundle.manifest import Manifest, StoredCore
-from corebox.bundle.read import BundleReader, Unpacked
 from corebox.bundle.write import Content, write_bundle
 from corebox.coredump.core import open_core
 from corebox.image.native import Assembly, Description, assemble, put_native
@@ -16,6 +15,7 @@ from corebox.image.tar import complete, text_file, write_tar
 from corebox.resources import shipped
 from corebox.store.store import Store
 from corebox.store.values import Layer, StoredImage
+from corebox.unbundle.read import BundleReader, Unpacked
 from tests.support.realcores import unpack_core
 from tests.unit.bundle.samples import manifest, write_sources
 

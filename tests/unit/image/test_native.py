@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from corebox.bundle.digests import identity_of
-from corebox.bundle.read import BundleReader
 from corebox.errors import InputError, UsageError
 from corebox.image.archive import TarStream, docker_archive, oci_archive
 from corebox.image.context import context_archive, write_context
@@ -21,6 +20,7 @@ from corebox.image.export import export_bundle, export_core
 from corebox.image.opened import open_image
 from corebox.store.store import Store
 from corebox.store.values import MANIFEST_TYPE, Descriptor
+from corebox.unbundle.read import BundleReader
 from tests.unit.bundle import samples
 from tests.unit.image.conftest import Desk, Template, make_desk
 

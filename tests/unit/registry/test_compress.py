@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corebox.bundle.blocks import BLOCK_SIZE
-from corebox.bundle.compression import table_of
 from corebox.bundle.corelayer import core_within
 from corebox.errors import InputError
 from corebox.files.seekable import frame_content
 from corebox.registry.compress import COMPRESSIONS, compress_layer, decompress, gzip_member
 from corebox.store.store import Store
 from corebox.store.values import Descriptor
+from corebox.unbundle.compression import table_of
 from tests.unit.bundle.samples import layer_of
 
 DATA = b"".join(os.urandom(1000) * 50 for _ in range(60))  # 3 MB: several blocks

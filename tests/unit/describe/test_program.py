@@ -3,7 +3,7 @@
 import pytest
 
 from corebox.bundle.manifest import Manifest, Site
-from corebox.bundle.program import program_of, system_name
+from corebox.describe.program import program_of, system_name
 from tests.unit.bundle.samples import manifest
 
 PYTHON, JAVA = "/usr/bin/python3.11", "/usr/lib/jvm/bin/java"

@@ -4,20 +4,20 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import BinaryIO, List, NamedTuple, Optional, Tuple
+from typing import BinaryIO, NamedTuple
 
 from corebox.bundle import layout
 from corebox.bundle.blocks import digests_length, parse_digests
-from corebox.bundle.compression import table_of
 from corebox.bundle.digests import format_sums, identity_of
 from corebox.bundle.faults import damaged
 from corebox.bundle.manifest import Manifest
 from corebox.bundle.members import core_member, file_members, plain, symlink_members
-from corebox.bundle.read import BundleReader
 from corebox.bundle.tarformat import BLOCK, Member, format_member, padding, parse_member, pax_size
-from corebox.bundle.unpack import fresh_directory
 from corebox.files.extents import Extent, reader_at
 from corebox.files.seekable import FrameTable, frame_content
+from corebox.unbundle.compression import table_of
+from corebox.unbundle.read import BundleReader
+from corebox.unbundle.unpack import fresh_directory
 
 
 class AroundCore(NamedTuple):
@@ -34,7 +34,7 @@ class AroundCore(NamedTuple):
     identity: str
     place: Extent
     digests: bytes
-    files: Tuple[Tuple[str, str], ...]
+    files: tuple[tuple[str, str], ...]
     files_key: str
 
 
@@ -45,7 +45,7 @@ class AroundReader(BundleReader):
         table: None if the bundle is not in frames, has no core or no ``core.digests``: it can only be read whole then.
     """
 
-    table: Optional[FrameTable] = None
+    table: FrameTable | None = None
     _manifest_size = 0
 
     def _read_small(self, member: Member) -> bytes:
@@ -81,9 +81,9 @@ class AroundReader(BundleReader):
         """
         with fresh_directory(into):
             self._unpack_tree(into)
-            for found, expected in zip(self._digests[1:], around.files):
+            for found, expected in zip(self._digests[1:], around.files, strict=False):
                 if found != expected:
-                    raise damaged("the digest does not match: {!r:.200}".format(expected[0]))
+                    raise damaged(f"the digest does not match: {expected[0]!r:.200}")
             (into / layout.ROOTFS).mkdir(exist_ok=True)
 
 
@@ -93,11 +93,11 @@ class _Content:
     def __init__(self, file: BinaryIO, table: FrameTable) -> None:
         self._read_at = reader_at(file)[0]
         self._table = table
-        self._last: Tuple[int, bytes] = (-1, b"")
+        self._last: tuple[int, bytes] = (-1, b"")
 
     def read(self, offset: int, size: int) -> bytes:
         """Some bytes at ``offset``; raises ValueError or IndexError if they are not there."""
-        parts: List[bytes] = []
+        parts: list[bytes] = []
         while size:
             index = self._table.index_at(offset)
             within = offset - self._table[index].offset
@@ -127,7 +127,7 @@ class _Around:
         offset = self._end_of_files()
         core, place, offset = self._member(offset)
         if core != core_member(self._manifest, core.size):
-            raise ValueError("the manifest announces a core, the archive has {!r:.200}".format(core.name))
+            raise ValueError(f"the manifest announces a core, the archive has {core.name!r:.200}")
         digests, offset = self._small(layout.CORE_DIGESTS, offset, digests_length(place.size))
         parse_digests(digests, place.size)
         # Of no use here, and whoever reads them checks them.
@@ -137,12 +137,12 @@ class _Around:
         names += [layout.CORE_DIGESTS, layout.CORE_LAYOUT, layout.RUN_SCRIPT]
         sums, _ = self._small(layout.SUMS, offset, len(format_sums((name, "0" * 64) for name in names)))
         found = [line.lstrip(b"\\")[:64].decode("ascii", "replace") for line in sums.split(b"\n")]
-        listed = list(zip(names, found))
+        listed = list(zip(names, found, strict=False))
         if format_sums(listed) != sums:
-            raise ValueError("{} is not of this bundle".format(layout.SUMS))
+            raise ValueError(f"{layout.SUMS} is not of this bundle")
         for name, data_digest in ((0, self._manifest_digest), (-3, hashlib.sha256(digests).hexdigest())):
             if listed[name][1] != data_digest:
-                raise ValueError("the digest does not match: {}".format(listed[name][0]))
+                raise ValueError(f"the digest does not match: {listed[name][0]}")
         files = tuple(listed[1:-3])
         return AroundCore(identity_of(sums), place, digests, files, self._files_key(files))
 
@@ -151,12 +151,12 @@ class _Around:
         members = [self._first, *symlink_members(self._manifest), *(each for _, each in file_members(self._manifest))]
         return sum(len(format_member(each)) + each.size + padding(each.size) for each in members)
 
-    def _files_key(self, files: Tuple[Tuple[str, str], ...]) -> str:
+    def _files_key(self, files: tuple[tuple[str, str], ...]) -> str:
         links = [(each.path, each.target) for each in self._manifest.symlinks]
-        entries = [(each.mode, each.mtime, *named) for each, named in zip(self._manifest.files, files)]
+        entries = [(each.mode, each.mtime, *named) for each, named in zip(self._manifest.files, files, strict=False)]
         return hashlib.sha256(json.dumps(["files", links, entries]).encode("ascii")).hexdigest()
 
-    def _member(self, offset: int) -> Tuple[Member, Extent, int]:
+    def _member(self, offset: int) -> tuple[Member, Extent, int]:
         """The member whose header is at ``offset``, where its content is, and where the next header is."""
         header = self._read(offset, BLOCK)
         size = pax_size(header)
@@ -168,15 +168,15 @@ class _Around:
         place = Extent(offset + len(header), member.size)
         return member, place, place.offset + place.size + padding(place.size)
 
-    def _named(self, name: str, offset: int) -> Tuple[Member, Extent, int]:
+    def _named(self, name: str, offset: int) -> tuple[Member, Extent, int]:
         found = self._member(offset)
         if found[0].name != name.encode("ascii"):
-            raise ValueError("{} is missing".format(name))
+            raise ValueError(f"{name} is missing")
         return found
 
-    def _small(self, name: str, offset: int, size: int) -> Tuple[bytes, int]:
+    def _small(self, name: str, offset: int, size: int) -> tuple[bytes, int]:
         """The content of a member of ours of this size, and where the next header is."""
         member, place, following = self._named(name, offset)
         if member != plain(name, size):
-            raise ValueError("{} has another size".format(name))
+            raise ValueError(f"{name} has another size")
         return self._read(place.offset, size), following

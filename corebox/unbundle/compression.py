@@ -1,10 +1,11 @@
 """The outside of a bundle: zstd or gzip, in frames that are read by all processors, or as others compressed it."""
 
 import os
-from typing import BinaryIO, Iterator, Optional
+from collections.abc import Iterator
+from typing import BinaryIO
 
+from corebox.bundle import members
 from corebox.bundle.faults import damaged
-from corebox.bundle.layout import MANIFEST
 from corebox.bundle.tarformat import BLOCK
 from corebox.coredump.header import MAGIC
 from corebox.errors import InputError
@@ -40,19 +41,19 @@ def decompressed(source: BinaryIO) -> Iterator[bytes]:
     if magic == MAGIC:
         raise InputError(
             "not-a-bundle",
-            "{} is not a bundle: it is an ELF file, such as a core or a program".format(source.name),
+            f"{source.name} is not a bundle: it is an ELF file, such as a core or a program",
             "if it is a core, gather where it crashed: corebox gather CORE; or request its files: corebox request CORE",
         )
     if magic != ZSTD:
         raise InputError(
             "not-a-bundle",
-            "{} is not a bundle: it is neither zstd nor gzip".format(source.name),
+            f"{source.name} is not a bundle: it is neither zstd nor gzip",
             "give the .corebox file that `corebox gather` wrote",
         )
     return _checked(zstd.decompressed(zstd.require_library(), source))
 
 
-def table_of(file: BinaryIO) -> Optional[FrameTable]:
+def table_of(file: BinaryIO) -> FrameTable | None:
     """The table of frames at the end of an open file, None if it has none."""
     return read_table(*reader_at(file))
 
@@ -107,4 +108,4 @@ def begins_bundle(file: BinaryIO) -> bool:
     if not is_compressed(file.read(4)):
         return False
     file.seek(0)
-    return Stream(decompressed(file)).read(BLOCK)[:100].rstrip(b"\0") == MANIFEST.encode("ascii")
+    return members.begins_bundle(Stream(decompressed(file)).read(BLOCK))

@@ -2,26 +2,28 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import BinaryIO, NamedTuple, Union
 
-from corebox.bundle import compression, layout
+from corebox.bundle import layout
 from corebox.bundle.digests import format_sums, identity_of
 from corebox.bundle.faults import damaged
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.members import core_member, file_members, plain, symlink_members
-from corebox.bundle.parse import parse_manifest
+from corebox.bundle.members import begins_bundle, core_member, file_members, plain, symlink_members
 from corebox.bundle.tarformat import BLOCK, Member, padding, parse_member, pax_size
-from corebox.bundle.unpack import (
+from corebox.errors import InputError
+from corebox.files.copying import write_at
+from corebox.unbundle import compression
+from corebox.unbundle.parse import parse_manifest
+from corebox.unbundle.unpack import (
     copy_core,
     fresh_directory,
     make_symlink,
     new_file,
     require_space,
     skip_padding,
-    write_all,
 )
-from corebox.errors import InputError
 
 AnyPath = Union[str, "os.PathLike[str]"]
 
@@ -39,13 +41,13 @@ class Unpacked(NamedTuple):
 
     identity: str
     root: Path
-    core: Optional[Path]
-    core_layer: Optional[str]
-    core_digests: Optional[Path]
-    core_layout: Optional[Path]
+    core: Path | None
+    core_layer: str | None
+    core_digests: Path | None
+    core_layout: Path | None
     run_script: Path
     sums: bytes
-    digests: Dict[str, str]
+    digests: dict[str, str]
 
 
 class BundleReader:
@@ -60,10 +62,10 @@ class BundleReader:
         HostError: ``no-libzstd``.
     """
 
-    def __init__(self, path: AnyPath, file: Optional[BinaryIO] = None) -> None:
+    def __init__(self, path: AnyPath, file: BinaryIO | None = None) -> None:
         self._path = os.fspath(path)
         self._given = file
-        self._digests: List[Tuple[str, str]] = []
+        self._digests: list[tuple[str, str]] = []
 
     def __enter__(self) -> "BundleReader":
         self._file: BinaryIO = self._given or _open(self._path)
@@ -121,18 +123,18 @@ class BundleReader:
 
     def _read_manifest(self) -> Manifest:
         block = self._stream.read(BLOCK)
-        if block[:100].rstrip(b"\0") != layout.MANIFEST.encode("ascii"):
+        if not begins_bundle(block):
             raise InputError(
                 "not-a-bundle",
-                "{} is not a bundle: it does not begin with {}".format(self._path, layout.MANIFEST),
+                f"{self._path} is not a bundle: it does not begin with {layout.MANIFEST}",
                 "give the .corebox file that `corebox gather` wrote",
             )
         try:
             member = parse_member(block)
         except ValueError as error:
-            raise damaged("its first member's header: {}".format(error)) from error
+            raise damaged(f"its first member's header: {error}") from error
         if member != plain(layout.MANIFEST, member.size) or member.size > layout.MAX_MANIFEST:
-            raise damaged("its first member is not {}".format(layout.MANIFEST))
+            raise damaged(f"its first member is not {layout.MANIFEST}")
         return parse_manifest(self._read_small(member))
 
     def _next(self) -> Member:
@@ -146,13 +148,13 @@ class BundleReader:
                 header += self._stream.read(size + padding(size)) + self._stream.read(BLOCK)
             return parse_member(header)
         except ValueError as error:
-            raise damaged("a member's header: {}".format(error)) from error
+            raise damaged(f"a member's header: {error}") from error
 
     def _expect(self, expected: Member) -> None:
         member = self._next()
         if member != expected:
             what = "something else about it" if member.name == expected.name else repr(member.name)[:200]
-            raise damaged("the manifest announces {!r:.200}, the archive has {}".format(expected.name, what))
+            raise damaged(f"the manifest announces {expected.name!r:.200}, the archive has {what}")
 
     def _read_small(self, member: Member) -> bytes:
         data = self._stream.read(member.size)
@@ -166,17 +168,17 @@ class BundleReader:
         with new_file(into, member) as descriptor:
             for piece in self._stream.pieces(member.size):
                 digest.update(piece)
-                write_all(descriptor, piece, offset)
+                write_at(descriptor, piece, offset)
                 offset += len(piece)
         skip_padding(self._stream, member)
         self._digests.append((os.fsdecode(member.name), digest.hexdigest()))
 
-    def _unpack_core(self, into: Path, hash_layer: bool) -> Optional[str]:
+    def _unpack_core(self, into: Path, hash_layer: bool) -> str | None:
         """Return the layer's digest, if it was computed."""
         by_layer = self.manifest.format.major == layout.LAYER_DIGEST_MAJOR
         member = self._next()
         if member != core_member(self.manifest, member.size):
-            raise damaged("the manifest announces a core, the archive has {!r:.200}".format(member.name))
+            raise damaged(f"the manifest announces a core, the archive has {member.name!r:.200}")
         with new_file(into, member) as descriptor:
             copied = copy_core(self._stream, member, descriptor, into, hash_layer or by_layer, not by_layer)
         if copied.digests is None:
@@ -185,7 +187,7 @@ class BundleReader:
             self._unpack_digests(into, copied.digests)
         member = self._next()
         if member != plain(layout.CORE_LAYOUT, member.size) or member.size > layout.MAX_CORE_LAYOUT:
-            raise damaged("{} is missing".format(layout.CORE_LAYOUT))
+            raise damaged(f"{layout.CORE_LAYOUT} is missing")
         self._unpack_file(into, member)
         return copied.layer
 
@@ -194,21 +196,21 @@ class BundleReader:
         self._expect(member)
         found = self._read_small(member)
         if found != expected:
-            lines = zip(found.splitlines(), expected.splitlines())
+            lines = zip(found.splitlines(), expected.splitlines(), strict=False)
             wrong = [number for number, (said, true) in enumerate(lines) if said != true]
             raise damaged(
-                "the digest does not match: MiB {} of 'core', as 'core.digests' has it".format(wrong[0] if wrong else 0)
+                f"the digest does not match: MiB {wrong[0] if wrong else 0} of 'core', as 'core.digests' has it"
             )
         with new_file(into, member) as descriptor:
-            write_all(descriptor, found, 0)
+            write_at(descriptor, found, 0)
 
     def _unpack_run_script(self, into: Path) -> None:
         member = self._next()
         if member != plain(layout.RUN_SCRIPT, member.size, 0o755) or member.size > layout.MAX_RUN_SCRIPT:
-            raise damaged("{} is missing".format(layout.RUN_SCRIPT))
+            raise damaged(f"{layout.RUN_SCRIPT} is missing")
         data = self._read_small(member)
         with new_file(into, member) as descriptor:
-            write_all(descriptor, data, 0)
+            write_at(descriptor, data, 0)
 
     def _read_sums(self) -> bytes:
         """Check the last member and the end."""
@@ -218,18 +220,18 @@ class BundleReader:
         sums = self._stream.read(member.size)
         skip_padding(self._stream, member)
         if sums != expected:
-            raise damaged("the digest does not match: {}".format(_first_difference(sums, expected)))
+            raise damaged(f"the digest does not match: {_first_difference(sums, expected)}")
         if self._stream.read(2 * BLOCK).strip(b"\0") or not self._stream.at_end():
             raise damaged("unexpected data after its end")
         return sums
 
 
-def _there(path: Path) -> Optional[Path]:
+def _there(path: Path) -> Path | None:
     return path if path.exists() else None
 
 
 def _first_difference(sums: bytes, expected: bytes) -> str:
-    for ours, theirs in zip(expected.splitlines(), sums.splitlines()):
+    for ours, theirs in zip(expected.splitlines(), sums.splitlines(), strict=False):
         if ours != theirs:
             return "{!r:.200}".format(ours.partition(b"  ")[2].decode("utf-8", "surrogateescape"))
     return layout.SUMS
@@ -237,7 +239,7 @@ def _first_difference(sums: bytes, expected: bytes) -> str:
 
 def _open(path: str) -> BinaryIO:
     try:
-        return open(path, "rb")
+        return Path(path).open("rb")
     except OSError as error:
         raise _cannot_read(path, error) from error
 
@@ -251,11 +253,11 @@ def _pieces(file: BinaryIO, path: str) -> Iterator[bytes]:
 
 
 def _cannot_read(path: str, error: OSError) -> InputError:
-    hint = "check the name, its permissions and the disk: ls -l {}".format(path)
-    return InputError("cannot-read", "cannot read {}: {}".format(path, error.strerror), hint)
+    hint = f"check the name, its permissions and the disk: ls -l {path}"
+    return InputError("cannot-read", f"cannot read {path}: {error.strerror}", hint)
 
 
-def read_manifest(path: AnyPath, file: Optional[BinaryIO] = None) -> Manifest:
+def read_manifest(path: AnyPath, file: BinaryIO | None = None) -> Manifest:
     """The manifest alone, after reading only the beginning of the bundle; no digest has been checked.
 
     The arguments are those of ``BundleReader``.

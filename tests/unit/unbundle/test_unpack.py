@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from corebox.bundle import unpack
-from corebox.bundle.compression import Stream
 from corebox.bundle.tarformat import FILE, Member, padding
+from corebox.unbundle import unpack
+from corebox.unbundle.compression import Stream
 
 _PIECE = 1 << 20
 

@@ -7,8 +7,8 @@ from corebox.bundle import layout
 from corebox.bundle.faults import damaged
 from corebox.bundle.fields import MisfitError, read
 from corebox.bundle.manifest import Format, Manifest
-from corebox.bundle.tree import check_tree
 from corebox.errors import InputError
+from corebox.unbundle.tree import check_tree
 
 
 def parse_manifest(data: bytes) -> Manifest:
@@ -22,7 +22,7 @@ def parse_manifest(data: bytes) -> Manifest:
         _check_version(root)
         manifest = read(Manifest, root)
     except MisfitError as error:
-        raise damaged("corebox.json{}".format(error)) from error
+        raise damaged(f"corebox.json{error}") from error
     if len(manifest.files) + len(manifest.left_out) > layout.MAX_FILES or len(manifest.symlinks) > layout.MAX_SYMLINKS:
         raise damaged("more files or symbolic links than any process maps")
     links = [(entry.path, entry.target) for entry in manifest.symlinks]
@@ -36,11 +36,11 @@ def parse_manifest(data: bytes) -> Manifest:
 
 def _parse_json(data: bytes) -> object:
     if len(data) > layout.MAX_MANIFEST:
-        raise damaged("corebox.json is longer than {} bytes".format(layout.MAX_MANIFEST))
+        raise damaged(f"corebox.json is longer than {layout.MAX_MANIFEST} bytes")
     try:
         return json.loads(data.decode("ascii"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise damaged("corebox.json is not ASCII JSON: {}".format(error)) from error
+        raise damaged(f"corebox.json is not ASCII JSON: {error}") from error
 
 
 def _refuse_constant(name: str) -> object:
@@ -53,11 +53,11 @@ def _check_version(root: object) -> None:
     try:
         major = read(Format, root.get("format")).major
     except MisfitError as error:
-        raise MisfitError(": format{}".format(error)) from error
+        raise MisfitError(f": format{error}") from error
     if major not in layout.MAJORS:
         raise InputError(
             "bundle-too-new",
-            "the bundle has format version {}, this corebox reads versions up to {}".format(major, layout.MAJOR),
+            f"the bundle has format version {major}, this corebox reads versions up to {layout.MAJOR}",
             "open it with a newer corebox: pip install --upgrade corebox",
             major=major,
         )

@@ -1,30 +1,31 @@
 """The oracle: checks all that the format promises and proves each module anew, believing no verdict of the manifest."""
 
 import tempfile
-from typing import Iterator, List, NamedTuple, Optional, Tuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from corebox.bundle.light import why_left_out
 from corebox.bundle.manifest import Manifest, ModuleEntry
-from corebox.bundle.prove import ModuleProof, prove_module
-from corebox.bundle.read import AnyPath, BundleReader, Unpacked
-from corebox.bundle.verdict import MISSING, VERIFIED, compare_build_ids
 from corebox.coredump.core import CoreFile, open_core
 from corebox.coredump.elffile import elf_of
+from corebox.coredump.prove import ModuleProof, prove_module
+from corebox.coredump.verdict import MISSING, VERIFIED, compare_build_ids
+from corebox.describe.lacking import why_left_out
 from corebox.files.diskroot import DiskRoot, Found
 from corebox.files.temporary import temporary_directory
+from corebox.unbundle.read import AnyPath, BundleReader, Unpacked
 
 
 class Verification(NamedTuple):
     """The result for a subject: ``ok`` if every module is verified and there is no problem."""
 
-    identity: Optional[str]
+    identity: str | None
     subject: str
-    modules: Tuple[ModuleProof, ...]
-    problems: Tuple[str, ...]
+    modules: tuple[ModuleProof, ...]
+    problems: tuple[str, ...]
     ok: bool
 
 
-def verify_bundle(path: AnyPath, scratch: Optional[str] = None) -> Verification:
+def verify_bundle(path: AnyPath, scratch: str | None = None) -> Verification:
     """Verify the bundle, unpacking it for that into a temporary directory beneath ``scratch``.
 
     Raises:
@@ -66,17 +67,17 @@ def _problems_of(manifest: Manifest) -> Iterator[str]:
         yield "the core does not say which program crashed"
 
 
-def _disagreements(manifest: Manifest, core: CoreFile) -> List[str]:
+def _disagreements(manifest: Manifest, core: CoreFile) -> list[str]:
     """Where the manifest does not say of the modules what the core says."""
     told = {(module.start, module.build_id.memory): module.path for module in manifest.modules}
     true = {(module.start, module.build_id): module.path for module in core.modules}
     return [
-        "the manifest and the core disagree about {}".format(path)
+        f"the manifest and the core disagree about {path}"
         for path in sorted({told.get(key) or true[key] for key in set(told) ^ set(true)})
     ]
 
 
-def prove_core(core: CoreFile, root: str, manifest: Manifest) -> Tuple[ModuleProof, ...]:
+def prove_core(core: CoreFile, root: str, manifest: Manifest) -> tuple[ModuleProof, ...]:
     """The verdict on each module of the core, with the file that the manifest says is its own beneath ``root``."""
     paths = {(module.start, module.build_id.memory): module.path for module in manifest.modules}
     with DiskRoot(root) as disk:
@@ -86,7 +87,7 @@ def prove_core(core: CoreFile, root: str, manifest: Manifest) -> Tuple[ModulePro
         return tuple(prove_module(core, module, disk.find(module.path)) for module in named)
 
 
-def _prove_without_core(manifest: Manifest, root: str) -> Tuple[ModuleProof, ...]:
+def _prove_without_core(manifest: Manifest, root: str) -> tuple[ModuleProof, ...]:
     with DiskRoot(root) as disk:
         return tuple(_prove_entry(module, disk.find(module.path)) for module in manifest.modules)
 

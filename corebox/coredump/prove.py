@@ -2,11 +2,11 @@
 
 from typing import NamedTuple, Optional
 
-from corebox.bundle.verdict import CANNOT_VERIFY, MISMATCH, MISSING, VERIFIED, compare_build_ids
 from corebox.coredump.compare import compare_with_file
 from corebox.coredump.core import CoreFile
 from corebox.coredump.elffile import elf_of, why_not_elf
 from corebox.coredump.values import Module, PageComparison
+from corebox.coredump.verdict import CANNOT_VERIFY, MISMATCH, MISSING, VERIFIED, compare_build_ids
 from corebox.errors import CoreboxError
 from corebox.files.diskroot import Found
 from corebox.files.openfile import OpenFile

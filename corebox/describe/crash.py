@@ -4,8 +4,8 @@ from collections import Counter
 from typing import Iterator, Optional, Tuple
 
 from corebox.bundle.manifest import Manifest
-from corebox.bundle.program import program_of
 from corebox.bundle.runtime import Container, ResourceLimit, Runtime
+from corebox.describe.program import program_of
 from corebox.printable import counted, format_size, printable
 
 _MAX_NAMES = 12

@@ -6,19 +6,21 @@ import hashlib
 import itertools
 import os
 import shutil
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Iterator, NamedTuple, Optional
+from typing import NamedTuple
 
 from corebox.bundle.blocks import BlockHasher
-from corebox.bundle.compression import Stream
 from corebox.bundle.corelayer import CORE_OFFSET, layer_head, layer_tail
 from corebox.bundle.faults import damaged
 from corebox.bundle.tarformat import Member, padding
 from corebox.coredump.header import HEADER_SIZE
 from corebox.errors import HostError
+from corebox.files.copying import write_at
 from corebox.files.extents import read_at
 from corebox.files.stage import Stage
+from corebox.unbundle.compression import Stream
 
 _NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
@@ -32,7 +34,7 @@ def fresh_directory(into: Path) -> Iterator[None]:
     """
     existed = into.is_dir()
     if existed and any(into.iterdir()):
-        raise HostError("not-empty", "{} is not empty".format(into), "unpack into a new directory")
+        raise HostError("not-empty", f"{into} is not empty", "unpack into a new directory")
     try:
         into.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
@@ -51,12 +53,12 @@ def _cannot_unpack(into: Path, error: OSError) -> Exception:
         return damaged("a file name is too long")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return no_space(into)
-    return HostError("cannot-unpack", "cannot unpack into {}: {}".format(into, error), "check that it can be written")
+    return HostError("cannot-unpack", f"cannot unpack into {into}: {error}", "check that it can be written")
 
 
 def no_space(into: Path) -> HostError:
     """The error for a full disk."""
-    return HostError("no-space", "not enough space to unpack into {}".format(into), "free some, or use another disk")
+    return HostError("no-space", f"not enough space to unpack into {into}", "free some, or use another disk")
 
 
 def require_space(into: Path, size: int) -> None:
@@ -66,19 +68,22 @@ def require_space(into: Path, size: int) -> None:
         raise no_space(into)
 
 
+def _path_of(into: Path, member: Member) -> Path:
+    """Where the member goes; the directories above it are there."""
+    path = into / os.fsdecode(member.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def make_symlink(into: Path, member: Member) -> None:
     """Make the symbolic link."""
-    path = os.path.join(os.fsencode(str(into)), member.name)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    os.symlink(member.target, path)
+    _path_of(into, member).symlink_to(os.fsdecode(member.target))
 
 
 @contextlib.contextmanager
 def new_file(into: Path, member: Member) -> Iterator[int]:
     """A descriptor of the new file; it gets the member's mode (readable for its owner at least) and time afterwards."""
-    path = os.path.join(os.fsencode(str(into)), member.name)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    descriptor = os.open(path, _NEW_FILE, 0o600)
+    descriptor = os.open(_path_of(into, member), _NEW_FILE, 0o600)
     try:
         yield descriptor
         os.fchmod(descriptor, member.mode | 0o400)
@@ -87,18 +92,11 @@ def new_file(into: Path, member: Member) -> Iterator[int]:
         os.close(descriptor)
 
 
-def write_all(descriptor: int, data: bytes, offset: int) -> None:
-    """Write all of ``data`` at ``offset``."""
-    while data:
-        written = os.pwrite(descriptor, data, offset)
-        data, offset = data[written:], offset + written
-
-
 class CopiedCore(NamedTuple):
     """The SHA-256 of a core's layer, in hex, and the core's ``core.digests``, as far as they were wanted."""
 
-    layer: Optional[str]
-    digests: Optional[bytes]
+    layer: str | None
+    digests: bytes | None
 
 
 def copy_core(
@@ -112,7 +110,7 @@ def copy_core(
     blocks = BlockHasher() if hash_blocks else None
     with contextlib.ExitStack() as stack:  # each on a thread of its own
         stages = [stack.enter_context(Stage(each.update)) for each in (layer, blocks) if each]
-        writing = stack.enter_context(Stage(partial(write_all, descriptor)))
+        writing = stack.enter_context(Stage(partial(write_at, descriptor)))
         writing.put(head, 0)
         offset = CORE_OFFSET
         for piece in itertools.chain((begin,), stream.pieces(member.size - len(begin))):
@@ -121,7 +119,7 @@ def copy_core(
             writing.put(piece, offset)
             offset += len(piece)
     tail = layer_tail(member.size, lambda at, size: read_at(descriptor, CORE_OFFSET + at, size))
-    write_all(descriptor, tail, offset)
+    write_at(descriptor, tail, offset)
     skip_padding(stream, member)
     if layer:
         layer.update(tail)
