@@ -9,14 +9,18 @@ from corebox import __version__
 from corebox.bundle.manifest import (
     BuildIds,
     CrashedProcess,
+    FileEntry,
+    LeftOutFile,
     Manifest,
     MemoryEntry,
     ModuleEntry,
     Omission,
     Site,
     StoredCore,
+    SymlinkEntry,
     TruncatedCore,
 )
+from corebox.bundle.runtime import Runtime
 from corebox.coredump.core import CoreFile
 from corebox.coredump.elffile import elf_of, read_elf
 from corebox.coredump.machines import runs_on
@@ -35,6 +39,7 @@ from corebox.gather.find import ModuleFile, Places, as_missing, find_module
 
 if TYPE_CHECKING:
     from corebox.gather.also import FolderIndex
+    from corebox.gather.light import LightOptions
 
 _AT_BASE = 7  # getauxval(3): where the dynamic linker is mapped
 #: Ten times what the largest programs load; a core written by hand can name millions.
@@ -47,12 +52,14 @@ _MAX_OS_RELEASE_LENGTH = 1 << 16
 
 
 class GatherOptions(NamedTuple):
-    """What the customer asked for: the executable to use, what to leave out, consent.
+    """What the customer asked for, and what is known of the crash beside its core.
 
     ``extra`` are names in the root of more files to take, ``also`` folders with files that have other names there.
-    ``live`` maps start addresses to paths that open the file which is mapped there in the living process; such a file
-    is taken instead of another of its name. ``on_look`` is told how many files of ``also`` were looked at. Relative
-    names begin in the folder ``beside``, else in the core's.
+    ``light``, ``slim`` and ``redact`` say what to leave out of files and core. ``live`` maps start addresses to paths
+    that open the file which is mapped there in the living process; such a file is taken instead of another of its
+    name. ``runtime`` is what the kernel told of the process, which is on this machine then; ``cut_by`` who cut the
+    core. ``on_look`` is told how many files of ``also`` were looked at. Relative names begin in the folder ``beside``,
+    else in the core's.
     """
 
     executable: Optional[str] = None
@@ -64,22 +71,55 @@ class GatherOptions(NamedTuple):
     live: Dict[int, str] = {}
     on_look: Callable[[int, str], object] = lambda _count, _folder: None
     beside: Optional[str] = None
+    light: "Optional[LightOptions]" = None
+    slim: bool = False
+    redact: Tuple[str, ...] = ()
+    runtime: Optional[Runtime] = None
+    cut_by: Optional[str] = None
 
 
 class Collection(NamedTuple):
-    """What will be written: the manifest, and each of its files, open.
+    """What was found: what the manifest says of it, and each of the files to put in, open.
 
-    ``left_out`` has the files that were found, and that a light bundle does without.
+    ``core`` is the whole one; ``aside`` has the open files that a light bundle leaves out.
     """
 
-    manifest: Manifest
+    site: Site
+    process: CrashedProcess
+    core: StoredCore
+    modules: Tuple[ModuleEntry, ...]
+    files: Tuple[FileEntry, ...]
+    symlinks: Tuple[SymlinkEntry, ...]
+    missing: Tuple[Omission, ...]
+    not_taken: Tuple[Omission, ...]
+    memory: Tuple[MemoryEntry, ...]
+    runtime: Optional[Runtime]
     sources: Dict[str, OpenFile]
-    left_out: Mapping[str, OpenFile] = MappingProxyType({})
+    left_out: Tuple[LeftOutFile, ...] = ()
+    aside: Mapping[str, OpenFile] = MappingProxyType({})
 
     @property
-    def files(self) -> Dict[str, OpenFile]:
+    def open_files(self) -> Dict[str, OpenFile]:
         """All files that were found."""
-        return {**self.left_out, **self.sources}
+        return {**self.aside, **self.sources}
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest of a bundle with all this."""
+        return Manifest(
+            gatherer=__version__,
+            site=self.site,
+            process=self.process,
+            core=self.core,
+            modules=self.modules,
+            files=self.files,
+            symlinks=self.symlinks,
+            missing=self.missing,
+            not_taken=self.not_taken,
+            memory=self.memory,
+            runtime=self.runtime,
+            left_out=self.left_out,
+        )
 
 
 def collect(core: CoreFile, root: DiskRoot, wanted: GatherOptions) -> Collection:
@@ -112,19 +152,19 @@ def collect(core: CoreFile, root: DiskRoot, wanted: GatherOptions) -> Collection
     not_taken += [Omission(mapping.path, _why_not(mapping)) for mapping in others[:_MAX_OTHERS]]
     if len(others) > _MAX_OTHERS:
         not_taken.append(Omission(MORE, "{} more files are not listed".format(len(others) - _MAX_OTHERS)))
-    manifest = Manifest(
-        gatherer=__version__,
+    return Collection(
         site=_site(root, core, wanted),
         process=_process(core, next((_path(each) for each in modules if each.module.is_executable), None)),
-        core=stored_core(core, not wanted.without_core),
+        core=stored_core(core, not wanted.without_core, wanted.cut_by),
         modules=tuple(_entry(each, symbols, files.sources) for each, symbols in zip(modules, debug)),
         files=files.entries(),
         symlinks=files.symlinks(),
         missing=files.missing(),
         not_taken=tuple(not_taken),
         memory=tuple(MemoryEntry(*use) for use in measure_memory(core)),
+        runtime=wanted.runtime,
+        sources=files.sources,
     )
-    return Collection(manifest, files.sources)
 
 
 def _index_of(wanted: GatherOptions) -> "Optional[FolderIndex]":
@@ -240,7 +280,7 @@ def _site(root: DiskRoot, core: CoreFile, wanted: GatherOptions) -> Site:
     known = core.system == LINUX and (not here or runs_on(core.machine, os.uname().machine))
     return Site(
         os_release=_os_release(root) if known else {},
-        kernel=os.uname().release if here and known else None,
+        kernel=os.uname().release if (here and known) or wanted.runtime else None,
         machine=core.machine,
         hostname=os.uname().nodename if wanted.consent_hostname else None,
         system=core.system,
@@ -276,9 +316,9 @@ def _process(core: CoreFile, executable: Optional[str]) -> CrashedProcess:
     )
 
 
-def stored_core(core: CoreFile, included: bool) -> StoredCore:
+def stored_core(core: CoreFile, included: bool, cut_by: Optional[str] = None) -> StoredCore:
     """What the manifest says of the core file."""
-    truncated = TruncatedCore(*core.truncation) if core.truncation else None
+    truncated = TruncatedCore(*core.truncation)._replace(cut_by=cut_by) if core.truncation else None
     return StoredCore(included, core.size, core.stored_size, truncated, original_stored=None, redacted=None)
 
 

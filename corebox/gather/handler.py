@@ -22,7 +22,7 @@ from corebox.errors import HostError, UsageError, as_corebox_error
 from corebox.files.diskroot import DiskRoot
 from corebox.gather.compressed import write_sparse
 from corebox.gather.handlerscript import NO_BUNDLE
-from corebox.gather.job import Output, collect_wanted, gather_options, pack, with_runtime
+from corebox.gather.job import Output, collect_wanted, gather_options, pack, scratch_directory
 from corebox.gather.live import HeldProcess, held_process
 from corebox.gather.owner import reader_for, user_of
 from corebox.gather.proc import read_runtime
@@ -217,14 +217,15 @@ def _bundle(
     """Write the bundle beside the raw core, and say what it is."""
     envelope = envelope_for(options.encrypt_to) if options.encrypt_to else None
     out = os.path.join(room.directory, crash.base + SUFFIX + (envelope.suffix if envelope else ""))
-    wanted = gather_options(options)._replace(live=held.files)
+    wanted = gather_options(options)._replace(live=held.files, runtime=runtime)
     with open_core(room.raw) as core:
         # Of a process that is gone nobody knows whether root was root of this system, or of a container only.
         gone = user_of(crash.user)
         reader = reader_for(core, None, held.root, held.owner or gone) or (None if held.owner else gone)
         with DiskRoot(held.root, reader, held.mounts) as root:
-            collection = with_runtime(collect_wanted(options, core, root, wanted), runtime)
-            manifest = pack(options, collection, core, Output(out, envelope, room.watch)).manifest
+            found = collect_wanted(core, root, wanted)
+            output = Output(out, scratch_directory(options), options.jobs, not options.no_nice, envelope, room.watch)
+            manifest = pack(wanted, found, core, output).manifest
     proof = "exact" if is_exact(manifest) else "not exact, see corebox info"
     gone_note = "" if held.owner else "; the process had ended, so files were taken from this system"
     return "{}: {}{}".format(os.path.basename(out), proof, gone_note)

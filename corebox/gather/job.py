@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ContextManager, Dict, Iterator, List, NamedTup
 
 from corebox.bundle.corecontent import Change, CompactCore
 from corebox.bundle.layout import STREAM, SUFFIX
-from corebox.bundle.manifest import Manifest
-from corebox.bundle.runtime import RUNNING, Runtime
+from corebox.bundle.manifest import Manifest, StoredCore
+from corebox.bundle.runtime import RUNNING
 from corebox.bundle.write import Content, Progress, WrittenBundle, write_bundle
 from corebox.coredump.core import CoreFile, open_core
 from corebox.describe.program import program_of
@@ -35,9 +35,15 @@ _MAX_TRIES = 8
 
 
 class Output(NamedTuple):
-    """Where the bundle goes, how it is encrypted, who is told of the bytes read, what of the core is known before."""
+    """Where the bundle goes, and how it is written.
+
+    ``scratch`` is the directory of large temporary files, ``ahead`` what is known of the core before.
+    """
 
     path: str
+    scratch: str
+    jobs: int
+    nice: bool
     envelope: "Optional[Envelope]"
     progress: Progress
     ahead: "Optional[Ahead]" = None
@@ -71,36 +77,33 @@ def gather(options: argparse.Namespace, progress: ProgressLine, ahead: "Optional
         path = stack.enter_context(find_core(options, given.path))
         root = stack.enter_context(find_root(options))
         core = stack.enter_context(open_core(path))
-        wanted = gather_options(options)._replace(on_look=progress.look)
+        wanted = gather_options(options)._replace(on_look=progress.look, cut_by=_cutter(core, given.path))
         disk = stack.enter_context(open_root(options, core, root, given))
-        collection = _with_cutter(collect_wanted(options, core, disk, wanted), given.path)
-        if options.pid:
-            from corebox.gather.proc import place_of, read_runtime  # noqa: PLC0415
-
-            collection = with_runtime(collection, read_runtime(place_of(options.pid), RUNNING))
+        found = collect_wanted(core, disk, wanted)
         if _is_look(options):
-            return Gathered(collection.manifest, None, _lacking(collection.manifest, wanted))
-        out = output_of(options, collection.manifest, envelope)
+            return Gathered(found.manifest, None, _lacking(found.manifest, wanted))
+        name = default_name(found.manifest) + (envelope.suffix if envelope else "")
+        out = output_of(options, name)
         require_harmless(out, _inputs(options, given), options.force)
-        if upload:
-            upload = upload._replace(name=_file_name(collection.manifest, envelope))
-        done = pack(options, collection, core, Output(out, envelope, progress, ahead, upload))
+        upload = upload and upload._replace(name=name)
+        scratch, nice = scratch_directory(options), not options.no_nice
+        done = pack(wanted, found, core, Output(out, scratch, options.jobs, nice, envelope, progress, ahead, upload))
         give_to_caller(out)
         return done._replace(lacking=_lacking(done.manifest, wanted))
 
 
-def collect_wanted(options: argparse.Namespace, core: CoreFile, root: DiskRoot, wanted: GatherOptions) -> Collection:
+def collect_wanted(core: CoreFile, root: DiskRoot, wanted: GatherOptions) -> Collection:
     """What ``collect`` finds, without what a light bundle leaves out.
 
     Raises:
-        InputError: those of ``collect``, and of ``read_known``.
+        InputError: those of ``collect``.
     """
-    if not options.light and not options.known:
-        return collect(core, root, wanted)
-    from corebox.gather.light import LightOptions, lightened, read_known  # noqa: PLC0415
+    found = collect(core, root, wanted)
+    if wanted.light is None:
+        return found
+    from corebox.gather.light import lightened  # noqa: PLC0415
 
-    known = frozenset(each for path in options.known for each in read_known(path))
-    return lightened(collect(core, root, wanted), root, LightOptions(options.light, known))
+    return lightened(found, root, wanted.light)
 
 
 def _lacking(manifest: Manifest, wanted: GatherOptions) -> Tuple[str, ...]:
@@ -132,97 +135,75 @@ def _inputs(options: argparse.Namespace, given: GivenCore) -> List[str]:
     return [path for path in named if path] + ([options.root] if os.path.isfile(options.root) else [])
 
 
-def pack(options: argparse.Namespace, collection: Collection, core: CoreFile, output: Output) -> Gathered:
+def pack(wanted: GatherOptions, collection: Collection, core: CoreFile, output: Output) -> Gathered:
     """Write a bundle with what the options leave of the core.
 
     Raises:
         HostError: ``no-space``, ``cannot-write``.
         InputError: ``file-changed``.
     """
-    change = None
-    whole = core
+    change, whole, stored = None, core, collection.core
     with contextlib.ExitStack() as stack:
-        if options.slim and not options.no_core:
+        if wanted.slim and stored.included:
             from corebox.gather.reduce import slim_core  # noqa: PLC0415
 
-            core = stack.enter_context(slim_core(core, scratch_directory(options), collection.files))
-            collection = _with_slim(collection, core)
-        if options.redact:
-            from corebox.gather.reduce import blank_manifest, plan_blanks  # noqa: PLC0415
+            core = stack.enter_context(slim_core(core, output.scratch, collection.open_files))
+            stored = stored_core(core, included=True)._replace(
+                original_stored=stored.stored, truncated=stored.truncated
+            )
+        if wanted.redact:
+            from corebox.gather.reduce import blanked, plan_blanks, redacted_core  # noqa: PLC0415
 
-            plan = plan_blanks(core, options.redact, whole, scan=not options.no_core)
-            collection = collection._replace(manifest=blank_manifest(collection.manifest, plan, options.redact))
-            change = plan.apply
-        if not options.no_nice:
+            plan = plan_blanks(core, wanted.redact, whole, scan=stored.included)
+            collection, change = blanked(collection, plan), plan.apply
+            stored = redacted_core(stored, plan, wanted.redact)
+        if output.nice:
             os.nice(19)  # the site's own work comes first
         for _ in range(0 if output.path == STREAM else _MAX_TRIES):
             try:
-                return Gathered(collection.manifest, _write(collection, core, output, change, options.jobs), ())
+                return _write(collection, stored, core, output, change)
             except InputError as error:  # noqa: PERF203 -- a handful of times, and each writes a bundle
                 from corebox.gather.changed import without_changed  # noqa: PLC0415
 
                 collection = without_changed(collection, error)
-        return Gathered(collection.manifest, _write(collection, core, output, change, options.jobs), ())
-
-
-def _with_cutter(collection: Collection, given: Optional[str]) -> Collection:
-    """Say who cut the core, if it is cut and somebody noted that."""
-    core = collection.manifest.core
-    if core.truncated is None or given is None:
-        return collection
-    from corebox.gather.systemd import was_cut  # noqa: PLC0415
-
-    if not was_cut(given):
-        return collection
-    core = core._replace(truncated=core.truncated._replace(cut_by="systemd-coredump"))
-    return collection._replace(manifest=collection.manifest._replace(core=core))
-
-
-def with_runtime(collection: Collection, runtime: Optional[Runtime]) -> Collection:
-    """The collection with what the kernel tells of the process, which is on this machine."""
-    if runtime is None:
-        return collection
-    site = collection.manifest.site._replace(kernel=os.uname().release)
-    return collection._replace(manifest=collection.manifest._replace(site=site, runtime=runtime))
-
-
-def _with_slim(collection: Collection, slim: CoreFile) -> Collection:
-    whole = collection.manifest.core
-    core = stored_core(slim, included=True)._replace(original_stored=whole.stored, truncated=whole.truncated)
-    return collection._replace(manifest=collection.manifest._replace(core=core))
+        return _write(collection, stored, core, output, change)
 
 
 def _write(
-    collection: Collection, core: CoreFile, output: Output, change: Optional[Change], jobs: int
-) -> WrittenBundle:
+    collection: Collection, stored: StoredCore, core: CoreFile, output: Output, change: Optional[Change]
+) -> Gathered:
+    manifest = collection._replace(core=stored).manifest
     if output.path != STREAM:
-        require_space(output.path, collection.manifest)
+        require_space(output.path, manifest)
     # The core is read twice, and on a slow disk the first time takes as long as the second.
-    looked, ahead = 0, collection.manifest.core.stored + input_size(collection.manifest)
+    looked, ahead = 0, stored.stored + input_size(manifest)
 
     def look(count: int) -> None:
         nonlocal looked
         looked += count
         output.progress(looked, ahead)
 
-    source = CompactCore(core, change, look, output.ahead) if collection.manifest.core.included else None
     content = Content(
-        collection.manifest,
+        manifest,
         collection.sources,
-        source,
+        CompactCore(core, change, look, output.ahead) if stored.included else None,
         lambda done, total: output.progress(looked + done, looked + total),
-        jobs,
+        output.jobs,
         output.envelope,
     )
-    if output.path == STREAM:
-        from corebox.bundle.stream import stream_bundle  # noqa: PLC0415
+    return Gathered(manifest, _written(content, output), ())
 
-        if output.upload:
-            from corebox.gather.upload import upload_bundle  # noqa: PLC0415
 
-            return upload_bundle(output.upload, lambda descriptor: stream_bundle(descriptor, content))
-        return stream_bundle(sys.stdout.fileno(), content)
-    return write_bundle(output.path, content)
+def _written(content: Content, output: Output) -> WrittenBundle:
+    if output.path != STREAM:
+        return write_bundle(output.path, content)
+    from corebox.bundle.stream import stream_bundle  # noqa: PLC0415
+
+    if output.upload:
+        from corebox.gather.upload import upload_bundle  # noqa: PLC0415
+
+        return upload_bundle(output.upload, lambda descriptor: stream_bundle(descriptor, content))
+    return stream_bundle(sys.stdout.fileno(), content)
 
 
 def given_core(options: argparse.Namespace) -> GivenCore:
@@ -308,12 +289,22 @@ def open_root(options: argparse.Namespace, core: CoreFile, root: str, given: Giv
 
 
 def gather_options(options: argparse.Namespace) -> GatherOptions:
-    """The customer's wanted from the options."""
+    """What the customer asked for, and what there is to know of a running process.
+
+    Raises:
+        InputError: those of ``read_known``.
+    """
     live: Dict[int, str] = {}
+    runtime = light = None
     if options.pid:
         from corebox.gather.live import mapped_files  # noqa: PLC0415
+        from corebox.gather.proc import place_of, read_runtime  # noqa: PLC0415
 
-        live = mapped_files(options.pid)
+        live, runtime = mapped_files(options.pid), read_runtime(place_of(options.pid), RUNNING)
+    if options.light or options.known:
+        from corebox.gather.light import LightOptions, read_known  # noqa: PLC0415
+
+        light = LightOptions(options.light, frozenset(each for path in options.known for each in read_known(path)))
     return GatherOptions(
         executable=options.executable,
         without_executable=options.no_exe,
@@ -322,20 +313,28 @@ def gather_options(options: argparse.Namespace) -> GatherOptions:
         extra=tuple(absolute(name) for name in options.extra),
         also=tuple(options.also),
         live=live,
+        light=light,
+        slim=options.slim,
+        redact=tuple(options.redact),
+        runtime=runtime,
     )
 
 
-def output_of(options: argparse.Namespace, manifest: Manifest, envelope: "Optional[Envelope]") -> str:
-    """Where the bundle is to be written."""
+def _cutter(core: CoreFile, given: Optional[str]) -> Optional[str]:
+    """Who cut the core, if it is cut and somebody noted that."""
+    if core.truncation is None or given is None:
+        return None
+    from corebox.gather.systemd import was_cut  # noqa: PLC0415
+
+    return "systemd-coredump" if was_cut(given) else None
+
+
+def output_of(options: argparse.Namespace, name: str) -> str:
+    """Where the bundle is to be written, whose own name is ``name``."""
     if options.upload:
         return STREAM
-    name = _file_name(manifest, envelope)
     out: str = options.output or name
     return os.path.join(out, name) if out != STREAM and os.path.isdir(out) else out
-
-
-def _file_name(manifest: Manifest, envelope: "Optional[Envelope]") -> str:
-    return default_name(manifest) + (envelope.suffix if envelope else "")
 
 
 def default_name(manifest: Manifest) -> str:

@@ -5,11 +5,12 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Iterator, Mapping, Optional, Sequence
 
-from corebox.bundle.manifest import Manifest
+from corebox.bundle.manifest import StoredCore
 from corebox.coredump.core import CoreFile, open_core
 from corebox.files.faults import changed
 from corebox.files.openfile import OpenFile
 from corebox.files.temporary import temporary_directory
+from corebox.gather.collect import Collection
 from corebox.gather.compressed import write_sparse
 from corebox.reduce.redact import RedactionPlan, plan_redaction
 from corebox.reduce.slim import plan_slim, write_slim
@@ -65,17 +66,20 @@ def plan_blanks(
     return plan_redaction(core, "env" in patterns_given, patterns, whole, scan)
 
 
-def blank_manifest(manifest: Manifest, plan: RedactionPlan, patterns_given: Sequence[str]) -> Manifest:
-    """The manifest with what was blanked, and with the same blanks in what it quotes of the process."""
-    process, site = manifest.process, manifest.site
-    return manifest._replace(
+def blanked(collection: Collection, plan: RedactionPlan) -> Collection:
+    """The collection with the same blanks in what it quotes of the process."""
+    process, site = collection.process, collection.site
+    return collection._replace(
         process=process._replace(name=_blank(process.name, plan), arguments=_blank(process.arguments, plan)),
         site=site._replace(hostname=_blank(site.hostname, plan)),
-        core=manifest.core._replace(
-            redacted=plan.occurrences, redacted_variables=plan.names if "env" in patterns_given else None
-        ),
-        runtime=_blank(manifest.runtime, plan),
+        runtime=_blank(collection.runtime, plan),
     )
+
+
+def redacted_core(core: StoredCore, plan: RedactionPlan, patterns_given: Sequence[str]) -> StoredCore:
+    """What the manifest says of the core with what was blanked."""
+    names = plan.names if "env" in patterns_given else None
+    return core._replace(redacted=plan.occurrences, redacted_variables=names)
 
 
 def _blank(value: Any, plan: RedactionPlan) -> Any:

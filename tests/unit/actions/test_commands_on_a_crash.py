@@ -72,6 +72,7 @@ def test_what_is_no_bundle_is_not_built(desk: Vendor, tmp_path: Path) -> None:
 
 
 def test_labels_tell_what_is_disclosed_alone(desk: Vendor) -> None:
+    desk.good("build", "--no-load", desk.bundle)
     desk.good("build", "--no-load", "-t", "told:1", "--disclose", "arguments", desk.bundle)
     listed = {name: each for each in desk.good("images", "--json").document["images"] for name in each["tags"]}
     secret = "io.corebox.arguments"
