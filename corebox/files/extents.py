@@ -5,7 +5,6 @@ import io
 import os
 import stat
 from collections import deque
-from functools import partial
 from typing import BinaryIO, Callable, Iterator, NamedTuple, Tuple
 
 from corebox.files.faults import not_a_file, unreadable
@@ -61,12 +60,14 @@ def reader_at(file: BinaryIO) -> Tuple[Callable[[int, int], bytes], int]:
     """What reads up to so many bytes at an offset of an open file, and how many there are; 0 of a pipe.
 
     What is no file of the system's, such as the content of an envelope, has a ``read_at`` and a ``size`` of its own.
+    The function keeps the file open.
     """
     own = getattr(file, "read_at", None)
     if own is not None:
         return own, file.size  # type: ignore[attr-defined]
     status = os.fstat(file.fileno())
-    return partial(read_at, file.fileno()), status.st_size if stat.S_ISREG(status.st_mode) else 0
+    size = status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return lambda offset, length: read_at(file.fileno(), offset, length), size
 
 
 class Buffers:
