@@ -24,7 +24,8 @@ def mapped_library() -> tuple[str, int]:
     """The C library of this process: its path, and where its header is in memory."""
     ctypes.CDLL(None)
     lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
-    found = [line for line in lines if "/libc" in line[-1] and ".so" in line[-1] and int(line[2], 16) == 0]
+    names = "libc.", "libc-"
+    found = [line for line in lines if Path(line[-1]).name.startswith(names) and int(line[2], 16) == 0]
     return found[0][-1], int(found[0][0].partition("-")[0], 16)
 
 
