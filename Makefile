@@ -73,7 +73,7 @@ integration: setup  ## real crashes, engines and registries
 
 fuzz: setup  ## ten minutes of coverage-guided fuzzing for each target; the long version of fuzz-short
 	mkdir -p build/fuzz
-	for target in notes segments link_map elf manifest bundle table digests layer archive; do \
+	for target in notes segments link_map elf manifest bundle around table digests layer archive; do \
 		nice $(BIN)/python -m tests.fuzz $$target --seconds $(SECONDS) --keep build/fuzz || exit 1; done
 
 faults: setup  ## the tests of faults and load, long: some 430 kills, 216 reports at once; most of an hour

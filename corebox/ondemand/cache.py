@@ -104,8 +104,14 @@ class BlockCache:
     def _entry(self, index: int) -> _Entry:
         entry = self._entries.get(index)
         if entry is None or _is_to_try_again(entry):
-            entry = self._entries[index] = _Entry(self._pool.submit(self._source.read_block, index), time.monotonic())
+            entry = self._entries[index] = _Entry(self._pool.submit(self._read, index), time.monotonic())
         return entry
+
+    def _read(self, index: int) -> bytes:
+        try:
+            return self._source.read_block(index)
+        except OSError as error:  # such as a failing disk's
+            raise BlockError(str(error.strerror), lasting=False) from error
 
     def _report(self, index: int, error: BlockError) -> None:
         """Tell of a block, if it has not been told of, and there were not too many."""

@@ -110,6 +110,13 @@ def bundle() -> Iterator[bytes]:
     yield b"".join(part.raw() for part in [*members, samples.sums_of(members)]) + bytes(1024)
 
 
+def around() -> Iterator[bytes]:
+    """The same, and one of version 1, whose core has no digests."""
+    yield from bundle()
+    members = samples.parts(samples.manifest(format=samples.VERSION_1))
+    yield b"".join(part.raw() for part in [*members, samples.sums_of(members)]) + bytes(1024)
+
+
 def table() -> Iterator[bytes]:
     """Files of few frames, whole, and tables of many alone, which say how much is before them."""
     for compression in (ZSTD, GZIP):
@@ -165,7 +172,8 @@ def archive() -> Iterator[bytes]:
 
 
 _SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
-    each.__name__: each for each in (notes, segments, link_map, elf, manifest, bundle, table, digests, layer, archive)
+    each.__name__: each
+    for each in (notes, segments, link_map, elf, manifest, bundle, around, table, digests, layer, archive)
 }
 
 

@@ -1,5 +1,6 @@
 """A core in blocks: out of frames and out of a layer, each block as it was gathered or an error."""
 
+import errno
 import hashlib
 import io
 import os
@@ -194,6 +195,16 @@ def test_a_block_that_cannot_be_had_is_told_once_and_the_others_are_read() -> No
         cache.read(BLOCK_SIZE - 1, 2)
     assert cache.read(0, 10) == CORE[:10]
     assert said == [f"bytes {BLOCK_SIZE} to {2 * BLOCK_SIZE - 1} of the core cannot be read: it is wrong"]
+
+
+def test_a_disk_that_fails_is_told_as_any_block_that_cannot_be_had() -> None:
+    def act(index: int) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(index))
+
+    said: list[str] = []
+    with pytest.raises(BlockError, match="Input/output error"):
+        BlockCache(Blocks(act), said.append).read(0, 1)
+    assert said == [f"bytes 0 to {BLOCK_SIZE - 1} of the core cannot be read: Input/output error"]
 
 
 def test_nobody_waits_longer_than_the_limit_and_who_gives_up_not_even_that() -> None:
