@@ -64,6 +64,8 @@ def open_in_registry(
     digests = _digests_in(opened)
     kept = store.partial_path(cores[0].blob.digest)
     trim_partials(kept.parent, _MAX_KEPT)
+    core = Layer(cores[0].blob.digest, 0, CORE, cores[0].diff_id)
+    store.put_partial(image._replace(tags=(str(reference),), layers=(*image.layers, core)))
     blob = BlobInRegistry(str(reference), cores[0].blob, kept, pulling.ca_file, pulling.plain_http)
     request = Request(work / "served", None, digests, blob=blob)
     serving = serve_core(store, request, circumstances.engine, lasting)

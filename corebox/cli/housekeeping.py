@@ -27,14 +27,16 @@ def remove(references: tuple[str, ...]) -> int:
     If an image has several names, only the given one is removed.
     """
     store = Store.default()
+    freed = 0
     for reference in references:
-        image = store.find(reference)
+        in_part = next((each for each in store.partial_images() if reference in each.tags), None)
+        image = in_part or store.find(reference)
         if reference in image.tags and len(image.tags) > 1:
             store.untag(reference)
         else:
-            store.remove(image)
+            freed += store.remove(image)
         output.say(f"removed {reference}")
-    output.say(f"freed {output.size(sweep(store))}")
+    output.say(f"freed {output.size(freed + sweep(store))}")
     return 0
 
 

@@ -14,8 +14,12 @@ from corebox.store.values import Layer, StoredImage
 @click.option("--tree", is_flag=True, help="Show the layers, and which images share them.")
 @options.as_json
 def command(tree: bool, as_json: bool) -> int:
-    """List the images in the store, which is COREBOX_HOME, else ~/.local/share/corebox."""
-    found = Store.default().images()
+    """List the images in the store, which is COREBOX_HOME, else ~/.local/share/corebox.
+
+    Of an image whose core stays in a registry the size is what has been fetched.
+    """
+    store = Store.default()
+    found = [*store.images(), *store.partial_images()]
     if as_json:
         output.say_json({"version": 1, "images": [_document(image) for image in found]})
     elif not found:
@@ -33,7 +37,11 @@ def _row(image: StoredImage, tag: str) -> tuple[str, ...]:
     labels = image.labels
     program = labels.get("io.corebox.program") or labels.get("io.corebox.executable", "")
     facts = (labels.get(f"io.corebox.{name}", "") for name in ("signal", "time"))
-    return (tag, image.image_id.removeprefix("sha256:")[:12], output.size(image.size), program, *facts)
+    return (tag, image.image_id.removeprefix("sha256:")[:12], _size(image), program, *facts)
+
+
+def _size(image: StoredImage) -> str:
+    return output.size(image.size) + (", in part" if image.is_partial else "")
 
 
 def _tree(images: Sequence[StoredImage]) -> Iterator[str]:
@@ -43,7 +51,7 @@ def _tree(images: Sequence[StoredImage]) -> Iterator[str]:
         for digest in {layer.digest for layer in image.layers}:
             users[digest] = users.get(digest, 0) + 1
     for image in images:
-        yield f"{', '.join(image.tags) or image.image_id}  {output.size(image.size)}"
+        yield f"{', '.join(image.tags) or image.image_id}  {_size(image)}"
         for layer in image.layers:
             yield "  " + _branch(layer, users[layer.digest])
     once = sum({layer.digest: layer.size for image in images for layer in image.layers}.values())
@@ -64,4 +72,5 @@ def _document(image: StoredImage) -> dict[str, object]:
         "size": image.size,
         "labels": dict(image.labels),
         "layers": layers,
+        **({"partial": True} if image.is_partial else {}),
     }

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from corebox.errors import InputError
 from corebox.files.temporary import temporary_directory
-from corebox.store import keep, records
+from corebox.store import keep, partialimages, records
 from corebox.store.blobs import BlobWriter
 from corebox.store.catalogue import Catalogue
 from corebox.store.files import explained, remove_stale, stat_of
 from corebox.store.locks import Locks, this_process
+from corebox.store.partial import remove_partial
 from corebox.store.roots import Roots
 from corebox.store.values import (
     CONFIG_TYPE,
@@ -220,10 +221,14 @@ class Store:
         with explained(self.home):
             self._catalogue.untag(tag)
 
-    def remove(self, *images: StoredImage) -> None:
-        """Take the images with all their names out of the index; their blobs go with the next ``prune``."""
+    def remove(self, *images: StoredImage) -> int:
+        """Take the images with all their names out of the index; their blobs go with the next ``prune``.
+
+        The parts of a core go at once; returns their bytes.
+        """
         with explained(self.home):
-            self._catalogue.remove([*images])
+            self._catalogue.remove([image for image in images if not image.is_partial])
+            return sum(self._remove_partial(image) for image in images if image.is_partial)
 
     # Roots
 
@@ -293,6 +298,22 @@ class Store:
         """Where parts of a blob are kept that is not there as a whole, see ``PartialBlob``."""
         return self.cached(f"{_PARTIAL}/{self.blob_path(digest).name}")
 
+    def put_partial(self, image: StoredImage) -> None:
+        """Note an image of which ``partial_path`` has parts of the core: it has no manifest here, and one name."""
+        self.remember(partialimages.KIND, image.tags[0], partialimages.to_note(image))
+
+    def partial_images(self) -> list[StoredImage]:
+        """Those of which parts are still there; the size of their core is that of the parts."""
+        noted = map(partialimages.from_note, self.notes(partialimages.KIND))
+        with explained(self.home):
+            return sorted(partialimages.present(noted, self._cache / _PARTIAL), key=lambda each: each.tags)
+
+    def _remove_partial(self, image: StoredImage) -> int:
+        self.forget(partialimages.KIND, lambda note: partialimages.from_note(note).tags == image.tags)
+        core = partialimages.core_of(image)
+        remove_partial(self._cache / _PARTIAL / core.digest[7:])
+        return core.size
+
     # Keeping house
 
     def plan_prune(
@@ -300,9 +321,11 @@ class Store:
     ) -> Pruned:
         """What ``prune`` would remove now."""
         with explained(self.home):
-            images = self._catalogue.readable()
+            images = [*self._catalogue.readable(), *self.partial_images()]
             gone = keep.to_remove(images, self._used, older_than, size_limit)
-            return Pruned(tuple(gone), self._sweep([image for image in images if image not in gone], pinned, dry=True))
+            freed = sum(partialimages.core_of(image).size for image in gone if image.is_partial)
+            left = [image for image in images if image not in gone]
+            return Pruned(tuple(gone), freed + self._sweep(left, pinned, dry=True))
 
     def prune(
         self, older_than: float | None = None, size_limit: int | None = None, pinned: Iterable[str] = ()
@@ -314,9 +337,9 @@ class Store:
         """
         with explained(self.home), self._locks.exclusive(_BLOBS):
             self._catalogue.drop_damaged()
-            gone = keep.to_remove(self.images(), self._used, older_than, size_limit)
-            self.remove(*gone)
-            return Pruned(tuple(gone), self._sweep(self.images(), pinned))
+            gone = keep.to_remove(self._all_images(), self._used, older_than, size_limit)
+            freed = self.remove(*gone)
+            return Pruned(tuple(gone), freed + self._sweep(self._all_images(), pinned))
 
     def sweep(self, pinned: Iterable[str] = ()) -> int:
         """Remove blobs that no image refers to, roots that no process uses, and notes and files of what is gone.
@@ -325,7 +348,10 @@ class Store:
         """
         with explained(self.home), self._locks.exclusive(_BLOBS):
             self._catalogue.drop_damaged()
-            return self._sweep(self.images(), pinned)
+            return self._sweep(self._all_images(), pinned)
+
+    def _all_images(self) -> list[StoredImage]:
+        return [*self.images(), *self.partial_images()]
 
     def _sweep(self, images: Sequence[StoredImage], pinned: Iterable[str], *, dry: bool = False) -> int:
         """Remove the blobs, roots and notes that no image needs; return the bytes freed of the former."""
@@ -342,5 +368,6 @@ class Store:
         return freed + self._roots.prune(needed, dry=dry) + remove_stale(self._cache, _KEPT, dry=dry)
 
     def _used(self, image: StoredImage) -> float:
-        """When the image was last built, pulled or opened: the time of its manifest's file."""
-        return self.blob_path(image.manifest_digest).stat().st_mtime
+        """When the image was last built, pulled or opened: the time of its manifest's file, or of its core's parts."""
+        core = self._cache / _PARTIAL / partialimages.core_of(image).digest[7:] if image.is_partial else None
+        return (core or self.blob_path(image.manifest_digest)).stat().st_mtime

@@ -83,6 +83,11 @@ class StoredImage(NamedTuple):
         return {}
 
     @property
+    def is_partial(self) -> bool:
+        """Whether only parts of its core are here; such an image has no manifest here either."""
+        return not self.manifest_digest
+
+    @property
     def size(self) -> int:
         """Bytes of all layers."""
         return sum(layer.size for layer in self.layers)

@@ -130,8 +130,15 @@ def test_of_a_registry_what_gdb_asks_for_is_fetched(
         assert first < 16 * MiB, "the core has 48 MiB that do not compress"
         assert look(fresh_lab, name.replace(registry.host, f"127.0.0.1:{network.port}"), "bubblewrap") == said
         assert network.passed - first < 300_000, "what was fetched is kept; only the image is looked up again"
+        (listed,) = fresh_lab.done("images", "--json").json["images"]
+        assert listed["partial"]
+        assert 0 < listed["layers"][-1]["size"] < first
+        fresh_lab.done("prune")
+        assert look(fresh_lab, name.replace(registry.host, f"127.0.0.1:{network.port}"), "bubblewrap") == said
+        assert network.passed - first < 600_000, "what is needed for it is not pruned"
         pulled = fresh_lab.done("pull", name.replace(registry.host, f"127.0.0.1:{network.port}"))
     assert "core" in pulled.output
+    assert ["partial" in each for each in fresh_lab.done("images", "--json").json["images"]] == [False]
     assert not list((fresh_lab.home / "cache/partial").iterdir()), "the core is there as a whole"
     assert said == look(fresh_lab, name.replace(registry.host, f"127.0.0.1:{network.port}"), "bubblewrap")
     assert said == look(fresh_lab, dense, "bubblewrap", *WHOLE)
