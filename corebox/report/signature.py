@@ -69,7 +69,8 @@ def proved(frames: Sequence[PlacedFrame]) -> Sequence[PlacedFrame]:
 def is_runtime(frame: PlacedFrame) -> bool:
     """Whether a frame is of a runtime, or of what reports failures, not of the program."""
     if frame.frame.language:  # node's own modules are called node:..., and the language's own functions have no file
-        return frame.frame.file is None or frame.frame.file.startswith("node:")
+        internal = frame.frame.file is None or frame.frame.file.startswith("node:")
+        return internal or (frame.frame.language == "Go" and notguilty.is_function(frame.function or ""))
     if frame.module and notguilty.is_module(frame.module):
         return True
     return bool(frame.function) and notguilty.is_function(plain_name(frame.function or ""))

@@ -1,6 +1,8 @@
 """Runs inside gdb: what memory can hold code, and what unwind information that code has."""
 
 import re
+from collections.abc import Callable
+from typing import NamedTuple
 
 import gdb
 
@@ -11,6 +13,17 @@ from corebox.gdbside.memory import mapped
 _MAX_MAPPINGS_BACK = 8
 _SECTION = re.compile(r"^\s*(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)", re.MULTILINE)
 _READ_ERRORS = (gdb.error, OverflowError, ValueError)
+
+
+class Sized(NamedTuple):
+    """How far the return address is above the stack pointer; ``first`` if the function is the first of a stack."""
+
+    size: int
+    first: bool
+
+
+#: Asked for addresses without unwind information, and whether they are exact: runtimes with tables of their own.
+tables: list[Callable[[int, bool], Sized | None]] = []
 
 
 class Memory:
@@ -62,6 +75,10 @@ class Memory:
         if self._code_cache is None:
             self._code_cache = hotspot.CodeCache(self._read_known, _variable, self.core.byte_order)
         return self._code_cache.blob(pc)
+
+    def sized(self, pc: int, exact: bool) -> Sized | None:
+        """What a runtime's tables tell of the frame at an address, which is behind a call unless it is exact."""
+        return next((found for each in tables if (found := each(pc, exact))), None)
 
     def _read_known(self, address: int, size: int) -> bytes:
         try:

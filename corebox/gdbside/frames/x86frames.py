@@ -14,7 +14,7 @@ import gdb.unwinder
 
 from corebox.gdbside.frames import x86
 from corebox.gdbside.frames.cfi import Entry
-from corebox.gdbside.frames.codemap import Memory
+from corebox.gdbside.frames.codemap import Memory, Sized
 from corebox.gdbside.frames.evidence import evidence, thread_number
 from corebox.gdbside.frames.hotspot import Blob
 from corebox.gdbside.frames.processors import AMD64, PROCESSORS
@@ -69,6 +69,9 @@ class X86Frame:
         found = self.of_java(java, self.sp, exact) if java else None
         if found:
             return found
+        sized = self.known.sized(self.pc, exact)
+        if sized is not None:
+            return self.of_known_size(sized, self.sp)
         start = start_of_function(self.pc)
         pushed = self.pushed(start)
         if pushed.depth is not None:
@@ -135,6 +138,13 @@ class X86Frame:
         if not self.is_return_address(address) and self.known.compiled_java(address) is None:
             return None
         return self.caller("runtime", at, self.known.word(at - 8))
+
+    def of_known_size(self, sized: Sized, sp: int) -> gdb.UnwindInfo | None:
+        """The caller of a function whose runtime has a table of the sizes of its frames."""
+        at = sp + sized.size
+        if sized.first and not self.known.starts_with(self.known.word(at) or 0, self.processor.signal_returns):
+            return self.end("this is the first function of a goroutine, or of a thread of Go's runtime", complete=True)
+        return self.caller("runtime", at, self.known.word(at - self.word) if sized.size else None)
 
     def by_frame_pointer(self, sp: int, bp: int, pushed: x86.Pushed, of_file: bool) -> gdb.UnwindInfo | None:
         """The caller whose frame the frame pointer leads to: this frame's own, or that of a function that called it.

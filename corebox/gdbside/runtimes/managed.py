@@ -7,9 +7,9 @@ import gdb
 from gdb.FrameDecorator import FrameDecorator
 
 from corebox.gdbside.frames.evidence import evidence
-from corebox.gdbside.runtimes import v8
+from corebox.gdbside.runtimes import gocore, v8
 
-JAVASCRIPT = "JavaScript"
+JAVASCRIPT, GO = "JavaScript", "Go"
 #: The frame pointer's register, by the name of gdb's architecture; V8 always has one.
 _FRAME_POINTERS = {"i386:x86-64": "rbp", "aarch64": "x29"}
 _BUILTIN = "Builtins_"  # V8's interpreter and its functions in machine code, if the program is not stripped
@@ -54,6 +54,9 @@ def managed(frame: "gdb.Frame") -> Managed | None:
     name = frame.name()
     if name is not None and not name.startswith(_BUILTIN):
         return None
+    places = gocore.runtime.places(frame)
+    if places:
+        return Managed(GO, *places[0])
     register = _FRAME_POINTERS.get(frame.architecture().name())
     heap, known = runtimes.heap(), evidence.open()
     if register is None or heap is None or known is None or known.entry(frame.pc()) is not None:
@@ -93,7 +96,7 @@ class _Filter:
     @property
     def enabled(self) -> bool:
         """Only where there is something to show: with a filter gdb prints all frames in another way."""
-        return self._wanted and runtimes.heap() is not None
+        return self._wanted and (runtimes.heap() is not None or gocore.runtime.module() is not None)
 
     @enabled.setter
     def enabled(self, wanted: bool) -> None:
@@ -101,12 +104,20 @@ class _Filter:
 
     def filter(self, frames: Iterator[FrameDecorator]) -> Iterator[FrameDecorator]:
         """The frames, decorated."""
-        return map(_decorated, frames)
+        for each in frames:
+            yield from _decorated(each)
 
 
-def _decorated(decorator: FrameDecorator) -> FrameDecorator:
+def _decorated(decorator: FrameDecorator) -> Iterator[FrameDecorator]:
+    """One for each function; those that Go inlined have one frame of the machine."""
     found = managed(decorator.inferior_frame())
-    return _Decorator(decorator, found) if found else decorator
+    if found is None:
+        yield decorator
+    elif found.language == GO:
+        for place in gocore.runtime.places(decorator.inferior_frame()):
+            yield _Decorator(decorator, Managed(GO, *place))
+    else:
+        yield _Decorator(decorator, found)
 
 
 def _read(address: int, size: int) -> bytes:

@@ -13,7 +13,7 @@ import gdb
 from corebox.gdbside import selection
 from corebox.gdbside.editors import protocol
 from corebox.gdbside.frames import callers, trampoline, unwinder
-from corebox.gdbside.runtimes import managed, pystacks
+from corebox.gdbside.runtimes import gocore, managed, pystacks
 from corebox.gdbside.session import bounds, history, opened, packages, programs
 from corebox.gdbside.values import cxxprinters
 from corebox.gdbside.why import explain
@@ -230,6 +230,7 @@ def begin() -> None:
     Lines("corebox modules", module_lines, "Each module: verdict, build ID and the file that gives its symbols.")
     Lines("corebox stack", callers.lines, "The selected thread's stack: how each frame was found, and why it ends.")
     Lines("corebox python", pystacks.lines, "The Python stack of the selected thread, which needs no debug files.")
+    Lines("corebox goroutines", gocore.lines, "All goroutines: state, what they wait for, stack; equal ones once.")
     # The customer's Python may have a command of this name, which then takes the place of ours.
     Lines("py-bt", pystacks.lines, "The Python stack of the selected thread: the same as corebox python.")
     hush()
@@ -239,6 +240,7 @@ def begin() -> None:
     history.begin()
     trampoline.register()
     managed.register()
+    gocore.register()
     opened.prepare(shown)
     packages.load()  # last: the user's printers are asked before ours
     gdb.events.before_prompt.connect(greet)

@@ -12,6 +12,7 @@ from corebox.gdbside.frames import arrays, callers, sigframe, tailcalls
 from corebox.gdbside.frames.siginfo import Signal
 from corebox.gdbside.memory import mapped
 from corebox.gdbside.memory.mapped import MappedCore
+from corebox.gdbside.runtimes import gocore, goroutines
 from corebox.gdbside.why.facts import FATAL, MAX_FRAMES, SI_KERNEL, SIGABRT, Fault, Place, plain
 
 _MAX_OF_HANDLERS = 2048
@@ -95,6 +96,13 @@ class AskedOfGdb:
         except (gdb.error, gdb.MemoryError):
             return None
 
+    def panic(self) -> str | None:
+        """What a goroutine panicked with, by the structures of Go's runtime."""
+        try:
+            return next((each.panic for each in gocore.routines() if each.failed), None)
+        except goroutines.UNREADABLE:
+            return None
+
     def stacks(self) -> Mapping[int, int]:
         """The threads' stack pointers."""
         return _stacks(gdb.current_progspace().filename, self._core)
@@ -111,11 +119,16 @@ def _stacks(_program: str | None, core: MappedCore) -> dict[int, int]:
     return found
 
 
+def _of_go(frame: gdb.Frame) -> str | None:
+    """The function of a Go program without symbols."""
+    return next((each.function for each in gocore.runtime.places(frame)), None)
+
+
 def fault() -> Fault:
     """The facts of the selected thread."""
     core, thread, process = mapped.opened(), selection.thread(), gdb.selected_inferior()
     frames = _frames()
-    names = [plain(callers.place(frame)[0]) for frame in frames]
+    names = [plain(callers.place(frame)[0] or _of_go(frame)) for frame in frames]
     index, info = 0, _siginfo(core)
     for at, found in sigframe.signals(frames, core):
         reason = found or _guessed(names[at + 1 : at + 4], process.pid)

@@ -78,6 +78,9 @@ class Debugger(Protocol):
     def value(self, expression: str) -> Any:
         """The ``gdb.Value`` of an expression of ours."""
 
+    def panic(self) -> str | None:
+        """What a goroutine panicked with, where the program has no debug information."""
+
     def stacks(self) -> Mapping[int, int]:
         """The threads' stack pointers, with gdb's numbers of the threads."""
 

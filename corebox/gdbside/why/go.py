@@ -58,6 +58,7 @@ def go_failure(fault: Fault) -> Cause | None:
     said = _panic_value(fault, _argument(fault, ("runtime.gopanic",), "e"))
     if said is None and fault.runs("runtime.sigpanic"):
         said = "invalid memory address or nil pointer dereference"
+    said = said or fault.debugger.panic()
     return _told("go-panic", "Go panic", said, lines)
 
 

@@ -105,6 +105,10 @@ class StandIn(Memory):
     def value(self, expression: str) -> Any:
         return self.values.get(expression)
 
+    def panic(self) -> str | None:
+        """Of a program with debug information, which tells by itself."""
+        return None
+
     def stacks(self) -> Mapping[int, int]:
         return self.threads
 
