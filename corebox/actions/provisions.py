@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from corebox.actions.crash import Crash
-from corebox.actions.lend import Lender
 from corebox.actions.provision import Provision
+from corebox.actions.sharing import Sharing
 from corebox.actions.symbols import Symbols
 from corebox.bundle.manifest import Manifest
 from corebox.coredump.splitdwarf import SPLIT_BELOW
@@ -72,13 +72,13 @@ def _our_python(opened: OpenedImage, work: Path) -> list[Mount]:
     return [Mount(work / "inside", INSIDE)]
 
 
-def crash_files(crash: Crash, lender: Lender) -> Provision:
+def crash_files(crash: Crash, sharing: Sharing) -> Provision:
     """The core, the executable that is used in the place of its own, and what of the root gdb would not find there."""
-    core = lender.lend(crash.core) if crash.replaces_core else lender.lend_own(crash.core)
+    core = sharing.share(crash.core) if crash.replaces_core else sharing.share_own(crash.core)
     mounts = [Mount(core, CORE)]
     if crash.executable and crash.inside == REPLACED_EXECUTABLE:
-        mounts.append(Mount(lender.lend(crash.executable), REPLACED_EXECUTABLE))
-    mounts += [Mount(lender.lend(path), target) for path, target in _hidden(crash.opened)]
+        mounts.append(Mount(sharing.share(crash.executable), REPLACED_EXECUTABLE))
+    mounts += [Mount(sharing.share(path), target) for path, target in _hidden(crash.opened)]
     return Provision(tuple(mounts), notices=crash.notices)
 
 
@@ -105,12 +105,12 @@ def python_packages(folders: Sequence[Path]) -> Provision:
     return Provision(tuple(Mount(folder.resolve(), f"{PYTHON_PATH}/{n}") for n, folder in enumerate(folders)))
 
 
-def symbol_files(crash: Crash, found: Symbols, lender: Lender) -> Provision:
+def symbol_files(crash: Crash, found: Symbols, sharing: Sharing) -> Provision:
     """The debug files that were found, and what is known of each module then."""
     mounts = [
-        Mount(_status(crash.opened.manifest, found.modules, lender.work), SYMBOL_STATUS),
-        *(Mount(lender.lend(file.path), f"{DEBUG}/{file.target}") for file in found.files),
-        *(Mount(lender.lend(each.path), each.target) for each in found.forced),
+        Mount(_status(crash.opened.manifest, found.modules, sharing.work), SYMBOL_STATUS),
+        *(Mount(sharing.share(file.path), f"{DEBUG}/{file.target}") for file in found.files),
+        *(Mount(sharing.share(each.path), each.target) for each in found.forced),
     ]
     return Provision(
         mounts=tuple(mounts),
@@ -149,9 +149,9 @@ def split_files(files: CrashFiles, found: Symbols, sources: Sequence[Source], wo
     return Provision(mounts, split.arguments, split.notices, lacking=split.notices, symbol_folders=folders)
 
 
-def commands(script: Path | None, gdbinit: Path | None, arguments: Sequence[str], lender: Lender) -> Provision:
+def commands(script: Path | None, gdbinit: Path | None, arguments: Sequence[str], sharing: Sharing) -> Provision:
     """What gdb is to do: the user's own settings, which win over ours, a script of ours, and further arguments."""
     given = [(script, SCRIPT + script.suffix)] if script else []
     given += [(gdbinit, USER_GDBINIT)] if gdbinit else []
-    mounts = tuple(Mount(lender.lend(path), target) for path, target in given)
+    mounts = tuple(Mount(sharing.share(path), target) for path, target in given)
     return Provision(mounts, (*(READ_USER_GDBINIT if gdbinit else ()), *arguments))

@@ -10,11 +10,11 @@ from corebox.actions import provisions
 from corebox.actions.cores import AUTO
 from corebox.actions.crash import Crash, inspect_crash
 from corebox.actions.history import lent_history
-from corebox.actions.lend import Lender
 from corebox.actions.opening import Circumstances, open_crash
 from corebox.actions.output import lent_output
 from corebox.actions.places import opened_places
 from corebox.actions.provision import Provision, sum_of
+from corebox.actions.sharing import Sharing
 from corebox.actions.sources import FROM_SERVERS, fetched_sources, source_folders
 from corebox.actions.subject import Found
 from corebox.actions.symbols import find_symbols
@@ -114,15 +114,15 @@ def prepare_session(
 
             opened = opened._replace(manifest=with_gaps(opened.manifest, opening.search))
         crash = inspect_crash(opened, options.core, options.executable, options.symbols.force)
-        lender = Lender(engine, work)
+        sharing = Sharing(engine, work)
         files = CrashFiles(opened.manifest, opened.root, opened.debug, options.executable)
         found = find_symbols(files, places, options.symbols, progress)
         parts = [
             Provision(notices=opening.notices),
             provisions.our_files(opened, work),
-            provisions.crash_files(crash, lender),
+            provisions.crash_files(crash, sharing),
             provisions.python_packages(options.python_path),
-            provisions.symbol_files(crash, found, lender),
+            provisions.symbol_files(crash, found, sharing),
             provisions.split_files(files, found, places.places.sources, work),
             source_folders(options.sources),
         ]
@@ -132,7 +132,7 @@ def prepare_session(
             parts.append(fetched_sources(engine, *asking, found, opened.manifest, work))
         if options.typed_at:
             parts.append(lasting.enter_context(lent_history(store, opened.identity, work)))
-        parts.append(provisions.commands(options.script, options.gdbinit, options.gdb_arguments, lender))
+        parts.append(provisions.commands(options.script, options.gdbinit, options.gdb_arguments, sharing))
         whole = sum_of(parts)
         sandbox, command = _start(crash, whole, options, work, options.opens)
         output = lasting.enter_context(lent_output(options.output, work, options.tell))

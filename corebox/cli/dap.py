@@ -41,15 +41,15 @@ def command(
     """
     listening = listen(address, allow_remote) if address else None
     store = Store.default()
-    told: list[str] = []
+    notes: list[str] = []
     if listening is None:  # an editor's adapter may have its terminal, where the editor itself draws
-        session = session.silent(told.append)
+        session = session.silent(notes.append)
     chosen = session.options._replace(gdb_arguments=SPEAK, opens=False)
     progress = output.progress() if listening else _unseen
     with prepare_session(store, session.find(store, subject), chosen, progress) as opened:
         # What has no name on the client's side gdb reads in the sandbox.
         sources = () if send_sources else opened.sources
-        served = opened._replace(sources=sources, notices=(*told, *opened.notices))
+        served = opened._replace(sources=sources, notices=(*notes, *opened.notices))
         if listening is None:
             serve_streams(served)
         else:

@@ -9,10 +9,11 @@ from corebox.cli.session import Session, session
 from corebox.errors import HostError
 from corebox.store.store import Store
 
-_HELP = """Serve crashes to an agent: bundles, images, all bundles beneath a folder; without any, those beneath here.
+_HELP = """Serve crashes to an agent: bundles, images, or all bundles below a folder; by default, the current one.
 
 An agent can look at these crashes only. gdb runs in the sandbox, on a copy of the core in which the values of the
-environment are blanked. Answers are pages, and fenced as data.
+environment are blanked. Answers come in pages and are
+marked as data.
 
 \b
 claude mcp add corebox -- corebox mcp /srv/crashes
@@ -22,8 +23,8 @@ claude mcp add corebox -- corebox mcp /srv/crashes
 @click.command("mcp", help=_HELP, short_help="Offer crashes to an agent (Model Context Protocol).")
 @click.argument("subjects", nargs=-1, metavar="[SUBJECT|DIR]...")
 @session
-@click.option("--port", type=click.IntRange(1, 65535), help="Serve HTTP on this port of 127.0.0.1; else stdio.")
-@click.option("--no-redact", is_flag=True, help="Leave the values of the environment in what the agent may see.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Serve HTTP on this port of 127.0.0.1 instead of stdio.")
+@click.option("--no-redact", is_flag=True, help="Let the agent see the values of the environment.")
 def command(session: Session, subjects: tuple[str, ...], port: int | None, no_redact: bool) -> int:
     """Serve, as ``_HELP`` says, until the agent goes."""
     if find_spec("mcp") is None:

@@ -19,13 +19,13 @@ from corebox.store.store import Store
 def command(*, session: Session, subject: str, gdb_arguments: tuple[str, ...]) -> int:
     """Debug a crash from CLion, Emacs, Eclipse and others that start gdb and speak its machine interface (GDB/MI).
 
-    What follows -- is what such a client starts gdb with. Whatever it wants to open, it gets the crash. corebox ide
-    prints what to put into the client's configuration.
+    The words after -- are those with which such a client starts gdb. Whatever it wants to open, it gets the crash.
+    corebox ide prints what to put into the client's configuration.
     """
     words = parse_gdb_words(gdb_arguments)
     store = Store.default()
-    told: list[str] = []
-    session = session.silent(told.append)
+    notes: list[str] = []
+    session = session.silent(notes.append)
     chosen = session.options._replace(
         gdb_arguments=mi_arguments(words),
         gdbinit=words.gdbinit,
@@ -36,5 +36,5 @@ def command(*, session: Session, subject: str, gdb_arguments: tuple[str, ...]) -
             sys.stdout.buffer.write(show_version(opened))
             sys.stdout.flush()
         else:
-            serve(opened._replace(notices=(*told, *opened.notices)))
+            serve(opened._replace(notices=(*notes, *opened.notices)))
     return 0

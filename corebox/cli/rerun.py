@@ -39,8 +39,8 @@ def command(
     For example: corebox rerun crash.corebox -- --config x
 
     This runs the customer's code, which no other command does. It runs in the sandbox that gdb runs in: no network,
-    nothing of this machine, no file but those of the bundle, and nothing of what it writes stays. Options of corebox
-    come before SUBJECT; what follows is the program's. Its output and status become ours.
+    no access to this machine, no files but those of the bundle; what it writes is discarded. corebox's own options come
+    before SUBJECT, the program's arguments after it. corebox passes on its output and exit status.
     """
     store = Store.default()
     found = resolve(store, subject, pulling, identity)

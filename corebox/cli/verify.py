@@ -31,7 +31,7 @@ def command(
     """Prove that each module is the file that was mapped.
 
     Every digest is checked and every build ID is read again, from the core's memory and from the file. Exit status 1 if
-    anything is not proved. With --from it is proved together with the files that the places have.
+    anything is not proved. With --from, files found in those places count too.
     """
     store = Store.default()
     wanted = SymbolOptions(places, ca_file=pulling.ca_file, plain_http=pulling.plain_http)

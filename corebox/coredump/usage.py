@@ -49,7 +49,7 @@ def measure_memory(core: CoreFile) -> Tuple[MemoryUse, ...]:
     """
     stored = _Stored(core.extents())
     residents = [stored.of(segment) for segment in core.segments]
-    told = sum(residents) < sum(segment.file_size for segment in core.segments) and _keeps_zeros(core, stored)
+    known = sum(residents) < sum(segment.file_size for segment in core.segments) and _keeps_zeros(core, stored)
     totals: Dict[str, List[int]] = OrderedDict((kind, [0, 0, 0, 0]) for kind in KINDS)
     for (segment, kind), resident in zip(segment_kinds(core), residents):
         total = totals[kind]
@@ -58,7 +58,7 @@ def measure_memory(core: CoreFile) -> Tuple[MemoryUse, ...]:
         total[2] += resident
         total[3] += 1
     return tuple(
-        MemoryUse(kind, min(virtual, LAST_OFFSET), min(dumped, LAST_OFFSET), resident if told else None, mappings)
+        MemoryUse(kind, min(virtual, LAST_OFFSET), min(dumped, LAST_OFFSET), resident if known else None, mappings)
         for kind, (virtual, dumped, resident, mappings) in totals.items()
     )
 

@@ -78,7 +78,7 @@ class Translator:
         changed = _changed(inner)
         if changed is not None:
             return token + changed
-        return token + (self._as_told(command) if _NAMES_FILES.match(inner) else command)
+        return token + (self._renamed(command) if _NAMES_FILES.match(inner) else command)
 
     def to_client(self, line: bytes) -> bytes:
         """A line of gdb's, without its end: source files that the client has are named as it has them."""
@@ -107,7 +107,7 @@ class Translator:
             self._names[local] = name
         return f"fullname={quote(local.encode('utf-8', 'surrogateescape')).decode()}"
 
-    def _as_told(self, command: str) -> str:
+    def _renamed(self, command: str) -> str:
         """The command with the names that debug information has for the client's files."""
         for local in sorted(self._names, key=len, reverse=True):
             if local in command:

@@ -38,7 +38,9 @@ class Received(NamedTuple):
     seen: int
 
 
-def receive(fleet: Fleet, path: Path, labels: Labels, done: Callable[[int], None] = lambda _: None) -> Received:
+def receive(
+    fleet: Fleet, path: Path, labels: Labels, done: Callable[[int], None] = lambda _: None, *, ours: bool = False
+) -> Received:
     """Take a copy of the bundle ``path`` and make its row; a file that is here already is counted.
 
     Args:
@@ -46,6 +48,7 @@ def receive(fleet: Fleet, path: Path, labels: Labels, done: Callable[[int], None
         path: the bundle.
         labels: see there; an empty product is later the program's name.
         done: told the bytes as they are copied.
+        ours: whether nobody else has the file, so that it gets another name instead of a copy.
 
     Raises:
         InputError: ``no-such-file``, ``cannot-read``, ``not-a-bundle``, ``encrypted``.
@@ -55,9 +58,9 @@ def receive(fleet: Fleet, path: Path, labels: Labels, done: Callable[[int], None
     depot = fleet.folder / "bundles"
     with explained(fleet.folder):
         depot.mkdir(mode=0o700, exist_ok=True)
-        with temporary_directory(str(depot)) as folder, path.open("rb") as source:
+        with temporary_directory(str(depot)) as folder:
             quarantine = Path(folder) / "bundle"
-            digest, size = _copy(source, quarantine, done)
+            digest, size = _take(path, quarantine, done, ours=ours)
             kept = bundle_path(fleet, digest)
             kept.parent.mkdir(mode=0o700, exist_ok=True)
             quarantine.replace(kept)
@@ -83,19 +86,30 @@ def _require_bundle(path: Path) -> None:
         raise InputError("not-a-bundle", f"{path} is not a bundle", hint)
 
 
-def _copy(source: BinaryIO, to: Path, done: Callable[[int], None]) -> tuple[bytes, int]:
-    """Copy the file to the disk; return its SHA-256 and its size in bytes."""
+def _take(path: Path, to: Path, done: Callable[[int], None], *, ours: bool) -> tuple[bytes, int]:
+    """Have the file on disk under the name ``to``; return its SHA-256 and its size in bytes."""
     digest, size = hashlib.sha256(), 0
+    linked = ours and _is_linked(path, to)
     to.touch(0o600)
-    with to.open("wb") as out:
+    with path.open("rb") as source, to.open("rb" if linked else "wb") as out:
         for piece in _pieces(source):
             digest.update(piece)
-            out.write(piece)
+            if not linked:
+                out.write(piece)
             size += len(piece)
             done(len(piece))
         out.flush()
         os.fsync(out.fileno())
     return digest.digest(), size
+
+
+def _is_linked(path: Path, to: Path) -> bool:
+    """Give the file another name; not every file system can."""
+    try:
+        to.hardlink_to(path)
+    except OSError:
+        return False
+    return True
 
 
 def _pieces(source: BinaryIO) -> Iterator[bytes]:

@@ -9,8 +9,22 @@ from typing import Any, NamedTuple
 from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine, delete, event, insert, make_url, select
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    delete,
+    event,
+    insert,
+    make_url,
+    select,
+)
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, ProgrammingError
 
 from corebox.errors import HostError, UsageError
 from corebox.fleet.tables import setting
@@ -18,8 +32,11 @@ from corebox.store.store import Store
 
 #: Names the database of one command.
 VARIABLE = "COREBOX_FLEET"
-_MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 60
+#: The newest of the migrations, and the table in which Alembic notes which one the database is of.
+REVISION = "0001"
+_VERSION = Table("alembic_version", MetaData(), Column("version_num", Text))
 
 
 class Fleet(NamedTuple):
@@ -69,7 +86,8 @@ def open_fleet(url: str | None = None) -> Fleet:
     text = url or os.environ.get(VARIABLE) or (note.read_text("utf-8").strip() if note.exists() else "")
     engine = _engine(text or URL.create("sqlite", database=str(folder / "fleet.db")))
     with _explained(engine):
-        _upgrade(engine)
+        if not _is_current(engine):
+            _upgrade(engine)
     fleet = Fleet(engine, folder)
     with fleet.reading() as connection:
         shared = connection.scalar(select(setting.c.value).filter_by(name="folder"))
@@ -119,9 +137,17 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+def _is_current(engine: Engine) -> bool:
+    """Whether the tables are as this version of corebox knows them; one of no version has none."""
+    with contextlib.suppress(OperationalError, ProgrammingError), engine.connect() as connection:
+        asking = connection.execution_options(isolation_level="AUTOCOMMIT")
+        return asking.scalar(select(_VERSION.c.version_num)) == REVISION
+    return False
+
+
 def _upgrade(engine: Engine) -> None:
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS))
     with engine.connect() as connection:
         config.attributes["connection"] = connection
         try:

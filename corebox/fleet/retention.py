@@ -1,8 +1,7 @@
 """What goes: facts stay, bundles go by rule; of a customer everything goes."""
 
 import time
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, select, update
@@ -16,6 +15,7 @@ from corebox.fleet.reporting import report_path
 
 #: Of each signature in each release so many of the first and of the last crashes keep their bundles.
 KEPT = 3
+_STEP = 500  # crashes that are asked for at once
 _crash = tables.crash.c
 _COLUMNS = (_crash.id, _crash.bundle, _crash.size, _crash.kept)
 
@@ -94,13 +94,15 @@ def _gone(rows: Sequence[_Kept]) -> Gone:
     return Gone(tuple(row.id for row in rows), sum(row.size for row in rows if row.kept))
 
 
-def _remove(fleet: Fleet, rows: Iterable[_Kept]) -> None:
+def _remove(fleet: Fleet, rows: Sequence[_Kept]) -> None:
     """Remove the files of the crashes, but for a bundle that another customer has sent too."""
-    for row in rows:
+    for begin in range(0, len(rows), _STEP):
+        step = rows[begin : begin + _STEP]
+        bundles = {row.bundle for row in step}
         with fleet.reading() as connection:
-            needed = connection.scalar(select(_crash.id).where(_crash.bundle == row.bundle, _crash.kept).limit(1))
-        files: list[Path] = [report_path(fleet, row.id)]
-        for path in files if needed else [*files, bundle_path(fleet, row.bundle)]:
+            needed = set(connection.scalars(select(_crash.bundle).where(_crash.bundle.in_(bundles), _crash.kept)))
+        files = [report_path(fleet, row.id) for row in step]
+        for path in (*files, *(bundle_path(fleet, bundle) for bundle in bundles - needed)):
             path.unlink(missing_ok=True)
 
 

@@ -72,7 +72,7 @@ class Upload:
             HostError: those of ``receive``; the upload stays.
         """
         try:
-            received = receive(fleet, self._data, labels)
+            received = receive(fleet, self._data, labels, ours=True)
         except InputError:
             self.drop()
             raise

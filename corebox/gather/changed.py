@@ -16,10 +16,10 @@ def without_changed(collection: Collection, error: InputError) -> Collection:
     Raises:
         InputError: ``error`` itself, if it is about something else.
     """
-    told = error.context.get("path")
+    named = error.context.get("path")
     gone = {}
     for path, file in collection.sources.items():
-        why = error.message if file.name == told else _why_gone(file)
+        why = error.message if file.name == named else _why_gone(file)
         if why:
             gone[path] = why
     if not gone:

@@ -258,7 +258,7 @@ def _entry(each: ModuleFile, debug: Optional[ElfFile], taken: Dict[str, OpenFile
     """What the manifest says of a module, with the most that the files in the bundle tell of it."""
     module, proof, file, path = each.module, each.proof, each.found.file, _path(each)
     own = elf_of(file)
-    told = {elf.symbols for elf in (own if path in taken else None, debug) if elf}
+    levels = {elf.symbols for elf in (own if path in taken else None, debug) if elf}
     return ModuleEntry(
         path=path,
         opened_as=module.opened_as,
@@ -269,7 +269,7 @@ def _entry(each: ModuleFile, debug: Optional[ElfFile], taken: Dict[str, OpenFile
         verdict=proof.verdict,
         size=file.status.size if file else None,
         detail=proof.detail,
-        symbols=next((level for level in (FULL, MINIMAL) if level in told), NONE),
+        symbols=next((level for level in (FULL, MINIMAL) if level in levels), NONE),
         package=own.package if own else None,
     )
 

@@ -98,7 +98,7 @@ def _add_content(group: "argparse._ArgumentGroup") -> None:
         default=[],
         dest="extra",
         metavar="FILE",
-        help="take this file too (log, configuration)",
+        help="also take this file (log, configuration)",
     )
     add("--no-exe", action="store_true", help="leave the executable out")
     add("--no-core", action="store_true", help="leave the core out")
@@ -110,8 +110,8 @@ def _add_content(group: "argparse._ArgumentGroup") -> None:
     add(
         "--light",
         action="store_true",
-        help="leave out files that this system's package database says are a package's and unchanged: whoever receives"
-        " the bundle gets them from the distribution",
+        help="leave out unmodified files of packages, by this system's package database: whoever receives the bundle"
+        " gets them from the distribution",
     )
     add(
         "--known",
@@ -119,7 +119,7 @@ def _add_content(group: "argparse._ArgumentGroup") -> None:
         type=_some,
         default=[],
         metavar="FILE",
-        help="leave out files with a build ID of this list, which the vendor has made: corebox known; may be repeated",
+        help="leave out files with a build ID of this list, which the vendor has made: corebox known; repeatable",
     )
     add(
         "--redact",
@@ -145,8 +145,8 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
         "--upload",
         type=_some,
         metavar="URL",
-        help="send the bundle to this tus server while it is made, resumed after a cut, and write no file;"
-        " COREBOX_UPLOAD_TOKEN is the token that it may want",
+        help="send the bundle to this tus server while it is made, resume it after an interruption, and write no"
+        " file; COREBOX_UPLOAD_TOKEN holds the token, if the server needs one",
     )
     add(
         "--encrypt-to",
@@ -165,7 +165,7 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
 
 def _add_program(group: "argparse._ArgumentGroup") -> None:
     add = group.add_argument
-    add("--make-zipapp", type=_some, metavar="FILE", help="write this program as one file for the customer, and stop")
+    add("--make-zipapp", type=_some, metavar="FILE", help="write this program as one file for the customer, and exit")
     add(
         "--preset",
         type=_some,
@@ -182,8 +182,8 @@ def _add_handler(group: "argparse._ArgumentGroup") -> None:
         "--install-handler",
         type=_some,
         metavar="DIR",
-        help="write a handler for the kernel that bundles each crash into DIR, and stop; the options for what is taken"
-        " and --encrypt-to hold for each crash",
+        help="write a handler for the kernel that bundles each crash into DIR, and exit; the options for what is taken"
+        " and --encrypt-to apply to each crash",
     )
     add(
         "--max-bundles",

@@ -18,7 +18,7 @@ from corebox.printable import counted, format_size, printable
 
 _MAX_NAMES = 100
 _NAMES = {"verified": "verified", "mismatch": "MISMATCH", "cannot-verify": "cannot verify", "missing": "MISSING"}
-_MAX_TOLD = 100
+_MAX_SHOWN = 100
 _ADVICE = {
     MISMATCH: "changed since the process started; if you have the old package, gather with it: --root DIR, --also DIR",
     MISSING: "not where the core says; if it is in a container, another root or a folder of yours: --container NAME, "
@@ -60,13 +60,13 @@ def summary_lines(
         yield (name.lower() + ":").ljust(10) + " " + printable(text)
     yield "modules:   " + _counts(manifest.modules)
     wrong = [module for module in manifest.modules if module.verdict != VERIFIED]
-    told = [line for module in wrong[:_MAX_TOLD] for line in _finding(module)]
-    told += ["    " + advice for advice in dict.fromkeys(each for module in wrong for each in _advice(module))]
+    lines = [line for module in wrong[:_MAX_SHOWN] for line in _finding(module)]
+    lines += ["    " + advice for advice in dict.fromkeys(each for module in wrong for each in _advice(module))]
     paths = {module.path for module in manifest.modules}
     others = [omission for omission in manifest.missing if omission.path not in paths]
-    told += ["  not found: {}: {}".format(printable(each.path), each.why) for each in others[:_MAX_TOLD]]
-    yield from told
-    if max(len(wrong), len(others)) > _MAX_TOLD:
+    lines += ["  not found: {}: {}".format(printable(each.path), each.why) for each in others[:_MAX_SHOWN]]
+    yield from lines
+    if max(len(wrong), len(others)) > _MAX_SHOWN:
         yield "  more of them are in the bundle's manifest: corebox info"
     yield from _light_lines(manifest)
     yield from _core_lines(manifest)

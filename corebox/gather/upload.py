@@ -1,4 +1,4 @@
-"""Sends a bundle to a server while it is made, resumed after a cut, so that no disk at the site has to hold it.
+"""Sends a bundle to a server while it is made, resumed when interrupted, so that no disk at the site has to hold it.
 
 By tus 1.0 (https://tus.io/protocols/resumable-upload) with its extension creation-defer-length: how long a bundle will
 be is known when it is finished. A server keeps what it has received; what it has not confirmed is kept here.
@@ -30,7 +30,7 @@ _TIMEOUT = 60.0
 #: Seconds without progress after which the upload fails, and between two tries.
 _PATIENCE = 600.0
 _FIRST_PATIENCE = 10.0  # with a server that has not answered once
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_FIRST_PAUSE, _MAX_PAUSE = 0.5, 30.0
 #: Seconds that an upload which is given up may take to tell the server.
 _LAST_WORDS = 5.0
 _MAX_NUMBER_LENGTH = 19
@@ -195,7 +195,7 @@ class _Server:
                     raise self._failed(str(error)) from error
             if self._stopped.wait(pause):
                 raise self._failed("it was stopped")
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, _MAX_PAUSE)
 
     def _ask(
         self, method: str, url: str, headers: Mapping[str, str], data: Optional[bytes] = None

@@ -20,7 +20,7 @@ def completed(known: Manifest | None, fresh: Manifest, origins: Mapping[str, Fil
     base = known or fresh
     taken = {name for each in found.taken for name in (*each.wanted.names, each.path)}
     gaps = {gap.wanted.names[0]: gap for gap in found.gaps}
-    modules = _told(_modules(known, fresh, taken), found)
+    modules = _with_details(_modules(known, fresh, taken), found)
     files = _files(known, fresh, origins)
     paths = {entry.path for entry in files}
     there = paths | taken
@@ -37,10 +37,10 @@ def completed(known: Manifest | None, fresh: Manifest, origins: Mapping[str, Fil
 
 def with_gaps(manifest: Manifest, found: Recovered) -> Manifest:
     """The manifest of a crash for which nothing was found, with what is said of that."""
-    return manifest._replace(modules=_told(manifest.modules, found))
+    return manifest._replace(modules=_with_details(manifest.modules, found))
 
 
-def _told(modules: Iterable[ModuleEntry], found: Recovered) -> tuple[ModuleEntry, ...]:
+def _with_details(modules: Iterable[ModuleEntry], found: Recovered) -> tuple[ModuleEntry, ...]:
     gaps = {gap.wanted.names[0]: gap for gap in found.gaps}
     return tuple(_module(entry, gaps, found.asked) for entry in modules)
 

@@ -10,7 +10,7 @@ from corebox.coredump.verdict import SEARCHED, VERIFIED
 if TYPE_CHECKING:
     from corebox.locate.search import Gap, Recovered
 
-_MAX_TOLD = 5
+_MAX_SHOWN = 5
 
 
 def lacks_files(manifest: Manifest) -> bool:
@@ -35,10 +35,10 @@ def describe_gap(gap: "Gap", asked: Iterable[str]) -> str:
 
 def gap_notices(found: "Recovered", subject: str) -> Iterator[str]:
     """What is missing after a search, in sentences, and what to do; ``subject`` is what the user calls the crash."""
-    for gap in found.gaps[:_MAX_TOLD]:
+    for gap in found.gaps[:_MAX_SHOWN]:
         yield f"{gap.wanted.names[0]} is missing: {describe_gap(gap, found.asked)}"
-    if len(found.gaps) > _MAX_TOLD:
-        yield f"{len(found.gaps) - _MAX_TOLD} more files are missing: corebox info lists them"
+    if len(found.gaps) > _MAX_SHOWN:
+        yield f"{len(found.gaps) - _MAX_SHOWN} more files are missing: corebox info lists them"
     if found.gaps:
         packages = _other_versions(found)
         if packages:
@@ -55,4 +55,4 @@ def gap_notices(found: "Recovered", subject: str) -> Iterator[str]:
 def _other_versions(found: "Recovered") -> list[str]:
     """The packages of which places have another version than the one that is wanted."""
     refused = (each.origin for gap in found.gaps for each in gap.refused)
-    return list(dict.fromkeys(each.package for each in refused if each.package))[:_MAX_TOLD]
+    return list(dict.fromkeys(each.package for each in refused if each.package))[:_MAX_SHOWN]

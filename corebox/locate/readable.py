@@ -23,22 +23,22 @@ class Readable:
 
     def find(self, wanted_files: WantedFiles) -> dict[Key, Path]:
         """See ``Source``."""
-        with self._told():
+        with self._warning():
             return self._package.find(wanted_files)
         return {}
 
     def candidates(self, wanted: Sequence[Wanted]) -> Iterator[Candidate]:
         """See ``Place``."""
-        with self._told():
+        with self._warning():
             yield from self._package.candidates(wanted)
 
     def members(self, wants: Wants, *, elf_only: bool = False) -> Iterator[Member]:
         """See ``Tree``."""
-        with self._told():
+        with self._warning():
             yield from self._package.members(wants, elf_only=elf_only)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _warning(self) -> Iterator[None]:
         try:
             yield
         except CoreboxError as error:

@@ -12,12 +12,12 @@ from corebox.bundle.blocks import BLOCK_SIZE
 from corebox.ondemand.source import BlockError, BlockSource
 
 #: Blocks in memory: 32 MiB, beside those that are being read.
-_MOST_BLOCKS = 32
+_MAX_BLOCKS = 32
 #: Seconds after which a reader gets an error instead of a block, and for which one that failed is not read again.
 TIME_LIMIT, _DOUBT = 60.0, 5.0
 #: Seconds between two looks whether the reader has given up.
 _POLL = 0.1
-_MOST_TOLD = 8
+_MAX_REPORTED = 8
 
 
 class Interrupted(Exception):  # noqa: N818 - no error of ours
@@ -42,7 +42,7 @@ class BlockCache:
         self._pool = ThreadPoolExecutor(source.at_once)
         self._lock = threading.Lock()
         self._entries: OrderedDict[int, _Entry] = OrderedDict()
-        self._told: set[int] = set()
+        self._reported: set[int] = set()
         self._last, self._run = -2, 0
         self._ended = False
 
@@ -96,7 +96,7 @@ class BlockCache:
             for following in range(index + 1, min(index + min(2 * self._run, self._source.ahead), last) + 1):
                 self._entry(following)
             self._entries.move_to_end(index)
-            for old in list(self._entries)[: len(self._entries) - _MOST_BLOCKS]:
+            for old in list(self._entries)[: len(self._entries) - _MAX_BLOCKS]:
                 if self._entries[old].block.done():
                     del self._entries[old]
             return entry
@@ -114,12 +114,12 @@ class BlockCache:
             raise BlockError(str(error.strerror), lasting=False) from error
 
     def _report(self, index: int, error: BlockError) -> None:
-        """Tell of a block, if it has not been told of, and there were not too many."""
+        """Report a block, once, and of many only the first ones."""
         with self._lock:
-            if index in self._told or len(self._told) > _MOST_TOLD:
+            if index in self._reported or len(self._reported) > _MAX_REPORTED:
                 return
-            self._told.add(index)
-            many = len(self._told) > _MOST_TOLD
+            self._reported.add(index)
+            many = len(self._reported) > _MAX_REPORTED
         begin, end = index * BLOCK_SIZE, min((index + 1) * BLOCK_SIZE, self.size)
         what = f"bytes {begin} to {end - 1} of the core cannot be read: {error}"
         self._tell("more of the core cannot be read" if many else what)

@@ -26,7 +26,7 @@ from corebox.printable import printable
 #: Seconds after which the end does not wait for what is still being read.
 _PATIENCE = 3.0
 _MNT_DETACH = 2  # umount(2)
-_MOST_WORDS = 1 << 12
+_MAX_WORDS = 1 << 12
 
 
 def main() -> None:
@@ -127,7 +127,7 @@ def _caught_words():  # type: ignore[no-untyped-def]
         os.dup2(ours, 2)
 
     def said() -> str:
-        text = os.pread(words, _MOST_WORDS, 0).decode(errors="replace")
+        text = os.pread(words, _MAX_WORDS, 0).decode(errors="replace")
         return "; ".join(line.strip() for line in text.splitlines() if line.strip())
 
     try:

@@ -1,28 +1,18 @@
 """What the JavaScript stacks of a V8 need: functions, their names, scripts, sources and tables of lines.
 
-V8 exports offsets and types for debuggers as ``v8dbg_...`` (its tools/gen-postmortem-metadata.py). Pointers to its
-objects have their lowest bit set.
+Pointers to its objects have their lowest bit set.
 """
 
 from typing import Dict, Iterable, Iterator, Mapping, Optional, Set
 
+from corebox.coredump.v8names import NAMES as V8_NAMES
 from corebox.reduce.keeper import Keeper
 
+_KINDS = ("is_shared", "is_script", "is_scope", "is_bytecode", "is_bytes", "no_string")
+_STRINGS = ("length", "kind_mask", "sequential", "encoding_mask", "is_one_byte")
 _CONSTANTS = {
     "word": ("TaggedSize",),
-    "shared": ("class_JSFunction__shared__SharedFunctionInfo",),
-    "map_type": ("class_Map__instance_type__uint16_t",),
-    "length": ("class_String__length__int32_t",),
-    "is_shared": ("type_SharedFunctionInfo__SHARED_FUNCTION_INFO_TYPE",),
-    "is_script": ("type_Script__SCRIPT_TYPE",),
-    "is_scope": ("type_ScopeInfo__SCOPE_INFO_TYPE",),
-    "is_bytecode": ("type_BytecodeArray__BYTECODE_ARRAY_TYPE",),
-    "is_bytes": ("type_TrustedByteArray__TRUSTED_BYTE_ARRAY_TYPE", "type_ByteArray__BYTE_ARRAY_TYPE"),
-    "no_string": ("FirstNonstringType",),
-    "kind_mask": ("StringRepresentationMask",),
-    "sequential": ("SeqStringTag",),
-    "encoding_mask": ("StringEncodingMask",),
-    "one_byte": ("OneByteStringTag",),
+    **{key: V8_NAMES[key] for key in ("shared", "instance_type", *_KINDS, *_STRINGS)},
 }
 NAMES = tuple("v8dbg_" + name for names in _CONSTANTS.values() for name in names)
 _WORD = 8
@@ -95,7 +85,7 @@ class Heap:
         self._seen.add(text)
         at = text - 1 + self._is["length"]
         length = self._keeper.word(at & -_WORD) >> 8 * (at % _WORD) & 0xFFFFFFFF
-        width = 1 if kind & self._is["encoding_mask"] == self._is["one_byte"] else 2
+        width = 1 if kind & self._is["encoding_mask"] == self._is["is_one_byte"] else 2
         self._keeper.keep(text - 1, 2 * _WORD + min(width * length, _MAX_TEXT))
 
     def _objects_in(self, thing: int, words: int) -> Iterator[int]:
@@ -116,6 +106,6 @@ class Heap:
         map_ = self._keeper.word(thing - 1)
         if not self._is_object(map_):
             return 1 << 16
-        at = map_ - 1 + self._is["map_type"]
+        at = map_ - 1 + self._is["instance_type"]
         self._keeper.keep(at, 2)
         return self._keeper.word(at & -_WORD) >> 8 * (at % _WORD) & 0xFFFF

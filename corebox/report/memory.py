@@ -81,10 +81,10 @@ def _evidence(manifest: Manifest, mapped: int, mappings: int | None, space: int 
     if manifest.process.signal is not None:
         yield "the kernel's out-of-memory killer leaves no core (SIGKILL), so it is ruled out"
     if mappings is not None:
-        told = f"Linux allows {MAX_MAPPINGS} unless vm.max_map_count says otherwise"
+        limit = f"Linux allows {MAX_MAPPINGS} unless vm.max_map_count says otherwise"
         if mappings > _LAST_MAPPING:
-            told = f"more than the {MAX_MAPPINGS} that Linux allows, so vm.max_map_count was raised"
-        yield f"{mappings} mappings; {told}"
+            limit = f"more than the {MAX_MAPPINGS} that Linux allows, so vm.max_map_count was raised"
+        yield f"{mappings} mappings; {limit}"
     if space is not None:
         yield f"{mapped >> 20} MiB mapped of the {space >> 20} MiB that a process of this kind can address"
     if any(entry.resident is None for entry in manifest.memory):

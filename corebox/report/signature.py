@@ -2,7 +2,7 @@
 
 The family is what happened and the first function of the program's own; the signature adds the signal, what the program
 said, and the functions that called it. Both are made of names, which stay when addresses, lines, compilers' clones and
-machines change; runtimes, what reports failures (``notguilty/``), and frames that are not proved do not count.
+machines change; runtimes, what reports failures (``skiplists/``), and frames that are not proved do not count.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from itertools import takewhile
 from posixpath import basename
 
 from corebox.debugger.answer import Why
-from corebox.report import notguilty
+from corebox.report import skiplist
 from corebox.report.document import PlacedFrame
 from corebox.report.family import Signature
 from corebox.report.names import inlined_callable, library_name, plain_name
@@ -70,10 +70,10 @@ def is_runtime(frame: PlacedFrame) -> bool:
     """Whether a frame is of a runtime, or of what reports failures, not of the program."""
     if frame.frame.language:  # node's own modules are called node:..., and the language's own functions have no file
         internal = frame.frame.file is None or frame.frame.file.startswith("node:")
-        return internal or (frame.frame.language == "Go" and notguilty.is_function(frame.function or ""))
-    if frame.module and notguilty.is_module(frame.module):
+        return internal or (frame.frame.language == "Go" and skiplist.has_function(frame.function or ""))
+    if frame.module and skiplist.has_module(frame.module):
         return True
-    return bool(frame.function) and notguilty.is_function(plain_name(frame.function or ""))
+    return bool(frame.function) and skiplist.has_function(plain_name(frame.function or ""))
 
 
 def stands_for_own(frame: PlacedFrame, kind: str) -> str | None:
@@ -81,12 +81,12 @@ def stands_for_own(frame: PlacedFrame, kind: str) -> str | None:
 
     Nothing does without debug information, nor where the canary of the frame was overwritten: by whatever is in it.
     """
-    if not frame.function or not frame.module or notguilty.is_module(frame.module) or not is_runtime(frame):
+    if not frame.function or not frame.module or skiplist.has_module(frame.module) or not is_runtime(frame):
         return None
     if frame.frame.file and kind != "stack-smashing":
         return None
     name = inlined_callable(frame.function)
-    return None if name is None or notguilty.is_function(name) else name
+    return None if name is None or skiplist.has_function(name) else name
 
 
 def _own(frames: Sequence[PlacedFrame], start: int, python: Sequence[PlacedPython], kind: str) -> Iterator[str]:
@@ -107,7 +107,7 @@ def _own(frames: Sequence[PlacedFrame], start: int, python: Sequence[PlacedPytho
 def _names(frame: PlacedFrame, inside: str | None) -> Iterator[str]:
     """The program's own functions that a frame is evidence of, the innermost first; ``inside`` if it is a library's."""
     gone = plain_name(frame.frame.tail_call) if frame.frame.tail_call else None
-    if gone and not notguilty.is_module(frame.module or "") and not notguilty.is_function(gone):
+    if gone and not skiplist.has_module(frame.module or "") and not skiplist.has_function(gone):
         yield gone
     if not is_runtime(frame):
         yield _label(frame)
@@ -132,12 +132,12 @@ def _nearest(frames: Sequence[PlacedFrame]) -> str:
     The C library's come last: its functions end a process for whoever called them.
     """
     known = [frame for frame in frames if frame.kind != "signal-handler" and frame.module]
-    outside = [frame for frame in known if not notguilty.is_module(frame.module or "")]
+    outside = [frame for frame in known if not skiplist.has_module(frame.module or "")]
     named = [frame for frame in known if frame.function]
-    runtimes = [frame for frame in named if not notguilty.is_c_library(frame.module or "")]
+    runtimes = [frame for frame in named if not skiplist.is_c_library(frame.module or "")]
     ended = any(library_name(frame.function or "") == "abort" for frame in named)  # what reported it lies further in
-    guilty = [frame for frame in named if not notguilty.is_function(plain_name(frame.function or ""))] if ended else []
-    for frame in (*outside, *guilty, *runtimes, *named, *known):
+    counted = [frame for frame in named if not skiplist.has_function(plain_name(frame.function or ""))] if ended else []
+    for frame in (*outside, *counted, *runtimes, *named, *known):
         module = basename(frame.module or "")
         return f"{module}({library_name(frame.function)})" if frame.function else frame.place
     return "(no module)"

@@ -69,11 +69,11 @@ def _problems_of(manifest: Manifest) -> Iterator[str]:
 
 def _disagreements(manifest: Manifest, core: CoreFile) -> list[str]:
     """Where the manifest does not say of the modules what the core says."""
-    told = {(module.start, module.build_id.memory): module.path for module in manifest.modules}
-    true = {(module.start, module.build_id): module.path for module in core.modules}
+    recorded = {(module.start, module.build_id.memory): module.path for module in manifest.modules}
+    actual = {(module.start, module.build_id): module.path for module in core.modules}
     return [
         f"the manifest and the core disagree about {path}"
-        for path in sorted({told.get(key) or true[key] for key in set(told) ^ set(true)})
+        for path in sorted({recorded.get(key) or actual[key] for key in set(recorded) ^ set(actual)})
     ]
 
 

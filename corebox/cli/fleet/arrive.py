@@ -16,28 +16,30 @@ from corebox.fleet.work import work as do_work
 from corebox.printable import counted
 
 
-@click.command("init", short_help="Choose the database, and make its tables.")
+@click.command("init", short_help="Choose the database and create its tables.")
 @click.argument("url", required=False)
-@click.option("--folder", type=options.PATH, metavar="DIR", help="Where bundles and reports are, for every machine.")
+@click.option(
+    "--folder", type=options.PATH, metavar="DIR", help="The folder for bundles and reports, the same on every machine."
+)
 def init(url: str | None, folder: Path | None) -> int:
-    """Choose the database at URL, and make its tables: sqlite:////PATH or postgresql://USER@HOST/NAME.
+    """Choose the database at URL and create its tables: sqlite:////PATH or postgresql://USER@HOST/NAME.
 
-    Without URL: an SQLite file in the store, which every other command makes too.
+    Without URL: an SQLite file in the store, which the other commands also create when they need it.
     """
     fleet = choose(url, folder) if url else open_fleet()
     output.say(f"{fleet.engine.url.render_as_string(hide_password=True)}; bundles and reports: {fleet.folder}")
     return 0
 
 
-@click.command("add", short_help="Take bundles into the fleet.")
+@click.command("add", short_help="Add bundles to the fleet.")
 @click.argument("bundles", nargs=-1, required=True, type=options.PATH, metavar="BUNDLE...")
-@click.option("--customer", default="", help="Whose crashes they are.")
-@click.option("--product", default="", help="What crashed; the program's name if not given.")
-@click.option("--release", default="", help="Which version of it.")
+@click.option("--customer", default="", help="The customer that they come from.")
+@click.option("--product", default="", help="The product that crashed; default: the program's name.")
+@click.option("--release", default="", help="The version of the product.")
 @click.option("--source", help="Where they come from, e.g. the number of a support case.")
 @options.as_json
 def add(bundles: tuple[Path, ...], customer: str, product: str, release: str, source: str | None, as_json: bool) -> int:
-    """Take copies of the bundles; a crash that is in the fleet already is counted."""
+    """Add copies of the bundles to the fleet; a crash that it already has is counted, not stored again."""
     fleet, labels = open_fleet(), Labels(customer, product, release, source)
     found = [(path, _receive(fleet, path, labels)) for path in bundles]
     received = [(path, each) for path, each in found if isinstance(each, Received)]
@@ -61,13 +63,15 @@ def _receive(fleet: Fleet, path: Path, labels: Labels) -> Received | InputError:
         return error
 
 
-@click.command("work", short_help="Report the crashes that wait.")
+@click.command("work", short_help="Report the waiting crashes.")
 @session
-@click.option("--jobs", default=os.cpu_count() or 1, show_default="processors", metavar="N", help="How many at a time.")
+@click.option(
+    "--jobs", default=os.cpu_count() or 1, show_default="processors", metavar="N", help="How many crashes in parallel."
+)
 @options.time_limit
-@click.option("--until-idle", is_flag=True, help="Stop when nothing waits; else wait for more.")
+@click.option("--until-idle", is_flag=True, help="Stop when no crash is waiting, instead of waiting for more.")
 def work(session: Session, jobs: int, time_limit: float, until_idle: bool) -> int:
-    """Report the crashes that wait, each in a process and a sandbox of its own, until Ctrl-C."""
+    """Report the waiting crashes, each in a process and a sandbox of its own, until Ctrl-C."""
     failed = []
 
     def done(outcome: Outcome) -> None:

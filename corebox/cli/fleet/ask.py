@@ -11,14 +11,14 @@ from corebox.fleet.database import open_fleet
 from corebox.fleet.questions import Filter
 from corebox.printable import counted
 
-_limit = click.option("--limit", default=20, show_default=True, metavar="N", help="At most so many.")
+_limit = click.option("--limit", default=20, show_default=True, metavar="N", help="How many to list at most.")
 _csv = click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
 
 
 @click.command("status")
 @options.as_json
 def status(as_json: bool) -> int:
-    """Show how many crashes there are, how many wait, and why some failed."""
+    """Show how many crashes there are, how many are waiting, and why some failed."""
     found = questions.status(open_fleet())
     if as_json:
         output.say_json(found.to_json())
@@ -91,7 +91,7 @@ def find(which: Filter, limit: int, as_csv: bool, as_json: bool) -> int:
 @click.argument("crash", type=int)
 @options.as_json
 def show(crash: int, as_json: bool) -> int:
-    """Show what the database has of a crash; `corebox report fleet:N` makes the whole report."""
+    """Show what the database knows about a crash; `corebox report fleet:N` shows the full report."""
     found = questions.show(open_fleet(), crash)
     if as_json:
         output.say_json(found.to_json())

@@ -10,15 +10,15 @@ from corebox.fleet.database import open_fleet
 from corebox.fleet.questions import EVERY, Filter
 from corebox.printable import counted
 
-_dry = click.option("--dry-run", is_flag=True, help="Only say what would go.")
+_dry = click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 
 
-@click.command("again", short_help="Have crashes reported anew.")
+@click.command("again", short_help="Report crashes again.")
 @click.argument("crashes", nargs=-1, type=int, metavar="[CRASH]...")
 @filters
-@click.option("--all", "every", is_flag=True, help="Really all of them.")
+@click.option("--all", "every", is_flag=True, help="All crashes: without it, at least one filter is needed.")
 def again(crashes: tuple[int, ...], which: Filter, every: bool) -> int:
-    """Have crashes reported anew by the next `work`: with new symbols, or a new corebox."""
+    """Let the next `work` report crashes again, with new symbols or a new corebox."""
     if not crashes and which == EVERY and not every:
         raise UsageError("wrong-usage", "which crashes?", "give numbers, or e.g. --state failed, or --all")
     number = decisions.look_again(open_fleet(), which, crashes)
@@ -35,7 +35,7 @@ def family() -> None:
 @click.argument("family", type=int)
 @click.argument("name", required=False)
 def name(family: int, name: str | None) -> int:
-    """Call FAMILY so; without NAME its name goes."""
+    """Give FAMILY a name; without NAME, remove the one it has."""
     decisions.name_family(open_fleet(), family, name)
     return 0
 
@@ -44,7 +44,7 @@ def name(family: int, name: str | None) -> int:
 @click.argument("family", type=int)
 @click.argument("ticket", required=False)
 def ticket(family: int, ticket: str | None) -> int:
-    """Note where people work on it; without TICKET the note goes."""
+    """Note the ticket for FAMILY; without TICKET, remove the one it has."""
     decisions.note_ticket(open_fleet(), family, ticket)
     return 0
 
@@ -61,26 +61,26 @@ def merge(family: int, into: int) -> int:
 @family.command("split")
 @click.argument("family", type=int)
 def split(family: int) -> int:
-    """Let FAMILY, which was merged, be one of its own again."""
+    """Make a merged FAMILY a family of its own again."""
     decisions.split_family(open_fleet(), family)
     return 0
 
 
 @click.command("hold")
 @click.argument("crash", type=int)
-@click.option("--off", is_flag=True, help="No longer.")
+@click.option("--off", is_flag=True, help="Stop keeping it.")
 def hold(crash: int, off: bool) -> int:
-    """Keep the bundle of CRASH whatever `forget --older-than` would do."""
+    """Keep the bundle of CRASH even if `forget --older-than` would remove it."""
     decisions.hold(open_fleet(), crash, not off)
     return 0
 
 
 @click.command("forget", short_help="Remove a customer, or old bundles.")
-@click.option("--customer", help="Remove all that is here of this customer.")
-@click.option("--older-than", type=float, metavar="DAYS", help="Remove bundles that arrived so long ago.")
+@click.option("--customer", help="Remove everything of this customer.")
+@click.option("--older-than", type=float, metavar="DAYS", help="Remove bundles that arrived more than DAYS days ago.")
 @_dry
 def forget(customer: str | None, older_than: float | None, dry_run: bool) -> int:
-    """Remove all that is here of a customer, or old bundles; what is known of the crashes stays then.
+    """Remove everything of a customer; or remove old bundles, and keep what is known about their crashes.
 
     Of each signature in each release the first and the last three keep their bundles, and so do those that are held.
     """

@@ -35,15 +35,20 @@ _OPTIONS = (
     click.option("--function", metavar="NAME[*]", help="A function on the stack of the thread that failed."),
     click.option("--module", metavar="NAME[*]", help="The name of a file that was mapped."),
     click.option("--build-id", metavar="HEX", help="The build ID of a file that was mapped, or its beginning."),
-    click.option("--customer", help="Whose crashes."),
-    click.option("--product", help="Crashes of what."),
-    click.option("--release", help="Crashes of which version."),
-    click.option("--since", type=_MOMENT, metavar="TIME", help="Crashed then or later: 2026-11-30, or 7d for a week."),
-    click.option("--until", type=_MOMENT, metavar="TIME", help="Crashed before."),
+    click.option("--customer", help="The customer."),
+    click.option("--product", help="The product."),
+    click.option("--release", help="The version of the product."),
+    click.option(
+        "--since",
+        type=_MOMENT,
+        metavar="TIME",
+        help="Crashed at this time or later: 2026-11-30, or 7d for the last week.",
+    ),
+    click.option("--until", type=_MOMENT, metavar="TIME", help="Crashed before this time."),
     click.option("--signal", metavar="NAME", help="The signal, e.g. SIGSEGV."),
     click.option("--family", metavar="FAMILY", help="Number, name or text of a family."),
-    click.option("--text", help="A part of the cause."),
-    click.option("--state", type=click.Choice(STATES), help="How far they are."),
+    click.option("--text", help="Text in the cause."),
+    click.option("--state", type=click.Choice(STATES), help="Whether they are waiting, reported or failed."),
 )
 
 

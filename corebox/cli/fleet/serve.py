@@ -14,13 +14,13 @@ from corebox.fleet.uploads import Uploads
 _GB = 10**9
 
 
-@click.command("serve", short_help="Take crashes by HTTP.")
-@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="On which port.")
-@click.option("--keep-free", default=10.0, show_default=True, metavar="GB", help="Leave so much of the disk to others.")
-@click.option("--max-size", default=100.0, show_default=True, metavar="GB", help="Refuse a bundle that is larger.")
+@click.command("serve", short_help="Receive crashes over HTTP.")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="The address to listen on.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="The port to listen on.")
+@click.option("--keep-free", default=10.0, show_default=True, metavar="GB", help="Keep this much of the disk free.")
+@click.option("--max-size", default=100.0, show_default=True, metavar="GB", help="Refuse larger bundles.")
 def serve(host: str, port: int, keep_free: float, max_size: float) -> int:
-    """Take crashes at /files/, each with a customer's token, until Ctrl-C.
+    """Receive crashes at /files/, each with a customer's token, until Ctrl-C.
 
     Resumable uploads by tus 1.0, as `corebox gather --upload` sends them, or a whole bundle by PUT. Put a proxy that
     speaks TLS in front of it.
@@ -31,12 +31,12 @@ def serve(host: str, port: int, keep_free: float, max_size: float) -> int:
 
 @click.group("token")
 def token() -> None:
-    """Give out what lets a customer send crashes, and nothing else."""
+    """Manage the tokens with which customers send crashes; a token allows nothing else."""
 
 
 @token.command("add")
 @click.argument("customer")
-@click.option("--product", default="", help="What the crashes are of; the program's name if not given.")
+@click.option("--product", default="", help="The product that crashes; default: the program's name.")
 def add(customer: str, product: str) -> int:
     """Print a new token for crashes of CUSTOMER; it cannot be shown again."""
     output.say(tokens.make_token(open_fleet(), customer, product))
@@ -45,7 +45,7 @@ def add(customer: str, product: str) -> int:
 
 @token.command("list")
 def show() -> int:
-    """List the tokens that are good, without the tokens themselves."""
+    """List the valid tokens, without the tokens themselves."""
     rows = [("TOKEN", "CUSTOMER", "PRODUCT", "MADE")]
     for each in tokens.list_tokens(open_fleet()):
         made = datetime.fromtimestamp(each.made, timezone.utc)
@@ -57,7 +57,7 @@ def show() -> int:
 @token.command("revoke")
 @click.argument("number", type=int)
 def revoke(number: int) -> int:
-    """Make a token worthless."""
+    """Revoke a token."""
     if not tokens.revoke_token(open_fleet(), number):
         raise InputError("no-such-token", f"the fleet has no token {number}", "list them: corebox fleet token list")
     return 0

@@ -114,6 +114,6 @@ def lines() -> list[str]:
     frames, omitted = found.get(selected.ptid[1], ([], 0))
     if not frames:
         return ["this thread runs no Python"]
-    told = [f'  File "{each.file}", line {each.line}, in {each.function}' for each in reversed(frames)]
+    calls = [f'  File "{each.file}", line {each.line}, in {each.function}' for each in reversed(frames)]
     cut = [f"  ... {omitted} more frames are not shown"] if omitted else []
-    return ["Traceback (most recent call last):", *cut, *told]
+    return ["Traceback (most recent call last):", *cut, *calls]

@@ -44,7 +44,7 @@ def go_failure(fault: Fault) -> Cause | None:
     if not called:
         said = _backlog(fault) if fault.runs_after("runtime.") else None
         shown = ["runtime.printBacklog, which Go's runtime printed last"]
-        return _with_function(fault, _told("go-fatal-error", "Go fatal error", said, shown)) if said else None
+        return _with_function(fault, _cause("go-fatal-error", "Go fatal error", said, shown)) if said else None
     signalled = _signal(fault)
     lines = [f"{called} is on the stack"]
     if signalled:
@@ -54,15 +54,15 @@ def go_failure(fault: Fault) -> Cause | None:
         said = _string(fault, thrown) or _backlog(fault)
         if signalled and said and said.startswith("unexpected signal"):
             return _in_native_code(*signalled, lines)
-        return _with_function(fault, _told("go-fatal-error", "Go fatal error", said, lines))
+        return _with_function(fault, _cause("go-fatal-error", "Go fatal error", said, lines))
     said = _panic_value(fault, _argument(fault, ("runtime.gopanic",), "e"))
     if said is None and fault.runs("runtime.sigpanic"):
         said = "invalid memory address or nil pointer dereference"
     said = said or fault.debugger.panic()
-    return _told("go-panic", "Go panic", said, lines)
+    return _cause("go-panic", "Go panic", said, lines)
 
 
-def _told(kind: str, what: str, said: str | None, lines: list[str]) -> Cause:
+def _cause(kind: str, what: str, said: str | None, lines: list[str]) -> Cause:
     return Cause(kind, f"{what}: {said}" if said else what, lines, _plain(said) if said else said)
 
 

@@ -15,7 +15,7 @@ class Memory:
 
     def __init__(self, fault: Fault) -> None:
         self.fault, self.core = fault, fault.core
-        self._told: set[int] = set()
+        self._named: set[int] = set()
 
     def where(self, address: int) -> str:
         """An address in words: what is mapped there."""
@@ -32,7 +32,7 @@ class Memory:
         mapping = self.core.at(value)
         if mapping is None or not mapping.flags & PF_R:
             return ""
-        self._told.add(value)
+        self._named.add(value)
         return f": {self._what(mapping, value)}"
 
     def freed_registers(self) -> list[str]:
@@ -40,10 +40,10 @@ class Memory:
         lines: list[str] = []
         for name in _ARGUMENTS + _OTHER_ARGUMENTS:
             value = self.fault.register(name)
-            mapping = None if value is None or value in self._told else self.core.at(value)
+            mapping = None if value is None or value in self._named else self.core.at(value)
             chunk = heap.chunk(self.fault, value) if value is not None and mapping and not mapping.path else None
             if value is not None and chunk and chunk.freed and len(lines) < _MAX_FREED:
-                self._told.add(value)
+                self._named.add(value)
                 lines.append(f"{name} = {value:#x}: {chunk.text}")
         return lines
 

@@ -5,16 +5,23 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from corebox.errors import HostError, UsageError
-from corebox.fleet.database import Fleet, choose, open_fleet
+from corebox.fleet.database import MIGRATIONS, REVISION, Fleet, choose, open_fleet
 from corebox.fleet.tables import metadata
 
 
 def test_the_migrations_make_the_tables(fleet: Fleet) -> None:
     with fleet.reading() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_the_revision_that_is_looked_for_is_the_newest_migration(fleet: Fleet) -> None:
+    assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == REVISION
+    with fleet.reading() as connection:
+        assert MigrationContext.configure(connection).get_current_revision() == REVISION
 
 
 def test_the_chosen_database_is_used_from_now_on(fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

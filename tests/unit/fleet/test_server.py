@@ -188,7 +188,7 @@ def test_a_disk_error_while_it_is_taken_leaves_the_upload(
 ) -> None:
     place = site.begin(Upload_Length=str(len(BUNDLE)))
 
-    def away(*_: object) -> None:
+    def away(*_: object, **__: object) -> None:
         raise HostError("database-unusable", "it is away", "wait")
 
     with monkeypatch.context() as patch:

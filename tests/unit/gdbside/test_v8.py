@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from corebox.coredump.v8names import NAMES
 from corebox.gdbside.runtimes import v8
 
 #: As a V8 with 64-bit words has them: offsets of fields, types and tags.
-CONSTANTS = {"TaggedSize": 8} | {names[0]: 8 * (1 + index % 7) for index, names in enumerate(v8._NAMES.values())}
+CONSTANTS = {"TaggedSize": 8} | {names[0]: 8 * (1 + index % 7) for index, names in enumerate(NAMES.values())}
 CONSTANTS |= {"off_fp_function": -16, "off_fp_context_or_frame_type": -8, "FirstNonstringType": 0x80}
 CONSTANTS |= {"type_SharedFunctionInfo__SHARED_FUNCTION_INFO_TYPE": 0xD0, "type_Script__SCRIPT_TYPE": 0xD1}
 CONSTANTS |= {"type_ScopeInfo__SCOPE_INFO_TYPE": 0xD2, "class_HeapObject__map__Map": 0}
@@ -46,7 +47,7 @@ class Memory:
         at = self._space()
         self.word(at, map_ + 1)
         for name, value in fields.items():
-            self.word(at + CONSTANTS[v8._NAMES[name][0]], value)
+            self.word(at + CONSTANTS[NAMES[name][0]], value)
         return at + 1
 
     def string(self, text: str) -> int:
@@ -107,7 +108,7 @@ def test_a_string_of_itself_ends() -> None:
     endless = memory.make(0x09)
     memory.data[endless - 1 + 12 : endless - 1 + 16] = (7).to_bytes(4, "little")
     for name in ("first", "second"):
-        memory.word(endless - 1 + CONSTANTS[v8._NAMES[name][0]], endless)
+        memory.word(endless - 1 + CONSTANTS[NAMES[name][0]], endless)
     frame = frame_of(memory, function_named(memory, endless), memory.make(0xE1))
     assert heap(memory).function(frame) in (None, v8.Function(v8.ANONYMOUS, "/srv/shop.js", None))
 

@@ -3,7 +3,7 @@
 import pytest
 
 from corebox.debugger.answer import Frame, PythonFrame, Why
-from corebox.report import notguilty
+from corebox.report import skiplist
 from corebox.report.document import PlacedFrame
 from corebox.report.names import inlined_callable, library_name, plain_name
 from corebox.report.python import PlacedPython
@@ -271,7 +271,7 @@ def test_functions_of_a_program_may_be_guilty(name: str) -> None:
 
 def test_a_line_of_a_list_that_means_nothing_is_an_error() -> None:
     with pytest.raises(ValueError, match="modul libc"):
-        list(notguilty.lines("# a comment\n\nfunction abort\nmodul libc\n"))
+        list(skiplist.lines("# a comment\n\nfunction abort\nmodul libc\n"))
 
 
 def python(function: str, native: int | None, file: str = "/srv/orders.py") -> PlacedPython:

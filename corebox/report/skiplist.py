@@ -1,6 +1,7 @@
-"""Which functions are not guilty: those of runtimes and of what reports failures, by the lists in ``notguilty/``.
+"""The functions that do not count in a signature, by lists: those of runtimes and of what reports failures.
 
-A line of a list is ``module`` or ``function`` and a regular expression, which has to match the whole name.
+The lists are in ``skiplists/``. A line of one is ``module`` or ``function`` and a regular expression, which has to
+match the whole name.
 """
 
 import functools
@@ -25,8 +26,8 @@ def lines(text: str) -> Iterator[tuple[str, str]]:
         yield kind, expression
 
 
-def is_module(path: str) -> bool:
-    """Whether a file is one of a runtime, whose functions are all not guilty."""
+def has_module(path: str) -> bool:
+    """Whether a file is one of a runtime, none of whose functions counts."""
     return bool(_expression("module").fullmatch(basename(path)))
 
 
@@ -35,14 +36,14 @@ def is_c_library(path: str) -> bool:
     return bool(_expression("module", "c.txt").fullmatch(basename(path)))
 
 
-def is_function(name: str) -> bool:
+def has_function(name: str) -> bool:
     """Whether a function, by its plain name, is one of a runtime's, wherever it is linked in."""
     return bool(_expression("function").fullmatch(name))
 
 
 @functools.cache
 def _expression(kind: str, only: str | None = None) -> re.Pattern[str]:
-    lists = resources.files("corebox.report") / "notguilty"
+    lists = resources.files("corebox.report") / "skiplists"
     files = sorted(lists.iterdir(), key=lambda each: each.name)
     texts = (each.read_text("utf-8") for each in files if only in (None, each.name))
     return re.compile("|".join(f"(?:{found})" for text in texts for each, found in lines(text) if each == kind))

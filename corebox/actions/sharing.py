@@ -11,13 +11,13 @@ from corebox.errors import InputError
 from corebox.files.faults import not_a_file
 
 
-class Lender(NamedTuple):
-    """Lends files to sandboxes of ``engine``; copies are in the folder ``work``, which lasts as long as the session."""
+class Sharing(NamedTuple):
+    """Shares files with sandboxes of ``engine``; copies go to the folder ``work``, which lasts for the session."""
 
     engine: Engine
     work: Path
 
-    def lend(self, path: Path) -> Path:
+    def share(self, path: Path) -> Path:
         """``path``, or a sparse copy if only root could read it and the engine's user is not root.
 
         Cores are 0600.
@@ -38,7 +38,7 @@ class Lender(NamedTuple):
             hint = f"check owner and permissions: ls -ld {path}"
             raise InputError("cannot-read", f"cannot read {path}: {error.strerror}", hint) from error
 
-    def lend_own(self, path: Path) -> Path:
+    def share_own(self, path: Path) -> Path:
         """A file of the store's, made readable for a container's user; nobody else gets past the store's folders."""
         if not self._reads_as_we_do() and not path.stat().st_mode & stat.S_IROTH:
             path.chmod(0o644)
