@@ -9,8 +9,8 @@ SECONDS ?= 600
 JOBS ?= $(shell nproc)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-# What corebox itself loads where it is there: archives, and bundles of zstd.
-APT_UNIT := libarchive13 libzstd1
+# What corebox itself loads, to look into archives.
+APT_UNIT := libarchive13
 # At the vendor's: a sandbox, and the library that bundles are compressed with.
 APT_DEMO := bubblewrap gcc libc6-dev libzstd1
 # For the tests: customers' sites, a real engine, gdbs, registries, and what makes cores of every kind.
@@ -55,7 +55,7 @@ demo: setup-demo  ## crash a small program, gather, build, and show the backtrac
 
 test: lint audit unit fuzz-short integration  ## every test; sets up all it needs, Docker Engine included
 
-unit: setup-unit  ## the tests that need Python and two libraries of corebox's, and nothing else; less than a minute
+unit: setup-unit  ## the tests that need Python and libarchive, and nothing else; less than a minute
 	$(BIN)/python -m pytest -n $(JOBS) tests/unit
 
 coverage: setup-unit  ## how much of each package the unit tests run; fails below 90 %
@@ -127,7 +127,7 @@ $(VENV)/dev.stamp: $(VENV)/unit.stamp tests/client/package-lock.json
 	@touch $@
 
 $(VENV)/unit.stamp: requirements/dev.txt pyproject.toml
-	@$(PYTHON) -c 'from ctypes.util import find_library as f; exit(not (f("archive") and f("zstd")))' 2>/dev/null || \
+	@$(PYTHON) -c 'from ctypes.util import find_library as f; exit(not f("archive"))' 2>/dev/null || \
 		tools/install-packages $(APT_UNIT)
 	@tools/make-venv $(PYTHON) $(VENV)
 	@tools/install-locked $(VENV) $< --editable .

@@ -102,6 +102,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as ended:
         if ended.code == 1:  # click's answer to a reader of our output that has seen enough
             return explain(BrokenPipeError())
+        try:
+            sys.stdout.flush()  # argparse leaves its help to Python's end, which would complain
+        except BrokenPipeError as error:
+            return explain(error)
         raise
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the one place for what nobody else caught
         return explain(error, _want_json(words))

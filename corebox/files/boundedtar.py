@@ -14,6 +14,7 @@ MAX_MEMBERS = 1000000
 #: Before one member: GNU's have a long name and a long link, pax's one for the member and one for all.
 MAX_EXTENDED = 4
 _LATEST = 1 << 62
+_INVALID: Any = getattr(tarfile, "InvalidHeaderError")  # noqa: B009  # no stub knows it
 _EXTENDED = (
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
@@ -29,7 +30,10 @@ class _BoundedInfo(tarfile.TarInfo):
         tarfile.headers += 1
         if tarfile.headers > MAX_EXTENDED + 1:
             raise ReadError("too many extended headers for one member")
-        return super().fromtarfile(tarfile)
+        try:
+            return super().fromtarfile(tarfile)
+        except _INVALID as error:  # behind the first header it would be taken for the end of the archive
+            raise ReadError(str(error)) from error
 
     @classmethod
     def frombuf(cls, buf: Any, encoding: Any, errors: Any) -> "_BoundedInfo":

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import tarfile
 import tempfile
 import time
 from pathlib import Path
@@ -134,6 +135,10 @@ def test_answer_to_a_request_is_as_good_as_the_gatherer(site: Site, crash: Crash
     done = site.run(f"cd {inside(site, work)} && sh request.sh libs.tar.gz", check=False)
     assert done.returncode == 0, done.stderr
     answer = work / "libs.tar.gz"
+    command = ["busybox", "sh", str(work / "request.sh"), "-r", str(site.root), str(tmp_path / "busybox.tar.gz")]
+    subprocess.run(command, check=True)
+    with tarfile.open(answer) as dash, tarfile.open(tmp_path / "busybox.tar.gz") as busybox:
+        assert set(busybox.getnames()) == set(dash.getnames())
     out = tmp_path / "x.corebox"
     assert main([str(crash.core), "--root", str(answer), "-o", str(out), "--no-nice"]) == 0
     verification = verify_bundle(out)

@@ -89,6 +89,7 @@ def test_a_tree_is_made_once(store: Store) -> None:
         (member("time", pax={"mtime": "1e300"}),),
         (member("sparse", pax={"GNU.sparse.map": "a,b"}),),
         (b"this is no tar" * 100,),
+        (member("a", data=b"A"), b"\x01" * 512),
     ],
 )
 def test_a_hostile_layer_is_refused_and_leaves_nothing(
