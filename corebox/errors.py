@@ -3,7 +3,7 @@
 Every error carries a stable code, one sentence saying what is wrong, a hint naming the next thing to try, and
 the exit status of the command line. ``docs/reference/errors.md`` has a section for each code.
 
-Runs at the customer's: Python 3.6, standard library only.
+Runs at the customer site: Python 3.6, standard library only.
 """
 
 import os

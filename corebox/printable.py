@@ -1,6 +1,6 @@
 """Words for people. What comes from a core is data: nothing is left in it that moves a cursor before it is printed.
 
-Runs at the customer's: Python 3.6, standard library only.
+Runs at the customer site: Python 3.6, standard library only.
 """
 
 

@@ -15,7 +15,7 @@ def stream_bundle(descriptor: int, content: Content) -> WrittenBundle:
     The path of what is returned is ``STREAM``; of an encrypted bundle its size is not known, and 0.
 
     Raises:
-        InputError, HostError: those of ``write_bundle``; then what was written is no bundle.
+        InputError, HostError: those of ``write_bundle``; then what was written is not a bundle.
     """
     for file in content.sources.values():
         file.check_unchanged()

@@ -8,7 +8,7 @@ CANNOT_VERIFY = "cannot-verify"
 MISSING = "missing"
 VERDICTS = (VERIFIED, MISMATCH, CANNOT_VERIFY, MISSING)
 
-#: Begins what is said of a file that was looked for at the vendor's: advice for the site is of no use there.
+#: Begins what is said of a file that was looked for on the vendor side: advice for the site is of no use there.
 SEARCHED = "not found in"
 
 

@@ -57,7 +57,7 @@ def read_settings(urls: Sequence[str], environment: Mapping[str, str]) -> Settin
     """The client's settings for these servers.
 
     Raises:
-        UsageError: ``bad-debuginfod`` for a URL or a number that is none.
+        UsageError: ``bad-debuginfod`` for an invalid URL or number.
     """
     for url in urls:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:

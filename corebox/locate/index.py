@@ -28,7 +28,7 @@ class Index:
         self._path = path
 
     def read(self, files: Iterable[Path]) -> Iterator[tuple[Path, Facts]]:
-        """The facts of each file that can be read; those that are no ELF files have no symbols."""
+        """The facts of each file that can be read; those that are not ELF files have no symbols."""
         with contextlib.closing(_Table(self._path)) as table:
             for path in files:
                 stamp = _stamp(path)
@@ -45,7 +45,7 @@ def read_facts(path: Path) -> Facts:
     """The facts of one file, read from it."""
     try:
         found = read_elf(str(path))
-    except CoreboxError:  # no ELF file, not readable, or damaged: then it is not the file
+    except CoreboxError:  # not an ELF file, not readable, or damaged: then it is not the file
         return Facts(None, NONE)
     code = found.is_program and found.whole and not found.hollow
     return Facts(found.build_id, found.symbols, found.debugaltlink[1] if found.debugaltlink else None, code)

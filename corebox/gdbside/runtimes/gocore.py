@@ -130,14 +130,14 @@ def headline(group: Sequence[Routine]) -> str:
 
 def _stack(routine: Routine) -> Iterator[str]:
     for each in routine.frames:
-        yield _told(each)
+        yield _place_in_words(each)
     if not routine.whole:
         yield "the stack cannot be followed further"
     if routine.created:
-        yield "created by " + _told(routine.created)
+        yield "created by " + _place_in_words(routine.created)
 
 
-def _told(place: Place) -> str:
+def _place_in_words(place: Place) -> str:
     return place.function + (f" at {place.file}:{place.line}" if place.file else "")
 
 
