@@ -56,11 +56,17 @@ class Adapter:
         self._folders, self._notices = folders, notices
         self._launch: object = None
         self._opened, self._early = False, list[Message]()
+        self._stopped: Message = {}
+        self._forgets = False
 
     def to_gdb(self, message: Message) -> list[Message]:
         """What gdb is told for a client's message: what it wants to launch or attach to becomes the crash."""
-        if message.get("arguments") == []:  # Lua's empty object
+        arguments = message.get("arguments")
+        if arguments == []:  # Lua's empty object
             message = {**message, "arguments": {}}
+        if message.get("command") == "initialize":
+            # nvim-dap takes the thread to run as soon as it asks for a step, and goes on so when that is refused.
+            self._forgets = isinstance(arguments, dict) and arguments.get("clientID") == "neovim"
         if message.get("command") == "configurationDone" and not self._opened:
             # Helix says this first, which gdb refuses, and waits for ever for the answer to what it says next.
             self._early.append(message)
@@ -72,19 +78,25 @@ class Adapter:
             self._launch = message.get("seq")
         return [{**message, "command": "attach", "arguments": self._opening}, *self._early]
 
-    def refuse(self, message: Message) -> Message | None:
-        """The answer to a client's message that wants a process to run or to stop; None for all other messages."""
-        command = message.get("command")
+    def refuse(self, message: Message) -> list[Message]:
+        """What a client is told whose message wants a process to run or to stop; nothing for all other messages."""
+        command, arguments = message.get("command"), message.get("arguments")
         if command not in _RUNNING:
-            return None
+            return []
         said = refusal(str(command))
         # Without showUser VS Code writes it to a log (DAP specification, "ErrorResponse" and "Message").
         error = {"id": 1, "format": said, "showUser": True}
         answer = {"type": "response", "request_seq": message.get("seq"), "command": command, "success": False}
-        return {**answer, "message": said, "body": {"error": error}}
+        refused = {**answer, "message": said, "body": {"error": error}}
+        if not (self._forgets and self._stopped and isinstance(arguments, dict) and "threadId" in arguments):
+            return [refused]
+        body = {**self._stopped, "threadId": arguments["threadId"], "preserveFocusHint": True}
+        return [refused, {"type": "event", "event": "stopped", "body": body}]
 
     def to_client(self, message: Message) -> list[Message]:
         """What the client is told for a message of gdb's: an answer has the command's name of the question."""
+        if message.get("event") == "stopped" and isinstance(message.get("body"), dict):
+            self._stopped = message["body"]
         if message.get("type") != "response":
             return [message]
         if message.get("command") == "initialize":
@@ -166,12 +178,11 @@ class _Questions(threading.Thread):
         try:
             while (message := read_message(self._client.reading)) is not None:
                 self.ended = self.ended or message.get("command") in ("disconnect", "terminate")
-                refusal = self._adapter.refuse(message)
-                if refusal:
-                    self._answers.write(refusal)
-                else:
-                    for each in self._adapter.to_gdb(message):
-                        write_message(self._gdb.stdin, each)
+                refused = self._adapter.refuse(message)
+                for each in refused:
+                    self._answers.write(each)
+                for each in [] if refused else self._adapter.to_gdb(message):
+                    write_message(self._gdb.stdin, each)
             self.ended = True
         except CoreboxError as error:
             self.failure = error

@@ -40,9 +40,24 @@ def test_all_else_is_handed_on() -> None:
     made = Adapter(None, ())
     messages: tuple[Message, ...] = ({"command": "threads", "seq": 1}, {"seq": []}, {"command": {}})
     for message in messages:
-        assert made.refuse(message) is None
+        assert made.refuse(message) == []
         assert made.to_gdb(message) == [message]
         assert made.to_client(message) == [message]
+
+
+@pytest.mark.parametrize(("client", "again"), [("neovim", 1), ("vscode", 0), ([], 0)])
+def test_who_takes_a_refused_step_for_a_running_thread_is_told_that_it_is_stopped(client: object, again: int) -> None:
+    made = Adapter(None, ())
+    made.to_gdb({"command": "initialize", "arguments": {"clientID": client}})
+    step: Message = {"seq": 5, "command": "next", "arguments": {"threadId": 2}}
+    assert len(made.refuse(step)) == 1, "nothing has stopped yet"
+    stopped = {"reason": "exception", "threadId": 1, "allThreadsStopped": True, "description": "SIGSEGV"}
+    made.to_client({"type": "event", "event": "stopped", "body": stopped})
+    refused, *events = made.refuse(step)
+    assert (refused["request_seq"], refused["success"]) == (5, False)
+    body = {**stopped, "threadId": 2, "preserveFocusHint": True}
+    assert events == [{"type": "event", "event": "stopped", "body": body}] * again
+    assert len(made.refuse({"seq": 6, "command": "pause"})) == 1
 
 
 def test_an_empty_object_of_lua_is_one() -> None:
