@@ -14,7 +14,7 @@ from tests.support.lab import Lab
 from tests.support.typist import PROMPT, Typist
 
 #: The ways that are tried by the script, and those that only native code can try.
-WAYS, NATIVE = 71, 8
+WAYS, NATIVE = 73, 8
 
 
 @pytest.fixture(scope="module")
