@@ -93,6 +93,9 @@ def _checked(path: Path, name: str, value: object) -> str | tuple[str, ...]:
 
 
 def _expanded(path: Path, text: str, *, is_path: bool) -> str:
-    """The value with ``~`` as the shell would have it."""
+    """The value with ``~`` as the shell would have it.
+
+    Of what may also be a server or a kind of place, only what begins with ``./`` or ``../`` is surely a path.
+    """
     home = os.path.expanduser(text) if text.startswith("~") else text  # noqa: PTH111  # it may be the URL of a server
-    return str(path.absolute().parent / home) if is_path else home
+    return str(path.absolute().parent / home) if is_path or home.startswith(("./", "../")) else home

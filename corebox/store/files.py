@@ -11,6 +11,9 @@ from pathlib import Path
 from corebox.errors import HostError
 from corebox.files.temporary import replaceable, temporary_directory
 
+#: How flock(2) fails on a file system without locks: NFS without its lock daemon, or mounted so; old FUSE ones.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
 
 @contextlib.contextmanager
 def explained(home: Path) -> Iterator[None]:
@@ -22,6 +25,8 @@ def explained(home: Path) -> Iterator[None]:
             hint = "free some with `corebox prune`, or set COREBOX_HOME to a directory on another disk"
             raise HostError("no-space", f"not enough space in {home}", hint) from error
         hint = "check its permissions, or set COREBOX_HOME to another directory"
+        if error.errno in _NO_LOCKS and error.filename is None:
+            hint = "set COREBOX_HOME to a directory whose file system has locks (flock), e.g. a local one"
         where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
         raise HostError("store-unusable", f"cannot use the store {home}: {where}{error.strerror}", hint) from error
 

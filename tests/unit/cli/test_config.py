@@ -48,6 +48,19 @@ def test_every_setting_is_read(file: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["symbols", "from", "source"])
+def test_a_relative_place_is_in_the_folder_of_the_file_wherever_one_is(
+    file: Path, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in ssbc/go-ssb#215, where the current directory counted, and rust-lang/cargo#16176, where "~" was a folder."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    file.write_text(f'{name} = ["./src=/build", "../shared", "~/src=/build", "debuginfod", "~"]')
+    folder = file.parent
+    expected = (str(folder / "src=/build"), str(folder / "../shared"), "/home/me/src=/build", "debuginfod", "/home/me")
+    assert read_config(file) == {name: expected}
+
+
 def test_no_file_sets_nothing(file: Path) -> None:
     assert read_config(file) == {}
     assert read_config(Path("/dev/null")) == {}

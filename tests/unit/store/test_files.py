@@ -1,5 +1,6 @@
 """Locks between processes, and what a process that dies leaves behind."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -165,3 +166,16 @@ def test_a_folder_is_abandoned_when_its_process_has_died(tmp_path: Path) -> None
     assert Path(folder).is_dir()
     assert is_abandoned(folder)
     assert is_abandoned(f"{folder}/gone")
+
+
+@pytest.mark.parametrize("way", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: int) -> None:
+    """As ComparativeGenomicsToolkit/cactus#1299 asks for, whose users read "No locks available" and no more."""
+
+    def without_locks(_descriptor: int, _operation: int) -> None:
+        raise OSError(way, os.strerror(way))
+
+    monkeypatch.setattr("fcntl.flock", without_locks)
+    with pytest.raises(HostError) as caught, explained(tmp_path), locked(tmp_path / "lock"):
+        pass
+    assert (caught.value.code, "has locks (flock)" in str(caught.value.hint)) == ("store-unusable", True)
