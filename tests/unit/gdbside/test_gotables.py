@@ -108,6 +108,13 @@ def test_a_goroutine_is_found_by_its_shape_and_unwound_by_sizes_of_frames() -> N
     assert [each.function for each in found.frames] == ["main.add", "main.run", "runtime.goexit"]
 
 
+def test_a_goroutine_that_did_not_run_yet_is_in_its_own_function() -> None:
+    runs = program()
+    runs[HEAP] = runs[HEAP][:64] + struct.pack("<Q", TEXT + 0x40) + runs[HEAP][72:]
+    (found,) = everything(Memory(runs))
+    assert [each.function for each in found.frames] == ["runtime.goexit"]
+
+
 @pytest.mark.parametrize("minor", [18, 28])
 def test_other_versions_are_named(minor: int) -> None:
     with pytest.raises(LookupError, match=rf"Go 1\.{minor} are not supported"):
