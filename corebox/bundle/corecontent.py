@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Callable, Iterator, Optional, Union
 
 from corebox.coredump.core import CoreFile
-from corebox.files.extents import Extent, read_at, stored_extents
+from corebox.files.extents import Extent, read_at
 from corebox.files.faults import changed, reading
 from corebox.reduce.compact import MIN_HOLE_LENGTH, plan_compaction
 
@@ -54,7 +54,7 @@ class CompactCore:
         Raises:
             InputError: ``file-changed``, ``cannot-read``.
         """
-        yield from _fill(self._parts(), self._core.fileno(), space, self._change)
+        yield from _fill(self._parts(), self._core.content(), space, self._change)
         if os.fstat(self._core.fileno()).st_size != self._core.size:
             raise changed(self._core.path)
 
@@ -62,7 +62,7 @@ class CompactCore:
         yield self._plan.head
         for run in self._plan.runs:
             position, end = run.original, run.original + run.size
-            for extent in _merged(stored_extents(self._core.fileno(), end, position)):
+            for extent in _merged(self._core.extents(position, end)):
                 yield extent.offset - position
                 yield extent
                 position = extent.offset + extent.size
@@ -89,7 +89,8 @@ class CoreInFile:
 
     def blocks(self, space: Callable[[], memoryview]) -> Iterator[memoryview]:
         """All of it, as of ``CompactCore``."""
-        yield from _fill(iter([Extent(self._offset, self.size)]), self._descriptor, space, None)
+        file = io.FileIO(self._descriptor, closefd=False)
+        yield from _fill(iter([Extent(self._offset, self.size)]), file, space, None)
 
 
 CoreContent = Union[CompactCore, CoreInFile]
@@ -110,10 +111,10 @@ def _merged(extents: Iterator[Extent]) -> Iterator[Extent]:
 
 
 def _fill(
-    parts: Iterator[Part], descriptor: int, space: Callable[[], memoryview], change: Optional[Change]
+    parts: Iterator[Part], content: io.RawIOBase, space: Callable[[], memoryview], change: Optional[Change]
 ) -> Iterator[memoryview]:
     """The parts one behind the other, in blocks."""
-    with io.FileIO(descriptor, closefd=False) as file:
+    with content as file:
         block, filled = space(), 0
         for part in parts:
             done, size = 0, _size_of(part)
@@ -133,7 +134,7 @@ def _size_of(part: Part) -> int:
     return part if isinstance(part, int) else part.size if isinstance(part, Extent) else len(part)
 
 
-def _put(part: Part, done: int, free: memoryview, file: io.FileIO, change: Optional[Change]) -> None:
+def _put(part: Part, done: int, free: memoryview, file: io.RawIOBase, change: Optional[Change]) -> None:
     """Fill ``free`` with what follows ``done`` bytes of the part."""
     if isinstance(part, Extent):
         _read(file, part.offset + done, free)
@@ -145,11 +146,11 @@ def _put(part: Part, done: int, free: memoryview, file: io.FileIO, change: Optio
         free[:] = part[done : done + len(free)]
 
 
-def _read(file: io.FileIO, offset: int, space: memoryview) -> None:
+def _read(file: io.RawIOBase, offset: int, space: memoryview) -> None:
     with reading("the core"):
         file.seek(offset)
         while space:
-            count = file.readinto(space)
+            count: int = file.readinto(space)
             if not count:
                 raise changed("the core")
             space = space[count:]

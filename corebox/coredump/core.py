@@ -1,5 +1,6 @@
 """A core file, opened."""
 
+import io
 import os
 from typing import Dict, Iterator, Optional, Tuple
 
@@ -33,7 +34,7 @@ class CoreFile:
         self.size = os.fstat(descriptor).st_size
         self.header = table.header
         self.table = table
-        self.memory = Memory(descriptor, table.segments, table.header.order, table.header.word_size)
+        self.memory = Memory(self.read_file, table.segments, table.header.order, table.header.word_size)
         self._descriptor = descriptor
         self._notes: Optional[CoreNotes] = None
         self._link_map: Optional[Tuple[LinkMapEntry, ...]] = None
@@ -155,9 +156,13 @@ class CoreFile:
         """Bytes outside holes."""
         return sum(extent.size for extent in self.extents())
 
-    def extents(self) -> Iterator[Extent]:
+    def extents(self, start: int = 0, end: Optional[int] = None) -> Iterator[Extent]:
         """The runs of stored bytes, in file order; one run where the file system cannot tell."""
-        return stored_extents(self._descriptor, self.size)
+        return stored_extents(self._descriptor, self.size if end is None else end, start)
+
+    def content(self) -> io.RawIOBase:
+        """All of the file, with a position of its own or of the descriptor's."""
+        return io.FileIO(self._descriptor, closefd=False)
 
     def read(self, address: int, size: int) -> bytes:
         """Exactly ``size`` bytes of memory; raises InputError memory-not-in-core."""

@@ -3,11 +3,11 @@
 import bisect
 import sys
 from array import array
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from corebox.coredump import faults
 from corebox.coredump.values import Segment
-from corebox.files.extents import PAGE, read_at
+from corebox.files.extents import PAGE
 
 # A dozen for each of a few thousand modules, read a few times each; a hostile core can show millions of modules.
 MAX_HEADERS = 2000000
@@ -20,12 +20,14 @@ class Memory:
     a module that begins at an address has its segments of a kind.
     """
 
-    def __init__(self, descriptor: int, segments: Sequence[Segment], order: str, word_size: int) -> None:
+    def __init__(
+        self, read_file: Callable[[int, int], bytes], segments: Sequence[Segment], order: str, word_size: int
+    ) -> None:
         self.order = order
         self.word_size = word_size
         self.headers_left = MAX_HEADERS
         self.segments_of: Dict[Tuple[int, int], Optional[Tuple[int, ...]]] = {}
-        self._descriptor = descriptor
+        self._read_file = read_file
         self._segments = sorted((s for s in segments if s.file_size), key=lambda s: s.address)
         self._starts: List[int] = [s.address for s in self._segments]
         self._before = [0]  # bytes in the segments before each
@@ -52,7 +54,7 @@ class Memory:
             segment = self._segments[index]
             skip = address - segment.address
             wanted = min(size, segment.file_size - skip)
-            piece = read_at(self._descriptor, segment.offset + skip, wanted)
+            piece = self._read_file(segment.offset + skip, wanted)
             pieces.append(piece)
             if len(piece) < wanted or not piece:
                 break
@@ -80,7 +82,7 @@ class Memory:
     def starts_with(self, magic: bytes) -> Iterator[int]:
         """The addresses of the segments that begin with these bytes."""
         for segment in self._segments:
-            if read_at(self._descriptor, segment.offset, len(magic)) == magic:
+            if self._read_file(segment.offset, len(magic)) == magic:
                 yield segment.address
 
     def size_between(self, start: int, end: int) -> int:

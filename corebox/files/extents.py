@@ -79,12 +79,13 @@ class Buffers:
     def __init__(self, kept: int, size: int) -> None:
         self._all = deque(memoryview(bytearray(size)) for _ in range(kept + 1))
 
-    def read(self, file: io.FileIO, offset: int, size: int) -> memoryview:
+    def read(self, file: io.RawIOBase, offset: int, size: int) -> memoryview:
         """Up to ``size`` bytes at ``offset``, none at the end of the file; this moves the file's own position."""
         self._all.rotate(1)
         buffer = self._all[0]
         file.seek(offset)
-        return buffer[: file.readinto(buffer[:size]) or 0]
+        count: int = file.readinto(buffer[:size]) or 0
+        return buffer[:count]
 
 
 def stored_extents(descriptor: int, size: int, position: int = 0) -> Iterator[Extent]:
@@ -115,9 +116,17 @@ def data_extents(
 
     ``on_progress`` is called with the number of bytes whenever some have been looked through.
     """
+    file = io.FileIO(descriptor, closefd=False)
+    yield from data_within(file, stored_extents(descriptor, size, start), size, start, on_progress)
+
+
+def data_within(
+    file: io.RawIOBase, extents: Iterator[Extent], size: int, start: int, on_progress: Callable[[int], object]
+) -> Iterator[Extent]:
+    """As ``data_extents``, of a file whose stored bytes are the ``extents``."""
     begin, end, position = start, start, start // PAGE * PAGE
-    buffers, file = Buffers(0, CHUNK), io.FileIO(descriptor, closefd=False)
-    for extent in stored_extents(descriptor, size, start):
+    buffers = Buffers(0, CHUNK)
+    for extent in extents:
         position = max(position, extent.offset // PAGE * PAGE)
         stop = min(-(-(extent.offset + extent.size) // PAGE) * PAGE, size)
         while position < stop:

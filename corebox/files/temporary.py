@@ -15,6 +15,7 @@ _NAMES_OF_OPEN_FILES = ("/proc/", "/dev/")
 _NOT_DEVICES = "/dev/shm/"  # noqa: S108 -- ordinary files in memory
 
 _PREFIX = ".corebox-tmp-"
+_IN_MEMORY = 64 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
@@ -30,6 +31,28 @@ def temporary_directory(parent: str, guarded: bool = False) -> Iterator[str]:
     remove_abandoned(parent)
     with contextlib.ExitStack() as stack:
         yield _make(parent, stack, guarded)
+
+
+def unnamed_file(parent: str, size: int) -> int:
+    """A descriptor of a new file that has no name and ends with it: in memory if it is small, else in ``parent``.
+
+    Raises:
+        HostError: ``cannot-write``.
+    """
+    with contextlib.suppress(OSError):
+        memory = os.statvfs(_NOT_DEVICES)
+        if size <= _IN_MEMORY and 2 * size <= memory.f_bavail * memory.f_frsize:
+            return os.open(_NOT_DEVICES, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        with contextlib.suppress(OSError):
+            return os.open(parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        path = os.path.join(parent, _PREFIX + _new_name())  # NFS and others have none without a name
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        os.unlink(path)
+    except OSError as error:
+        message = "cannot write into {}: {}".format(parent, error.strerror)
+        raise HostError("cannot-write", message, "choose another place with -o") from error
+    return descriptor
 
 
 def remove_abandoned(parent: str) -> None:

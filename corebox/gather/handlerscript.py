@@ -6,18 +6,22 @@ NO_BUNDLE = 10
 TEXT = """\
 #!/bin/sh
 # Called by the kernel for each crash, see core(5): the core on standard input, and as arguments process ID, time,
-# user ID and the path of the program with "!" for "/".
+# user ID, since Linux 6.16 a descriptor of the process (pidfd_open(2)), and the path of the program with "!" for "/".
 # Turn it on:  echo '@PATTERN@' > /proc/sys/kernel/core_pattern
 # Turn it off: echo core > /proc/sys/kernel/core_pattern
 umask 077
 LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
 cd @DIR@ || exit 1
-pid=$1 time=$2 user=0
+pid=$1 time=$2 user=0 pidfd=
 shift 2
 case $1 in
 '' | *[!0-9]*) ;; # a pattern of an earlier version, without the user
 *) user=$1 && shift ;;
+esac
+case $1 in
+'' | *[!0-9]*) ;;
+*) pidfd=--pidfd=$1 && shift ;;
 esac
 program=$* # older kernels split it at its spaces
 case $pid$time in '' | *[!0-9]*) echo "usage: corebox-handler PID TIME USER PROGRAM <CORE" >&2 && exit 2 ;; esac
@@ -103,17 +107,21 @@ run 8 "" @AT_ONCE@
 
 # It gives up by itself at SIGALRM; one that cannot even do that has no lock that others wait for.
 timeout -s ALRM -k 60 @MAX_SECONDS@ @PYTHON@ -S @DIR@/corebox-gather.pyz --handle=@DIR@ @OPTIONS@ \
-    "--crash=$pid,$time,$user,$program" 6>&- 7>&- 8>&- 9>&-
+    $pidfd "--crash=$pid,$time,$user,$program" 6>&- 7>&- 8>&- 9>&-
 status=$?
 case $status in 0 | @NO_BUNDLE@) exit "$status" ;; esac # it has said in the log what became of the crash
 
-# The program did not start, or was killed. What it has not begun to read is kept, as far as there is room.
+# The program did not start, or was killed. A core that it has not begun to read is kept, as far as there is room.
 for core in *"-$pid-$time.core"; do
     if [ -e "$core" ]; then
         log "the gatherer ended with status $status; $core is what it has read"
         exit "$status"
     fi
 done
+if [ "$(dd bs=4 count=1 2>/dev/null | tr -d '\\177')" != ELF ]; then
+    log "the gatherer ended with status $status; nothing is kept"
+    exit "$status"
+fi
 set -- $(du -sk .)
 room=$((@MAX_BYTES@ / 1024 - $1))
 set -- $(df -Pk .)
@@ -127,7 +135,7 @@ if [ "$room" -lt 64 ]; then
     exit "$status"
 fi
 core=$name-$pid-$time.core
-if (ulimit -f $((room * 2)) && exec cat >"$core"); then
+if (ulimit -f $((room * 2)) && { printf '\\177ELF' && exec cat; } >"$core"); then
     log "the gatherer ended with status $status; kept the raw core $core"
 else
     log "the gatherer ended with status $status; kept the raw core $core, cut where the room ended"

@@ -17,8 +17,9 @@ from corebox.gather.zipapp import make_zipapp
 
 PROGRAM = "corebox-gather.pyz"
 SCRIPT = "corebox-handler"
-#: %P process ID, %t time, %u user ID, %E path of the program, which may have blanks and so comes last (core(5)).
-_PATTERN = "|{} %P %t %u %E"
+#: %P process ID, %t time, %u user ID, %F a descriptor of the process, which kernels before 6.16 leave out without a
+#: word, %E path of the program, which may have blanks and so comes last (core(5)).
+_PATTERN = "|{} %P %t %u %F %E"
 _MAX_PATTERN_LENGTH = 127  # CORENAME_MAX_SIZE of the kernel, without the NUL
 _MAX_WAITING, _MAX_WAITING_FIRST = 16, 64
 _RECIPIENT = "recipient"

@@ -5,7 +5,7 @@ import contextlib
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, ContextManager, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, ContextManager, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from corebox.bundle.corecontent import Change, CompactCore
 from corebox.bundle.layout import STREAM, SUFFIX
@@ -37,7 +37,8 @@ _MAX_TRIES = 8
 class Output(NamedTuple):
     """Where the bundle goes, and how it is written.
 
-    ``scratch`` is the directory of large temporary files, ``ahead`` what is known of the core before.
+    ``scratch`` is the directory of large temporary files, ``ahead`` what is known of the core before; ``core_is_read``
+    is called as soon as nothing more of the core is wanted, if that is before the bundle is written.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Output(NamedTuple):
     progress: Progress
     ahead: "Optional[Ahead]" = None
     upload: "Optional[Upload]" = None
+    core_is_read: Callable[[], object] = lambda: None
 
 
 class GivenCore(NamedTuple):
@@ -157,6 +159,8 @@ def pack(wanted: GatherOptions, collection: Collection, core: CoreFile, output: 
             plan = plan_blanks(core, wanted.redact, whole, scan=stored.included)
             collection, change = blanked(collection, plan), plan.apply
             stored = redacted_core(stored, plan, wanted.redact)
+        if wanted.slim or not stored.included:
+            output.core_is_read()
         if output.nice:
             os.nice(19)  # the site's own work comes first
         for _ in range(0 if output.path == STREAM else _MAX_TRIES):

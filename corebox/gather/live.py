@@ -14,7 +14,7 @@ from corebox.errors import HostError, InputError
 from corebox.files.mounts import Mounts, answering_devices, read_mounts
 from corebox.files.reader import Reader
 from corebox.files.temporary import temporary_directory
-from corebox.gather.proc import held_place, is_crash_of, owner_of, place_of
+from corebox.gather.proc import held_place, is_crash_of, owner_of, place_of, process_of
 
 #: A process can map 65,530 files (vm.max_map_count). Of so many files the names must do for the others.
 _MAX_HELD = 20000
@@ -36,16 +36,16 @@ class HeldProcess(NamedTuple):
 
 
 @contextlib.contextmanager
-def held_process(pid: int, user: int, time: int) -> Iterator[HeldProcess]:
+def held_process(pid: int, user: int, time: int, pidfd: Optional[int] = None) -> Iterator[HeldProcess]:
     """Hold what the crashed process of the user has, if it is there still; ``time`` is that of its crash.
 
-    Its number may be another process's by now, or become that while we look.
+    Its number may be another process's by now, or become that while we look; ``pidfd`` is of the process itself.
     """
     with contextlib.ExitStack() as stack:
         held = None
         with contextlib.suppress(OSError):
             place = stack.enter_context(held_place(pid))
-            if is_crash_of(place, user, time):
+            if is_crash_of(place, user, time) and (pidfd is None or process_of(pidfd) == pid):
                 held = _hold(place, stack)
         yield held if held and held.owner else HeldProcess("/", {}, read_mounts("/"), None, "")
 

@@ -225,10 +225,11 @@ def _add_handler(group: "argparse._ArgumentGroup") -> None:
         type=_positive,
         default=3600,
         metavar="N",
-        help="a crash that takes longer has its raw core kept, as far as it was read (%(default)s)",
+        help="a crash that takes longer is given up; a raw core is kept, as far as it was read (%(default)s)",
     )
     add("--handle", type=_some, metavar="DIR", help=argparse.SUPPRESS)
     add("--crash", help=argparse.SUPPRESS)
+    add("--pidfd", type=_positive, help=argparse.SUPPRESS)
 
 
 def _some(text: str) -> str:

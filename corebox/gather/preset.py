@@ -17,7 +17,7 @@ _ENCRYPT = "--encrypt-to"
 #: What a customer decides, or what is no option of gathering.
 _NOT_FIXED = (
     *("core", "pid", "coredumpctl", "known"),
-    *("make_zipapp", "preset", "message", "install_handler", "handle", "crash"),
+    *("make_zipapp", "preset", "message", "install_handler", "handle", "crash", "pidfd"),
 )
 _MAX_KEY_LENGTH = 1 << 16
 

@@ -74,6 +74,12 @@ def is_crash_of(place: str, user: int, time: int) -> bool:
     return started is not None and started <= time + 1
 
 
+def process_of(pidfd: int) -> Optional[int]:
+    """The number of the process that a descriptor is of (pidfd_open(2)); None if it has ended."""
+    number = _status("/proc/self/fdinfo/{}".format(pidfd)).get("Pid", "-1")
+    return int(number) if number.isdigit() else None
+
+
 def _started(path: str) -> Optional[float]:
     """When the process started, in seconds since 1970."""
     fields = _read(path).rpartition(")")[2].split()

@@ -2,23 +2,23 @@
 
 import contextlib
 import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Iterator, Mapping, Optional, Sequence
 
 from corebox.bundle.manifest import StoredCore
-from corebox.coredump.core import CoreFile, open_core
+from corebox.coredump.core import CoreFile
+from corebox.coredump.table import read_table
 from corebox.files.faults import changed
 from corebox.files.openfile import OpenFile
-from corebox.files.temporary import temporary_directory
+from corebox.files.temporary import unnamed_file
 from corebox.gather.collect import Collection
 from corebox.gather.compressed import write_sparse
 from corebox.reduce.redact import RedactionPlan, plan_redaction
-from corebox.reduce.slim import plan_slim, write_slim
+from corebox.reduce.slim import plan_slim, slim_pieces
 
 
 @contextlib.contextmanager
 def slim_core(core: CoreFile, directory: str, files: Mapping[str, OpenFile]) -> Iterator[CoreFile]:
-    """A slim copy of the core in a private temporary directory, for as long as the context lasts.
+    """A slim copy of the core, in memory or in a file of ``directory`` without a name, while the context lasts.
 
     ``files`` are those of its modules.
 
@@ -26,36 +26,16 @@ def slim_core(core: CoreFile, directory: str, files: Mapping[str, OpenFile]) -> 
         HostError: ``no-space`` or ``cannot-write``.
         InputError: ``file-changed`` when the core still grows.
     """
-    with temporary_directory(directory, guarded=True) as folder:  # mode 0700
-        path = os.path.join(folder, os.path.basename(core.path))
-        with open(path, "wb") as file:
-            write_sparse(_slim_pieces(core, files), file)
+    plan = plan_slim(core, files)
+    descriptor = unnamed_file(directory, plan.size)
+    with open(descriptor, "wb") as file:
+        write_sparse(slim_pieces(core, plan), file)
         status = os.fstat(core.fileno())
         if status.st_size != core.size:
             raise changed(core.path)
-        os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
-        with open_core(path) as slim:
+        os.utime(descriptor, ns=(status.st_mtime_ns, status.st_mtime_ns))
+        with CoreFile(core.path, os.dup(descriptor), read_table(descriptor, core.path)) as slim:
             yield slim
-
-
-def _slim_pieces(core: CoreFile, files: Mapping[str, OpenFile]) -> Iterator[bytes]:
-    """The slim core as it is written, through a pipe, so that its pages of zeros become holes again."""
-    reading, writing = os.pipe()
-    with ThreadPoolExecutor(1) as writer, open(reading, "rb", buffering=0) as pipe:
-        written = writer.submit(_write_slim, core, files, writing)
-        while True:
-            piece = pipe.read(1 << 20)
-            if not piece:
-                break
-            yield piece
-        written.result()
-
-
-def _write_slim(core: CoreFile, files: Mapping[str, OpenFile], descriptor: int) -> None:
-    try:
-        write_slim(core, plan_slim(core, files), descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def plan_blanks(

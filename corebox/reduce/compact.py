@@ -6,10 +6,10 @@ reads as zeros. Holes in the memory of modules stay as they are: there gdb would
 its layout. A hole is what is zero: the compact core depends on the core's content, not on the file system it was on.
 """
 
-from typing import TYPE_CHECKING, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from corebox.coredump.core import CoreFile
-from corebox.files.extents import PAGE, Extent, data_extents
+from corebox.files.extents import PAGE, Extent, data_within
 from corebox.reduce.original import Layout, describe_layout
 from corebox.reduce.rewrite import Run, place_runs, plan_rewrite
 
@@ -43,16 +43,15 @@ def plan_compaction(
 
     All of the core is read, here or ``ahead``; ``on_progress`` is called with the number of bytes.
     """
-    look = ahead.extents if ahead else _look
-    long = _longest(_holes(look(core.fileno(), core.size, on_progress), core.size))
+    if ahead:
+        data = ahead.extents(core.fileno(), core.size, on_progress)
+    else:
+        data = data_within(core.content(), core.extents(), core.size, 0, on_progress)
+    long = _longest(_holes(data, core.size))
     rewrite = plan_rewrite(core, long, _protected(core), remembered=True)
     runs, size = place_runs(rewrite)
     original = core.read_file(0, rewrite.body_start)
     return CompactionPlan(core.size, original, rewrite.head, runs, rewrite.tail, size)
-
-
-def _look(descriptor: int, size: int, on_progress: Callable[[int], object]) -> Iterator[Extent]:
-    return data_extents(descriptor, size, 0, on_progress)
 
 
 def _holes(data: Iterable[Extent], size: int) -> List[Extent]:

@@ -11,7 +11,6 @@ from corebox.coredump.core import CoreFile
 from corebox.coredump.header import PN_XNUM, PT_LOAD, Header, pack_segment
 from corebox.coredump.table import section_size, section_zero
 from corebox.coredump.values import Segment
-from corebox.files.copying import copy_range, write_all
 from corebox.files.extents import PAGE, Extent
 
 # More than any table of program headers grows by.
@@ -235,11 +234,3 @@ def _patch_header(start: bytearray, header: Header, count: int, section_offset: 
     fields = (header.entry_size, min(count, PN_XNUM), section_size(header), 1 if section_offset else 0, 0)
     struct.pack_into(header.order + header.word, start, 40 if header.bits == 64 else 32, section_offset)
     struct.pack_into(header.order + "5H", start, 54 if header.bits == 64 else 42, *fields)
-
-
-def write_pieces(source: int, head: bytes, runs: Sequence[Run], tail: bytes, target: int) -> None:
-    """Write ``head``, the ``runs`` of ``source``, then ``tail`` at the current position of ``target``."""
-    write_all(target, head)
-    for run in runs:
-        copy_range(source, run.original, run.size, target)
-    write_all(target, tail)

@@ -8,7 +8,7 @@ absent: a debugger says that it cannot access it.
 
 import zlib
 from types import MappingProxyType
-from typing import Dict, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tuple
+from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 from corebox.coredump.core import CoreFile
 from corebox.coredump.header import PF_W
@@ -16,10 +16,11 @@ from corebox.coredump.linkmap import AT_RANDOM, walk_entries
 from corebox.coredump.memory import read_pointers
 from corebox.coredump.modules import AT_SYSINFO_EHDR, image_end
 from corebox.coredump.notes import MAX_NOTE_LENGTH, parse_words
-from corebox.files.extents import PAGE
+from corebox.files.extents import CHUNK, PAGE
+from corebox.files.faults import changed
 from corebox.files.openfile import OpenFile
 from corebox.reduce.keeper import Keeper
-from corebox.reduce.rewrite import Ranges, Run, is_regular, place_runs, plan_rewrite, write_pieces
+from corebox.reduce.rewrite import Ranges, Run, is_regular, place_runs, plan_rewrite
 from corebox.reduce.runtimes import keep_runtimes
 
 # The System V ABI of x86-64 lets functions use 128 bytes below the stack pointer, that of ppc64 512.
@@ -79,9 +80,22 @@ def plan_slim(core: CoreFile, files: Mapping[str, OpenFile] = MappingProxyType({
     return SlimPlan(rewrite.head, runs, rewrite.tail, size, sum(s.file_size for s in core.segments) - dropped, dropped)
 
 
-def write_slim(core: CoreFile, plan: SlimPlan, out_fd: int) -> None:
-    """Write ``plan.size`` bytes to ``out_fd``, a file or pipe, at its current position."""
-    write_pieces(core.fileno(), plan.head, plan.runs, plan.tail, out_fd)
+def slim_pieces(core: CoreFile, plan: SlimPlan) -> Iterator[bytes]:
+    """The slim core, ``plan.size`` bytes.
+
+    Raises:
+        InputError: ``file-changed`` if the core has become shorter.
+    """
+    yield plan.head
+    for run in plan.runs:
+        position, end = run.original, run.original + run.size
+        while position < end:
+            piece = core.read_file(position, min(CHUNK, end - position))
+            if not piece:
+                raise changed(core.path)
+            yield piece
+            position += len(piece)
+    yield plan.tail
 
 
 def _registers(core: CoreFile) -> Iterable[Tuple[int, ...]]:

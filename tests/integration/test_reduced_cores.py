@@ -12,7 +12,7 @@ import pytest
 
 from corebox.bundle.corecontent import CompactCore
 from corebox.coredump.core import CoreFile, open_core
-from corebox.reduce.slim import plan_slim, write_slim
+from corebox.reduce.slim import plan_slim, slim_pieces
 from tests.support.compactcores import content_of
 from tests.support.programs import FOLDER
 
@@ -109,7 +109,7 @@ def reduce(full: Path, small: Path, how: Callable[[CoreFile, int], None]) -> Non
 
 
 def slim(core: CoreFile, out: int) -> None:
-    write_slim(core, plan_slim(core), out)
+    os.write(out, b"".join(slim_pieces(core, plan_slim(core))))
 
 
 def compact(core: CoreFile, out: int) -> None:

@@ -18,7 +18,7 @@ def handler_in(place: Path, *options: str) -> Iterator[Path]:
     """The folder of a handler that the kernel calls for each crash."""
     assert main(["--install-handler", str(place), "--keep-free", "64M", *options]) == 0
     before = PATTERN.read_text(), PIPE_LIMIT.read_text()
-    PATTERN.write_text(f"|{place}/corebox-handler %P %t %u %E\n")
+    PATTERN.write_text(f"|{place}/corebox-handler %P %t %u %F %E\n")
     PIPE_LIMIT.write_text("0")
     try:
         yield place

@@ -28,6 +28,6 @@ def handler(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     words = ["--max-bundles", "2", "--per-hour", "3", "--keep-free", "1M", "--no-nice"]
     assert main(["--install-handler", str(place), *words]) == 0
     printed = capsys.readouterr().out
-    assert f"'|{place}/corebox-handler %P %t %u %E'" in printed
+    assert f"'|{place}/corebox-handler %P %t %u %F %E'" in printed
     assert "echo 0 > /proc/sys/kernel/core_pipe_limit" in printed
     return place

@@ -10,7 +10,7 @@ import pytest
 from corebox.coredump.core import open_core
 from corebox.coredump.linkmap import walk_entries
 from corebox.errors import InputError
-from corebox.reduce.slim import LEAST, SIZE, plan_slim, write_slim
+from corebox.reduce.slim import LEAST, SIZE, plan_slim, slim_pieces
 from tests.support.elfwriter import NT_PRSTATUS, PAGE, CoreWriter, Format
 from tests.unit.conftest import RealCore
 
@@ -22,7 +22,8 @@ def slim(path: Path, into: Path) -> Path:
     small = into / "slim"
     with open_core(str(path)) as core, small.open("wb") as out:
         plan = plan_slim(core)
-        write_slim(core, plan, out.fileno())
+        for piece in slim_pieces(core, plan):
+            out.write(piece)
         assert plan.kept_memory + plan.dropped_memory == sum(segment.file_size for segment in core.segments)
     assert small.stat().st_size == plan.size
     return small
