@@ -63,9 +63,9 @@ def look_again(fleet: Fleet, which: Filter, crashes: Sequence[int] = ()) -> int:
         HostError: ``database-unusable``.
     """
     crash = tables.crash
-    meant = crash.c.id.in_(crashes) if crashes else crash.c.id.in_(chosen(which))
     values = {"reporter": None, "code": None, "failure": None, "attempts": 0}
     with fleet.writing() as connection:
+        meant = crash.c.id.in_(crashes or chosen(connection, which))
         return connection.execute(update(crash).where(meant, crash.c.kept).values(**values)).rowcount
 
 

@@ -10,6 +10,7 @@ from corebox.errors import InputError
 from corebox.fleet import tables
 from corebox.fleet.arrival import bundle_path
 from corebox.fleet.database import Fleet
+from corebox.fleet.releases import in_range, is_range
 
 
 class Filter(NamedTuple):
@@ -17,11 +18,12 @@ class Filter(NamedTuple):
 
     Attributes:
         function: a function on the stack of the thread that failed; ``name*`` for those that begin so.
-        module: the name of a mapped file.
+        module: the name of a mapped file, or its beginning and a star.
+        package: the package and version that a mapped file is of, in the same way.
         build_id: that of a mapped file, or its beginning.
         customer: see ``Labels``.
         product: see there.
-        release: see there.
+        release: see there; ``4.1..4.3`` for all between.
         since: crashed then or later.
         until: crashed before.
         signal: its name.
@@ -32,6 +34,7 @@ class Filter(NamedTuple):
 
     function: str | None = None
     module: str | None = None
+    package: str | None = None
     build_id: str | None = None
     customer: str | None = None
     product: str | None = None
@@ -141,7 +144,7 @@ class Status(NamedTuple):
 
 _crash, _release, _module = tables.crash.c, tables.release.c, tables.module.c
 #: The family that counts: one that was merged is a part of another.
-_whole = tables.family.alias("whole")
+WHOLE = tables.family.alias("whole")
 _STATES: dict[str, ColumnElement[bool]] = {
     "waiting": _crash.reporter.is_(None) & _crash.failure.is_(None),
     "reported": _crash.reporter.is_not(None),
@@ -149,12 +152,13 @@ _STATES: dict[str, ColumnElement[bool]] = {
 }
 STATES = tuple(_STATES)
 _state = case(*((condition, literal(name)) for name, condition in _STATES.items()))
-_joined = (
+#: Crashes with all that they refer to.
+JOINED = (
     tables.crash.join(tables.customer)
     .join(tables.release)
     .outerjoin(tables.signature)
     .outerjoin(tables.family)
-    .outerjoin(_whole, _whole.c.id == func.coalesce(tables.family.c.merged, tables.family.c.id))
+    .outerjoin(WHOLE, WHOLE.c.id == func.coalesce(tables.family.c.merged, tables.family.c.id))
 )
 _row = (
     _crash.id,
@@ -163,7 +167,7 @@ _row = (
     _release.name,
     _crash.crashed,
     _crash.signal,
-    func.coalesce(_whole.c.name, _whole.c.text),
+    func.coalesce(WHOLE.c.name, WHOLE.c.text),
     _crash.cause,
     _state,
 )
@@ -184,17 +188,13 @@ def top(fleet: Fleet, which: Filter = EVERY, limit: int = 20) -> list[FamilyCoun
         func.min(_crash.crashed),
         func.max(_crash.crashed),
     )
-    head = (_whole.c.id, _whole.c.text, _whole.c.name, _whole.c.ticket)
+    head = (WHOLE.c.id, WHOLE.c.text, WHOLE.c.name, WHOLE.c.ticket)
     query = (
-        select(*head, *columns)
-        .select_from(_joined)
-        .where(_whole.c.id.is_not(None), *_conditions(which))
-        .group_by(*head)
-        .order_by(crashes.desc(), _whole.c.id)
-        .limit(limit)
+        select(*head, *columns).select_from(JOINED).group_by(*head).order_by(crashes.desc(), WHOLE.c.id).limit(limit)
     )
     with fleet.reading() as connection:
-        return [FamilyCount(*row) for row in connection.execute(query)]
+        meant = (WHOLE.c.id.is_not(None), *conditions(connection, which))
+        return [FamilyCount(*row) for row in connection.execute(query.where(*meant))]
 
 
 def find(fleet: Fleet, which: Filter = EVERY, limit: int = 100) -> list[CrashRow]:
@@ -204,9 +204,9 @@ def find(fleet: Fleet, which: Filter = EVERY, limit: int = 100) -> list[CrashRow
         HostError: ``database-unusable``.
     """
     newest = _crash.crashed.desc().nulls_last()
-    query = select(*_row).select_from(_joined).where(*_conditions(which)).order_by(newest, _crash.id.desc())
+    query = select(*_row).select_from(JOINED).order_by(newest, _crash.id.desc()).limit(limit)
     with fleet.reading() as connection:
-        return [CrashRow(*row) for row in connection.execute(query.limit(limit))]
+        return [CrashRow(*row) for row in connection.execute(query.where(*conditions(connection, which)))]
 
 
 def show(fleet: Fleet, number: int) -> CrashDetails:
@@ -223,7 +223,7 @@ def show(fleet: Fleet, number: int) -> CrashDetails:
     query = select(*_row, *more, tables.stack.c.frames, _crash.module_set)
     with fleet.reading() as connection:
         found = connection.execute(
-            query.select_from(_joined.outerjoin(tables.stack)).where(_crash.id == number)
+            query.select_from(JOINED.outerjoin(tables.stack)).where(_crash.id == number)
         ).one_or_none()
         if found is None:
             raise no_such_crash(number)
@@ -275,9 +275,9 @@ def status(fleet: Fleet) -> Status:
         )
 
 
-def chosen(which: Filter) -> Any:
+def chosen(connection: Connection, which: Filter) -> Any:
     """The numbers of the crashes that are meant, as a query for a statement that changes them."""
-    return select(_crash.id).select_from(_joined).where(*_conditions(which))
+    return select(_crash.id).select_from(JOINED).where(*conditions(connection, which))
 
 
 def _modules(connection: Connection, module_set: int | None) -> Iterator[Any]:
@@ -288,14 +288,18 @@ def _modules(connection: Connection, module_set: int | None) -> Iterator[Any]:
     yield from connection.execute(query.where(pair.module_set == module_set).order_by(_module.name))
 
 
-def _conditions(which: Filter) -> Iterator[ColumnElement[bool]]:
+def conditions(connection: Connection, which: Filter) -> Iterator[ColumnElement[bool]]:
+    """What is true of a row of ``JOINED`` that is meant."""
     equal = {
         tables.customer.c.name: which.customer,
         _release.product: which.product,
-        _release.name: which.release,
+        _release.name: None if which.release and is_range(which.release) else which.release,
         _crash.signal: which.signal,
     }
     yield from (column == value for column, value in equal.items() if value is not None)
+    if which.release and is_range(which.release):
+        releases = connection.execute(select(_release.id, _release.name))
+        yield _crash.release.in_([number for number, name in releases if in_range(name, which.release)])
     if which.since is not None:
         yield _crash.crashed >= which.since
     if which.until is not None:
@@ -304,7 +308,7 @@ def _conditions(which: Filter) -> Iterator[ColumnElement[bool]]:
         yield _STATES[which.state]
     if which.family is not None:
         number = int(which.family) if which.family.isdecimal() else -1
-        yield (_whole.c.id == number) | (_whole.c.text == which.family) | (_whole.c.name == which.family)
+        yield (WHOLE.c.id == number) | (WHOLE.c.text == which.family) | (WHOLE.c.name == which.family)
     if which.text is not None:
         yield _crash.cause.icontains(which.text, autoescape=True)
     if which.function is not None:
@@ -315,15 +319,17 @@ def _conditions(which: Filter) -> Iterator[ColumnElement[bool]]:
             .select_from(tables.stack_function.join(tables.function))
             .where(_begins(name, which.function))
         )
-    if which.module is not None or which.build_id is not None:
+    if (which.module, which.package, which.build_id) != (None, None, None):
         yield _crash.module_set.in_(_sets_with(which))
 
 
 def _sets_with(which: Filter) -> Any:
-    """The sets of modules that have one with the name, the build ID, or both."""
+    """The sets of modules that have one with all that is asked of it."""
     query = select(tables.module_set_module.c.module_set).select_from(tables.module_set_module.join(tables.module))
     if which.module is not None:
         query = query.where(_begins(_module.name, which.module))
+    if which.package is not None:
+        query = query.where(_begins(_module.package, which.package))
     if which.build_id is not None:
         query = query.where(_begins(_module.build_id, which.build_id.lower() + "*"))
     return query

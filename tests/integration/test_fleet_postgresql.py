@@ -76,6 +76,18 @@ def test_two_machines_share_the_work(desks: list[Lab], cluster: Cluster, tmp_pat
     for options in (("--function", function[:3] + "*"), ("--text", "null"), ("--module", "libc.so.6")):
         assert len(desks[1].done("fleet", "find", *options, "--json").json["crashes"]) == CRASHES
     assert "fleet" not in desks[1].done("info", f"fleet:{CRASHES}").errors
+    assert desks[1].done("fleet", "count", "--by", "day", "--json").json["counts"][0]["crashes"] == CRASHES
+    (release,) = desks[1].done("fleet", "count", "--by", "release", "--json").json["counts"]
+    (change,) = desks[1].done("fleet", "changes", release["product"], release["release"], "--json").json["changes"]
+    assert (change["kind"], change["since"]) == ("new", CRASHES)
+    assert desks[1].done("fleet", "apart", family["id"], "--json").json["traits"] == []
+    url = (desks[0].home / "fleet" / "database").read_text().strip()
+    for asked in (
+        f"crashes JOIN crash_functions ON crash = id WHERE function = '{function}'",
+        "crash_modules WHERE module = 'libc.so.6'",
+        "crashes WHERE state = 'reported' AND family = 1",
+    ):
+        assert cluster.ask(url, f"SELECT count(*) FROM {asked}") == str(CRASHES)
     gone = desks[1].done("fleet", "forget", "--customer", "customer 1").output
     assert gone.startswith("removed 3 crashes")
 

@@ -40,6 +40,10 @@ class Cluster:
         self._run("createdb", "-h", self.folder, name)
         return f"postgresql://{_USER}@/{name}?host={self.folder}"
 
+    def ask(self, url: str, query: str) -> str:
+        """What psql prints, without heads."""
+        return subprocess.check_output([self.programs / "psql", "-At", "-c", query, url], text=True).strip()
+
     def _run(self, program: str, *arguments: object) -> None:
         words = ["setpriv", "--reuid", _USER, "--regid", _USER, "--init-groups", self.programs / program, *arguments]
         subprocess.run(list(map(str, words)), check=True, stdout=subprocess.DEVNULL, cwd="/")

@@ -34,10 +34,11 @@ _MOMENT = _Moment()
 _OPTIONS = (
     click.option("--function", metavar="NAME[*]", help="A function on the stack of the thread that failed."),
     click.option("--module", metavar="NAME[*]", help="The name of a file that was mapped."),
+    click.option("--package", metavar="NAME[*]", help="The package of such a file: 'openssl 3.0.11', or 'openssl*'."),
     click.option("--build-id", metavar="HEX", help="The build ID of a file that was mapped, or its beginning."),
     click.option("--customer", help="The customer."),
     click.option("--product", help="The product."),
-    click.option("--release", help="The version of the product."),
+    click.option("--release", metavar="VERSION[..VERSION]", help="The version of the product, or a range."),
     click.option(
         "--since",
         type=_MOMENT,

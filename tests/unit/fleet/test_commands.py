@@ -77,6 +77,20 @@ def test_crashes_are_found_and_shown(said: Said) -> None:
     assert "no crash 9" in said.error("show", "9")
 
 
+def test_what_is_compared(said: Said) -> None:
+    for by, first in (("day", "2023-11-14 3 3"), ("release", "ordersd 1.0 2 2"), ("customer", "acme 2 2")):
+        assert said("count", "--by", by).splitlines()[1].split() == first.split()
+        validate(json.loads(said("count", "--by", by, "--json")), "fleet-count")
+    assert said("count", "--csv", "--family", "1").splitlines() == ["day,crashes,seen", "2023-11-14,2,2"]
+    assert said("changes", "ordersd", "1.1").splitlines()[1].split()[:4] == ["gone", "2", "1", "0"]
+    validate(json.loads(said("changes", "ordersd", "1.1", "--json")), "fleet-changes")
+    assert list(csv.reader(io.StringIO(said("changes", "ordersd", "1.1", "--csv"))))[1][2].startswith("'=")
+    assert "no release 7" in said.error("changes", "ordersd", "7")
+    assert said("apart", "1") == ""
+    validate(json.loads(said("apart", "1", "--json")), "fleet-apart")
+    assert said("apart", "1", "--csv").startswith("kind,value,")
+
+
 def test_how_it_stands_and_what_is_done_again(said: Said) -> None:
     assert said("status").startswith("3 crashes: 0 waiting, 3 reported, 0 failed; seen 3 times\n2 families;")
     assert "which crashes?" in said.error("again")

@@ -1,7 +1,7 @@
 """The tables of the first release.
 
-They are those of ``corebox.fleet.tables`` for as long as this is the only revision: who adds a second one writes down
-here what they were.
+They are those of ``corebox.fleet.tables`` for as long as no later revision changes a table: who adds one that does
+writes down here what they were.
 """
 
 from alembic import op
