@@ -44,7 +44,7 @@ APT_TEST += rootlesskit uidmap slirp4netns fuse-overlayfs python3-venv
 # For the benchmarks: programs that crash at work.
 APT_BENCH := libreoffice-core-nogui libreoffice-writer-nogui python3-numpy
 
-.PHONY: help demo test unit coverage mutants fuzz-short fuzz integration faults lint audit format docs man pictures bench lock \
+.PHONY: help demo test unit coverage mutants fuzz-short fuzz integration faults lint audit format docs man pictures release bench lock \
 	upgrade setup setup-unit setup-demo clean
 
 help:  ## this list
@@ -103,6 +103,9 @@ pictures: setup  ## make the pictures in docs/images anew from real crashes
 
 man: setup  ## write manual pages into build/man, from the same source as --help
 	$(BIN)/python tools/manpages build/man
+
+release: setup  ## make and check all files of a release in dist/, up to the upload
+	$(SUDO) tools/release dist $(BIN)
 
 bench: setup  ## compare speed with what a user would do instead
 	@tools/install-packages $(APT_BENCH)
