@@ -11,6 +11,7 @@ GROUPS = {
         "info": "info:command",
         "verify": "verify:command",
         "recover": "recover:command",
+        "import": "imports:command",
         "shell": "shell:command",
         "run": "run:command",
         "rerun": "rerun:command",

@@ -48,10 +48,11 @@ def command(*, subject: str, places: tuple[str, ...], out: Path, identity: Path 
     for notice in (*opened.notices, *gap_notices(outcome.search, subject)):
         output.note(f"note: {printable(notice)}")
     assert outcome.written  # it always is
-    return _tell(outcome.written, time.monotonic() - begun, subject, bool(outcome.search.gaps))
+    return tell(outcome.written, time.monotonic() - begun, subject, bool(outcome.search.gaps))
 
 
-def _tell(written: Written, seconds: float, subject: str, has_gaps: bool) -> int:
+def tell(written: Written, seconds: float, subject: str, has_gaps: bool) -> int:
+    """Print what is in the bundle, and what to do next."""
     for line in summary_lines(written.manifest, written.bundle, seconds):
         output.say(line)
     for line in origin_lines(written.manifest):

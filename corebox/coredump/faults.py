@@ -33,7 +33,7 @@ _OTHER_TOOLS = (
     (
         b"ProblemType: ",
         "a report of apport (.crash)",
-        "take the core out of it: apport-unpack FILE DIRECTORY; the core is DIRECTORY/CoreDump",
+        "make a bundle of it: corebox import FILE -o crash.corebox",
     ),
     (
         b"KDUMP   ",

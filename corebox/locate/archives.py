@@ -30,7 +30,7 @@ _MAX_SIZE = 256 << 30
 _BLOCK = 1 << 18
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
     """A file or a link in an archive, with its name as it stands there."""
 
     name: str
@@ -74,7 +74,7 @@ class Archive:
     def members(self, wants: Wants, *, elf_only: bool = False) -> Iterator[Member]:
         """See ``Tree``."""
         with self._store.workplace() as work:
-            for number, entry in enumerate(_entries(self._path, work)):
+            for number, entry in enumerate(entries(self._path, work)):
                 name = canonical(entry.name)
                 if name is None or not wants(name):
                     continue
@@ -93,12 +93,12 @@ class Archive:
     def _control(self, name: str) -> bytes:
         """A small file that tells what a package is: of an ``ar`` the control file, else the member of this name."""
         with self._store.workplace() as work:
-            for entry in _entries(self._path, work, part="control.tar"):
+            for entry in entries(self._path, work, part="control.tar"):
                 if canonical(entry.name) == name:
                     return next(entry.blocks, b"")
         return b""
 
-    def _written(self, entry: _Entry, path: Path, *, elf_only: bool) -> Path | None:
+    def _written(self, entry: Entry, path: Path, *, elf_only: bool) -> Path | None:
         """The member as a file; with ``elf_only`` if it begins as ELF files do."""
         first = next(entry.blocks, b"")
         if elf_only and not first.startswith(MAGIC):
@@ -122,7 +122,7 @@ def canonical(name: str) -> str | None:
     return name if is_canonical(name) else None
 
 
-def _entries(path: Path, work: Path, part: str = "data.tar") -> Iterator[_Entry]:
+def entries(path: Path, work: Path, part: str = "data.tar") -> Iterator[Entry]:
     """Regular files and symbolic links; of a Debian package those of a tar in it (deb(5))."""
     with path.open("rb") as file:
         magic = file.read(8)
@@ -137,7 +137,7 @@ def _entries(path: Path, work: Path, part: str = "data.tar") -> Iterator[_Entry]
             yield entry
 
 
-def _read(path: Path, kind: str) -> Iterator[_Entry]:
+def _read(path: Path, kind: str) -> Iterator[Entry]:
     left = _MAX_SIZE
     with _reading(path, kind) as archive:
         for number, entry in zip(count(), archive, strict=False):
@@ -147,9 +147,9 @@ def _read(path: Path, kind: str) -> Iterator[_Entry]:
             mtime = max(0, min(int(entry.mtime or 0), 1 << 33))
             name = os.fsdecode(entry.pathname or "")  # None or bytes in an encoding that libarchive does not know
             if entry.isreg:
-                yield _Entry(name, _blocks(path, entry), entry.mode or 0, mtime)
+                yield Entry(name, _blocks(path, entry), entry.mode or 0, mtime)
             elif entry.issym:
-                yield _Entry(name, iter(()), 0, mtime, os.fsdecode(entry.linkpath or ""))
+                yield Entry(name, iter(()), 0, mtime, os.fsdecode(entry.linkpath or ""))
 
 
 def _blocks(path: Path, entry: Any) -> Iterator[bytes]:

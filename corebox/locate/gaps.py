@@ -22,7 +22,7 @@ def lacks_files(manifest: Manifest) -> bool:
 def describe_gap(gap: "Gap", asked: Iterable[str]) -> str:
     """Why a file is missing: its build ID, the places that were asked, and what they have instead."""
     build = f"build ID {gap.wanted.build_id}" if gap.wanted.build_id else "no build ID in the core"
-    words = [f"{SEARCHED} {', '.join(asked)} ({build})"]
+    words = [f"{SEARCHED} {', '.join(asked) or 'any place'} ({build})"]
     if gap.wanted.package:
         words.append(f"it is of the package {' '.join(gap.wanted.package)}")
     for each in gap.refused:

@@ -111,7 +111,7 @@ def test_a_list_of_files_that_lies_about_its_length_is_empty(tmp_path: Path) -> 
         (b"\xfd7zXZ\x00..", "compressed with xz", "xz -d"),
         (b"#!/bin/sh\n", "not an ELF file", "coredumpctl"),
         (b"MDMP\x93\xa7\0\0", "a minidump (Windows, Breakpad, Crashpad)", "minidump-stackwalk"),
-        (b"ProblemType: Crash\nArchitecture: amd64\n", "a report of apport (.crash)", "apport-unpack"),
+        (b"ProblemType: Crash\nArchitecture: amd64\n", "a report of apport (.crash)", "corebox import"),
         (b"KDUMP   \x06\0\0\0", "a memory dump of the Linux kernel (makedumpfile)", "crash(8)"),
         (
             struct.pack("<6I", 24, 0x0003, 5, 0x154, 0, 0),
