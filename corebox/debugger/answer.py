@@ -64,6 +64,14 @@ class SourceLine(NamedTuple):
     text: Annotated[str, _TEXT, "The line."]
 
 
+class Inlined(NamedTuple):
+    """A function of a virtual machine that another one's code is a part of."""
+
+    function: Annotated[str, _TEXT, "Name of the function."]
+    file: Annotated[str | None, _TEXT, "Source file, as the virtual machine knows it."]
+    line: Annotated[int | None, NUMBER, "Line in that file."]
+
+
 class Frame(NamedTuple):
     """One frame."""
 
@@ -97,8 +105,8 @@ class Frame(NamedTuple):
     language: Annotated[
         str | None,
         _TEXT,
-        "Of a managed function that the machine code of the frame runs: `JavaScript`, or `Go` where the program has no"
-        " symbols; null for a native function."
+        "Of a managed function that the machine code of the frame runs: `JavaScript`, `Java`, or `Go` where the program"
+        " has no symbols; null for a native function."
         " `module` is then that of the machine code, null if it was compiled at run time.",
     ] = None
     omitted: Annotated[int, NUMBER, "How many further variables the frame has."] = 0
@@ -113,6 +121,12 @@ class Frame(NamedTuple):
         _TEXT,
         "A function that this one called and that is not on the stack, because its own last call replaced its frame.",
     ] = None
+    inlined_into: Annotated[
+        tuple[Inlined, ...],
+        _list(Inlined),
+        "Functions that a virtual machine has compiled this managed function into, from the inside out; they have no"
+        " frames of their own.",
+    ] = ()
 
 
 class PythonFrame(NamedTuple):

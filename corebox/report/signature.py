@@ -26,6 +26,8 @@ RECURSION = 16
 #: So many frames at the top of an endless recursion are chance: what it called when the stack was full.
 _CHANCE = 12
 _MAX_PERIOD_LENGTH = 24
+#: Packages of the Java Development Kit, as far as programs call them.
+_JDK = ("java.", "javax.", "jdk.", "sun.", "com.sun.")
 
 
 def signature(
@@ -68,12 +70,18 @@ def proved(frames: Sequence[PlacedFrame]) -> Sequence[PlacedFrame]:
 
 def is_runtime(frame: PlacedFrame) -> bool:
     """Whether a frame is of a runtime, or of what reports failures, not of the program."""
-    if frame.frame.language:  # node's own modules are called node:..., and the language's own functions have no file
-        internal = frame.frame.file is None or frame.frame.file.startswith("node:")
-        return internal or (frame.frame.language == "Go" and skiplist.has_function(frame.function or ""))
+    if frame.frame.language:
+        return _is_languages_own(frame.function or "", frame.frame.file, frame.frame.language)
     if frame.module and skiplist.has_module(frame.module):
         return True
     return bool(frame.function) and skiplist.has_function(plain_name(frame.function or ""))
+
+
+def _is_languages_own(function: str, file: str | None, language: str | None) -> bool:
+    """Whether a managed function comes with its language, as node's modules, ``node:...``, and what has no file."""
+    if file is None or file.startswith("node:"):
+        return True
+    return function.startswith(_JDK) if language == "Java" else language == "Go" and skiplist.has_function(function)
 
 
 def stands_for_own(frame: PlacedFrame, kind: str) -> str | None:
@@ -113,6 +121,9 @@ def _names(frame: PlacedFrame, inside: str | None) -> Iterator[str]:
         yield _label(frame)
     elif inside:
         yield inside
+    for each in frame.frame.inlined_into:
+        if not _is_languages_own(each.function, each.file, frame.frame.language):
+            yield each.function
 
 
 def _is_known(frame: PlacedFrame) -> bool:

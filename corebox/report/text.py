@@ -100,6 +100,8 @@ def _folded(entry: Entry) -> str:
 
 
 def _inside(frame: PlacedFrame) -> Iterator[str]:
+    for outer in frame.frame.inlined_into:
+        yield f"       inlined into {outer.function}{_source(outer.file, outer.line)}"
     for line in frame.frame.source:
         yield f"       {'>' if line.line == frame.frame.line else ' '} {line.line}  {line.text}"
     for each in frame.frame.locals:
@@ -121,10 +123,16 @@ def frame_line(frame: PlacedFrame) -> str:
     function = inside.function or f"{inside.pc:#x}"
     if inside.function and inside.no_values is None:
         function += f" ({arguments})"
-    source = f" at {inside.file}{f':{inside.line}' if inside.line else ''}" if inside.file else ""
     inline = "inlined" if frame.kind == "inline" else None
     marks = [mark for mark in (inside.language, inline, words.unwind(frame), words.tail_call(frame)) if mark]
-    return f"{function}{source} in {frame.place}" + (f" [{', '.join(marks)}]" if marks else "")
+    return f"{function}{_source(inside.file, inside.line)} in {frame.place}" + (
+        f" [{', '.join(marks)}]" if marks else ""
+    )
+
+
+def _source(file: str | None, line: int | None) -> str:
+    """Where in the source, in words."""
+    return f" at {file}{f':{line}' if line else ''}" if file else ""
 
 
 def register_lines(report: Report) -> list[str]:

@@ -1,7 +1,10 @@
 """Stacks below and above code without unwind information that programs of the field have: Java's, and musl's."""
 
+import re
 import shutil
+import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +43,13 @@ def test_compiled_and_interpreted_java_is_unwound_to_where_java_began(
     thread = java_thread(lab, classes, kind, tmp_path)
     named = [(name or "").partition("(")[0] for name in functions(thread)]
     below = named[named.index("<signal>") + 1 : named.index("JavaCalls::call_helper")]
-    assert below[below.count("Unsafe_GetLong") :] == [""] * count, thread
+    methods = below[below.count("Unsafe_GetLong") :]
+    assert len(methods) == count, thread
+    assert methods[-3:] == ["Orders.outer", "Orders.main", ""], "the stub that calls them has no name"
+    assert methods[-4] == "Orders.sum"
+    if kind == "interpreted":
+        inner = ["jdk.internal.misc.Unsafe.getLong"] * 2 + ["sun.misc.Unsafe.getLong", "Orders.read"]
+        assert methods[:-4] == inner
     assert named[-1] in ("clone3", "clone", "__clone")
     assert thread["complete"]
     assert kind != "compiled" or "runtime" in [frame["unwind"] for frame in thread["frames"]]
@@ -52,7 +61,43 @@ def test_a_full_heap_of_java_is_known_by_who_asked_for_memory(classes: Path, tmp
     assert lab.corebox("gather", made.core, "-o", bundle).status in (0, 1)
     report = sound_report(lab, bundle, made.core, gdb_alone(made.core, made.executable))
     assert report["why"]["kind"] == "java-out-of-memory"
-    assert report["family"].endswith("in libjvm.so(MemAllocator::allocate)")
+    assert report["family"] == "java-out-of-memory in Orders.main"
+
+
+def test_java_stacks_are_those_of_jstack(tmp_path: Path, lab: Lab) -> None:
+    """Of all threads, compiled and interpreted, with what was inlined; jstack asks the virtual machine itself."""
+    java = Path(shutil.which("java") or "java").resolve()
+    subprocess.run(["javac", "-d", tmp_path, SOURCES / "Waiting.java"], check=True, capture_output=True)
+    command = f"ulimit -c unlimited; exec {java} -Xbatch -XX:TieredStopAtLevel=1 -Xmx64m -cp . Waiting"
+    with subprocess.Popen(["sh", "-c", command], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stdout
+        assert waiting.stdout.readline() == "waiting\n"
+        said = ""
+        while "TIMED_WAITING (sleeping)" not in said:
+            said = subprocess.run(["jstack", str(waiting.pid)], check=True, capture_output=True, text=True).stdout
+        waiting.send_signal(signal.SIGABRT)
+    core = tmp_path / "core"
+    assert lab.corebox("gather", core, "-o", tmp_path / "x.corebox").status in (0, 1)
+    report = sound_report(lab, tmp_path / "x.corebox", core, gdb_alone(core, java))
+    ours = {thread["tid"]: java_frames(group) for group in report["threads"] for thread in group["threads"]}
+    theirs = dict(told_by_jstack(said))
+    assert len(theirs) >= 3
+    assert {tid: ours[tid] for tid in theirs} == theirs
+
+
+def java_frames(group: Any) -> list[tuple[str, int | None]]:
+    """Name and line of each method, those included that have no frame of their own."""
+    frames = [frame for frame in group["frames"] if frame["language"] == "Java"]
+    return [(each["function"], each["line"]) for frame in frames for each in (frame, *frame["inlined_into"])]
+
+
+def told_by_jstack(said: str) -> Iterator[tuple[int, list[tuple[str, int | None]]]]:
+    """The same, by the thread's number, of those that have any."""
+    for part in said.split("\n\n"):
+        number = re.search(r" nid=(0x[0-9a-f]+|\d+)", part)
+        found = re.findall(r"^\tat (\S+?)(?:/0x[0-9a-f]+)?(\.[^.(]+)\(.*?(?::(\d+))?\)$", part, re.MULTILINE)
+        if number and found:
+            yield int(number[1], 0), [(name + method, int(line) if line else None) for name, method, line in found]
 
 
 # A library without symbols hides the trampoline of signals from gdb, which ends these stacks in the handler or before.

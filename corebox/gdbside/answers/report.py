@@ -52,6 +52,11 @@ def frame_facts(frame: gdb.Frame, unwind: str) -> dict[str, Any]:
         "file": text(runs.file) if runs else text(place.symtab.filename) if place.symtab else None,
         "line": runs.line if runs else place.line if place.symtab and place.line else None,
         "language": runs and runs.language,
+        "inlined_into": [
+            {"function": text(each.function), "file": text(each.file), "line": each.line} for each in runs.outer
+        ]
+        if runs
+        else [],
         "tail_call": text(tailcalls.left(frame)),
     }
 

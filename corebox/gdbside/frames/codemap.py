@@ -72,9 +72,13 @@ class Memory:
 
     def compiled_java(self, pc: int) -> hotspot.Blob | None:
         """HotSpot's piece of code at an address, a ``hotspot.Blob``, or None."""
+        return self.code_cache().blob(pc)
+
+    def code_cache(self) -> hotspot.CodeCache:
+        """HotSpot's code, if there is any."""
         if self._code_cache is None:
             self._code_cache = hotspot.CodeCache(self._read_known, _variable, self.core.byte_order)
-        return self._code_cache.blob(pc)
+        return self._code_cache
 
     def sized(self, pc: int, exact: bool) -> Sized | None:
         """What a runtime's tables tell of the frame at an address, which is behind a call unless it is exact."""

@@ -7,21 +7,25 @@ import gdb
 from gdb.FrameDecorator import FrameDecorator
 
 from corebox.gdbside.frames.evidence import evidence
-from corebox.gdbside.runtimes import gocore, v8
+from corebox.gdbside.runtimes import gocore, java, v8
 
-JAVASCRIPT, GO = "JavaScript", "Go"
-#: The frame pointer's register, by the name of gdb's architecture; V8 always has one.
+JAVASCRIPT, JAVA, GO = "JavaScript", "Java", "Go"
+#: The frame pointer's register, by the name of gdb's architecture; V8 and Java's interpreter always have one.
 _FRAME_POINTERS = {"i386:x86-64": "rbp", "aarch64": "x29"}
 _BUILTIN = "Builtins_"  # V8's interpreter and its functions in machine code, if the program is not stripped
 
 
 class Managed(NamedTuple):
-    """A function of ``language``, which a native frame runs; file and line are None where the runtime does not say."""
+    """A function of ``language``, which a native frame runs; file and line are None where the runtime does not say.
+
+    ``outer`` are the functions that it was inlined into, from the inside out.
+    """
 
     language: str
     function: str
     file: str | None
     line: int | None
+    outer: "tuple[Managed, ...]" = ()
 
 
 class _Runtimes:
@@ -30,20 +34,33 @@ class _Runtimes:
     def __init__(self) -> None:
         self._opened = False
         self._heap: v8.Heap | None = None
+        self._methods: java.Methods | None = None
 
     def forget(self, _event: object = None) -> None:
         """Another core is open."""
-        self._opened, self._heap = False, None
+        self._opened, self._heap, self._methods = False, None, None
 
     def heap(self) -> v8.Heap | None:
         """V8's, if there is one that can be read."""
-        if not self._opened:
-            self._opened = True
-            try:
-                self._heap = v8.Heap(_read, _constant)
-            except LookupError:
-                self._heap = None
+        self._open()
         return self._heap
+
+    def methods(self) -> java.Methods | None:
+        """HotSpot's, if there is one that can be read."""
+        self._open()
+        return self._methods
+
+    def _open(self) -> None:
+        if self._opened:
+            return
+        self._opened = True
+        try:
+            self._heap = v8.Heap(_read, _constant)
+        except LookupError:
+            self._heap = None
+        known = evidence.open()
+        vm = known.code_cache().structures if known else None
+        self._methods = java.Methods(vm) if vm else None
 
 
 runtimes = _Runtimes()
@@ -56,16 +73,24 @@ def managed(frame: "gdb.Frame") -> Managed | None:
         return None
     places = gocore.runtime.places(frame)
     if places:
-        return Managed(GO, *places[0])
-    register = _FRAME_POINTERS.get(frame.architecture().name())
-    heap, known = runtimes.heap(), evidence.open()
-    if register is None or heap is None or known is None or known.entry(frame.pc()) is not None:
+        return _nested([Managed(GO, *each) for each in places])
+    register, known = _FRAME_POINTERS.get(frame.architecture().name()), evidence.open()
+    if register is None or known is None or known.entry(frame.pc()) is not None:
         return None
     try:
-        found = heap.function(int(frame.read_register(register)) & (1 << 64) - 1)
+        pointer = int(frame.read_register(register)) & (1 << 64) - 1
     except (gdb.error, ValueError):
         return None
-    return found and Managed(JAVASCRIPT, found.name, found.file, found.line)
+    heap, methods, blob = runtimes.heap(), runtimes.methods(), known.compiled_java(frame.pc())
+    if methods and blob:
+        return _nested([Managed(JAVA, *each) for each in methods.of_frame(blob, frame.pc(), pointer)])
+    function = heap.function(pointer) if heap else None
+    return function and Managed(JAVASCRIPT, *function)
+
+
+def _nested(functions: list[Managed]) -> Managed | None:
+    """The innermost of the functions that one frame runs, with the others; None of none."""
+    return functions[0]._replace(outer=tuple(functions[1:])) if functions else None
 
 
 class _Decorator(FrameDecorator):
@@ -96,7 +121,7 @@ class _Filter:
     @property
     def enabled(self) -> bool:
         """Only where there is something to show: with a filter gdb prints all frames in another way."""
-        return self._wanted and (runtimes.heap() is not None or gocore.runtime.module() is not None)
+        return self._wanted and bool(runtimes.heap() or runtimes.methods() or gocore.runtime.module())
 
     @enabled.setter
     def enabled(self, wanted: bool) -> None:
@@ -104,20 +129,9 @@ class _Filter:
 
     def filter(self, frames: Iterator[FrameDecorator]) -> Iterator[FrameDecorator]:
         """The frames, decorated."""
-        for each in frames:
-            yield from _decorated(each)
-
-
-def _decorated(decorator: FrameDecorator) -> Iterator[FrameDecorator]:
-    """One for each function; those that Go inlined have one frame of the machine."""
-    found = managed(decorator.inferior_frame())
-    if found is None:
-        yield decorator
-    elif found.language == GO:
-        for place in gocore.runtime.places(decorator.inferior_frame()):
-            yield _Decorator(decorator, Managed(GO, *place))
-    else:
-        yield _Decorator(decorator, found)
+        for frame in frames:
+            found = managed(frame.inferior_frame())
+            yield from (_Decorator(frame, each) for each in (found, *found.outer)) if found else (frame,)
 
 
 def _read(address: int, size: int) -> bytes:

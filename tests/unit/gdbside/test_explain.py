@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from corebox.gdbside.runtimes import managed, pystacks
+from corebox.gdbside.runtimes import managed, pystacks, v8
 from corebox.gdbside.why import asked, explain, hangs
 from corebox.gdbside.why.facts import Cause
 from tests.support import gdbmodule
@@ -258,7 +258,7 @@ class Heap:
 
     def function(self, pointer: int) -> Any:
         if pointer == 0x7000:
-            return types.SimpleNamespace(name="render", file="/app/page.js", line=5)
+            return v8.Function("render", "/app/page.js", 5)
         return None
 
 
@@ -266,21 +266,17 @@ class Heap:
 def heap(gdb: State, monkeypatch: pytest.MonkeyPatch) -> None:
     """A core with a V8 that can be read."""
     monkeypatch.setattr(managed.runtimes, "heap", Heap)
-    evidence = types.SimpleNamespace(open=lambda: types.SimpleNamespace(entry=lambda pc: 1 if pc == 0x66 else None))
-    monkeypatch.setattr(sys.modules[managed.managed.__module__], _evidence_owner(), _with_evidence(evidence))
-
-
-def _evidence_owner() -> str:
-    return "unwinder" if hasattr(managed, "unwinder") else "evidence"
-
-
-def _with_evidence(evidence: Any) -> Any:
-    return types.SimpleNamespace(evidence=evidence) if hasattr(managed, "unwinder") else evidence
+    memory = types.SimpleNamespace(
+        entry=lambda pc: 1 if pc == 0x66 else None,
+        compiled_java=lambda pc: None,
+        code_cache=lambda: types.SimpleNamespace(structures=None),
+    )
+    monkeypatch.setattr(managed, "evidence", types.SimpleNamespace(open=lambda: memory))
 
 
 def test_a_frame_of_machine_code_is_the_function_that_it_runs(heap: None) -> None:
     found = managed.managed(Frame(0x10, "Builtins_InterpreterEntryTrampoline", registers={"rbp": 0x7000}))
-    assert found == ("JavaScript", "render", "/app/page.js", 5)
+    assert found == managed.Managed("JavaScript", "render", "/app/page.js", 5)
     assert managed.managed(Frame(0x10, None, registers={"rbp": 0x7000})) == found
     for other in (
         Frame(0x10, "main", registers={"rbp": 0x7000}),

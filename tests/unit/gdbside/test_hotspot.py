@@ -31,16 +31,22 @@ class Machine:
 
     order: Literal["little"] = "little"
 
-    def __init__(self, name: str = "sum") -> None:
+    def __init__(
+        self,
+        name: str = "sum",
+        fields: list[tuple[str, str, str, int, int | None]] = FIELDS,
+        sizes: dict[str, int] = {},  # noqa: B006 - nobody changes it
+    ) -> None:
         self.runs: dict[int, bytearray] = {}
         self.symbols: dict[str, int] = {}
         self.texts, self.next = 0x10000, 0x20000
         rows = b""
-        for owner, field, kind, at, address in FIELDS:
+        for owner, field, kind, at, address in fields:
             static = address is not None
             rows += struct.pack("<6Q", self.text(owner), self.text(field), self.text(kind), static, at, address or 0)
         self.variable("gHotSpotVMStructs", self.put(0x30000, rows + bytes(48)))
-        self.variable("gHotSpotVMTypes", self.put(0x38000, struct.pack("<2Q", self.text("HeapBlock"), 16) + bytes(16)))
+        types = [struct.pack("<2Q", self.text(owner), size) for owner, size in {"HeapBlock": 16, **sizes}.items()]
+        self.variable("gHotSpotVMTypes", self.put(0x38000, b"".join(types) + bytes(16)))
         for index, each in enumerate(ENTRIES):
             self.variable(f"gHotSpotVMStructEntry{each}Offset", 8 * index)
         self.variable("gHotSpotVMStructEntryArrayStride", 48)
@@ -87,7 +93,7 @@ class Machine:
 def test_the_frames_of_a_piece_of_code_have_one_size() -> None:
     cache = Machine().code()
     for pc in (BLOB + 64, LOW + 4 * 128 + 127):  # in the first and in the last of its segments
-        assert cache.blob(pc) == Blob(48, BLOB + 64 + 12, interpreter=False)
+        assert cache.blob(pc) == Blob(48, BLOB + 64 + 12, False, BLOB, BLOB + 64)
 
 
 def test_the_interpreter_makes_its_frames_as_it_likes() -> None:

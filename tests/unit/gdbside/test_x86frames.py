@@ -282,7 +282,7 @@ def test_code_of_a_file_without_any_frame_pointer_is_called_by_a_call_of_it(mach
 
 def test_code_of_java_has_frames_of_one_size(machine: Machine) -> None:
     back = calls(machine, OUTER, None)
-    machine.known.java[range(JIT, JIT + 0x100)] = Blob(48, JIT + 12, interpreter=False)
+    machine.known.java[range(JIT, JIT + 0x100)] = Blob(48, JIT + 12, interpreter=False, address=JIT, code=JIT)
     machine.words(SP + 32, 0x99, back)
     assert caller(frame(machine, JIT + 0x20).unwind(True), "runtime") == {"rip": back, "rsp": SP + 48, "rbp": 0x99}
     evidence.forget()
@@ -292,7 +292,7 @@ def test_code_of_java_has_frames_of_one_size(machine: Machine) -> None:
 @pytest.mark.parametrize(("kept", "stack"), [(0x40, 0x40), (0x8, 0x10), (0x7FFF, 0x10)])
 def test_the_interpreter_of_java_keeps_its_senders_stack_pointer(machine: Machine, kept: int, stack: int) -> None:
     back, bp = chain(machine, None, base=SP + 0x200)
-    machine.known.java[range(JIT, JIT + 0x100)] = Blob(0, JIT, interpreter=True)
+    machine.known.java[range(JIT, JIT + 0x100)] = Blob(0, JIT, interpreter=True, address=JIT, code=JIT)
     machine.words(bp - 8, bp + kept)
     found = caller(frame(machine, JIT + 0x20, bp).unwind(False), "frame-pointer")
     assert found == {"rip": back, "rsp": bp + stack, "rbp": SP + 0x200}
@@ -306,7 +306,9 @@ def test_on_32_bits_words_are_smaller(gdb: gdbmodule.State, monkeypatch: pytest.
     machine = Machine(gdb, monkeypatch, bits=32)
     back, bp = calls(machine, OUTER, None), SP + 0x100
     machine.words(bp, SP + 0x200, back)
-    machine.known.java[range(HERE, HERE + 1)] = Blob(48, HERE, interpreter=False)  # is of 64 bits only
+    machine.known.java[range(HERE, HERE + 1)] = Blob(
+        48, HERE, interpreter=False, address=HERE, code=HERE
+    )  # is of 64 bits only
     found = caller(frame(machine, HERE, bp).unwind(False), "frame-pointer")
     assert found == {"eip": back, "esp": bp + 8, "ebp": SP + 0x200}
     evidence.forget()
