@@ -13,8 +13,12 @@ gdbmodule.install()  # before a module of corebox.gdbside is imported
 
 @pytest.fixture
 def gdb() -> gdbmodule.State:
-    """A gdb that has nothing open."""
-    return gdbmodule.reset()
+    """A gdb that has nothing open, nor anything known of what was open before."""
+    from corebox.gdbside.frames.evidence import evidence
+
+    state = gdbmodule.reset()
+    evidence.forget()
+    return state
 
 
 @pytest.fixture

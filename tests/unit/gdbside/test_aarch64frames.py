@@ -1,6 +1,5 @@
 """Where the caller of aarch64 code is: by the link register, by frame records, and over the linker's lazy binding."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,10 +17,8 @@ RECORD = b"\x0c\x1f\x30\x9d\x06\x9e\x05"
 
 
 @pytest.fixture
-def machine(gdb: gdbmodule.State, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    evidence.forget()
-    yield Machine(gdb, monkeypatch)
-    evidence.forget()
+def machine(gdb: gdbmodule.State, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(gdb, monkeypatch)
 
 
 def calls(machine: Machine, at: int, target: int | None) -> int:

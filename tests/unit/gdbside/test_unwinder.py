@@ -1,7 +1,6 @@
 """Which frames gdb's own unwinders get, and which ours; and what memory says of code."""
 
 import ctypes
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +29,11 @@ class Shown(gdbmodule.Frame):
 
 
 @pytest.fixture
-def machine(gdb: gdbmodule.State, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    evidence.forget()
+def machine(gdb: gdbmodule.State, monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine = Machine(gdb, monkeypatch)
     evidence.memory = machine.known
     gdb.open(gdbmodule.thread(1, Shown(HERE), Shown(OUTER)))
-    yield machine
-    evidence.forget()
+    return machine
 
 
 def ask(machine: Machine, pc: int, name: str = AMD64, level: int = 0, **registers: int) -> Any:
