@@ -27,7 +27,7 @@ class Interrupted(Exception):  # noqa: N818 - no error of ours
 class _Entry(NamedTuple):
     """A block, read or being read, and when that began."""
 
-    block: "Future[bytes]"
+    block: "Future[bytes | BlockError]"
     begun: float
 
 
@@ -71,17 +71,19 @@ class BlockCache:
         entry = self._asked(index)
         while True:
             try:
-                return entry.block.result(_POLL)
-            except BlockError as error:  # noqa: PERF203 - each waits for a server
-                self._report(index, error)
-                raise
-            except FutureTimeoutError:
+                block = entry.block.result(_POLL)
+            except FutureTimeoutError:  # noqa: PERF203 - each waits for a server
                 if self._ended or gave_up():
                     raise Interrupted from None
                 if time.monotonic() - entry.begun > self._time_limit:
                     late = BlockError(f"it did not come within {self._time_limit:g} s", lasting=False)
                     self._report(index, late)
                     raise late from None
+            else:
+                if isinstance(block, bytes):
+                    return block
+                self._report(index, block)
+                raise BlockError(str(block), lasting=block.lasting)
 
     def _asked(self, index: int) -> _Entry:
         """The block that a reader wants now, and begin with those behind it if it is one of a run."""
@@ -107,11 +109,14 @@ class BlockCache:
             entry = self._entries[index] = _Entry(self._pool.submit(self._read, index), time.monotonic())
         return entry
 
-    def _read(self, index: int) -> bytes:
+    def _read(self, index: int) -> bytes | BlockError:
+        """The block, or why not: an error that was raised would keep in memory what it was read from."""
         try:
             return self._source.read_block(index)
+        except BlockError as error:
+            return BlockError(str(error), lasting=error.lasting)
         except OSError as error:  # such as a failing disk's
-            raise BlockError(str(error.strerror), lasting=False) from error
+            return BlockError(str(error.strerror), lasting=False)
 
     def _report(self, index: int, error: BlockError) -> None:
         """Report a block, once, and of many only the first ones."""
@@ -127,8 +132,8 @@ class BlockCache:
 
 def _is_to_try_again(entry: _Entry) -> bool:
     """Whether it failed, for a reason that may have passed."""
-    error = entry.block.exception() if entry.block.done() else None
-    if error is None:
+    if not entry.block.done():
         return False
-    lasting = isinstance(error, BlockError) and error.lasting
+    failed = entry.block.exception() or entry.block.result()
+    lasting = isinstance(failed, bytes) or (isinstance(failed, BlockError) and failed.lasting)
     return not lasting and time.monotonic() - entry.begun > _DOUBT

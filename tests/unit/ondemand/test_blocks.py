@@ -1,6 +1,7 @@
 """A core in blocks: out of frames and out of a layer, each block as it was gathered or an error."""
 
 import errno
+import gc
 import hashlib
 import io
 import os
@@ -8,6 +9,7 @@ import random
 import tarfile
 import threading
 import time
+import weakref
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -195,6 +197,22 @@ def test_a_block_that_cannot_be_had_is_told_once_and_the_others_are_read() -> No
         cache.read(BLOCK_SIZE - 1, 2)
     assert cache.read(0, 10) == CORE[:10]
     assert said == [f"bytes {BLOCK_SIZE} to {2 * BLOCK_SIZE - 1} of the core cannot be read: it is wrong"]
+
+
+def test_errors_keep_nothing_of_what_was_read() -> None:
+    read: list[weakref.ref[Stored]] = []
+
+    def act(index: int) -> bytes:
+        held = Stored(bytes(index))
+        read.append(weakref.ref(held))
+        raise BlockError("it is wrong", lasting=True)
+
+    cache = BlockCache(Blocks(act), lambda _: None)
+    for index in (0, 2, 0):
+        with pytest.raises(BlockError):
+            cache.read(index * BLOCK_SIZE, 1)
+    gc.collect()
+    assert [each() for each in read] == [None, None]
 
 
 def test_a_disk_that_fails_is_told_as_any_block_that_cannot_be_had() -> None:

@@ -63,7 +63,13 @@ def test_what_was_cut_is_asked_for_again(registry: Distribution, fault: Fault) -
 
 
 @pytest.mark.parametrize(
-    "fault", [Fault("GET", "sha256", 416), Fault("GET", "sha256", 206, {"Content_Range": "bytes 0-999/300000"})]
+    "fault",
+    [
+        Fault("GET", "sha256", 416),
+        Fault("GET", "sha256", 206, {"Content_Range": "bytes 0-999/300000"}),
+        Fault("GET", "sha256", 206, {"Content_Range": "bytes 7-1007/300000"}),
+        Fault("GET", "sha256", 206),
+    ],
 )
 def test_a_server_that_sends_other_parts_or_none_is_found_out(registry: Distribution, fault: Fault) -> None:
     blob = opened(registry)
@@ -77,6 +83,16 @@ def test_a_server_that_sends_all_of_it_is_not_listened_to(registry: Distribution
     registry.ranges = False
     with pytest.raises(RangesRefused, match="HTTP 200"):
         blob.read_at(7, 1000)
+
+
+def test_a_proxy_that_sends_all_of_a_blob_until_it_has_it_is_asked_again(registry: Distribution) -> None:
+    """As caches in front of registries do: the first request is answered with the whole blob, later ones with parts."""
+    blob = opened(registry)
+    registry.ranges = False
+    with pytest.raises(RangesRefused):
+        blob.read_at(7, 1000)
+    registry.ranges = True
+    assert blob.read_at(7, 1000) == DATA[7:1007]
 
 
 def test_parts_come_from_an_object_store_to_which_the_registry_redirects(registry: Distribution) -> None:
