@@ -74,7 +74,7 @@ def test_what_is_known_is_not_unpacked_again_until_it_is_gone(
     archive = tar(tmp_path / "x.tar", [("app", program, tarfile.REGTYPE)])
     first = find(archive, store, BUILD_ID, "01020304")
     with monkeypatch.context() as patched:
-        patched.setattr(archives, "_entries", None)
+        patched.setattr(archives, "entries", None)
         assert find(archive, store, BUILD_ID, "01020304") == first
     for path in first.values():
         os.utime(path, (0, 0))
