@@ -35,7 +35,7 @@ VARIABLE = "COREBOX_FLEET"
 MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 60
 #: The newest of the migrations, and the table in which Alembic notes which one the database is of.
-REVISION = "0002"
+REVISION = "0003"
 _VERSION = Table("alembic_version", MetaData(), Column("version_num", Text))
 
 

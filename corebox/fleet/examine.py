@@ -20,6 +20,7 @@ from corebox.actions.session import SessionOptions
 from corebox.actions.subject import BundleFile
 from corebox.errors import CoreboxError, HostError, InputError, UsageError, as_corebox_error
 from corebox.fleet.facts import Facts, facts_of
+from corebox.report.page import html_page
 from corebox.store.store import Store
 
 #: gdb has a limit of its own; so many seconds more has everything around it.
@@ -32,8 +33,12 @@ _Result = TypeVar("_Result")
 
 
 class Question(NamedTuple):
-    """The bundle to look at, where its report goes, seconds for gdb, and how that is run."""
+    """What to look at: the crash as people name it, its bundle, and where the report goes, as HTML beside it.
 
+    ``time_limit`` is the seconds that gdb has, ``options`` say how it is run.
+    """
+
+    name: str
     bundle: Path
     out: Path
     time_limit: float
@@ -145,9 +150,12 @@ def _answer(question: Question, to: Connection) -> None:
 
 def _examine(question: Question) -> Facts:
     subject = BundleFile(question.bundle)
-    made = report(Store.default(), subject, question.bundle.name, question.time_limit, question.options).report
+    made, regions = report(
+        Store.default(), subject, question.name, question.time_limit, question.options, with_regions=True
+    )
     require_stack(made)
     question.out.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_report(question.out.with_suffix(".html"), html_page(made, regions))
     write_report(question.out, json.dumps(made.to_json(), sort_keys=True))
     return facts_of(made)
 

@@ -173,8 +173,8 @@ _row = (
 )
 
 
-def top(fleet: Fleet, which: Filter = EVERY, limit: int = 20) -> list[FamilyCount]:
-    """The families with the most crashes of those that are meant.
+def top(fleet: Fleet, which: Filter = EVERY, limit: int = 20, new_since: int | None = None) -> list[FamilyCount]:
+    """The families with the most crashes of those that are meant; with ``new_since`` those not seen before.
 
     Raises:
         HostError: ``database-unusable``.
@@ -192,6 +192,8 @@ def top(fleet: Fleet, which: Filter = EVERY, limit: int = 20) -> list[FamilyCoun
     query = (
         select(*head, *columns).select_from(JOINED).group_by(*head).order_by(crashes.desc(), WHOLE.c.id).limit(limit)
     )
+    if new_since is not None:
+        query = query.having(func.min(_crash.crashed) >= new_since)
     with fleet.reading() as connection:
         meant = (WHOLE.c.id.is_not(None), *conditions(connection, which))
         return [FamilyCount(*row) for row in connection.execute(query.where(*meant))]

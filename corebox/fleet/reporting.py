@@ -69,7 +69,8 @@ def report_one(fleet: Fleet, examiners: Examiners, options: WorkOptions, waiting
         return _failed(fleet, waiting.crash, HostError("worker-died", why, hint))
     _add_attempts(fleet, waiting.crash, 1)
     place = report_path(fleet, waiting.crash)
-    question = Question(bundle_path(fleet, waiting.bundle), place, options.time_limit, options.session)
+    name = f"fleet:{waiting.crash}"
+    question = Question(name, bundle_path(fleet, waiting.bundle), place, options.time_limit, options.session)
     try:
         facts = examiners.facts(question)
     except CoreboxError as error:
@@ -86,6 +87,11 @@ def report_one(fleet: Fleet, examiners: Examiners, options: WorkOptions, waiting
 def report_path(fleet: Fleet, crash: int) -> Path:
     """Where the report is, as ``corebox report --json`` prints it."""
     return fleet.folder / "reports" / str(crash // 1000) / f"{crash}.json"
+
+
+def page_path(fleet: Fleet, crash: int) -> Path:
+    """Where the report is as a page of HTML."""
+    return report_path(fleet, crash).with_suffix(".html")
 
 
 def _failed(fleet: Fleet, crash: int, error: CoreboxError) -> Outcome:

@@ -11,7 +11,7 @@ from corebox.fleet import tables
 from corebox.fleet.arrival import bundle_path
 from corebox.fleet.database import Fleet
 from corebox.fleet.decisions import note
-from corebox.fleet.reporting import report_path
+from corebox.fleet.reporting import page_path, report_path
 
 #: Of each signature in each release so many of the first and of the last crashes keep their bundles.
 KEPT = 3
@@ -52,7 +52,8 @@ def forget_customer(fleet: Fleet, customer: str, *, dry: bool = False) -> Gone:
         if not dry:
             connection.execute(delete(tables.crash).filter_by(customer=number))
             connection.execute(delete(tables.customer).filter_by(id=number))
-            connection.execute(delete(tables.token).filter_by(customer=customer))
+            for table in (tables.token, tables.reader):
+                connection.execute(delete(table).filter_by(customer=customer))
             _sweep(connection)
             note(connection, "a customer was forgotten")
     if not dry:
@@ -101,7 +102,7 @@ def _remove(fleet: Fleet, rows: Sequence[_Kept]) -> None:
         bundles = {row.bundle for row in step}
         with fleet.reading() as connection:
             needed = set(connection.scalars(select(_crash.bundle).where(_crash.bundle.in_(bundles), _crash.kept)))
-        files = [report_path(fleet, row.id) for row in step]
+        files = [path(fleet, row.id) for row in step for path in (report_path, page_path)]
         for path in (*files, *(bundle_path(fleet, bundle) for bundle in bundles - needed)):
             path.unlink(missing_ok=True)
 

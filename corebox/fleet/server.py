@@ -16,6 +16,7 @@ from starlette.routing import Route
 from corebox.errors import CoreboxError, HostError, InputError
 from corebox.files.copying import write_all
 from corebox.fleet.arrival import Labels
+from corebox.fleet.site import page_routes
 from corebox.fleet.tokens import digest_of, labels_of
 from corebox.fleet.uploads import Upload, Uploads
 
@@ -41,8 +42,8 @@ class _Sender(NamedTuple):
 _Handler = Callable[[Request, _Sender], Awaitable[Response]]
 
 
-def make_app(uploads: Uploads) -> Starlette:
-    """The application; what is uploaded goes into the fleet of ``uploads``."""
+def make_app(uploads: Uploads, user_header: str | None = None) -> Starlette:
+    """The application; what is uploaded goes into the fleet of ``uploads``; ``user_header``: see ``page_routes``."""
     server = _Server(uploads)
     whole = server.guarded({"POST": server.create, "PUT": server.put})
     part = server.guarded({"HEAD": server.tell, "PATCH": server.append, "DELETE": server.drop})
@@ -51,13 +52,14 @@ def make_app(uploads: Uploads) -> Starlette:
             Route("/files/", whole, methods=["POST", "PUT", "OPTIONS"]),
             Route("/files/{name}", part, methods=["HEAD", "PATCH", "DELETE"]),
             Route("/healthy", server.healthy),
+            *page_routes(uploads.fleet, user_header),
         ]
     )
 
 
-def serve(uploads: Uploads, host: str, port: int) -> None:
+def serve(uploads: Uploads, host: str, port: int, user_header: str | None = None) -> None:
     """Serve until Ctrl-C."""
-    uvicorn.run(make_app(uploads), host=host, port=port, log_level="warning", server_header=False)
+    uvicorn.run(make_app(uploads, user_header), host=host, port=port, log_level="warning", server_header=False)
 
 
 class _Server:

@@ -156,6 +156,17 @@ token = Table(
     Column("made", BigInteger, nullable=False),
 )
 
+#: Who may look; ``digest`` is the SHA-256 of their token, ``customer`` whose crashes they see, NULL for all.
+reader = Table(
+    "reader",
+    metadata,
+    _id(),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("customer", Text),
+)
+
 #: What people decided about families, in the order in which they did.
 audit = Table(
     "audit",

@@ -85,6 +85,33 @@ def counts(fleet: Fleet, by: str, which: Filter = EVERY) -> list[Count]:
     return sorted(found, key=lambda each: (each.key[0], version_key(str(each.key[1])))) if by == "release" else found
 
 
+def daily(fleet: Fleet, which: Filter) -> dict[int, dict[int, int]]:
+    """For each family the number of crashes on each day, counted from 1970.
+
+    Raises:
+        HostError: ``database-unusable``.
+    """
+    keys = (WHOLE.c.id, _crash.crashed // _DAY)
+    found: dict[int, dict[int, int]] = {}
+    with fleet.reading() as connection:
+        meant = (WHOLE.c.id.is_not(None), *conditions(connection, which))
+        query = select(*keys, func.count()).select_from(JOINED).where(*meant).group_by(*keys)
+        for family, day, number in connection.execute(query):
+            found.setdefault(family, {})[day] = number
+    return found
+
+
+def newest_releases(fleet: Fleet) -> list[tuple[str, str]]:
+    """Of each product the last release.
+
+    Raises:
+        HostError: ``database-unusable``.
+    """
+    with fleet.reading() as connection:
+        rows = [(product, name) for product, name in connection.execute(select(_release.product, _release.name))]
+    return sorted(dict(sorted(rows, key=lambda row: version_key(row[1]))).items())
+
+
 def changes(fleet: Fleet, product: str, release: str) -> list[Change]:
     """The families of a product that are new since a release, gone since, or back again.
 

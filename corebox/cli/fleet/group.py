@@ -13,6 +13,7 @@ _COMMANDS = {
     "work": "arrive:work",
     "serve": "serve:serve",
     "token": "serve:token",
+    "reader": "serve:reader",
     "status": "ask:status",
     "top": "ask:top",
     "find": "ask:find",

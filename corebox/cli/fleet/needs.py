@@ -21,7 +21,7 @@ def require_packages() -> None:
 
 
 def bundle_of(subject: str) -> Path:
-    """The bundle of ``fleet:17``.
+    """The bundle of ``fleet:17``; it is noted that somebody opens it.
 
     Raises:
         UsageError: ``wrong-usage`` if no number follows.
@@ -33,6 +33,10 @@ def bundle_of(subject: str) -> Path:
         raise UsageError("wrong-usage", f"{subject} names no crash", "give its number: fleet:17; corebox fleet find")
     require_packages()
     from corebox.fleet.database import open_fleet  # noqa: PLC0415  # of an extra
+    from corebox.fleet.decisions import note_opened  # noqa: PLC0415
     from corebox.fleet.questions import bundle  # noqa: PLC0415
 
-    return bundle(open_fleet(), int(number))
+    fleet = open_fleet()
+    found = bundle(fleet, int(number))
+    note_opened(fleet, int(number), "bundle opened")
+    return found

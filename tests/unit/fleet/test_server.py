@@ -57,8 +57,8 @@ class Site:
 
 
 @contextmanager
-def served(uploads: Uploads) -> Iterator[int]:
-    server = uvicorn.Server(uvicorn.Config(make_app(uploads), port=0, log_level="error"))
+def served(uploads: Uploads, user_header: str | None = None) -> Iterator[int]:
+    server = uvicorn.Server(uvicorn.Config(make_app(uploads, user_header), port=0, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
