@@ -34,6 +34,7 @@ from corebox.files.extents import read_at
 from corebox.files.openfile import OpenFile
 from corebox.files.paths import is_canonical
 from corebox.gather import extras
+from corebox.gather.assemblies import take_assemblies
 from corebox.gather.files import FileSet
 from corebox.gather.find import ModuleFile, Places, as_missing, find_module
 
@@ -134,6 +135,7 @@ def collect(core: CoreFile, root: DiskRoot, wanted: GatherOptions) -> Collection
     files = FileSet(root)
     places = Places(root, wanted.executable, wanted.live, _index_of(wanted), wanted.beside)
     modules = [find_module(core, module, places) for module in core.modules[:_MAX_MODULES]]
+    modules, assemblies = take_assemblies(core, files, modules)
     modules, not_taken = _take_modules(files, modules, wanted)
     _take_interpreter(core, files, modules)
     debug = _take_extras(core, files, modules)
@@ -148,7 +150,7 @@ def collect(core: CoreFile, root: DiskRoot, wanted: GatherOptions) -> Collection
     if len(core.modules) > _MAX_MODULES:
         files.miss(MORE, "{} more modules were not looked for".format(len(core.modules) - _MAX_MODULES))
     files.drop_conflicts()
-    others = _once(core.other_files)
+    others = _once(mapping for mapping in core.other_files if mapping.path not in assemblies)
     not_taken += [Omission(mapping.path, _why_not(mapping)) for mapping in others[:_MAX_OTHERS]]
     if len(others) > _MAX_OTHERS:
         not_taken.append(Omission(MORE, "{} more files are not listed".format(len(others) - _MAX_OTHERS)))

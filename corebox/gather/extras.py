@@ -25,8 +25,9 @@ _QUOTED_PATH = re.compile(r"""["'](/[^"'\n\0]{1,1000})["']""")
 _MAX_SCRIPT = 4 << 20
 _MAX_SCRIPTS = 500
 _MAX_FOLDERS = 500
-#: What a debugger needs of a runtime: file name of the mapped library, files beside it.
-_COMPANIONS = {"libcoreclr.so": ("libmscordaccore.so", "libmscordbi.so")}
+#: What a debugger needs of a runtime: file name of the mapped library, files beside it. Up to .NET Core 2.2 its own
+#: extension of LLDB lies there, too.
+_COMPANIONS = {"libcoreclr.so": ("libmscordaccore.so", "libmscordbi.so", "libsos.so", "libsosplugin.so")}
 
 
 def names_of(module: Module) -> List[str]:

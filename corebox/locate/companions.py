@@ -18,7 +18,7 @@ _LIBC = re.compile(r"(libc\.so\.6|libc-2\.\d+\.so|libpthread\.so\.0|libpthread-2
 #: Beside a library: what gdb needs of glibc (with its links), and of .NET.
 _BESIDE = {
     "libc": re.compile(r"libthread_db(-1\.0)?\.so(\.1)?"),
-    "libcoreclr.so": re.compile(r"libmscordaccore\.so|libmscordbi\.so"),
+    "libcoreclr.so": re.compile(r"libmscord(accore|bi)\.so|libsos(plugin)?\.so"),
 }
 _AUTO_LOAD = "/usr/share/gdb/auto-load"
 _SCRIPT = re.compile(r"-gdb\.(py|gdb)")
