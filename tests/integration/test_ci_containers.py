@@ -33,7 +33,10 @@ def job(docker: None) -> Iterator[Path]:
         subprocess.run(["docker", "rmi", "--force", IMAGE], check=True, capture_output=True)
 
 
-def in_job(job: Path, options: tuple[str, ...], *words: str, home: str) -> Result:
+COREBOX = ("-m", "corebox")
+
+
+def in_job(job: Path, options: tuple[str, ...], *words: str, home: str, program: tuple[str, ...] = COREBOX) -> Result:
     """A command of corebox in the job's container; only the job's folder is where it is outside, too."""
     python = Path(sys.executable)
     folders = {"/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc"}
@@ -44,7 +47,7 @@ def in_job(job: Path, options: tuple[str, ...], *words: str, home: str) -> Resul
     mounts = [word for each in sorted(folders) if Path(each).exists() for word in ("--volume", f"{each}:{each}:ro")]
     job_mount = f"{job}:{job}"
     command = ["docker", "run", "--rm", "--network=none", "--tmpfs=/tmp:exec", *mounts, "--volume", job_mount, *options]
-    command += ["--env", f"COREBOX_HOME={home}", "--env", "HOME=/tmp", IMAGE, sys.executable, "-m", "corebox", *words]
+    command += ["--env", f"COREBOX_HOME={home}", "--env", "HOME=/tmp", IMAGE, sys.executable, *program, *words]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=300)
     return Result(done.returncode, done.stdout, done.stderr)
 
@@ -70,6 +73,30 @@ def test_without_that_filter_it_works(job: Path) -> None:
     assert "/proc is empty" in found.output
     report = in_job(job, UNFILTERED, "report", str(job / "x.corebox"), "--format", "json", home="/tmp/store")
     assert report.json["threads"][0]["frames"][0]["function"] == "fail", report.errors
+
+
+def test_cores_of_a_failed_step_become_bundles_and_a_summary(job: Path) -> None:
+    """What the GitHub Action and the GitLab template start; the second time the crash is known."""
+    script, out = str(REPOSITORY / "packaging/ci/crashes"), job / "crashes"
+    options = (
+        *UNFILTERED,
+        "--volume=/var/lib/dpkg:/var/lib/dpkg:ro",
+        "--env",
+        f"COREBOX={sys.executable} -m corebox",
+        "--env",
+        f"GITHUB_OUTPUT={job}/outputs",
+    )
+    words = (str(job / "app"), "--output", str(out), "--summary", str(job / "summary.md"))
+    first = in_job(job, options, *words, home="/tmp/store", program=(script,))
+    assert (first.status, "fail in libfail.so" in first.output) == (0, True), first.output + first.errors
+    (bundle,) = out.glob("*.corebox")
+    assert bundle.stat().st_size < 5_000_000
+    second = in_job(job, options, *words, "--baseline", str(out), home="/tmp/store", program=(script,))
+    assert "**The same crash as**" in second.output, second.output + second.errors
+    assert (job / "summary.md").read_text().count("## Crash of") == 2
+    assert (job / "outputs").read_text() == "count=1\ncount=1\n"
+    broken = in_job(job, ("--env", "COREBOX=/nowhere"), *words, home="/tmp/store", program=(script,))
+    assert (broken.status, "No such file" in broken.output) == (0, True)
 
 
 def test_with_a_pod_that_has_no_filter(job: Path) -> None:
