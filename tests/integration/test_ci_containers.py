@@ -1,6 +1,7 @@
 """corebox in the container of a CI job: what works there, and what is said where nothing does."""
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from tests.support.crashes import build_program
 from tests.support.lab import Lab, Result
-from tests.support.programs import REPOSITORY
+from tests.support.programs import FOLDER, REPOSITORY
 
 IMAGE = f"corebox-test-job-{os.getpid()}"
 SOCKET = "/var/run/docker.sock"
@@ -97,6 +98,22 @@ def test_cores_of_a_failed_step_become_bundles_and_a_summary(job: Path) -> None:
     assert (job / "outputs").read_text() == "count=1\ncount=1\n"
     broken = in_job(job, ("--env", "COREBOX=/nowhere"), *words, home="/tmp/store", program=(script,))
     assert (broken.status, "No such file" in broken.output) == (0, True)
+
+
+def test_a_crash_costs_a_job_at_most_five_seconds(machine: None, tmp_path: Path) -> None:
+    """Of one processor; most of the time one could wait for is that. A C++ program with threads and a plugin."""
+    subprocess.run([FOLDER / "pipeline/build.sh", tmp_path / "acme"], check=True)
+    subprocess.run([tmp_path / "acme/bin/pipeline"], cwd=tmp_path, check=False)
+    command = [sys.executable, REPOSITORY / "packaging/ci/crashes", "core", "-o", "out", "--summary", "summary.md"]
+    environment = {**os.environ, "COREBOX": f"{sys.executable} -m corebox", "COREBOX_HOME": str(tmp_path / "store")}
+    for _ in range(2):  # the first makes the toolbox, which a job has from its image
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
+    assert (tmp_path / "out/core.corebox").stat().st_size < 5_000_000
+    assert "libstages.so" in (tmp_path / "summary.md").read_text()
 
 
 def test_with_a_pod_that_has_no_filter(job: Path) -> None:

@@ -1,5 +1,6 @@
 """The report's page in a real browser: it shows what it should, and nothing from the core is more than text."""
 
+import json
 import re
 import struct
 import subprocess
@@ -29,7 +30,8 @@ def page(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     program = compile_cxx(SOURCE, folder / "plain", "-O1", "-g").rename(folder / HOSTILE)
     lab.done("gather", die(program, "null-read", "thread"), "--with", SOURCE, "-o", folder / "x.corebox")
-    lab.done("report", folder / "x.corebox", "--engine", "bubblewrap", "--format", "html", "-o", folder / "page.html")
+    both = ("-o", folder / "page.html", "-o", folder / "page.json")
+    lab.done("report", folder / "x.corebox", "--engine", "bubblewrap", *both)
     return folder / "page.html"
 
 
@@ -48,6 +50,11 @@ def test_the_page_needs_nothing_else(page: Path) -> None:
 
 def test_it_is_only_for_the_user(page: Path) -> None:
     assert page.stat().st_mode & 0o777 == 0o600
+
+
+def test_one_gdb_wrote_it_and_the_document(page: Path) -> None:
+    """Each in the form that its suffix says."""
+    assert json.loads(page.with_suffix(".json").read_text())["signature"].startswith("SIGSEGV null-dereference in ")
 
 
 def test_the_cause_and_the_pictures_are_shown(page: Path) -> None:
