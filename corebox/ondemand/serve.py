@@ -1,7 +1,6 @@
 """The process that serves one core: it begins with a request on standard input, and ends when that ends."""
 
 import contextlib
-import ctypes
 import json
 import os
 import shutil
@@ -25,7 +24,6 @@ from corebox.printable import printable
 
 #: Seconds after which the end does not wait for what is still being read.
 _PATIENCE = 3.0
-_MNT_DETACH = 2  # umount(2)
 _MAX_WORDS = 1 << 12
 
 
@@ -38,6 +36,7 @@ def main() -> None:
         _answer({"error": error.message if isinstance(error, CoreboxError) else str(error)})
         return
     threading.Thread(target=_end_with_input, args=(request.folder, cache), daemon=True).start()
+    _unmount_after_us(request.folder)
     with _caught_words() as (words, release):
 
         def ready() -> None:
@@ -78,10 +77,8 @@ def _open(request: Request) -> BlockSource:
 
 def _options(request: Request) -> dict[str, bool | str]:
     """Of the mount."""
-    # Whoever is killed with us, fusermount3 then takes the mount away.
-    leaves = {"auto_unmount": True} if shutil.which("fusermount3") else {}
     others = {"allow_other": True} if request.for_others else {}
-    return {"subtype": "corebox", "fsname": "corebox", **leaves, **others}
+    return {"subtype": "corebox", "fsname": "corebox", **others}
 
 
 def _tell(text: str) -> None:
@@ -109,12 +106,32 @@ def _end_with_input(folder: Path, cache: BlockCache) -> None:
     os._exit(1)
 
 
+def _unmount_after_us(folder: Path) -> None:
+    """Have a process wait for our end, whatever we die of, and take the mount away.
+
+    libfuse's own, of the option auto_unmount, gives up if it looks while we are dying: opening the folder then fails
+    with ECONNABORTED, and it expects ENOTCONN.
+    """
+    reading, _writing = os.pipe()  # that end is closed when we are gone
+    subprocess.Popen(
+        ["sh", "-c", 'read -r _; exec "$@"', "sh", *_unmounting(folder)],
+        stdin=reading,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    os.close(reading)
+
+
 def unmount(folder: Path) -> None:
     """Take the mount away at once, even if files in it are open."""
-    if os.geteuid() == 0:
-        ctypes.CDLL(None).umount2(os.fsencode(folder), _MNT_DETACH)
-    elif program := shutil.which("fusermount3"):
-        subprocess.run([program, "-u", "-z", "-q", str(folder)], check=False, capture_output=True)
+    subprocess.run(_unmounting(folder), check=False, capture_output=True)
+
+
+def _unmounting(folder: Path) -> list[str]:
+    """The command for it; only root can do without fusermount3."""
+    program = shutil.which("fusermount3")
+    return [*([program, "-u", "-z", "-q"] if program else ["umount", "-l"]), "--", str(folder)]
 
 
 @contextlib.contextmanager
