@@ -25,7 +25,7 @@ APT_TEST += createrepo-c gpg gpgv debhelper
 # A store that two machines share: a folder mounted twice, whose locks do not meet.
 APT_TEST += bindfs
 # Runtimes that report a failure in their own way, or unwind in their own way.
-APT_TEST += golang-go libgoogle-glog-dev libabsl-dev default-jdk-headless musl-tools
+APT_TEST += golang-go libgoogle-glog-dev lua5.4 php-cli ruby libabsl-dev default-jdk-headless musl-tools
 # A debugger that reads minidumps.
 APT_TEST += lldb-16
 # A database that several machines share.

@@ -124,8 +124,8 @@ class Frame(NamedTuple):
     inlined_into: Annotated[
         tuple[Inlined, ...],
         _list(Inlined),
-        "Functions that a virtual machine has compiled this managed function into, from the inside out; they have no"
-        " frames of their own.",
+        "Functions that a virtual machine has compiled this managed function into, or, with an interpreter of PHP, that"
+        " have called it, from the inside out; they have no native frames of their own.",
     ] = ()
 
 

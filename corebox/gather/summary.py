@@ -9,6 +9,7 @@ from corebox.bundle.manifest import LeftOutFile, Manifest, ModuleEntry
 from corebox.bundle.write import WrittenBundle
 from corebox.coredump.verdict import MISMATCH, MISSING, SEARCHED, VERDICTS, VERIFIED
 from corebox.describe.crash import describe_crash, runtime_facts
+from corebox.describe.languages import language_of
 from corebox.describe.program import system_name
 from corebox.files.diskroot import NOT_ITS_OWN, NOT_READABLE
 from corebox.gather.collect import LIBRARIES, MORE
@@ -35,9 +36,6 @@ _MEMORY = (
 _NOT_LOOKED_FOR = (
     "not looked for elsewhere in memory: values of less than 8 bytes, and base64 or hexadecimal: --redact TEXT"
 )
-#: What a library's name begins with, and the language whose stacks are objects of its heap. Native stacks, and those of
-#: Python and JavaScript, are in a slim core.
-_HEAP_STACKS = (("libjvm.so", "Java"), ("libcoreclr.so", ".NET"), ("libruby", "Ruby"), ("libphp", "PHP"))
 _ADVICE_EXECUTABLE = "if you have the executable that crashed elsewhere, gather with it: -e EXECUTABLE"
 
 
@@ -146,9 +144,9 @@ def _light_lines(manifest: Manifest) -> Iterator[str]:
 
 
 def _lost_stacks(modules: Sequence[ModuleEntry]) -> List[str]:
-    """Languages whose stacks lie in parts of the heap that a slim core does not have."""
-    names = [os.path.basename(module.path) for module in modules]
-    return [language for start, language in _HEAP_STACKS if any(name.startswith(start) for name in names)]
+    """Languages whose stacks are objects of the heap; a slim core keeps those of Python and JavaScript alone."""
+    found = (language_of(module.path) for module in modules)
+    return list(dict.fromkeys(each.name for each in found if each))
 
 
 def _core_lines(manifest: Manifest) -> Iterator[str]:

@@ -6,6 +6,7 @@ from itertools import groupby
 from posixpath import basename
 
 from corebox.coredump.verdict import MISMATCH, MISSING, VERIFIED
+from corebox.describe.languages import language_of
 from corebox.locate.status import ModuleSymbols
 from corebox.printable import counted, format_size
 from corebox.report.document import Report
@@ -19,6 +20,8 @@ _PARTS = {
     "values": "arguments and variables",
 }
 _MAX_MODULES = 10
+#: Languages whose functions are read; how far depends on the version.
+_READ = ("Java", "PHP")
 
 
 def gaps(report: Report) -> Iterator[str]:
@@ -31,6 +34,7 @@ def gaps(report: Report) -> Iterator[str]:
         yield f"the core is truncated: {format_size(truncated.missing_bytes)} missing ({', '.join(truncated.lost)})"
     yield from _threads(report)
     yield from _ends(report)
+    yield from _languages(report)
     yield from _values(report)
     yield from _modules(report)
     yield from _symbols(report)
@@ -49,6 +53,15 @@ def _ends(report: Report) -> Iterator[str]:
     others = sum(len(group.threads) for group in report.groups[1:] if not group.complete)
     if others:
         yield f"the stacks of {others:,} other threads end early" if others > 1 else "another thread's stack ends early"
+
+
+def _languages(report: Report) -> Iterator[str]:
+    """Languages whose functions run in the stack of the thread that crashed, and are not read."""
+    modules = [frame.module for frame in report.groups[0].frames if frame.module] if report.groups else []
+    for found in dict.fromkeys(map(language_of, modules)):
+        if found and found.name not in _READ:
+            how = ": SOS shows them, see the how-to on .NET" if found.name == ".NET" else ", only of what runs them"
+            yield f"no functions of {found}{how}"
 
 
 def _values(report: Report) -> Iterator[str]:

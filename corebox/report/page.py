@@ -37,6 +37,7 @@ def html_page(report: Report, regions: Iterable[Region]) -> str:
         entries=entries,
         tail_call=words.tail_call,
         unwind=words.unwind,
+        how_outer=words.how_outer,
         own_function=own_function,
         memory=list(words.memory_lines(report.memory)),
         counter=report.program_counter,

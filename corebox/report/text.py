@@ -101,7 +101,7 @@ def _folded(entry: Entry) -> str:
 
 def _inside(frame: PlacedFrame) -> Iterator[str]:
     for outer in frame.frame.inlined_into:
-        yield f"       inlined into {outer.function}{_source(outer.file, outer.line)}"
+        yield f"       {words.how_outer(frame)} {outer.function}{_source(outer.file, outer.line)}"
     for line in frame.frame.source:
         yield f"       {'>' if line.line == frame.frame.line else ' '} {line.line}  {line.text}"
     for each in frame.frame.locals:

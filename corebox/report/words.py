@@ -24,6 +24,9 @@ VERDICTS = {
     "cannot-tell": "The core does not show whether it ran out of memory",
 }
 
+#: Languages of which one native frame runs functions that call each other.
+_INTERPRETED = ("PHP", "Python")
+
 
 def headline(report: Report) -> str:
     """The cause, as far as it is known."""
@@ -45,6 +48,11 @@ def tail_call(frame: PlacedFrame) -> str | None:
         return None
     why = "" if frame.frame.unwind == "frame-pointer" else " (tail call)"
     return f"calls {plain_name(frame.frame.tail_call)}, which has no frame{why}"
+
+
+def how_outer(frame: PlacedFrame) -> str:
+    """What the functions are that a frame runs besides its innermost one: a compiler's doing, or an interpreter's."""
+    return "called by" if frame.frame.language in _INTERPRETED else "inlined into"
 
 
 def unwind(frame: PlacedFrame) -> str | None:

@@ -7,9 +7,9 @@ import gdb
 from gdb.FrameDecorator import FrameDecorator
 
 from corebox.gdbside.frames.evidence import evidence
-from corebox.gdbside.runtimes import gocore, java, v8
+from corebox.gdbside.runtimes import gocore, java, php, v8
 
-JAVASCRIPT, JAVA, GO = "JavaScript", "Java", "Go"
+JAVASCRIPT, JAVA, GO, PHP = "JavaScript", "Java", "Go", "PHP"
 #: The frame pointer's register, by the name of gdb's architecture; V8 and Java's interpreter always have one.
 _FRAME_POINTERS = {"i386:x86-64": "rbp", "aarch64": "x29"}
 _BUILTIN = "Builtins_"  # V8's interpreter and its functions in machine code, if the program is not stripped
@@ -35,10 +35,11 @@ class _Runtimes:
         self._opened = False
         self._heap: v8.Heap | None = None
         self._methods: java.Methods | None = None
+        self._php = False
 
     def forget(self, _event: object = None) -> None:
         """Another core is open."""
-        self._opened, self._heap, self._methods = False, None, None
+        self._opened, self._heap, self._methods, self._php = False, None, None, False
 
     def heap(self) -> v8.Heap | None:
         """V8's, if there is one that can be read."""
@@ -49,6 +50,11 @@ class _Runtimes:
         """HotSpot's, if there is one that can be read."""
         self._open()
         return self._methods
+
+    def has_php(self) -> bool:
+        """Whether there is an interpreter of PHP."""
+        self._open()
+        return self._php
 
     def _open(self) -> None:
         if self._opened:
@@ -61,14 +67,21 @@ class _Runtimes:
         known = evidence.open()
         vm = known.code_cache().structures if known else None
         self._methods = java.Methods(vm) if vm else None
+        self._php = _is_known(php.INTERPRETER)
 
 
 runtimes = _Runtimes()
+_RUNTIMES = (runtimes.heap, runtimes.methods, runtimes.has_php, gocore.runtime.module)
 
 
 def managed(frame: "gdb.Frame") -> Managed | None:
-    """What a frame runs that is no native function: its code has no unwind information, and no name but V8's own."""
+    """What a frame runs that is no native function.
+
+    It is a call of an interpreter, or its code has no unwind information, and no name but V8's own.
+    """
     name = frame.name()
+    if name == php.INTERPRETER:
+        return _nested([Managed(PHP, *each) for each in php.functions(frame, _read)])
     if name is not None and not name.startswith(_BUILTIN):
         return None
     places = gocore.runtime.places(frame)
@@ -121,7 +134,7 @@ class _Filter:
     @property
     def enabled(self) -> bool:
         """Only where there is something to show: with a filter gdb prints all frames in another way."""
-        return self._wanted and bool(runtimes.heap() or runtimes.methods() or gocore.runtime.module())
+        return self._wanted and any(each() for each in _RUNTIMES)
 
     @enabled.setter
     def enabled(self, wanted: bool) -> None:
@@ -139,6 +152,13 @@ def _read(address: int, size: int) -> bytes:
         return bytes(gdb.selected_inferior().read_memory(address, size))
     except gdb.error as error:
         raise LookupError(str(error)) from error
+
+
+def _is_known(function: str) -> bool:
+    try:
+        return bool(int(gdb.parse_and_eval(f"(unsigned long) &{function}")))
+    except gdb.error:
+        return False
 
 
 def _constant(name: str) -> int | None:
