@@ -7,7 +7,7 @@ from typing import BinaryIO, NamedTuple
 
 from corebox.debugger.messages import Message, read_message, write_message
 from corebox.debugger.session import CORE, inside
-from corebox.debugger.sources import SourceFolder, local_source
+from corebox.debugger.sources import SourceFolder, Sources
 from corebox.errors import CoreboxError, HostError
 from corebox.printable import printable
 
@@ -53,7 +53,7 @@ class Adapter:
     ) -> None:
         program = {"program": executable} if executable else {}
         self._opening = {**program, "coreFile": CORE}
-        self._folders, self._notices = folders, notices
+        self._sources, self._notices = Sources(folders), notices
         self._launch: object = None
         self._opened, self._early = False, list[Message]()
         self._stopped: Message = {}
@@ -116,7 +116,7 @@ class Adapter:
 
     def _place(self, source: object) -> object:
         path = source.get("path") if isinstance(source, dict) else None
-        local = local_source(path, self._folders) if isinstance(path, str) else None
+        local = self._sources.find(path) if isinstance(path, str) else None
         if local is None or not isinstance(source, dict):
             return source
         # A client with a reference would ask gdb for the text (DAP specification, "Source").

@@ -4,6 +4,7 @@ What the client says is rewritten, never answered here, so that answers come in 
 says is hostile: lines are bounded, and what is not a record of the interface becomes one that shows it as text.
 """
 
+import bisect
 import contextlib
 import re
 import subprocess
@@ -12,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 from corebox.debugger.adapter import Client, refusal
 from corebox.debugger.session import CORE
-from corebox.debugger.sources import SourceFolder, local_source
+from corebox.debugger.sources import SourceFolder, Sources
 from corebox.errors import HostError
 
 #: Bytes of one record, and of one with text for the console.
@@ -54,6 +55,10 @@ class Mapped(NamedTuple):
     name: str
 
 
+def _start(module: Mapped) -> int:
+    return module.start
+
+
 class Translator:
     """Puts what either side says in the terms of the other.
 
@@ -63,7 +68,9 @@ class Translator:
 
     def __init__(self, folders: tuple[SourceFolder, ...], modules: tuple[Mapped, ...] = ()) -> None:
         """Make one; ``folders`` are where the client has sources, ``modules`` name frames that have no symbols."""
-        self._folders, self._modules = folders, modules
+        self._sources = Sources(folders)
+        # Thousands of modules, and a hostile answer names a hundred thousand frames.
+        self._modules = sorted((each._replace(name=_quoted(each.name)[:-1]) for each in modules), key=_start)
         self._names: dict[str, str] = {}
         self.ended = False
 
@@ -88,24 +95,26 @@ class Translator:
         if line[:1] in b"~@&" or not (b'fullname="' in line or b'func="??"' in line):
             return line
         text = _NAMELESS.sub(self._place, line.decode("utf-8", "surrogateescape"))
-        return _FULL_NAME.sub(self._full_name, text).encode("utf-8", "surrogateescape")
+        text = _FULL_NAME.sub(self._full_name, text) if self._sources.folders else text
+        return text.encode("utf-8", "surrogateescape")
 
     def _place(self, found: "re.Match[str]") -> str:
         """A frame without symbols is named by its module, as in reports: ``libacme.so+0x1234``."""
         at = int(found[1], 16)
-        name = next(
-            (f"{each.name}+{at - each.start:#x}" for each in self._modules if each.start <= at < each.end), "??"
-        )
-        return f'addr="0x{found[1]}",func={quote(name.encode("utf-8", "surrogateescape")).decode()}'
+        after = bisect.bisect_right(self._modules, at, key=_start)
+        module = self._modules[after - 1] if after else None
+        if module is None or at >= module.end:
+            return found[0]
+        return f'addr="0x{found[1]}",func={module.name}+{at - module.start:#x}"'
 
     def _full_name(self, found: "re.Match[str]") -> str:
         name = unescape(found[1])
-        local = local_source(name, self._folders)
+        local = self._sources.find(name)
         if local is None:
             return found[0]
         if len(self._names) < _MAX_NAMES:
             self._names[local] = name
-        return f"fullname={quote(local.encode('utf-8', 'surrogateescape')).decode()}"
+        return f"fullname={_quoted(local)}"
 
     def _renamed(self, command: str) -> str:
         """The command with the names that debug information has for the client's files."""
@@ -148,8 +157,14 @@ def quote(text: bytes) -> bytes:
     return b'"' + re.sub(rb"[^ -~]", lambda found: b"\\%03o" % found[0][0], text) + b'"'
 
 
+def _quoted(text: str) -> str:
+    return quote(text.encode("utf-8", "surrogateescape")).decode()
+
+
 def unescape(text: str) -> str:
     """What is in a C string of the interface."""
+    if "\\" not in text:
+        return text
 
     def put(found: "re.Match[bytes]") -> bytes:
         sign = found[1]

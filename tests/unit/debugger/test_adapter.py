@@ -11,7 +11,7 @@ import pytest
 from corebox.debugger import adapter
 from corebox.debugger.adapter import Adapter, Client, relay
 from corebox.debugger.messages import Message, read_message
-from corebox.debugger.sources import SourceFolder, local_source
+from corebox.debugger.sources import SourceFolder, Sources
 
 
 @pytest.fixture
@@ -133,9 +133,9 @@ def test_what_no_folder_has_stays(sources: Path, source: object) -> None:
 
 def test_without_a_prefix_any_end_of_the_name_will_do(sources: Path) -> None:
     folders = (SourceFolder(sources),)
-    assert local_source("/home/jenkins/job-7/lib/sort.c", folders) == str(sources / "lib" / "sort.c")
-    assert local_source("./lib/./sort.c", folders) == str(sources / "lib" / "sort.c")
-    assert local_source("/home/jenkins/other.c", folders) is None
+    assert Sources(folders).find("/home/jenkins/job-7/lib/sort.c") == str(sources / "lib" / "sort.c")
+    assert Sources(folders).find("./lib/./sort.c") == str(sources / "lib" / "sort.c")
+    assert Sources(folders).find("/home/jenkins/other.c") is None
 
 
 @pytest.mark.parametrize(
@@ -154,9 +154,20 @@ def test_without_a_prefix_any_end_of_the_name_will_do(sources: Path) -> None:
     ],
 )
 def test_nothing_outside_of_the_folder_is_named(sources: Path, name: str) -> None:
-    assert local_source(name, (SourceFolder(sources, "/build"),)) is None
+    assert Sources((SourceFolder(sources, "/build"),)).find(name) is None
 
 
 def test_a_hostile_name_finds_nothing_without_a_prefix_either(sources: Path) -> None:
     for name in ("/x/../../secret.c", "../secret.c", "/lib/link.c"):
-        assert local_source(name, (SourceFolder(sources),)) is None
+        assert Sources((SourceFolder(sources),)).find(name) is None
+
+
+def test_hostile_names_are_looked_up_up_to_a_bound(sources: Path) -> None:
+    found = Sources((SourceFolder(sources),))
+    assert found.find("/a" * 500_000 + "/lib/sort.c") is None, "each end of it would be a name of its own"
+    known = "/deep" * 60 + "/lib/sort.c"
+    assert found.find(known) == str(sources / "lib" / "sort.c")
+    for number in range(3000):
+        found.find(f"/{number:04d}{'x' * 4000}")
+    assert found.find("./lib/sort.c") is None
+    assert found.find(known), "what was found stays"
