@@ -100,6 +100,7 @@ docs: setup  ## write the generated part of docs/reference
 pictures: setup  ## make the pictures in docs/images anew from real crashes
 	$(BIN)/python tools/record-demo.py
 	PATH="$(abspath $(BIN)):$$PATH" tools/record-report
+	PYTHONPATH=. $(BIN)/python tools/record-fleet.py
 
 man: setup  ## write manual pages into build/man, from the same source as --help
 	$(BIN)/python tools/manpages build/man

@@ -13,7 +13,7 @@ from corebox.fleet.database import Fleet
 from corebox.fleet.questions import CrashDetails, Filter
 from corebox.fleet.readers import Reader
 from corebox.fleet.reporting import page_path
-from corebox.printable import printable
+from corebox.printable import counted, printable
 from corebox.templates import Markup, PackageLoader, make_environment
 
 STYLE = Path(__file__).parent / "pages" / "style.css"
@@ -264,4 +264,5 @@ _ENVIRONMENT = make_environment(
     autoescape=True,
     finalize=lambda value: printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
 )
+_ENVIRONMENT.globals.update(counted=counted)
 _ENVIRONMENT.filters.update(day=_day, moment=_moment, spark=_spark)

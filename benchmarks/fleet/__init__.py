@@ -1,0 +1,1 @@
+"""How fast a fleet answers, and how much it keeps for a crash, with rows that were made up."""
