@@ -58,6 +58,9 @@ test: lint audit unit fuzz-short integration  ## every test; sets up all it need
 unit: setup-unit  ## the tests that need Python and libarchive, and nothing else; less than a minute
 	$(BIN)/python -m pytest -n $(JOBS) tests/unit
 
+# The tests are many short programs: what one compiles is kept for the next.
+unit coverage: export PYTHONDONTWRITEBYTECODE =
+
 coverage: setup-unit  ## how much of each package the unit tests run; fails below 90 %
 	$(BIN)/python tools/covered.py $(JOBS)
 
@@ -97,7 +100,7 @@ format: setup  ## let ruff repair what it can
 docs: setup  ## write the generated part of docs/reference
 	$(BIN)/python docs/generate.py
 
-pictures: setup  ## make the pictures in docs/images anew from real crashes
+pictures: setup  ## make the pictures in docs/images again from real crashes
 	$(BIN)/python tools/record-demo.py
 	PATH="$(abspath $(BIN)):$$PATH" tools/record-report
 	PYTHONPATH=. $(BIN)/python tools/record-fleet.py

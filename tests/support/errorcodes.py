@@ -2,6 +2,7 @@
 
 import ast
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import corebox
@@ -10,11 +11,15 @@ SOURCE = Path(corebox.__file__).parent
 _CLASSES = ("CoreboxError", "HostError", "InputError", "UsageError")
 
 
+@cache
 def codes_in_source() -> dict[str, set[str]]:
     """Each code with the classes that it is raised as."""
     found: defaultdict[str, set[str]] = defaultdict(set)
     for path in SOURCE.rglob("*.py"):
-        for call in ast.walk(ast.parse(path.read_bytes())):
+        text = path.read_bytes()
+        if b"Error(" not in text:
+            continue
+        for call in ast.walk(ast.parse(text)):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in _CLASSES:
                 assert call.args, f"{path}:{call.lineno}: an error without a code"
                 for code in _constants(call.args[0], f"{path}:{call.lineno}"):

@@ -1,5 +1,7 @@
 """Real cores, unpacked once for all tests."""
 
+import gc
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,15 @@ from tests.support.realcores import unpack_core
 settings.register_profile("unit", deadline=None)
 settings.load_profile("unit")
 
+# jsonschema looks for it at once and it takes a second to load; no schema of ours says a format.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+
 RealCore = Callable[[str], Path]
+
+
+def pytest_collection_finish() -> None:
+    """What was imported by then stays: a collection of garbage, which some tests ask for, need not look at it."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ def test_each_code_is_raised_as_one_class() -> None:
 
 
 def test_each_code_has_a_section_with_its_exit_status() -> None:
-    raised = {code: getattr(errors, classes.pop()).exit_status for code, classes in codes_in_source().items()}
+    raised = {code: getattr(errors, next(iter(classes))).exit_status for code, classes in codes_in_source().items()}
     assert _documented() == raised
 
 
@@ -41,9 +41,8 @@ def test_sections_are_sorted() -> None:
     assert codes == sorted(codes)
 
 
-@pytest.mark.parametrize("code", sorted(codes_in_source()))
-def test_codes_are_kebab_case(code: str) -> None:
-    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", code)
+def test_codes_are_kebab_case() -> None:
+    assert [code for code in codes_in_source() if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", code)] == []
 
 
 def test_exit_statuses_differ() -> None:

@@ -70,26 +70,26 @@ def test_nobody_is_root_inside(root: Path) -> None:
 def test_a_root_with_very_many_files_at_its_top(tmp_path: Path, container: bool) -> None:
     """Folders are mounted, and files as far as it goes; all else leads into the root as a whole."""
     (tmp_path / "zlib").mkdir()
-    for number in range(3000):
+    for number in range(700):
         (tmp_path / f"file{number:04}").touch()
     entries = read_root_entries(tmp_path, container)
     assert len(entries.mounts) < 200
     assert entries.mounts[0].target == "/zlib"
     assert entries.mounts[-1] == Mount(tmp_path, "/.corebox/root")
-    assert ("file2999", "/.corebox/root/file2999") in entries.symlinks
-    assert len(entries.mounts) + len(entries.symlinks) == 3002
+    assert ("file0699", "/.corebox/root/file0699") in entries.symlinks
+    assert len(entries.mounts) + len(entries.symlinks) == 702
 
 
 def test_more_links_than_options_hold_are_made_in_a_folder(tmp_path: Path) -> None:
     root, skeleton = tmp_path / "root", tmp_path / "skeleton"
     root.mkdir()
     skeleton.mkdir()
-    for number in range(3000):
+    for number in range(700):
         (root / f"link{number}").symlink_to(f"to{number}")
     line = plan_options(Sandbox(root), skeleton)
     assert len(line) < 1000
     assert line[line.index("--bind") :][:3] == ["--bind", str(skeleton), "/"]
-    assert str((skeleton / "link2999").readlink()) == "to2999"
+    assert str((skeleton / "link699").readlink()) == "to699"
 
 
 def test_names_that_are_not_utf_8_lead_into_the_root_in_containers(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_what_a_dead_process_left_goes_however_deep_it_is(place: Path) -> None:
 
 
 def test_what_another_user_made_is_left_alone(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_deep(place / NAME)
+    (place / NAME).mkdir()
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)  # seen by that user
     remove_abandoned(str(place))
     assert list(place.iterdir()) == [place / NAME]

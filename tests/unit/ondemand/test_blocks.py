@@ -84,12 +84,12 @@ def test_a_block_comes_out_of_a_file_that_is_not_compressed(tmp_path: Path) -> N
 
 
 def test_each_damaged_block_is_an_error_and_the_others_are_right(tmp_path: Path) -> None:
-    """Two hundred files with damage of some kind at some place: each block is right or an error."""
+    """Sixty files with damage of some kind at some place: each block is right or an error."""
     content = bytes(HEAD) + CORE + b"tail"
     good = framed(content, [0, *range(HEAD, len(content), BLOCK_SIZE)])
     chance = random.Random(7)
     errors = 0
-    for _ in range(200):
+    for _ in range(60):
         bad = bytearray(good)
         for _ in range(chance.choice((1, 1, 64))):
             bad[chance.randrange(len(good))] ^= 1 << chance.randrange(8)
@@ -103,7 +103,7 @@ def test_each_damaged_block_is_an_error_and_the_others_are_right(tmp_path: Path)
                 assert source.read_block(index) == CORE[index * BLOCK_SIZE : (index + 1) * BLOCK_SIZE]
             except BlockError:  # noqa: PERF203 - one block each
                 errors += 1
-    assert errors > 150
+    assert errors > 45
 
 
 def test_a_file_without_a_table_or_of_another_core_is_refused(tmp_path: Path) -> None:

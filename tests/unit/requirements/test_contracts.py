@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.programs import REPOSITORY
-from tests.unit.requirements.test_imports import INSIDE_GDB, modules
+from tests.support.sourcetree import PACKAGE, facts
+from tests.unit.requirements.test_imports import INSIDE_GDB
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -16,15 +17,15 @@ else:
     import tomli as tomllib
 
 CONTRACTS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-PACKAGES = sorted(path.parent.name for path in (REPOSITORY / "corebox").glob("*/__init__.py"))
-MODULES = sorted(path.stem for path in (REPOSITORY / "corebox").glob("[a-z]*.py"))
+PACKAGES = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+MODULES = sorted(path.stem for path in PACKAGE.glob("[a-z]*.py"))
 
 
 def test_each_library_has_a_contract_and_one_importing_package() -> None:
     importers: dict[str, set[str]] = {}
-    for path in (REPOSITORY / "corebox").rglob("*.py"):
-        package = path.relative_to(REPOSITORY / "corebox").parts[0].removesuffix(".py")
-        for name in modules(path) - set(sys.stdlib_module_names) - {"corebox", "tomllib", "libstdcxx"}:
+    for path in PACKAGE.rglob("*.py"):
+        package = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for name in facts(path).modules - set(sys.stdlib_module_names) - {"corebox", "tomllib", "libstdcxx"}:
             importers.setdefault(name, set()).add(package)
     assert {name: packages for name, packages in importers.items() if len(packages) > 1} == {}
     only = [each for each in CONTRACTS if each["name"].startswith("Only ")]

@@ -1,11 +1,9 @@
 """What corebox imports is declared, and what is declared is used."""
 
-import ast
 import itertools
 import re
 import sys
 from importlib.metadata import packages_distributions
-from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -16,6 +14,7 @@ else:
     import tomli as tomllib
 
 from tests.support.programs import REPOSITORY
+from tests.support.sourcetree import PACKAGE, facts
 
 #: Shipped as files in the toolbox, never imported (docs/explanation/dependencies.md).
 FILES = {"gdb-for-pwndbg", "pystack"}
@@ -27,17 +26,10 @@ INSIDE_GDB = {"gdb", "libstdcxx", "pystack"}
 
 def imported() -> set[str]:
     """The distributions of all modules that corebox imports and Python does not bring."""
-    names = {name for path in (REPOSITORY / "corebox").rglob("*.py") for name in modules(path)}
+    names = {name for path in PACKAGE.rglob("*.py") for name in facts(path).modules}
     others = names - set(sys.stdlib_module_names) - {"corebox", "tomllib"} - INSIDE_GDB
     distributions = packages_distributions()
     return {canonicalize_name(distributions[name][0]) for name in others - {"tomli"}} | {"tomli"}
-
-
-def modules(path: Path) -> set[str]:
-    """The first parts of the names of the modules that a file imports."""
-    nodes = list(ast.walk(ast.parse(path.read_text())))
-    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    return {name.split(".")[0] for name in plain | {n.module or "" for n in nodes if isinstance(n, ast.ImportFrom)}}
 
 
 def test_imports_are_the_dependencies_that_are_declared() -> None:

@@ -77,7 +77,6 @@ def test_a_tree_is_made_once(store: Store) -> None:
         (member("pipe", tarfile.FIFOTYPE),),
         (member("deep/" * 500 + "a"),),
         (member("x" * 300),),
-        tuple(member(f"{number}/" + "deep/" * 250 + "a") for number in range(41)),
         (member("link", tarfile.SYMTYPE, link=""),),
         (member("link", tarfile.SYMTYPE, pax={"linkpath": "a\0b"}),),
         (member(".corebox", tarfile.SYMTYPE, link="/"),),
@@ -102,6 +101,16 @@ def test_a_hostile_layer_is_refused_and_leaves_nothing(
     assert list(store.home.glob("tmp/*/*")) == []
     assert not list(tmp_path.rglob("evil"))
     assert not list((store.home / "roots").rglob("tree"))
+
+
+def test_directories_that_no_member_names_are_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("corebox.store.extract._MAX_UNNAMED", 1000)
+    layer = put_layer(store, *(member(f"{number}/" + "deep/" * 249 + "a") for number in range(4)))
+    assert len(list((store.unpacked([layer])).rglob("a"))) == 4
+    with pytest.raises(InputError, match="more than 1000 directories are in no layer") as caught:
+        store.unpacked([put_layer(store, *(member(f"{number}/" + "deep/" * 249 + "a") for number in range(5)))])
+    assert caught.value.code == "image-damaged"
+    assert list(store.home.glob("tmp/*/*")) == []
 
 
 def test_a_link_to_a_neighbour_is_unpacked(store: Store) -> None:

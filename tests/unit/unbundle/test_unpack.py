@@ -14,7 +14,7 @@ _PIECE = 1 << 20
 
 @pytest.mark.parametrize(("hash_layer", "hash_blocks"), [(True, True), (True, False), (False, True)])
 def test_what_is_wanted_is_hashed_and_nothing_is_lost(tmp_path: Path, hash_layer: bool, hash_blocks: bool) -> None:
-    pieces = [b"\x7fELF\x02\x01\x01" + bytes(_PIECE - 7), *(bytes([n]) * _PIECE for n in range(1, 100))]
+    pieces = [b"\x7fELF\x02\x01\x01" + bytes(_PIECE - 7), *(bytes([n]) * _PIECE for n in range(1, 40))]
     member = Member(b"core", FILE, len(pieces) * _PIECE + 1, 0o600, 0)
     stream = Stream(iter([*pieces, b"z" + bytes(padding(member.size))]))
     with unpack.new_file(tmp_path, member) as descriptor:
