@@ -132,7 +132,7 @@ def similar(
     time_limit: float = 300.0,
     store: Store | None = None,
 ) -> tuple[list[Group], list[Failure]]:
-    """Group crashes by ``family`` or ``signature``, the largest group first; and what could not be looked at.
+    """Group crashes by ``family`` or ``signature``, the largest group first; and what could not be read.
 
     Raises:
         HostError: this machine can look at none, for example ``no-engine``.

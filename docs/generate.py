@@ -1,5 +1,6 @@
 """Writes what follows from the program: two schemas, and pages of ``docs/reference``: ``make docs``."""
 
+import argparse
 import inspect
 import json
 import re
@@ -65,7 +66,7 @@ def _gather_help() -> str:
     """The gatherer's options; argparse's own layout changes with the version of Python."""
     parser = make_parser()
     lines = [textwrap.fill(str(parser.description), _WIDTH), ""]
-    for action in parser._actions:
+    for action in (each for each in parser._actions if each.help != argparse.SUPPRESS):
         names = ", ".join(action.option_strings)
         value = "" if action.nargs == 0 else str(action.metavar or action.dest)
         help_text = textwrap.fill(

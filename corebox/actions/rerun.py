@@ -1,4 +1,4 @@
-"""Start the customer's program anew, with exactly the files it had, in the sandbox."""
+"""Start the customer's program again, with exactly the files it had, in the sandbox."""
 
 import os
 import posixpath

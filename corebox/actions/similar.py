@@ -46,7 +46,7 @@ class Group(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A crash that could not be looked at."""
+    """A crash that could not be read."""
 
     name: str
     error: CoreboxError

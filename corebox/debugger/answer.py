@@ -135,7 +135,7 @@ class PythonFrame(NamedTuple):
     function: Annotated[str, _TEXT, "Name of the Python function."]
     file: Annotated[str, _TEXT, "Its source file, as Python knows it."]
     line: Annotated[int, NUMBER, "The line that it has come to; 0 if that is not known."]
-    entry: Annotated[bool, FLAG, "Whether CPython's evaluator was called anew for it, not by an outer frame."]
+    entry: Annotated[bool, FLAG, "Whether CPython's evaluator was called for it alone, not by an outer frame."]
 
 
 class PythonStack(NamedTuple):

@@ -27,7 +27,7 @@ def choose_engine(name: str, store: Store | None = None, tell: Callable[[str], N
     """The engine of that name; ``auto`` is Docker or Podman if one works, else bubblewrap.
 
     An engine with a daemon is tried with a tiny run once, and ``store`` remembers the answer until the daemon is
-    started anew. ``tell`` is told why an engine that answers is not used.
+    started again. ``tell`` is told why an engine that answers is not used.
 
     Raises:
         HostError: ``no-engine``, ``remote-engine``, ``engine-unusable``.
@@ -123,7 +123,7 @@ def _tried(name: str, store: Store) -> "DockerEngine":
 
 
 def daemon_identity(address: str) -> str:
-    """The same as long as the daemon is: its socket is made anew when it is started, and so is all in /run at boot."""
+    """The same as long as the daemon is: its socket is made again when it starts, and so is all in /run at boot."""
     path = addresses.socket_path(address)
     try:
         status = path.stat() if path else None

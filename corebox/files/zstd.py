@@ -156,5 +156,5 @@ def _too_large(name: str) -> InputError:
     return InputError(
         "window-too-large",
         "{} is compressed with a zstd window of more than {} MiB".format(name, 1 << UNTRUSTED_WINDOW - 20),
-        "if it is a bundle, compress it anew: zstd -dc FILE | zstd -19 -o NEW.corebox; if it is a core: zstd -d FILE",
+        "if it is a bundle, compress it again: zstd -dc FILE | zstd -19 -o NEW.corebox; if it is a core: zstd -d FILE",
     )

@@ -11,7 +11,7 @@ from corebox.fleet.database import Fleet
 from corebox.fleet.facts import MAX_TEXT_LENGTH, Facts, ModuleFact
 from corebox.fleet.rows import add_new, ensure
 
-#: Reports of one reporter are alike; one of another is made anew by ``again`` only, which costs hours for a big fleet.
+#: Reports of one reporter are alike; one of another is made again by ``again`` only, which costs hours for a big fleet.
 REPORTER = __version__
 
 

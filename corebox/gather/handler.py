@@ -191,7 +191,7 @@ class _Room:
         Raises:
             HostError: ``no-space``.
         """
-        self._looked = min(self._looked, done)  # the counting has begun anew
+        self._looked = min(self._looked, done)  # the counting has begun again
         if not self.is_there(done):
             raise HostError("no-space", "no room for a bundle: {}".format(self.reason), "lower --keep-free")
 

@@ -1,6 +1,6 @@
 """What is known of files in folders, so that no file is read twice: a small database in the store.
 
-It is a cache. Whatever is found through it is read again before it is used, a broken one is made anew, and where it
+It is a cache. Whatever is found through it is read again before it is used, a broken one is made again, and where it
 cannot be written, files are read each time.
 """
 

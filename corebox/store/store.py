@@ -82,7 +82,7 @@ class Store:
     # Blobs
 
     def blob_path(self, digest: str) -> Path:
-        """Where the blob lies, whether it is there or not; an InputError ``image-damaged`` for what is no digest."""
+        """Where the blob lies, whether it is there or not; an InputError ``image-damaged`` if this is not a digest."""
         return self._blobs / Descriptor.from_json({"mediaType": "", "digest": digest, "size": 0}).digest[7:]
 
     def has(self, digest: str) -> bool:

@@ -19,7 +19,7 @@ MAX_LENGTH = 60  # seconds
 
 
 class PythonFrame(NamedTuple):
-    """A Python frame; the evaluator in C was called anew for it if ``entry``, else an outer frame's call runs it."""
+    """A Python frame; the evaluator in C was called for it alone if ``entry``, else an outer frame's call runs it."""
 
     function: str
     file: str
