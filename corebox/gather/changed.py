@@ -24,12 +24,15 @@ def without_changed(collection: Collection, error: InputError) -> Collection:
             gone[path] = why
     if not gone:
         raise error
-    missing = collection.missing + tuple(Omission(path, why) for path, why in gone.items())
-    return collection._replace(
-        files=tuple(entry for entry in collection.files if entry.path not in gone),
-        modules=tuple(_without_file(each, gone.get(each.path)) for each in collection.modules),
+    manifest = collection.manifest
+    missing = manifest.missing + tuple(Omission(path, why) for path, why in gone.items())
+    manifest = manifest._replace(
+        files=tuple(entry for entry in manifest.files if entry.path not in gone),
+        modules=tuple(_without_file(each, gone.get(each.path)) for each in manifest.modules),
         missing=tuple(sorted(missing, key=lambda omission: os.fsencode(omission.path))),
-        sources={path: file for path, file in collection.sources.items() if path not in gone},
+    )
+    return collection._replace(
+        manifest=manifest, sources={path: file for path, file in collection.sources.items() if path not in gone}
     )
 
 

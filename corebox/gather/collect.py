@@ -9,15 +9,12 @@ from corebox import __version__
 from corebox.bundle.manifest import (
     BuildIds,
     CrashedProcess,
-    FileEntry,
-    LeftOutFile,
     Manifest,
     MemoryEntry,
     ModuleEntry,
     Omission,
     Site,
     StoredCore,
-    SymlinkEntry,
     TruncatedCore,
 )
 from corebox.bundle.runtime import Runtime
@@ -82,45 +79,17 @@ class GatherOptions(NamedTuple):
 class Collection(NamedTuple):
     """What was found: what the manifest says of it, and each of the files to put in, open.
 
-    ``core`` is the whole one; ``aside`` has the open files that a light bundle leaves out.
+    The manifest's ``core`` is the whole one; ``aside`` has the open files that a light bundle leaves out.
     """
 
-    site: Site
-    process: CrashedProcess
-    core: StoredCore
-    modules: Tuple[ModuleEntry, ...]
-    files: Tuple[FileEntry, ...]
-    symlinks: Tuple[SymlinkEntry, ...]
-    missing: Tuple[Omission, ...]
-    not_taken: Tuple[Omission, ...]
-    memory: Tuple[MemoryEntry, ...]
-    runtime: Optional[Runtime]
+    manifest: Manifest
     sources: Dict[str, OpenFile]
-    left_out: Tuple[LeftOutFile, ...] = ()
     aside: Mapping[str, OpenFile] = MappingProxyType({})
 
     @property
     def open_files(self) -> Dict[str, OpenFile]:
         """All files that were found."""
         return {**self.aside, **self.sources}
-
-    @property
-    def manifest(self) -> Manifest:
-        """The manifest of a bundle with all this."""
-        return Manifest(
-            gatherer=__version__,
-            site=self.site,
-            process=self.process,
-            core=self.core,
-            modules=self.modules,
-            files=self.files,
-            symlinks=self.symlinks,
-            missing=self.missing,
-            not_taken=self.not_taken,
-            memory=self.memory,
-            runtime=self.runtime,
-            left_out=self.left_out,
-        )
 
 
 def collect(core: CoreFile, root: DiskRoot, wanted: GatherOptions) -> Collection:
@@ -154,7 +123,8 @@ def collect(core: CoreFile, root: DiskRoot, wanted: GatherOptions) -> Collection
     not_taken += [Omission(mapping.path, _why_not(mapping)) for mapping in others[:_MAX_OTHERS]]
     if len(others) > _MAX_OTHERS:
         not_taken.append(Omission(MORE, "{} more files are not listed".format(len(others) - _MAX_OTHERS)))
-    return Collection(
+    manifest = Manifest(
+        gatherer=__version__,
         site=_site(root, core, wanted),
         process=_process(core, next((_path(each) for each in modules if each.module.is_executable), None)),
         core=stored_core(core, not wanted.without_core, wanted.cut_by),
@@ -165,8 +135,8 @@ def collect(core: CoreFile, root: DiskRoot, wanted: GatherOptions) -> Collection
         not_taken=tuple(not_taken),
         memory=tuple(MemoryEntry(*use) for use in measure_memory(core)),
         runtime=wanted.runtime,
-        sources=files.sources,
     )
+    return Collection(manifest, files.sources)
 
 
 def _index_of(wanted: GatherOptions) -> "Optional[FolderIndex]":

@@ -144,7 +144,7 @@ def pack(wanted: GatherOptions, collection: Collection, core: CoreFile, output: 
         HostError: ``no-space``, ``cannot-write``.
         InputError: ``file-changed``.
     """
-    change, whole, stored = None, core, collection.core
+    change, whole, stored = None, core, collection.manifest.core
     with contextlib.ExitStack() as stack:
         if wanted.slim and stored.included:
             from corebox.gather.reduce import slim_core  # noqa: PLC0415
@@ -176,7 +176,7 @@ def pack(wanted: GatherOptions, collection: Collection, core: CoreFile, output: 
 def _write(
     collection: Collection, stored: StoredCore, core: CoreFile, output: Output, change: Optional[Change]
 ) -> Gathered:
-    manifest = collection._replace(core=stored).manifest
+    manifest = collection.manifest._replace(core=stored)
     if output.path != STREAM:
         require_space(output.path, manifest)
     # The core is read twice, and on a slow disk the first time takes as long as the second.

@@ -54,7 +54,7 @@ def read_known(path: str) -> FrozenSet[str]:
 
 def lightened(collection: Collection, root: DiskRoot, options: LightOptions) -> Collection:
     """The collection without the files that can be found again; those that the core does not prove stay."""
-    candidates = {entry.path: entry for entry in collection.files if _may_go(entry, collection)}
+    candidates = {entry.path: entry for entry in collection.manifest.files if _may_go(entry, collection)}
     owners = find_owners(root, candidates) if options.packages else Owners({}, ())
     gone = {}
     for path, entry in candidates.items():
@@ -66,7 +66,7 @@ def lightened(collection: Collection, root: DiskRoot, options: LightOptions) -> 
 
 def _may_go(entry: FileEntry, collection: Collection) -> bool:
     """Whether the desk could prove another copy of the file to be the same."""
-    modules = [each for each in collection.modules if each.path == entry.path]
+    modules = [each for each in collection.manifest.modules if each.path == entry.path]
     file = collection.sources[entry.path]
     return entry.role in _ROLES and all(each.verdict == VERIFIED for each in modules) and elf_of(file) is not None
 
@@ -104,10 +104,11 @@ def _new(name: str) -> "Optional[hashlib._Hash]":
 
 
 def _without(collection: Collection, gone: Dict[str, LeftOutFile], problems: Tuple[str, ...]) -> Collection:
-    return collection._replace(
-        files=tuple(entry for entry in collection.files if entry.path not in gone),
+    manifest, sources = collection.manifest, collection.sources
+    manifest = manifest._replace(
+        files=tuple(entry for entry in manifest.files if entry.path not in gone),
         left_out=tuple(gone[path] for path in sorted(gone, key=os.fsencode)),
-        not_taken=collection.not_taken + tuple(Omission(PACKAGES, why) for why in problems),
-        sources={path: file for path, file in collection.sources.items() if path not in gone},
-        aside={path: collection.sources[path] for path in gone},
+        not_taken=manifest.not_taken + tuple(Omission(PACKAGES, why) for why in problems),
     )
+    kept = {path: file for path, file in sources.items() if path not in gone}
+    return Collection(manifest, kept, aside={path: sources[path] for path in gone})

@@ -48,12 +48,13 @@ def plan_blanks(
 
 def blanked(collection: Collection, plan: RedactionPlan) -> Collection:
     """The collection with the same blanks in what it quotes of the process."""
-    process, site = collection.process, collection.site
-    return collection._replace(
+    process, site, runtime = collection.manifest.process, collection.manifest.site, collection.manifest.runtime
+    manifest = collection.manifest._replace(
         process=process._replace(name=_blank(process.name, plan), arguments=_blank(process.arguments, plan)),
         site=site._replace(hostname=_blank(site.hostname, plan)),
-        runtime=_blank(collection.runtime, plan),
+        runtime=_blank(runtime, plan),
     )
+    return collection._replace(manifest=manifest)
 
 
 def redacted_core(core: StoredCore, plan: RedactionPlan, patterns_given: Sequence[str]) -> StoredCore:

@@ -1,4 +1,4 @@
-"""The oracle: checks all that the format promises and proves each module again, believing no verdict of the manifest."""
+"""Checks all that the format promises, and proves each module again, believing no verdict of the manifest."""
 
 import tempfile
 from collections.abc import Iterator

@@ -23,11 +23,11 @@ def collection(core_path: Path, root: Path) -> Iterator[Collection]:
 def test_each_file_that_has_changed_is_missing(collection: Collection, root: Path) -> None:
     Path(f"{root}{LINKER}").write_bytes(b"another")
     left = without_changed(collection, changed(f"{root}{LIBC}"))
-    assert {LIBC, LINKER}.isdisjoint(entry.path for entry in left.files)
+    assert {LIBC, LINKER}.isdisjoint(entry.path for entry in left.manifest.files)
     assert set(left.sources) == set(collection.sources) - {LIBC, LINKER}
-    verdicts = {module.path: (module.verdict, module.size is None) for module in left.modules}
+    verdicts = {module.path: (module.verdict, module.size is None) for module in left.manifest.modules}
     assert verdicts == {EXECUTABLE: ("verified", False), LIBC: ("missing", True), LINKER: ("missing", True)}
-    assert [(each.path, "changed while it was being gathered" in each.why) for each in left.missing] == [
+    assert [(each.path, "changed while it was being gathered" in each.why) for each in left.manifest.missing] == [
         (LINKER, True),
         (LIBC, True),
     ]
