@@ -104,14 +104,19 @@ def test_a_crash_costs_a_job_at_most_five_seconds(machine: None, tmp_path: Path)
     """Of one processor; most of the time one could wait for is that. A C++ program with threads and a plugin."""
     subprocess.run([FOLDER / "pipeline/build.sh", tmp_path / "acme"], check=True)
     subprocess.run([tmp_path / "acme/bin/pipeline"], cwd=tmp_path, check=False)
-    command = [sys.executable, REPOSITORY / "packaging/ci/crashes", "core", "-o", "out", "--summary", "summary.md"]
+    script = str(REPOSITORY / "packaging/ci/crashes")
+    command = [sys.executable, script, "core", "-o", "out", "--summary", "summary.md"]
     environment = {**os.environ, "COREBOX": f"{sys.executable} -m corebox", "COREBOX_HOME": str(tmp_path / "store")}
-    for _ in range(2):  # the first makes the toolbox, which a job has from its image
-        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+
+    def cost() -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    cost()  # makes the toolbox, which a job has from its image
+    shutil.rmtree(tmp_path / "out")
+    assert cost() < 5
     assert (tmp_path / "out/core.corebox").stat().st_size < 5_000_000
     assert "libstages.so" in (tmp_path / "summary.md").read_text()
 
