@@ -16,6 +16,7 @@ from corebox.bundle.fields import fields_of, schema_of
 from corebox.bundle.manifest import Format, Manifest
 from corebox.cli.main import program
 from corebox.debugger.answer import Frame, Instruction, Missing, Omitted, Register, Why
+from corebox.debugger.goroutines import Goroutines
 from corebox.gather.options import make_parser
 
 FOLDER = Path(__file__).parent / "reference"
@@ -96,6 +97,7 @@ _ANSWERED: dict[str, tuple[Any, tuple[str, ...]]] = {
     "threads[].omitted": (Omitted, ()),
     "registers": (Register, ()),
     "disassembly": (Instruction, ("current",)),
+    "goroutines": (Goroutines, ()),
     "missing": (Missing, ()),
 }
 

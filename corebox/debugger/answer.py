@@ -16,38 +16,23 @@ from corebox.bundle.fields import (
     read_fields,
     record,
 )
+from corebox.debugger.goroutines import Goroutines
+from corebox.debugger.kinds import MAX_COUNT as _MAX_COUNT
+from corebox.debugger.kinds import MAX_LENGTH as _MAX_LENGTH
+from corebox.debugger.kinds import TEXT as _TEXT
+from corebox.debugger.kinds import several as _list
+from corebox.debugger.kinds import word as _word
 from corebox.debugger.records import LAST, Record, read_objects
 from corebox.errors import InputError
 
-_MAX_COUNT = 4096  # entries of any list
-_MAX_LENGTH = 4096  # characters of any text
-
 #: The parts of an answer that are named where they are missing.
-PARTS = ("stacks", "registers", "disassembly", "cause", "python")
+PARTS = ("stacks", "registers", "disassembly", "cause", "python", "goroutines")
 
 Value = TypeVar("Value")
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("no text")
-    return value[:_MAX_LENGTH]
-
-
-def _word(*words: str) -> Kind:
-    """One of these, and whatever the Python of a later toolbox writes."""
-    return _TEXT._replace(schema=lambda: {"enum": list(words)})
-
-
-def _list(form: Any) -> Kind:
-    return array(record(form), _MAX_COUNT)
-
-
 def _maybe(kind: Kind, data: Any) -> Any:
     return None if data is None else kind.read(data)
-
-
-_TEXT = Kind(lambda: {"type": "string"}, _text)
 
 
 class Variable(NamedTuple):
@@ -219,7 +204,7 @@ class Why(NamedTuple):
 class Missing(NamedTuple):
     """A part of the answer that there is not."""
 
-    part: Annotated[str, _word("stacks", "registers", "disassembly", "cause", "python", "values"), "Which part."]
+    part: Annotated[str, _word(*PARTS, "values"), "Which part."]
     reason: Annotated[str, _TEXT, "Why, in words."]
 
 
@@ -241,6 +226,7 @@ class Answer(NamedTuple):
         missing: the parts that there are not.
         total: how many threads there are; more than ``threads`` has if they are too many.
         gdb: its version.
+        goroutines: those of a Go program.
     """
 
     threads: tuple[Stack, ...]
@@ -250,6 +236,7 @@ class Answer(NamedTuple):
     missing: tuple[Missing, ...] = ()
     total: int = 0
     gdb: str | None = None
+    goroutines: Goroutines | None = None
 
 
 class _Stacks(NamedTuple):
@@ -257,6 +244,7 @@ class _Stacks(NamedTuple):
     total: Annotated[int, NUMBER, "How many there are."]
     gdb: Annotated[str | None, _TEXT, "Version of gdb."]
     python: Annotated[bool, FLAG, "Whether a CPython is in the core."]
+    go: Annotated[bool, FLAG, "Whether the program is one of Go's."] = False
 
 
 def parse_answer(records: Sequence[Record], deaths: Sequence[tuple[int, str]] = ()) -> Answer:
@@ -289,7 +277,11 @@ def parse_answer(records: Sequence[Record], deaths: Sequence[tuple[int, str]] = 
     # Of a program without Python nothing is missing, whatever became of that step.
     if stacks.python or "python" in parts:
         threads = _with_python(threads, part("python", lambda data: _maybe(_list(PythonStack), data) or (), ()))
-    return Answer(threads, registers, disassembly, why, tuple(missing), stacks.total, stacks.gdb)
+    goroutines = None
+    if stacks.go or "goroutines" in parts:
+        goroutines = part("goroutines", lambda data: _maybe(record(Goroutines), data), None)
+        threads = _named(threads, goroutines)
+    return Answer(threads, registers, disassembly, why, tuple(missing), stacks.total, stacks.gdb, goroutines)
 
 
 def parse_source_names(output: bytes) -> tuple[SourceName, ...]:
@@ -351,3 +343,11 @@ def _with_python(threads: tuple[Stack, ...], stacks: tuple[PythonStack, ...]) ->
     nothing = PythonStack(0, (), 0)
     pairs = [(thread, found.get(thread.tid, nothing)) for thread in threads]
     return tuple(thread._replace(python=each.frames, python_omitted=each.omitted) for thread, each in pairs)
+
+
+def _named(threads: tuple[Stack, ...], goroutines: Goroutines | None) -> tuple[Stack, ...]:
+    """The same, those that run goroutines with names that say so."""
+    groups = goroutines.groups if goroutines else ()
+    known = {each.thread: f"goroutine {each.numbers[0]}" for each in groups if each.numbers}
+    names = (", ".join(filter(None, (each.name, known.get(each.number)))) for each in threads)
+    return tuple(each._replace(name=name or None) for each, name in zip(threads, names, strict=True))

@@ -143,6 +143,7 @@ class Report(NamedTuple):
                 {**to_json(each), "current": each.address == self.program_counter} for each in self.answer.disassembly
             ],
             "symbols": [each.to_json() for each in self.symbols],
+            **({"goroutines": to_json(self.answer.goroutines)} if self.answer.goroutines else {}),
             "memory": self.memory.to_json(),
             "manifest": self.manifest.to_json(),
             "missing": [to_json(each) for each in self.answer.missing],

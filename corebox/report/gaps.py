@@ -17,6 +17,7 @@ _PARTS = {
     "disassembly": "the instructions around the fault",
     "cause": "the cause",
     "python": "the Python stacks",
+    "goroutines": "the goroutines",
     "values": "arguments and variables",
 }
 _MAX_MODULES = 10

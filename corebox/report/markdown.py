@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from corebox.printable import printable
-from corebox.report import text, words
+from corebox.report import goroutines, text, words
 from corebox.report.document import Report
 from corebox.report.gaps import gaps
 
@@ -36,6 +36,9 @@ def markdown_lines(report: Report) -> Iterator[str]:
     if len(report.groups) > _MAX_GROUPS + 1:
         yield ""
         yield f"{len(report.groups) - _MAX_GROUPS - 1} more groups of threads are not shown."
+    known = report.answer.goroutines
+    if known:
+        yield from _section("Goroutines", [goroutines.heading(known) + ":", *goroutines.lines(known)])
     yield from _section("Registers", text.register_lines(report))
     yield from _section("Instructions", text.instruction_lines(report))
     yield from _section("Process and system", [f"{name + ':':14}{value}" for name, value in words.facts(report)])

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from corebox import __version__
 from corebox.coredump.usage import KINDS
 from corebox.printable import printable
-from corebox.report import words
+from corebox.report import goroutines, words
 from corebox.report.document import Report
 from corebox.report.gaps import gaps
 from corebox.report.picture import draw
@@ -39,6 +39,7 @@ def html_page(report: Report, regions: Iterable[Region]) -> str:
         unwind=words.unwind,
         how_outer=words.how_outer,
         own_function=own_function,
+        goroutines=goroutines,
         memory=list(words.memory_lines(report.memory)),
         counter=report.program_counter,
         modules=list(zip(manifest.modules, report.symbols, strict=True)),

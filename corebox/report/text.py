@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from corebox.describe.crash import describe_crash
 from corebox.printable import counted
-from corebox.report import words
+from corebox.report import goroutines, words
 from corebox.report.document import PlacedFrame, Report, ThreadGroup
 from corebox.report.gaps import gaps
 from corebox.report.python import PlacedPython
@@ -26,6 +26,9 @@ def text_lines(report: Report) -> Iterator[str]:
         yield ""
         yield group_heading(group) + ":"
         yield from stack_lines(group)
+    known = report.answer.goroutines
+    if known:
+        yield from _section(goroutines.heading(known), list(goroutines.lines(known)))
     yield from _section("registers", register_lines(report))
     yield from _section("instructions", instruction_lines(report))
     facts = (each for each in words.facts(report) if each[0] not in _ABOVE)

@@ -22,7 +22,7 @@ import gdb
 from corebox.gdbside.answers import machine
 from corebox.gdbside.bounded import hexadecimal, one_line, text
 from corebox.gdbside.frames import callers, recursion, tailcalls, trampoline
-from corebox.gdbside.runtimes import managed, pystacks
+from corebox.gdbside.runtimes import gocore, managed, pystacks
 from corebox.gdbside.values import variables
 from corebox.gdbside.why import explain
 
@@ -157,6 +157,7 @@ def stacks() -> dict[str, Any]:
         "threads": found,
         "total": len(every),
         "python": pystacks.is_python() or pystacks.unsupported() is not None,
+        "go": gocore.runtime.is_go(),
         "gdb": gdb.VERSION,
     }
 
@@ -214,7 +215,7 @@ STEPS: list[tuple[str, Callable[[], object]]] = [
     ("disassembly", machine.disassembly),
     ("cause", cause),
 ]
-STEPS += [("python", python_stacks)]
+STEPS += [("python", python_stacks), ("goroutines", gocore.facts)]
 STEPS += [("values", functools.partial(values, level)) for level in range(FRAMES_WITH_VALUES)]
 
 

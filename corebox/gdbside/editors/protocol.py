@@ -15,6 +15,7 @@ import gdb
 
 from corebox.gdbside import bounded
 from corebox.gdbside.editors import instructions
+from corebox.gdbside.runtimes import gocore
 
 _Json: TypeAlias = dict[str, Any]
 _Ask: TypeAlias = Callable[..., _Json]
@@ -124,9 +125,11 @@ def _threads(process: _Json) -> Callable[[_Ask], _Ask]:
     """Threads have their LWP, and their name; a core has that of the first thread only (core(5), NT_PRPSINFO)."""
 
     def names() -> Iterator[tuple[int, str]]:
+        runs = gocore.thread_names()
         for each in gdb.selected_inferior().threads():
             name = each.name or (process["name"] if each.ptid[1] == process["pid"] else None)
-            yield each.global_num, " ".join(filter(None, (f"LWP {each.ptid[1]}", name)))
+            parts = f"LWP {each.ptid[1]}", name, runs.get(each.num)
+            yield each.global_num, " ".join(filter(None, parts))
 
     return lambda ask: _renamed(ask, names)
 

@@ -109,11 +109,3 @@ def _how_caller_is_found(frame: gdb.Frame, unwind: str) -> str:
         return found or "cfi"
     pc = frame.pc()
     return "cfi" if known.entry(pc) or known.entry(pc - 1) else "prologue"
-
-
-def lines() -> Iterator[str]:
-    """The selected thread's stack in lines, each frame with how it was found, and why it ends."""
-    frames = Callers()
-    for frame, unwind in frames:
-        yield f"#{frame.level():<4} {unwind:13}  {frame.pc():#018x}  {place(frame)[0] or '??'}"
-    yield f"the stack ends here: {frames.end}"

@@ -143,7 +143,7 @@ class X86Frame:
         """The caller of a function whose runtime has a table of the sizes of its frames."""
         at = sp + sized.size
         if sized.first and not self.known.starts_with(self.known.word(at) or 0, self.processor.signal_returns):
-            return self.end("this is the first function of a goroutine, or of a thread of Go's runtime", complete=True)
+            return self.end("this is the first function of a goroutine, or on a stack of Go's runtime", complete=True)
         return self.caller("runtime", at, self.known.word(at - self.word) if sized.size else None)
 
     def by_frame_pointer(self, sp: int, bp: int, pushed: x86.Pushed, of_file: bool) -> gdb.UnwindInfo | None:

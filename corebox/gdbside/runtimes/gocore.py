@@ -3,13 +3,15 @@
 import contextlib
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import gdb
 
 from corebox.gdbside import selection
+from corebox.gdbside.bounded import text
 from corebox.gdbside.frames import codemap, trampoline
 from corebox.gdbside.runtimes import goroutines
-from corebox.gdbside.runtimes.goroutines import Goroutines, Layout, Module, Routine
+from corebox.gdbside.runtimes.goroutines import Goroutines, Layout, Module, Routine, Thread
 from corebox.gdbside.runtimes.gotables import MAGIC_118, MAGIC_120, Place
 
 _SECTION = re.compile(r"^\s*(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)", re.MULTILINE)
@@ -17,6 +19,11 @@ _TABLES, _MAY_HAVE_TABLES = (".gopclntab", ".data.rel.ro.gopclntab"), (".data.re
 _MAY_HAVE_MODULE = (".go.module", ".noptrdata", ".data", ".data.rel.ro")
 _VERSION = re.compile(rb"go1\.(\d{1,3})(?:[.a-z\d]{0,12})\b")
 _BUILD_INFO = b"\xff Go buildinf:"
+_LIST = "runtime.allgs"
+MAX_GROUPS, MAX_NUMBERS = 256, 64  # of a report
+# From a goroutine's stack to that of the thread, where nothing is below them that is of use.
+_TO_SYSTEM_STACK = ("runtime.mcall", "runtime.morestack", "runtime.systemstack")
+_LOGS, _ERROR, _LOG_SIZE = (".noptrbss", ".bss"), b"fatal error: ", 512
 _MAX_THREADS, _MAX_FRAMES, _MAX_FOUND = 256, 64, 256
 Section = tuple[int, int, str]
 
@@ -36,15 +43,23 @@ class GoRuntime:
 
     def module(self) -> tuple[Module, Layout] | None:
         """The program's tables, if it is one of Go's that can be read."""
+        self._open()
+        return self._module
+
+    def is_go(self) -> bool:
+        """Whether the program is one of Go's."""
+        self._open()
+        return self._module is not None or self.why_not is not None
+
+    def _open(self) -> None:
         if not self._opened:
             self._opened = True
-            sections = [(int(a, 16), int(b, 16), name) for a, b, name in _SECTION.findall(_files())]
+            sections = _sections()
             if any(name in (*_TABLES, ".go.buildinfo") for _, _, name in sections):
                 try:
                     self._module = self._find(sections)
                 except goroutines.UNREADABLE as error:
                     self.why_not = str(error)
-        return self._module
 
     def _find(self, sections: Sequence[Section]) -> tuple[Module, Layout]:
         if gdb.selected_inferior().architecture().name() != "i386:x86-64":
@@ -83,6 +98,8 @@ class GoRuntime:
         found = self.module()
         try:
             function = found[0].tables.function(pc if exact else pc - 1) if found else None
+            if found and function and function.name in _TO_SYSTEM_STACK:
+                return codemap.Sized(0, True)
             size = found[0].tables.frame_size(function, pc) if found and function and not function.switches else None
         except goroutines.UNREADABLE:
             return None
@@ -94,10 +111,71 @@ runtime = GoRuntime()
 
 def routines() -> list[Routine]:
     """All goroutines, those that failed first; raises one of ``goroutines.UNREADABLE``."""
+    return opened().all()
+
+
+def opened(frames: bool = True) -> Goroutines:
+    """The goroutines of the core, with the ``frames`` of those that run; raises one of ``goroutines.UNREADABLE``."""
     found = runtime.module()
     if found is None:
         raise LookupError(runtime.why_not or "there is no Go in this core")
-    return Goroutines(*found, read, _frames()).all(_symbol("runtime.allgs"))
+    return Goroutines(*found, read, _threads(frames), _symbol(_LIST))
+
+
+def backlog() -> bytes | None:
+    """What Go's runtime printed of a fatal error (runtime.printBacklog), in a program without symbols."""
+    if not runtime.module():
+        return None
+    for start, end, name in _sections():
+        if name in _LOGS:
+            for at in _found(start, end, _ERROR, 1):
+                with contextlib.suppress(LookupError):
+                    return read(at, min(_LOG_SIZE, end - at)).partition(b"\0")[0]
+    return None
+
+
+def thread_names() -> dict[int, str]:
+    """What the threads that run goroutines are called: ``goroutine 18``, by their numbers."""
+    try:
+        running = opened(frames=False).threads() if runtime.module() else {}
+    except goroutines.UNREADABLE:
+        return {}
+    return {thread: f"goroutine {number}" for thread, number in running.items()}
+
+
+def facts() -> dict[str, Any] | None:
+    """The goroutines in a report: groups of equal ones; None if there is no Go, raises one of the errors above."""
+    if not runtime.is_go():
+        return None
+    known = opened()
+    found = known.all()
+    groups = goroutines.grouped(found)
+    return {
+        "version": text(runtime.version),
+        "count": len(found),
+        "by_shape": _symbol(_LIST) is None,
+        "groups": [_group(each) for each in groups[:MAX_GROUPS]],
+        "omitted": known.omitted + sum(map(len, groups[MAX_GROUPS:])),
+    }
+
+
+def _group(group: Sequence[Routine]) -> dict[str, Any]:
+    first = group[0]
+    return {
+        "numbers": [each.number for each in group[:MAX_NUMBERS]],
+        "count": len(group),
+        "state": text(first.state),
+        "reason": text(first.reason),
+        "thread": first.thread,
+        "panic": text(first.panic, goroutines.MAX_PANIC_LENGTH),
+        "frames": [_place(each) for each in first.frames],
+        "complete": first.whole,
+        "created_by": first.created and _place(first.created),
+    }
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {"function": text(place.function), "file": text(place.file), "line": place.line}
 
 
 def lines() -> Iterator[str]:
@@ -107,7 +185,7 @@ def lines() -> Iterator[str]:
     except goroutines.UNREADABLE as error:
         yield f"the goroutines cannot be read: {error}"
         return
-    yield f"{len(found)} goroutines of {runtime.version}" + ("" if _symbol("runtime.allgs") else _BY_SHAPE)
+    yield f"{len(found)} goroutines of {runtime.version}" + ("" if _symbol(_LIST) else _BY_SHAPE)
     for group in goroutines.grouped(found):
         yield ""
         yield headline(group)
@@ -149,8 +227,9 @@ def read(address: int, size: int) -> bytes:
         raise LookupError(str(error)) from error
 
 
-def _files() -> str:
-    return gdb.execute("info files", to_string=True)
+def _sections() -> list[Section]:
+    found = _SECTION.findall(gdb.execute("info files", to_string=True))
+    return [(int(start, 16), int(end, 16), name) for start, end, name in found]
 
 
 def _symbol(name: str) -> int | None:
@@ -181,8 +260,8 @@ def _headers(sections: Sequence[Section]) -> Iterator[int]:
                 yield from _found(start, end, magic.to_bytes(4, "little") + b"\0\0\x01\x08")
 
 
-def _found(start: int, end: int, mark: bytes) -> Iterator[int]:
-    """Where these bytes are, at multiples of 8."""
+def _found(start: int, end: int, mark: bytes, aligned: int = 8) -> Iterator[int]:
+    """Where these bytes are, at multiples of ``aligned``."""
     for _ in range(_MAX_FOUND):
         if end - start < len(mark):
             return
@@ -192,18 +271,21 @@ def _found(start: int, end: int, mark: bytes) -> Iterator[int]:
             return
         if at is None:
             return
-        if at % 8 == 0:
+        if at % aligned == 0:
             yield at
         start = at + 1
 
 
-def _frames() -> dict[int, list[goroutines.Frame]]:
-    """Each thread's frames as gdb finds them."""
+def _threads(frames: bool) -> dict[int, Thread]:
+    """The threads, each with its frames as gdb finds them if they are wanted."""
+    every = sorted(gdb.selected_inferior().threads(), key=lambda each: each.num)[:_MAX_THREADS]
+    if not frames:
+        return {each.num: Thread(each.ptid[1]) for each in every}
     found = {}
     with selection.kept():
-        for thread in sorted(gdb.selected_inferior().threads(), key=lambda each: each.num)[:_MAX_THREADS]:
+        for thread in every:
             thread.switch()
-            found[thread.num] = list(_of_thread())
+            found[thread.num] = Thread(thread.ptid[1], list(_of_thread()))
     return found
 
 

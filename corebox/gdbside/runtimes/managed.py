@@ -6,6 +6,7 @@ from typing import NamedTuple
 import gdb
 from gdb.FrameDecorator import FrameDecorator
 
+from corebox.gdbside.frames import callers
 from corebox.gdbside.frames.evidence import evidence
 from corebox.gdbside.runtimes import gocore, java, php, v8
 
@@ -99,6 +100,12 @@ def managed(frame: "gdb.Frame") -> Managed | None:
         return _nested([Managed(JAVA, *each) for each in methods.of_frame(blob, frame.pc(), pointer)])
     function = heap.function(pointer) if heap else None
     return function and Managed(JAVASCRIPT, *function)
+
+
+def names(frame: "gdb.Frame") -> list[str | None]:
+    """The functions that a frame runs, the innermost of those inlined there first; None of one without a name."""
+    found = managed(frame)
+    return [each.function for each in (found, *found.outer)] if found else [callers.place(frame)[0]]
 
 
 def _nested(functions: list[Managed]) -> Managed | None:

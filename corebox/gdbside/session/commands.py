@@ -82,10 +82,11 @@ def where_lines(modules: list[_Json]) -> list[str]:
         thread, frame = selection.thread(), gdb.newest_frame()
         place, counter = frame.find_sal(), frame.pc()
         source = f" at {place.symtab.filename}:{place.line}" if place.symtab else ""
+        name = managed.names(frame)[0] or "??"
         inside = (each["path"] for each in modules if int(each["start"], 16) <= counter < int(each["end"], 16))
         threads = len(gdb.selected_inferior().threads())
         where = f"thread {thread.num} of {threads} (LWP {thread.ptid[1]})"
-        return [f"in {where}: {frame.name() or '??'}{source}, {next(inside, 'in no module')}"]
+        return [f"in {where}: {name}{source}, {next(inside, 'in no module')}"]
 
     return in_crashed_thread(tell)
 
@@ -145,6 +146,17 @@ def why_lines() -> list[str]:
         return [found["sentence"], *("  " + line for line in found["evidence"])]
 
     return in_crashed_thread(tell)
+
+
+def stack_lines() -> Iterator[str]:
+    """The selected thread's stack, each frame with how it was found, and why it ends."""
+    frames = callers.Callers()
+    for frame, unwind in frames:
+        number = f"#{frame.level()}"
+        for name in managed.names(frame):
+            yield f"{number:<5} {unwind:13}  {frame.pc():#018x}  {name or '??'}"
+            number = ""
+    yield f"the stack ends here: {frames.end}"
 
 
 def module_lines() -> Iterator[str]:
@@ -213,6 +225,9 @@ def greet() -> None:
     gdb.events.before_prompt.disconnect(greet)
     for line in shown():
         print(line)
+    names = gocore.thread_names()
+    for thread in gdb.selected_inferior().threads():
+        thread.name = thread.name or names.get(thread.num)
     for name, value in _kept.items():  # pagination last: gdb has counted the lines so far
         gdb.execute(f"set {name} {value}")
 
@@ -228,7 +243,7 @@ def begin() -> None:
     Corebox()
     Lines("corebox why", why_lines, "What kind of fault it is, with the evidence.")
     Lines("corebox modules", module_lines, "Each module: verdict, build ID and the file that gives its symbols.")
-    Lines("corebox stack", callers.lines, "The selected thread's stack: how each frame was found, and why it ends.")
+    Lines("corebox stack", stack_lines, "The selected thread's stack: how each frame was found, and why it ends.")
     Lines("corebox python", pystacks.lines, "The Python stack of the selected thread, which needs no debug files.")
     Lines("corebox goroutines", gocore.lines, "All goroutines: state, what they wait for, stack; equal ones once.")
     # The customer's Python may have a command of this name, which then takes the place of ours.

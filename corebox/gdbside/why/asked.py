@@ -13,7 +13,7 @@ from corebox.gdbside.frames.siginfo import Signal
 from corebox.gdbside.memory import mapped
 from corebox.gdbside.memory.mapped import MappedCore
 from corebox.gdbside.runtimes import gocore, goroutines
-from corebox.gdbside.why.facts import FATAL, MAX_FRAMES, SI_KERNEL, SIGABRT, Fault, Place, plain
+from corebox.gdbside.why.facts import FATAL, MAX_FRAMES, SI_KERNEL, SIGABRT, Fault, Goroutine, Place, plain
 
 _MAX_OF_HANDLERS = 2048
 _GREATEST_SIGNAL = 127  # on MIPS; 64 elsewhere
@@ -96,12 +96,22 @@ class AskedOfGdb:
         except (gdb.error, gdb.MemoryError):
             return None
 
-    def panic(self) -> str | None:
-        """What a goroutine panicked with, by the structures of Go's runtime."""
+    def goroutines(self) -> Sequence[Goroutine]:
+        """All, by the structures of Go's runtime: the one that failed first, or that the selected thread runs."""
         try:
-            return next((each.panic for each in gocore.routines() if each.failed), None)
+            found = gocore.routines()
         except goroutines.UNREADABLE:
-            return None
+            return ()
+        thread = gdb.selected_thread()
+        found.sort(key=lambda each: (not each.failed, thread is None or each.thread != thread.num, each.number))
+        return [
+            Goroutine(each.number, each.thread is not None, each.panic, tuple(frame.function for frame in each.frames))
+            for each in found
+        ]
+
+    def go_log(self) -> bytes | None:
+        """What Go's runtime printed last of a fatal error."""
+        return gocore.backlog()
 
     def stacks(self) -> Mapping[int, int]:
         """The threads' stack pointers."""

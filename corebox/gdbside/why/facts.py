@@ -42,6 +42,15 @@ class Cause(NamedTuple):
     function: str | None = None
 
 
+class Goroutine(NamedTuple):
+    """A goroutine: whether a thread runs it, the text that it panicked with, its functions, the innermost first."""
+
+    number: int
+    runs: bool
+    panic: str | None
+    functions: tuple[str, ...]
+
+
 class Debugger(Protocol):
     """What a rule may ask of the interrupted frame and of its process; None for what is not known."""
 
@@ -78,8 +87,11 @@ class Debugger(Protocol):
     def value(self, expression: str) -> Any:
         """The ``gdb.Value`` of an expression of ours."""
 
-    def panic(self) -> str | None:
-        """What a goroutine panicked with, where the program has no debug information."""
+    def goroutines(self) -> "Sequence[Goroutine]":
+        """All of a Go program, with symbols or without, the one that failed first."""
+
+    def go_log(self) -> bytes | None:
+        """What Go's runtime printed of a fatal error, in a program without symbols."""
 
     def stacks(self) -> Mapping[int, int]:
         """The threads' stack pointers, with gdb's numbers of the threads."""

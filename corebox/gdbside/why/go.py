@@ -17,6 +17,7 @@ _MAX_THREADS, _MAX_ROUTINES = 256, 4096
 _MAX_LENGTH = 512
 _FIRST_STAR = 2  # tflagExtraStar (Go, internal/abi/type.go)
 _OF_RUNTIME = re.compile(r"(runtime|sync|internal|syscall|time)[./]|unknown$")
+_OWN = re.compile(r"(?!(runtime|sync|internal|syscall|time)[./])[\w./-]+\.")
 _SYMBOL = re.compile(r"(\S+)(?: \+ \d+)? in section ")
 _BRACKETS = re.compile(r"^(\w+)\[(.+)\]$")
 _MAX_CALLS = 64
@@ -58,7 +59,7 @@ def go_failure(fault: Fault) -> Cause | None:
     said = _panic_value(fault, _argument(fault, ("runtime.gopanic",), "e"))
     if said is None and fault.runs("runtime.sigpanic"):
         said = "invalid memory address or nil pointer dereference"
-    said = said or fault.debugger.panic()
+    said = said or next((each.panic for each in fault.debugger.goroutines()[:1]), None)
     return _cause("go-panic", "Go panic", said, lines)
 
 
@@ -77,13 +78,28 @@ def _with_function(fault: Fault, cause: Cause) -> Cause:
         elif (cause.detail or "").startswith("all goroutines are asleep"):
             routine = next(each for each in _routines(fault) if int(each["goid"]) == 1)
         else:
-            return cause
+            return _by_tables(fault, cause)
         scheduled = routine["sched"]
         names = _called(fault, int(scheduled["pc"]) & fault.mask, int(scheduled["bp"]) & fault.mask)
         function = next(name for name in names if not _OF_RUNTIME.match(name))
     except (StopIteration, TypeError, RuntimeError):
+        return _by_tables(fault, cause)
+    return _in(cause, int(routine["goid"]), function)
+
+
+def _by_tables(fault: Fault, cause: Cause) -> Cause:
+    """The same by Go's own tables, if no frame tells it: the program has no symbols."""
+    if any(_OWN.match(name) for name in fault.names):
         return cause
-    shown = f"goroutine {int(routine['goid'])} is in {function}"
+    asleep = (cause.detail or "").startswith("all goroutines are asleep")
+    routines = fault.debugger.goroutines()
+    routine = next((each for each in routines if (each.number == 1 if asleep else each.runs)), None)
+    function = next((name for name in routine.functions if not _OF_RUNTIME.match(name)), None) if routine else None
+    return _in(cause, routine.number, function) if routine and function else cause
+
+
+def _in(cause: Cause, number: int, function: str) -> Cause:
+    shown = f"goroutine {number} is in {function}"
     return cause._replace(evidence=[*cause.evidence, shown], function=function)
 
 
@@ -211,7 +227,7 @@ def _bounds(fault: Fault, data: int) -> str | None:
 def _backlog(fault: Fault) -> str | None:
     """What the runtime printed last (Go, runtime/print.go: recordForPanic)."""
     start = fault.debugger.value("&'runtime.printBacklog'")
-    data = None if start is None else fault.read(int(start), 512)
+    data = fault.debugger.go_log() if start is None else fault.read(int(start), 512)
     found = None if data is None else re.search(rb"fatal error: ([^\n\0]+)", data)
     return found[1].decode("utf-8", "replace") if found else None
 

@@ -31,6 +31,7 @@ GOOD: dict[str, Any] = {
         "signal": 5,
     },
     "python": None,
+    "goroutines": None,
     "values": VALUES,
 }
 
@@ -110,7 +111,7 @@ def test_malformed_values_cost_those_of_that_frame_alone() -> None:
 
 def test_what_gdb_died_of_is_told_where_it_costs_something() -> None:
     records = list(read_records(record(0, "stacks", STACKS) + record(1, "registers", None, "no registers")))
-    answer = parse_answer(records, [(2, "gdb crashed"), (5, "gdb hung")])
+    answer = parse_answer(records, [(2, "gdb crashed"), (6, "gdb hung")])
     reasons = {"registers": "no registers", "disassembly": "gdb crashed", "cause": "gdb ended before"}
     assert dict(answer.missing) == reasons
     assert answer.threads[0].frames[0].no_values == "gdb hung"
@@ -129,6 +130,36 @@ def test_python_stacks_join_their_threads() -> None:
     (frame,) = answer.threads[0].python
     assert (frame.function, frame.file, frame.line, frame.entry) == ("main", "x.py", 3, True)
     assert answer.missing == ()
+
+
+def routine(thread: int | None, number: int) -> dict[str, Any]:
+    place = {"function": "main.price", "file": "/shop/main.go", "line": 7}
+    return {
+        "numbers": [number], "count": 1, "state": "running", "reason": None, "thread": thread, "panic": "no money",
+        "frames": [place], "complete": True, "created_by": None,
+    }  # fmt: skip
+
+
+def test_goroutines_give_their_threads_names() -> None:
+    groups = [routine(1, 18), routine(None, 1), routine(99, 5)]
+    answer = parse(goroutines={"version": "go1.22", "count": 3, "by_shape": False, "groups": groups, "omitted": 0})
+    assert [each.name for each in answer.threads] == [", ".join(filter(None, (THREAD["name"], "goroutine 18")))]
+    assert answer.goroutines is not None
+    assert answer.goroutines.groups[0].frames[0].function == "main.price"
+    assert answer.missing == ()
+
+
+@pytest.mark.parametrize("key", ["numbers", "frames", "version", "panic"])
+def test_goroutines_are_as_hostile_as_all(key: str) -> None:
+    bad = {"version": "go1.22", "count": 1, "by_shape": False, "groups": [{**routine(1, 18), key: {}}], "omitted": 0}
+    assert missing(parse(goroutines={**bad, "version": {}} if key == "version" else bad)) == ["goroutines"]
+
+
+def test_goroutines_that_cannot_be_read_are_missing_in_go_alone() -> None:
+    for go, expected in ((True, ["goroutines"]), (False, [])):
+        records = list(read_records(record(0, "stacks", {**STACKS, "go": go})))
+        lacking = missing(parse_answer(records, [(5, "gdb crashed")]))
+        assert [each for each in lacking if each == "goroutines"] == expected
 
 
 def test_a_gdb_that_died_of_the_python_stacks_has_told_the_rest() -> None:

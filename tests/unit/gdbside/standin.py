@@ -8,7 +8,7 @@ from corebox.coredump.header import Header
 from corebox.coredump.values import FileMapping, Segment
 from corebox.gdbside.frames.siginfo import Signal
 from corebox.gdbside.memory.mapped import PF_R, PF_W, PF_X, MappedCore
-from corebox.gdbside.why.facts import Fault, Place
+from corebox.gdbside.why.facts import Fault, Goroutine, Place
 
 READ, WRITE, CODE = PF_R, PF_R | PF_W, PF_R | PF_X
 STACK, HEAP, TEXT, DATA = 0x7FFE0000, 0x555000, 0x400000, 0x600000
@@ -80,8 +80,11 @@ class StandIn(Memory):
         levels: Sequence[int] = (),
         callees: Mapping[int, str] | None = None,
         arrays: Mapping[int, Sequence[str]] | None = None,
+        routines: Sequence[Goroutine] = (),
+        log: bytes | None = None,
     ) -> None:
         super().__init__(memory or {})
+        self.routines, self.log = routines, log
         self.registers, self.instructions, self.values = registers or {}, instructions or {}, values or {}
         self.symbols, self.names, self.threads = symbols or {}, names or {}, stacks or {}
         self.variables, self.levels = variables or {}, levels
@@ -105,9 +108,11 @@ class StandIn(Memory):
     def value(self, expression: str) -> Any:
         return self.values.get(expression)
 
-    def panic(self) -> str | None:
-        """Of a program with debug information, which tells by itself."""
-        return None
+    def goroutines(self) -> Sequence[Goroutine]:
+        return self.routines
+
+    def go_log(self) -> bytes | None:
+        return self.log
 
     def stacks(self) -> Mapping[int, int]:
         return self.threads

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from corebox.gdbside.why.facts import Fault
+from corebox.gdbside.why.facts import Fault, Goroutine
 from corebox.gdbside.why.go import failed, go_failure, was_handed_on
 from tests.unit.gdbside.standin import DATA, HEAP, STACK, StandIn, fault, words
 
@@ -118,6 +118,32 @@ def test_an_error_of_the_runtime_that_is_in_its_log_only() -> None:
         assert found.sentence == "Go fatal error: all goroutines are asleep - deadlock!"
     assert go_failure(fault(6, names=["runtime.mstart"], asked=StandIn())) is None
     assert go_failure(fault(6, names=["main"])) is None
+
+
+ROUTINES = [
+    Goroutine(6, runs=True, panic="no money", functions=("runtime.systemstack_switch", "main.pay")),
+    Goroutine(1, runs=False, panic=None, functions=("runtime.gopark", "main.wait")),
+]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown", "function"),
+    [
+        (b"sync: unlock of unlocked mutex", "sync: unlock of unlocked mutex", "main.pay"),
+        (b"all goroutines are asleep - deadlock!", "all goroutines are asleep - deadlock!", "main.wait"),
+    ],
+)
+def test_a_fatal_error_without_symbols_is_of_the_goroutine_that_failed(said: bytes, shown: str, function: str) -> None:
+    asked = StandIn(routines=ROUTINES, log=b"fatal error: " + said + b"\n")
+    found = go_failure(fault(6, -6, names=("runtime.fatalthrow.func1", "runtime.systemstack"), asked=asked))
+    assert found is not None
+    assert (found.sentence, found.function) == (f"Go fatal error: {shown}", function)
+
+
+def test_a_panic_without_symbols() -> None:
+    found = go_failure(fault(6, -6, names=PANIC, asked=StandIn(routines=ROUTINES)))
+    assert found is not None
+    assert (found.sentence, found.function) == ("Go panic: no money", None)
 
 
 def test_a_thread_that_ends_the_process_for_another() -> None:

@@ -90,7 +90,7 @@ def program() -> dict[int, bytes]:
 def everything(memory: Memory) -> list[Routine]:
     layout = Layout.of(22)
     found: Module = module(MODULE, HEADER, memory.read, layout)
-    return Goroutines(found, layout, memory.read, {}).all(None)
+    return Goroutines(found, layout, memory.read, {}, None).all()
 
 
 def test_the_functions_at_an_address() -> None:
