@@ -34,6 +34,7 @@ from corebox.gather import extras
 from corebox.gather.assemblies import take_assemblies
 from corebox.gather.files import FileSet
 from corebox.gather.find import ModuleFile, Places, as_missing, find_module
+from corebox.gather.javalog import take_java_log
 
 if TYPE_CHECKING:
     from corebox.gather.also import FolderIndex
@@ -108,6 +109,9 @@ def collect(core: CoreFile, root: DiskRoot, wanted: GatherOptions) -> Collection
     modules, not_taken = _take_modules(files, modules, wanted)
     _take_interpreter(core, files, modules)
     debug = _take_extras(core, files, modules)
+    if not wanted.redact:  # it has the environment
+        beside = wanted.beside or os.path.dirname(os.path.abspath(core.path))
+        take_java_log(core, files, [each.module for each in modules], [beside])
     for name in wanted.extra:
         if not files.want(name, "extra"):
             files.miss(name, files.root.find(name).why or "not found")

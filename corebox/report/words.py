@@ -1,5 +1,7 @@
 """The crash in plain words. What came from the core is in them as it is: who prints them escapes it."""
 
+import re
+import shlex
 from collections.abc import Iterator
 from posixpath import basename
 
@@ -23,7 +25,7 @@ VERDICTS = {
     "too-many-mappings": "It probably ran out of mappings (vm.max_map_count): allocations fail while memory is free",
     "cannot-tell": "The core does not show whether it ran out of memory",
 }
-
+_JAVA_LOG = re.compile(r"hs_err_pid\d+\.log")
 #: Languages of which one native frame runs functions that call each other.
 _INTERPRETED = ("PHP", "Python")
 
@@ -106,6 +108,8 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
     cut = ", truncated" if manifest.core.truncated else ""
     yield "Core", f"{format_size(manifest.core.size)}, {format_size(manifest.core.stored)} stored{cut}"
     yield from runtime_facts(manifest.runtime)
+    for path in (each.path for each in manifest.files if _JAVA_LOG.fullmatch(basename(each.path))):
+        yield "Java log", f"{path}, in the bundle: corebox export {shlex.quote(report.name)} --sysroot DIR"
     yield "Bundle", f"{report.identity}, gathered by corebox {manifest.gatherer}"
     yield "Report", f"corebox {__version__}, gdb {report.answer.gdb or 'unknown'}"
     yield "Fault", report.fault

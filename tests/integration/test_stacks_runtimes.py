@@ -136,3 +136,17 @@ def test_the_caller_of_a_function_that_keeps_no_frame_pointer(
     own = [name for name in functions(thread) if name and not name.startswith(("get_meta", "__libc", "free"))]
     assert own == inner
     assert thread["complete"]
+
+
+def test_what_hotspot_wrote_comes_with_its_crash_and_no_other(classes: Path, tmp_path: Path, lab: Lab) -> None:
+    made = crash(tmp_path / "crash", shutil.which("java") or "java", *JAVA, classes, "Orders", "interpreted")
+    (log,) = made.core.parent.glob("hs_err_pid*.log")
+    lab.done("gather", made.core, "-o", tmp_path / "x.corebox")
+    assert f"Java log:     {log}, in the bundle" in lab.done("report", tmp_path / "x.corebox").output
+    lab.done("export", tmp_path / "x.corebox", "--sysroot", tmp_path / "site")
+    assert Path(f"{tmp_path}/site{log}").read_bytes() == log.read_bytes()
+    lab.done("gather", made.core, "--redact", "Orders", "-o", tmp_path / "redacted.corebox")
+    log.write_text(re.sub(", pid=[0-9]+", ", pid=1", log.read_text()))
+    lab.done("gather", made.core, "-o", tmp_path / "other.corebox")
+    for bundle in ("redacted", "other"):
+        assert log.name not in lab.done("info", "--json", tmp_path / f"{bundle}.corebox").output
