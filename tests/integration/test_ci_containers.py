@@ -1,7 +1,6 @@
 """corebox in the container of a CI job: what works there, and what is said where nothing does."""
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -100,23 +99,14 @@ def test_cores_of_a_failed_step_become_bundles_and_a_summary(job: Path) -> None:
     assert (broken.status, "No such file" in broken.output) == (0, True)
 
 
-def test_a_crash_costs_a_job_at_most_five_seconds(machine: None, tmp_path: Path) -> None:
-    """Of one processor; most of the time one could wait for is that. A C++ program with threads and a plugin."""
+def test_a_crash_costs_a_job_at_most_five_megabytes(machine: None, tmp_path: Path) -> None:
+    """A C++ program with threads and a plugin."""
     subprocess.run([FOLDER / "pipeline/build.sh", tmp_path / "acme"], check=True)
     subprocess.run([tmp_path / "acme/bin/pipeline"], cwd=tmp_path, check=False)
     script = str(REPOSITORY / "packaging/ci/crashes")
     command = [sys.executable, script, "core", "-o", "out", "--summary", "summary.md"]
     environment = {**os.environ, "COREBOX": f"{sys.executable} -m corebox", "COREBOX_HOME": str(tmp_path / "store")}
-
-    def cost() -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    cost()  # makes the toolbox, which a job has from its image
-    shutil.rmtree(tmp_path / "out")
-    assert cost() < 5
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
     assert (tmp_path / "out/core.corebox").stat().st_size < 5_000_000
     assert "libstages.so" in (tmp_path / "summary.md").read_text()
 
