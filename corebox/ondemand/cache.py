@@ -27,8 +27,15 @@ class Interrupted(Exception):  # noqa: N818 - no error of ours
 class _Entry(NamedTuple):
     """A block, read or being read, and when that began."""
 
-    block: "Future[bytes | BlockError]"
+    block: "Future[bytes | _Failure]"
     begun: float
+
+
+class _Failure(NamedTuple):
+    """Why there is no block, and since when that is known."""
+
+    error: BlockError
+    since: float
 
 
 class BlockCache:
@@ -82,8 +89,8 @@ class BlockCache:
             else:
                 if isinstance(block, bytes):
                     return block
-                self._report(index, block)
-                raise BlockError(str(block), lasting=block.lasting)
+                self._report(index, block.error)
+                raise BlockError(str(block.error), lasting=block.error.lasting)
 
     def _asked(self, index: int) -> _Entry:
         """The block that a reader wants now, and begin with those behind it if it is one of a run."""
@@ -109,14 +116,15 @@ class BlockCache:
             entry = self._entries[index] = _Entry(self._pool.submit(self._read, index), time.monotonic())
         return entry
 
-    def _read(self, index: int) -> bytes | BlockError:
+    def _read(self, index: int) -> bytes | _Failure:
         """The block, or why not: an error that was raised would keep in memory what it was read from."""
         try:
             return self._source.read_block(index)
         except BlockError as error:
-            return BlockError(str(error), lasting=error.lasting)
+            failed = BlockError(str(error), lasting=error.lasting)
         except OSError as error:  # such as a failing disk's
-            return BlockError(str(error.strerror), lasting=False)
+            failed = BlockError(str(error.strerror), lasting=False)
+        return _Failure(failed, time.monotonic())
 
     def _report(self, index: int, error: BlockError) -> None:
         """Report a block, once, and of many only the first ones."""
@@ -134,6 +142,7 @@ def _is_to_try_again(entry: _Entry) -> bool:
     """Whether it failed, for a reason that may have passed."""
     if not entry.block.done():
         return False
-    failed = entry.block.exception() or entry.block.result()
-    lasting = isinstance(failed, bytes) or (isinstance(failed, BlockError) and failed.lasting)
-    return not lasting and time.monotonic() - entry.begun > _DOUBT
+    if entry.block.exception():  # none that we know
+        return time.monotonic() - entry.begun > _DOUBT
+    failed = entry.block.result()
+    return isinstance(failed, _Failure) and not failed.error.lasting and time.monotonic() - failed.since > _DOUBT

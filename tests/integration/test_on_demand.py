@@ -1,11 +1,10 @@
 """A core that is not moved: it is read out of its bundle or registry as gdb asks, and what gdb says is the same."""
 
-import errno
 import os
-import random
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from corebox.ondemand.mount import served
-from corebox.ondemand.request import Request
 from corebox.unbundle.around import AroundReader
 from tests.integration.test_reduced_cores import crash_redis
 from tests.support.dense import (
@@ -31,6 +28,7 @@ from tests.support.dense import (
 from tests.support.lab import Lab
 from tests.support.person import new_person
 from tests.support.registry import BadNetwork, Registry, running
+from tests.support.typist import PROMPT, sit_down
 
 ON_DEMAND, WHOLE = ("--core", "on-demand"), ("--core", "whole")
 
@@ -221,11 +219,38 @@ def test_a_registry_that_is_gone_is_an_error_and_back_again_it_is_read(
             said = say(child, "x/gx words + 4000000")
             assert "Cannot access memory" in said
             assert said.count("cannot be read: cannot reach") == 1
-            assert "Cannot access memory" in say(child, "x/gx words + 4000000")
+            assert "Cannot access memory" in say(child, "x/gx words + 4000000"), "at once: it has just failed"
         finally:
             registry.start()
         time.sleep(6)  # so long it is not asked again
         assert "5749577968002720296" in say(child, "output words[4000000]")
+    assert nothing_is_left(fresh_lab.home)
+
+
+def test_ctrl_c_ends_the_wait_for_a_registry_that_is_silent(fresh_lab: Lab, registry: Registry, dense: Path) -> None:
+    answers = threading.Event()
+    answers.set()
+
+    def held(request: bytes) -> bytes:
+        answers.wait()
+        return request
+
+    with BadNetwork(registry.port, [], held) as network:
+        typist = sit_down(fresh_lab, f"127.0.0.1:{network.port}/a/zstd:1", "--engine", "bubblewrap")
+        try:
+            typist.wait_for(PROMPT)
+            answers.clear()
+            typist.type(b"output words[4000000]\n")
+            time.sleep(2)
+            typist.type(b"\x03")
+            began = time.monotonic()
+            typist.wait_for(PROMPT)
+            assert time.monotonic() - began < 10, "it would wait a minute"
+        finally:
+            answers.set()
+        typist.type(b"output words[4000000]\n")
+        assert b"5749577968002720296" in typist.wait_for(PROMPT)
+        assert typist.leave() == 0
     assert nothing_is_left(fresh_lab.home)
 
 
@@ -249,60 +274,6 @@ def test_nothing_is_left_of_what_is_killed(fresh_lab: Lab, dense: Path) -> None:
         assert nothing_is_left(fresh_lab.home)
     look(fresh_lab, dense, "bubblewrap")
     assert not list((fresh_lab.home / "tmp").glob("*/.corebox-tmp-*")), "the next one has cleaned up"
-
-
-def test_damaged_blocks_are_errors_and_told_and_all_others_are_right(
-    fresh_lab: Lab, dense: Path, tmp_path: Path
-) -> None:
-    """Read through the mount; memory stays bounded."""
-    with AroundReader(dense) as reader:
-        around = reader.around()
-        assert reader.table
-        blocks = reader.table.blocks(around.place.offset, around.place.size, MiB)
-        assert blocks
-        stored = [reader.table[index] for index in blocks]
-    good = dict(enumerate(_read_blocks(dense, tmp_path / "good")))
-    damaged = Path(shutil.copy(dense, tmp_path / "damaged.corebox"))
-    chance, bad = random.Random(5), set()
-    with damaged.open("r+b") as file:
-        for index in chance.sample(range(len(stored)), 12):
-            at = stored[index].stored_offset + chance.randrange(stored[index].stored_size)
-            file.seek(at)
-            byte = file.read(1)[0]
-            file.seek(at)
-            file.write(bytes([byte ^ 0xFF]))
-            bad.add(index)
-    found = dict(enumerate(_read_blocks(damaged, tmp_path / "bad")))
-    assert {index for index, block in found.items() if block is None} == bad
-    assert all(found[index] == good[index] for index in good if index not in bad)
-    dump = ("-ex", "dump binary memory /dev/null words words+count", "-ex", "print 6 * 7")
-    done = fresh_lab.corebox("shell", damaged, "--engine", "bubblewrap", "--", "-batch", *dump)
-    assert "= 42" in done.output
-    assert "cannot be read: its bytes do not match their digest in core.digests" in done.errors
-
-
-def _read_blocks(bundle: Path, folder: Path) -> list[bytes | None]:
-    """Each block through the mount; None where that is an error."""
-    (folder / "served").mkdir(parents=True)
-    with AroundReader(bundle) as reader:
-        around = reader.around()
-    (folder / "core.digests").write_bytes(around.digests)
-    request = Request(folder / "served", around.place, folder / "core.digests", bundle)
-    with served(request) as serving, serving.path().open("rb", buffering=0) as core:
-        assert os.fstat(core.fileno()).st_size == around.place.size
-        blocks = [_block(core.fileno(), offset) for offset in range(0, around.place.size, MiB)]
-        status = Path(f"/proc/{serving.process_id}/status").read_text()
-    assert int(status.partition("VmHWM:")[2].split()[0]) < 150_000
-    return blocks
-
-
-def _block(descriptor: int, offset: int) -> bytes | None:
-    try:
-        return os.pread(descriptor, MiB, offset)
-    except OSError as error:
-        if error.errno != errno.EIO:
-            raise
-        return None
 
 
 def test_a_full_disk_keeps_nothing_and_reads_on(

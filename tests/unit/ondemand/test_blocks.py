@@ -225,6 +225,24 @@ def test_a_disk_that_fails_is_told_as_any_block_that_cannot_be_had() -> None:
     assert said == [f"bytes 0 to {BLOCK_SIZE - 1} of the core cannot be read: Input/output error"]
 
 
+def test_what_took_long_to_fail_is_not_tried_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a registry that is gone: else each look of a debugger's at that block would wait as long."""
+    now, reads = [0.0], [0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def act(index: int) -> bytes:
+        reads[0] += 1
+        now[0] += 45
+        raise BlockError("cannot reach it", lasting=False)
+
+    cache = BlockCache(Blocks(act), lambda _: None)
+    for after, expected in ((0, 1), (4, 1), (2, 2)):
+        now[0] += after
+        with pytest.raises(BlockError):
+            cache.read(0, 1)
+        assert reads[0] == expected
+
+
 def test_nobody_waits_longer_than_the_limit_and_who_gives_up_not_even_that() -> None:
     go = threading.Event()
     said: list[str] = []
