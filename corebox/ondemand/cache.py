@@ -1,5 +1,6 @@
 """Blocks that were read lately, each read once however many ask; and those that will be asked for next."""
 
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -15,8 +16,9 @@ from corebox.ondemand.source import BlockError, BlockSource
 _MAX_BLOCKS = 32
 #: Seconds after which a reader gets an error instead of a block, and for which one that failed is not read again.
 TIME_LIMIT, _DOUBT = 60.0, 5.0
-#: Seconds between two looks whether the reader has given up.
-_POLL = 0.1
+#: Seconds between two looks whether the reader has given up, and for which nobody waits after that: gdb reads again
+#: what Ctrl-C has ended.
+_POLL, _CALM = 0.1, 1.0
 _MAX_REPORTED = 8
 
 
@@ -52,6 +54,7 @@ class BlockCache:
         self._reported: set[int] = set()
         self._last, self._run = -2, 0
         self._ended = False
+        self._given_up = -math.inf
 
     def end(self) -> None:
         """Let nobody wait any more."""
@@ -62,7 +65,7 @@ class BlockCache:
 
         Raises:
             BlockError: a block of them cannot be had.
-            Interrupted: ``gave_up`` said so.
+            Interrupted: ``gave_up`` said so, now or just before.
         """
         end = min(offset + size, self.size)
         return b"".join(self._parts(offset, end, gave_up))
@@ -80,7 +83,9 @@ class BlockCache:
             try:
                 block = entry.block.result(_POLL)
             except FutureTimeoutError:  # noqa: PERF203 - each waits for a server
-                if self._ended or gave_up():
+                if gave_up():
+                    self._given_up = time.monotonic()
+                if self._ended or time.monotonic() - self._given_up < _CALM:
                     raise Interrupted from None
                 if time.monotonic() - entry.begun > self._time_limit:
                     late = BlockError(f"it did not come within {self._time_limit:g} s", lasting=False)

@@ -4,6 +4,7 @@ import ctypes
 import errno
 import logging
 import os
+import signal
 import stat
 import time
 from collections.abc import Callable
@@ -43,6 +44,9 @@ def show(cache: BlockCache, folder: Path, options: dict[str, bool | str], ready:
     os.environ[_VARIABLE] = find_library() or ""
     import mfusepy  # noqa: PLC0415  # it needs the variable
 
+    # With it libfuse wakes a thread whose reader does not wait any more; mfusepy asks for that too late for libfuse to
+    # catch it.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     logging.getLogger("fuse").setLevel(logging.CRITICAL)
     operations = type("Core", (_Core, mfusepy.Operations), {})(cache, ready, mfusepy)
     mfusepy.FUSE(operations, str(folder), foreground=True, ro=True, intr=True, **options)

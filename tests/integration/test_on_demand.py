@@ -249,7 +249,7 @@ def test_ctrl_c_ends_the_wait_for_a_registry_that_is_silent(fresh_lab: Lab, regi
         finally:
             answers.set()
         typist.type(b"output words[4000000]\n")
-        assert b"5749577968002720296" in typist.wait_for(PROMPT)
+        typist.wait_for(b"5749577968002720296")
         assert typist.leave() == 0
     assert nothing_is_left(fresh_lab.home)
 

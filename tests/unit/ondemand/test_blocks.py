@@ -246,12 +246,16 @@ def test_what_took_long_to_fail_is_not_tried_again_at_once(monkeypatch: pytest.M
 def test_nobody_waits_longer_than_the_limit_and_who_gives_up_not_even_that() -> None:
     go = threading.Event()
     said: list[str] = []
-    cache = BlockCache(Blocks(lambda index: b"" if go.wait(60) else block(index)), said.append, 0.2)
+    cache = BlockCache(Blocks(lambda index: b"" if go.wait(60) else block(index)), said.append, 0.3)
     try:
         with pytest.raises(BlockError, match="did not come"):
             cache.read(0, 1)
         with pytest.raises(Interrupted):
             cache.read(BLOCK_SIZE, 1, lambda: True)
+        began = time.monotonic()
+        with pytest.raises(Interrupted):  # as gdb reads again what Ctrl-C has ended
+            cache.read(2 * BLOCK_SIZE, 1)
+        assert time.monotonic() - began < 0.3, "not as long as the limit"
         assert len(said) == 1
     finally:
         go.set()
