@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from corebox.files.mounts import Mounts, parse_mounts, read_mounts
+from corebox.files.mounts import Mounts, answering_devices, parse_mounts, read_mounts
 
 TABLE = """\
 22 27 0:21 / /proc rw,relatime - proc proc rw
@@ -39,3 +39,11 @@ def test_a_root_by_another_name_has_the_same_mounts(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     name = {"relative": os.path.relpath("/", tmp_path), "dots": "/usr/..", "link": str(tmp_path / "link")}[how]
     assert read_mounts(name) == read_mounts("/")
+
+
+def test_a_device_answers_unless_something_like_a_server_is_behind_it(tmp_path: Path) -> None:
+    (tmp_path / "mountinfo").write_text(TABLE.replace("0:40", "7:40").replace("254:0", "254:9"))
+    found = answering_devices(str(tmp_path))
+    assert (254, 9) in found
+    assert {(7, 40), (0, 41), (0, 42)}.isdisjoint(found - answering_devices("/nowhere"))
+    assert answering_devices("/nowhere"), "ours are known without the process"
