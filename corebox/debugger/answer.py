@@ -50,7 +50,7 @@ class SourceLine(NamedTuple):
 
 
 class Inlined(NamedTuple):
-    """A function of a virtual machine that another one's code is a part of."""
+    """A function of a virtual machine that shares the native frame of another one."""
 
     function: Annotated[str, _TEXT, "Name of the function."]
     file: Annotated[str | None, _TEXT, "Source file, as the virtual machine knows it."]
@@ -90,8 +90,8 @@ class Frame(NamedTuple):
     language: Annotated[
         str | None,
         _TEXT,
-        "Of a managed function that the machine code of the frame runs: `JavaScript`, `Java`, or `Go` where the program"
-        " has no symbols; null for a native function."
+        "Of a managed function that the machine code of the frame runs: `JavaScript`, `Java`, `Python`, or `Go` where"
+        " the program has no symbols; null for a native function."
         " `module` is then that of the machine code, null if it was compiled at run time.",
     ] = None
     omitted: Annotated[int, NUMBER, "How many further variables the frame has."] = 0
@@ -109,8 +109,8 @@ class Frame(NamedTuple):
     inlined_into: Annotated[
         tuple[Inlined, ...],
         _list(Inlined),
-        "Functions that a virtual machine has compiled this managed function into, or, with an interpreter of PHP, that"
-        " have called it, from the inside out; they have no native frames of their own.",
+        "Functions that a virtual machine has compiled this managed function into, or, with an interpreter of PHP or"
+        " Python, that have called it, from the inside out; they have no native frames of their own.",
     ] = ()
 
 
@@ -129,6 +129,7 @@ class PythonStack(NamedTuple):
     tid: Annotated[int, NUMBER, "The kernel's thread ID."]
     frames: Annotated[tuple[PythonFrame, ...], _list(PythonFrame), "The calls, the innermost first."]
     omitted: Annotated[int, NUMBER, "How many of the outermost are left out."]
+    whole: Annotated[bool, FLAG, "Whether these are all: the rest may be damaged."] = True
 
 
 class Repeated(NamedTuple):
@@ -158,6 +159,7 @@ class Stack(NamedTuple):
     python: Annotated[tuple[PythonFrame, ...], _list(PythonFrame), "Its Python frames, the innermost first."] = ()
     omitted: Annotated[Omitted | None, record(Omitted), "Frames left out in the middle of a very long stack."] = None
     python_omitted: Annotated[int, NUMBER, "How many of the outermost Python frames are left out."] = 0
+    python_whole: Annotated[bool, FLAG, "Whether the Python frames could be followed to the outermost."] = True
 
 
 class Register(NamedTuple):
@@ -342,7 +344,10 @@ def _with_python(threads: tuple[Stack, ...], stacks: tuple[PythonStack, ...]) ->
     found = {each.tid: each for each in stacks}
     nothing = PythonStack(0, (), 0)
     pairs = [(thread, found.get(thread.tid, nothing)) for thread in threads]
-    return tuple(thread._replace(python=each.frames, python_omitted=each.omitted) for thread, each in pairs)
+    return tuple(
+        thread._replace(python=each.frames, python_omitted=each.omitted, python_whole=each.whole)
+        for thread, each in pairs
+    )
 
 
 def _named(threads: tuple[Stack, ...], goroutines: Goroutines | None) -> tuple[Stack, ...]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from corebox.report.document import Report
 from corebox.report.names import plain_name
+from corebox.report.python import PYTHON, functions_of, label
 
 #: Of a hostile or endless stack only so much is kept, and so much of a text.
 MAX_FUNCTIONS, MAX_MODULES, MAX_TEXT_LENGTH = 200, 2000, 1000
@@ -79,6 +80,9 @@ def _functions(report: Report) -> Iterator[str]:
     assert report.failed
     for frame in report.failed.frames:
         yield from (_short(each.label) for each in report.failed.python_at(frame.level))
+        if frame.frame.language == PYTHON:
+            yield from (_short(label(each.function, each.file)) for each in functions_of(frame.frame))
+            continue
         yield _short(plain_name(frame.function) if frame.function else frame.place)
 
 

@@ -11,7 +11,7 @@ from corebox.debugger.answer import Answer, Frame, Omitted, Stack, Why
 from corebox.locate.status import ModuleSymbols
 from corebox.report.family import Signature
 from corebox.report.memory import MemoryVerdict
-from corebox.report.python import PlacedPython, place_python
+from corebox.report.python import PYTHON, PlacedPython, place_python
 
 
 class PlacedFrame(NamedTuple):
@@ -63,8 +63,13 @@ class ThreadGroup(NamedTuple):
         return self.threads[0].python_omitted
 
     def python_at(self, level: int | None) -> tuple[PlacedPython, ...]:
-        """The Python frames that the native frame of this number runs; of None those that no frame can be told of."""
+        """The Python frames that the native frame of this number runs; of None those that no frame can be told of.
+
+        None of a native frame that has them itself, as a managed function.
+        """
         native = next((index for index, each in enumerate(self.frames) if each.level == level), None)
+        if native is not None and self.frames[native].frame.language == PYTHON:
+            return ()
         return tuple(each for each in self.python if each.native == native)
 
     def to_json(self) -> dict[str, Any]:

@@ -36,6 +36,7 @@ def gaps(report: Report) -> Iterator[str]:
     yield from _threads(report)
     yield from _ends(report)
     yield from _languages(report)
+    yield from _python(report)
     yield from _values(report)
     yield from _modules(report)
     yield from _symbols(report)
@@ -65,6 +66,13 @@ def _languages(report: Report) -> Iterator[str]:
             yield f"no functions of {found}{how}"
 
 
+def _python(report: Report) -> Iterator[str]:
+    for thread in report.answer.threads:
+        if not thread.python_whole:
+            count = counted(len(thread.python), "function")
+            yield f"the Python stack of thread {thread.number} is damaged further out than {count}"
+
+
 def _values(report: Report) -> Iterator[str]:
     """The frames of the thread that crashed whose values are not there."""
     if not report.groups:
@@ -72,7 +80,7 @@ def _values(report: Report) -> Iterator[str]:
     frames = [each for each in report.groups[0].frames if each.kind != "signal-handler"]
     reasons: dict[str, list[int]] = {}
     for each in frames:
-        if each.frame.no_values:
+        if each.frame.no_values and not each.frame.language:  # the machine's are not those of a managed function
             reasons.setdefault(each.frame.no_values, []).append(each.level)
     for reason, levels in reasons.items():
         yield f"no values in frame{'s' if len(levels) > 1 else ''} {_ranges(levels)}: {reason}"

@@ -15,7 +15,7 @@ from corebox.report import skiplist
 from corebox.report.document import PlacedFrame
 from corebox.report.family import Signature
 from corebox.report.names import inlined_callable, library_name, plain_name
-from corebox.report.python import PlacedPython, is_library
+from corebox.report.python import PYTHON, PlacedPython, is_library, label
 
 #: A function without a name, as V8's own tools call it.
 ANONYMOUS = "(anonymous)"
@@ -71,14 +71,16 @@ def proved(frames: Sequence[PlacedFrame]) -> Sequence[PlacedFrame]:
 def is_runtime(frame: PlacedFrame) -> bool:
     """Whether a frame is of a runtime, or of what reports failures, not of the program."""
     if frame.frame.language:
-        return _is_languages_own(frame.function or "", frame.frame.file, frame.frame.language)
+        return is_languages_own(frame.function or "", frame.frame.file, frame.frame.language)
     if frame.module and skiplist.has_module(frame.module):
         return True
     return bool(frame.function) and skiplist.has_function(plain_name(frame.function or ""))
 
 
-def _is_languages_own(function: str, file: str | None, language: str | None) -> bool:
+def is_languages_own(function: str, file: str | None, language: str | None) -> bool:
     """Whether a managed function comes with its language, as node's modules, ``node:...``, and what has no file."""
+    if language == PYTHON:
+        return is_library(file or "")
     if file is None or file.startswith("node:"):
         return True
     return function.startswith(_JDK) if language == "Java" else language == "Go" and skiplist.has_function(function)
@@ -104,7 +106,8 @@ def _own(frames: Sequence[PlacedFrame], start: int, python: Sequence[PlacedPytho
         placed.setdefault(each.native, []).append(each)
     sound, found = len(proved(frames)), False
     for index, frame in enumerate(frames):  # of the thread, as Python's frames count them; frame.level counts all
-        yield from (each.label for each in placed.get(index, ()) if not is_library(each.frame.file))
+        if frame.frame.language != PYTHON:  # which has them itself
+            yield from (each.label for each in placed.get(index, ()) if not is_library(each.frame.file))
         if index < sound and frame.level >= start and _is_known(frame):
             for name in _names(frame, None if found else stands_for_own(frame, kind)):
                 found = True
@@ -122,8 +125,8 @@ def _names(frame: PlacedFrame, inside: str | None) -> Iterator[str]:
     elif inside:
         yield inside
     for each in frame.frame.inlined_into:
-        if not _is_languages_own(each.function, each.file, frame.frame.language):
-            yield each.function
+        if not is_languages_own(each.function, each.file, frame.frame.language):
+            yield label(each.function, each.file) if frame.frame.language == PYTHON else each.function
 
 
 def _is_known(frame: PlacedFrame) -> bool:
@@ -132,6 +135,8 @@ def _is_known(frame: PlacedFrame) -> bool:
 
 
 def _label(frame: PlacedFrame) -> str:
+    if frame.frame.language == PYTHON:
+        return label(frame.function, frame.frame.file)
     if frame.frame.language and frame.function:
         return frame.function if frame.function != ANONYMOUS else f"{ANONYMOUS} in {basename(frame.frame.file or '')}"
     return plain_name(frame.function) if frame.function else frame.place
@@ -142,7 +147,8 @@ def _nearest(frames: Sequence[PlacedFrame]) -> str:
 
     The C library's come last: its functions end a process for whoever called them.
     """
-    known = [frame for frame in frames if frame.kind != "signal-handler" and frame.module]
+    native = [frame for frame in frames if frame.frame.language != PYTHON]
+    known = [frame for frame in native if frame.kind != "signal-handler" and frame.module]
     outside = [frame for frame in known if not skiplist.has_module(frame.module or "")]
     named = [frame for frame in known if frame.function]
     runtimes = [frame for frame in named if not skiplist.is_c_library(frame.module or "")]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from corebox.report.document import PlacedFrame, ThreadGroup
 from corebox.report.names import plain_name
+from corebox.report.python import PYTHON
 from corebox.report.signature import is_runtime, stands_for_own
 
 #: The calls of a recursion that are shown before it is folded, and the longest cycle of functions that is found.
@@ -60,7 +61,9 @@ def _is_internal(entry: Entry, group: ThreadGroup) -> bool:
     """Whether it may be folded away: not the innermost frame, a signal handler, or what runs Python."""
     if entry.kind != "frame" or entry.first == 0 or entry.frames[0].kind == "signal-handler":
         return False
-    if group.python_at(entry.first) or stands_for_own(entry.frames[0], ""):
+    if entry.frames[0].frame.language == PYTHON or group.python_at(entry.first):
+        return False
+    if stands_for_own(entry.frames[0], ""):
         return False
     return is_runtime(entry.frames[0])
 

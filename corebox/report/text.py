@@ -103,8 +103,10 @@ def _folded(entry: Entry) -> str:
 
 
 def _inside(frame: PlacedFrame) -> Iterator[str]:
-    for outer in frame.frame.inlined_into:
-        yield f"       {words.how_outer(frame)} {outer.function}{_source(outer.file, outer.line)}"
+    for times, outer in words.outer(frame):
+        yield f"       {outer}"
+        if times > 1:
+            yield f"       … {counted(times - 1, 'more time')}"
     for line in frame.frame.source:
         yield f"       {'>' if line.line == frame.frame.line else ' '} {line.line}  {line.text}"
     for each in frame.frame.locals:

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import groupby
 from posixpath import basename
 
 from corebox import __version__
@@ -13,7 +14,8 @@ from corebox.printable import format_size
 from corebox.report.document import PlacedFrame, Report
 from corebox.report.memory import MemoryVerdict
 from corebox.report.names import plain_name
-from corebox.report.signature import is_runtime, proved, stands_for_own
+from corebox.report.python import functions_of
+from corebox.report.signature import is_languages_own, is_runtime, proved, stands_for_own
 
 #: The answers to the question whether it has run out of memory.
 VERDICTS = {
@@ -36,12 +38,24 @@ def headline(report: Report) -> str:
 
 
 def culprit(report: Report) -> PlacedFrame | None:
-    """The innermost frame that is the program's own."""
+    """The innermost frame that is the program's own; of several functions in one frame, that function."""
     frames = proved(report.failed.frames) if report.failed else ()
     start = report.answer.why.frame if report.answer.why else 0
     kind = report.known.kind
-    own = (each for each in frames[start:] if not is_runtime(each) or stands_for_own(each, kind))
-    return next((each for each in own if each.kind != "signal-handler" and (each.function or each.module)), None)
+    found = (_own(each, kind) for each in frames[start:] if each.kind != "signal-handler")
+    return next((each for each in found if each and (each.function or each.module)), None)
+
+
+def _own(frame: PlacedFrame, kind: str) -> PlacedFrame | None:
+    """The frame, if it runs a function of the program's own, from that function on."""
+    inside = frame.frame
+    if not inside.language:
+        return frame if not is_runtime(frame) or stands_for_own(frame, kind) else None
+    functions = list(functions_of(inside))
+    for at, each in enumerate(functions):
+        if not is_languages_own(each.function, each.file, inside.language):
+            return frame._replace(frame=inside._replace(**each._asdict(), inlined_into=tuple(functions[at + 1 :])))
+    return None
 
 
 def tail_call(frame: PlacedFrame) -> str | None:
@@ -52,9 +66,15 @@ def tail_call(frame: PlacedFrame) -> str | None:
     return f"calls {plain_name(frame.frame.tail_call)}, which has no frame{why}"
 
 
-def how_outer(frame: PlacedFrame) -> str:
-    """What the functions are that a frame runs besides its innermost one: a compiler's doing, or an interpreter's."""
-    return "called by" if frame.frame.language in _INTERPRETED else "inlined into"
+def outer(frame: PlacedFrame) -> Iterator[tuple[int, str]]:
+    """The functions that a managed frame runs besides its innermost one, each with how many times on end it is there.
+
+    They are there by a compiler's doing, or an interpreter's.
+    """
+    how = "called by" if frame.frame.language in _INTERPRETED else "inlined into"
+    for each, run in groupby(frame.frame.inlined_into):
+        place = f" at {each.file}{f':{each.line}' if each.line else ''}" if each.file else ""
+        yield sum(1 for _ in run), f"{how} {each.function}{place}"
 
 
 def unwind(frame: PlacedFrame) -> str | None:

@@ -88,10 +88,10 @@ def test_the_report_has_the_python_frames_at_the_native_ones(report: Any) -> Non
         (SCRIPT, line_of("return sorted")),
         (SCRIPT, line_of("arrange([8])")),
     ]
-    runs_in = [crashed["frames"][each["native"]] for each in python]
-    assert {frame["function"] for frame in runs_in} == {"_PyEval_EvalFrameDefault"}
-    evaluators = [at for at, frame in enumerate(crashed["frames"]) if frame["function"] == "_PyEval_EvalFrameDefault"]
-    assert sorted({each["native"] for each in python}) == evaluators, "each call of the evaluator has its frames"
+    runs_in = [frame for frame in crashed["frames"] if frame["language"] == "Python"]
+    assert "_PyEval_EvalFrameDefault" not in [frame["function"] for frame in crashed["frames"]]
+    functions = [each["function"] for frame in runs_in for each in (frame, *frame["inlined_into"])]
+    assert functions == list(STACK), "each call of the evaluator has its frames"
     # sorted() is C: what its key calls is run by another call of the evaluator than what called it.
     by_name = {each["function"]: each["native"] for each in python}
     assert by_name["string_at"] <= by_name["weigh"] <= by_name["<lambda>"] < by_name["arrange"] <= by_name["<module>"]
@@ -100,13 +100,14 @@ def test_the_report_has_the_python_frames_at_the_native_ones(report: Any) -> Non
 
 def test_text_and_page_have_them_too(numpy_bundle: Path, lab: Lab, tmp_path: Path) -> None:
     text = lab.done("report", numpy_bundle, "--engine", "bubblewrap").output
-    found = re.findall(r"^ +py (\S+) at (\S+):(\d+)$", text.partition("\nthread 2 (")[0], re.MULTILINE)
+    crashed = text.partition("\nthread 1 (")[2].partition("\nthread 2 (")[0]
+    found = re.findall(r"^ +(?:#\d+|called by) +(\S+) at (\S+):(\d+)(?: in \S+ \[Python\])?$", crashed, re.MULTILINE)
     assert tuple(function for function, _, _ in found) == STACK
     assert found[1][1:] == (SCRIPT, str(line_of("return ctypes")))
     page = lab.done("report", numpy_bundle, "--engine", "bubblewrap", "--format", "html").output
-    found = re.findall(r'<li class="python">.*<bdi>(.*)</bdi></b></div>\n.*<bdi>(.*)</bdi>:(\d+)</div>', page)
-    assert [html.unescape(function) for function, _, _ in found[: len(STACK)]] == list(STACK)
-    assert found[1][1:] == (SCRIPT, str(line_of("return ctypes")))
+    functions = re.findall(r"<(?:b><bdi>|bdi>called by )(.+?)(?: at .*)?</bdi>", page)
+    assert [each for each in map(html.unescape, functions) if each in STACK][: len(STACK)] == list(STACK)
+    assert SCRIPT in page
 
 
 def test_the_session_says_the_same(numpy_bundle: Path, lab: Lab, engine: str) -> None:

@@ -57,7 +57,7 @@ def frame_facts(frame: gdb.Frame, unwind: str) -> dict[str, Any]:
         ]
         if runs
         else [],
-        "tail_call": text(tailcalls.left(frame)),
+        "tail_call": None if runs else text(tailcalls.left(frame)),
     }
 
 
@@ -187,7 +187,7 @@ def python_stacks() -> list[dict[str, Any]] | None:
     if not pystacks.is_python() and not pystacks.unsupported():
         return None
     found = pystacks.stacks()[:MAX_THREADS]
-    return [{"tid": tid, "frames": list(map(python_frame, each)), "omitted": more} for tid, each, more in found]
+    return [{**each._asdict(), "frames": list(map(python_frame, each.frames))} for each in found]
 
 
 def python_frame(frame: pystacks.PythonFrame) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def python_frame(frame: pystacks.PythonFrame) -> dict[str, Any]:
     return {
         "function": text(frame.function),
         "file": text(frame.file),
-        "line": max(0, frame.line),
+        "line": max(0, frame.line or 0),
         "entry": frame.entry,
     }
 
@@ -205,7 +205,7 @@ def values(level: int) -> dict[str, Any] | None:
     frame = gdb.newest_frame() if gdb.selected_thread() is not None else None
     for _ in range(level):
         frame = frame and frame.older()
-    return {"frame": level, **variables.read(frame)} if frame else None
+    return {"frame": level, **variables.read(frame, managed.managed(frame) is not None)} if frame else None
 
 
 #: Name and function of each step; the order is part of what the reader knows.

@@ -9,8 +9,9 @@ from gdb.FrameDecorator import FrameDecorator
 from corebox.gdbside.frames import callers
 from corebox.gdbside.frames.evidence import evidence
 from corebox.gdbside.runtimes import gocore, java, php, v8
+from corebox.gdbside.runtimes.pythonframes import python
 
-JAVASCRIPT, JAVA, GO, PHP = "JavaScript", "Java", "Go", "PHP"
+JAVASCRIPT, JAVA, GO, PHP, PYTHON = "JavaScript", "Java", "Go", "PHP", "Python"
 #: The frame pointer's register, by the name of gdb's architecture; V8 and Java's interpreter always have one.
 _FRAME_POINTERS = {"i386:x86-64": "rbp", "aarch64": "x29"}
 _BUILTIN = "Builtins_"  # V8's interpreter and its functions in machine code, if the program is not stripped
@@ -19,7 +20,7 @@ _BUILTIN = "Builtins_"  # V8's interpreter and its functions in machine code, if
 class Managed(NamedTuple):
     """A function of ``language``, which a native frame runs; file and line are None where the runtime does not say.
 
-    ``outer`` are the functions that it was inlined into, from the inside out.
+    ``outer`` are the functions that it was inlined into, or whose call the same native frame runs, from the inside out.
     """
 
     language: str
@@ -72,7 +73,6 @@ class _Runtimes:
 
 
 runtimes = _Runtimes()
-_RUNTIMES = (runtimes.heap, runtimes.methods, runtimes.has_php, gocore.runtime.module)
 
 
 def managed(frame: "gdb.Frame") -> Managed | None:
@@ -80,6 +80,9 @@ def managed(frame: "gdb.Frame") -> Managed | None:
 
     It is a call of an interpreter, or its code has no unwind information, and no name but V8's own.
     """
+    functions = python.functions(frame)
+    if functions:
+        return _nested([Managed(PYTHON, *each) for each in functions])
     name = frame.name()
     if name == php.INTERPRETER:
         return _nested([Managed(PHP, *each) for each in php.functions(frame, _read)])
@@ -129,6 +132,12 @@ class _Decorator(FrameDecorator):
     def line(self) -> int | None:
         return self._shown.line
 
+    def frame_args(self) -> None:
+        """None: the machine's are those of what runs the function."""
+
+    def frame_locals(self) -> None:
+        """None, likewise."""
+
 
 class _Filter:
     """Asks for each frame that ``bt`` and editors show (gdb manual, "Frame Filter API")."""
@@ -141,7 +150,8 @@ class _Filter:
     @property
     def enabled(self) -> bool:
         """Only where there is something to show: with a filter gdb prints all frames in another way."""
-        return self._wanted and any(each() for each in _RUNTIMES)
+        every = (runtimes.heap, runtimes.methods, runtimes.has_php, gocore.runtime.module, python.interpreters)
+        return self._wanted and any(each() for each in every)
 
     @enabled.setter
     def enabled(self, wanted: bool) -> None:
@@ -182,3 +192,4 @@ def register() -> None:
     gdb.frame_filters[shown.name] = shown
     if hasattr(gdb.events, "corefile_changed"):
         gdb.events.corefile_changed.connect(runtimes.forget)
+        gdb.events.corefile_changed.connect(python.forget)

@@ -1,6 +1,6 @@
-"""The Python stacks of a CPython in the core.
+"""The Python stacks of a CPython in the core, out of the interpreter's own tables.
 
-pystack reads them natively, out of the interpreter's own tables, so that no debug files of Python are needed.
+Those of 3.7 to 3.13 corebox reads itself; pystack, natively, those of later ones. No debug files of Python are needed.
 """
 
 import faulthandler
@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import gdb
 
 from corebox.gdbside.memory import mapped
+from corebox.gdbside.runtimes import pythonframes
 
 HOME = "/.corebox/toolbox/share/pystack"
-MAX_FRAMES = 512
+MAX_FRAMES = pythonframes.MAX_SHOWN
 MAX_LENGTH = 60  # seconds
 
 
@@ -23,12 +24,17 @@ class PythonFrame(NamedTuple):
 
     function: str
     file: str
-    line: int
+    line: int | None
     entry: bool
 
 
-#: Thread ID, frames, the innermost first, and how many more there are.
-Stack = tuple[int, list[PythonFrame], int]
+class Stack(NamedTuple):
+    """The frames of a thread, the innermost first, how many more there are, and whether that is known for certain."""
+
+    tid: int
+    frames: list[PythonFrame]
+    omitted: int
+    whole: bool = True
 
 
 def is_python() -> bool:
@@ -58,7 +64,7 @@ def _is_defined(name: str) -> bool:
 
 
 def stacks() -> list[Stack]:
-    """Thread ID, frames, the innermost first, and how many more there are, of each thread that runs Python.
+    """Those of each thread that runs Python.
 
     Ends gdb if pystack hangs, which nothing else could interrupt.
 
@@ -68,6 +74,9 @@ def stacks() -> list[Stack]:
     program, version = gdb.current_progspace().filename, unsupported()
     if version:
         raise RuntimeError(f"CPython {version} is not supported; 3.7 and later are")
+    own = pythonframes.stacks()
+    if own:
+        return list(map(_bounded, own))
     if program is None:
         raise RuntimeError("gdb knows no executable")
     sys.path.insert(0, HOME)
@@ -84,12 +93,17 @@ def stacks() -> list[Stack]:
         sys.path.remove(HOME)
 
 
+def _bounded(stack: pythonframes.Running) -> Stack:
+    frames = [PythonFrame(*each, entry) for each, entry in stack.functions]
+    return Stack(stack.lwp, frames, stack.omitted, stack.whole)
+
+
 def _by_thread(found: Iterable[Any]) -> list[Stack]:
     """A thread that has entered another interpreter is found once for each: the main one is the outermost."""
     frames: dict[int, list[PythonFrame]] = {}
     for thread in sorted(found, key=lambda each: -(each.interpreter_id or 0)):
         frames.setdefault(thread.tid, []).extend(_frames(thread))
-    return [(tid, each[:MAX_FRAMES], max(len(each) - MAX_FRAMES, 0)) for tid, each in frames.items()]
+    return [Stack(tid, each[:MAX_FRAMES], max(len(each) - MAX_FRAMES, 0)) for tid, each in frames.items()]
 
 
 def _frames(thread: Any) -> list[PythonFrame]:  # of pystack
@@ -108,12 +122,13 @@ def lines() -> list[str]:
     if selected is None or not (is_python() or unsupported()):
         return ["there is no CPython in this core"]
     try:
-        found = {tid: (frames, omitted) for tid, frames, omitted in stacks()}
+        found = {each.tid: each for each in stacks()}
     except RuntimeError as error:
         return [f"the Python stacks cannot be read: {error}"]
-    frames, omitted = found.get(selected.ptid[1], ([], 0))
-    if not frames:
+    stack = found.get(selected.ptid[1])
+    if stack is None or not stack.frames:
         return ["this thread runs no Python"]
-    calls = [f'  File "{each.file}", line {each.line}, in {each.function}' for each in reversed(frames)]
-    cut = [f"  ... {omitted} more frames are not shown"] if omitted else []
-    return ["Traceback (most recent call last):", *cut, *calls]
+    calls = [f'  File "{each.file}", line {each.line or "?"}, in {each.function}' for each in reversed(stack.frames)]
+    cut = [f"  ... {stack.omitted} more frames are not shown"] if stack.omitted else []
+    damaged = [] if stack.whole else ["  ... the stack is damaged further out"]
+    return ["Traceback (most recent call last):", *damaged, *cut, *calls]

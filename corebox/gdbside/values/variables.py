@@ -18,10 +18,16 @@ LINES_AROUND, MAX_LINE_LENGTH, MAX_SOURCE_SIZE = 3, 240, 8 << 20
 OPTIMIZED_OUT = "<optimized out>"
 
 
-def read(frame: gdb.Frame) -> dict[str, Any]:
-    """Arguments, locals and source lines of a frame; ``missing`` says why there are no values, None if there are."""
-    place = frame.find_sal()
-    facts: dict[str, Any] = {"arguments": [], "locals": [], "omitted": 0, "missing": None, "source": source(place)}
+def read(frame: gdb.Frame, managed: bool = False) -> dict[str, Any]:
+    """Arguments, locals and source lines of a frame; ``missing`` says why there are no values, None if there are.
+
+    Of a frame that runs a ``managed`` function there are none: those of the native code are not that function's.
+    """
+    facts: dict[str, Any] = {"arguments": [], "locals": [], "omitted": 0, "missing": None, "source": []}
+    if managed:
+        facts["missing"] = "no values of managed functions"
+        return facts
+    facts["source"] = source(frame.find_sal())
     try:
         block = frame.block()
     except RuntimeError:

@@ -213,7 +213,7 @@ def test_python_stacks_begin_at_the_innermost_frame(gdb: State, pystack: list[An
     first, second = pystacks.stacks()
     assert sys.path == before
     assert [(each.function, each.line) for each in first[1]] == [("plugin", 3), ("work", 2), ("main", 1)]
-    assert second == (101, [], 0)
+    assert second == (101, [], 0, True)
     gdb.open(thread(1, Frame(1), tid=100), thread(2, Frame(1), tid=101))
     assert pystacks.lines()[0] == "Traceback (most recent call last):"
     assert pystacks.lines()[-1] == '  File "/app/plugin.py", line 3, in plugin'
@@ -224,8 +224,8 @@ def test_python_stacks_begin_at_the_innermost_frame(gdb: State, pystack: list[An
 def test_a_deep_python_stack_is_cut(gdb: State, pystack: list[Any]) -> None:
     gdb.values["&_PyRuntime"] = Value(1)
     pystack.append(python_thread(100, *(python_frame("f", line) for line in range(pystacks.MAX_FRAMES + 5))))
-    ((_, frames, more),) = pystacks.stacks()
-    assert (len(frames), more) == (pystacks.MAX_FRAMES, 5)
+    (cut,) = pystacks.stacks()
+    assert (len(cut.frames), cut.omitted) == (pystacks.MAX_FRAMES, 5)
     gdb.open(thread(1, Frame(1), tid=100))
     assert "  ... 5 more frames are not shown" in pystacks.lines()
 
