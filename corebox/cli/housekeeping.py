@@ -1,6 +1,5 @@
 """``corebox rm`` and ``corebox prune``."""
 
-import re
 import sys
 from collections.abc import Sequence
 
@@ -8,15 +7,11 @@ import click
 
 from corebox.actions.prune import PruneOptions, sweep
 from corebox.actions.prune import prune as prune_store
-from corebox.cli import output
+from corebox.cli import output, units
 from corebox.cli.complete import IMAGE
-from corebox.errors import UsageError
 from corebox.printable import counted
 from corebox.store.store import Store
 from corebox.store.values import StoredImage
-
-_TIMES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_SIZES = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 @click.command("rm", short_help="Remove images from the store.")
@@ -52,8 +47,8 @@ def prune(older_than: str | None, limit: str | None, dry_run: bool, yes: bool) -
 
     At a terminal it asks before removing images. What a running command uses is kept.
     """
-    seconds = _number("--older-than", older_than, _TIMES, "30d") if older_than is not None else None
-    size = _number("--limit", limit, _SIZES, "20G") if limit is not None else None
+    seconds = units.seconds("--older-than", older_than) if older_than is not None else None
+    size = units.size("--limit", limit) if limit is not None else None
     asks = sys.stdin.isatty() and not yes
     removed = prune_store(Store.default(), PruneOptions(seconds, size, dry_run), _confirm if asks else lambda _: True)
     if removed is None:
@@ -74,11 +69,3 @@ def _confirm(images: Sequence[StoredImage]) -> bool:
 
 def _name(image: StoredImage) -> str:
     return ", ".join(image.tags) or image.image_id
-
-
-def _number(option: str, text: str, units: dict[str, int], example: str) -> int:
-    match = re.fullmatch(rf"([0-9]{{1,15}})([{''.join(units)}])", text)
-    if match is None:
-        hint = f"give a number and one of {', '.join(units)}: {option} {example}"
-        raise UsageError("bad-number", f"{option} {text} is not a number with a unit", hint)
-    return int(match[1]) * units[match[2]]

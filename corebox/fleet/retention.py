@@ -61,10 +61,11 @@ def forget_customer(fleet: Fleet, customer: str, *, dry: bool = False) -> Gone:
     return _gone(rows)
 
 
-def drop_bundles(fleet: Fleet, older_than: float, *, dry: bool = False) -> Gone:
+def drop_bundles(fleet: Fleet, older_than: float | None, limit: int | None = None, *, dry: bool = False) -> Gone:
     """Remove the bundles of crashes that arrived more than ``older_than`` seconds ago; what is known of them stays.
 
-    Those that are held stay, and of each signature in each release the first and the last ``KEPT``.
+    With ``limit`` also the oldest others, until the rest has no more bytes than that. Those that are held stay, and of
+    each signature in each release the first and the last ``KEPT``, even if these are more.
 
     Raises:
         HostError: ``database-unusable``.
@@ -78,11 +79,17 @@ def drop_bundles(fleet: Fleet, older_than: float, *, dry: bool = False) -> Gone:
         func.row_number().over(partition_by=alike, order_by=_crash.id.desc()).label("last"),
     ).where(_crash.kept, _crash.reporter.is_not(None))
     all_ = numbered.subquery().c
-    old = (all_.received < time.time() - older_than) & (all_.first > KEPT) & (all_.last > KEPT) & ~all_.held
+    spare = (all_.first > KEPT) & (all_.last > KEPT) & ~all_.held
+    query = select(all_.id, all_.bundle, all_.size, all_.kept, all_.received).where(spare)
     with fleet.writing() as connection:
-        rows = [
-            _Kept(*row) for row in connection.execute(select(all_.id, all_.bundle, all_.size, all_.kept).where(old))
-        ]
+        rest = int(connection.scalar(select(func.sum(_crash.size)).where(_crash.kept)) or 0)
+        rows = []
+        for *values, received in connection.execute(query.order_by(all_.received, all_.id)):
+            row = _Kept(*values)
+            is_old = older_than is not None and received < time.time() - older_than
+            if is_old or (limit is not None and rest > limit):
+                rows.append(row)
+                rest -= row.size
         if not dry:
             for row in rows:
                 connection.execute(update(tables.crash).filter_by(id=row.id).values(kept=False))

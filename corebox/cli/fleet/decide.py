@@ -2,7 +2,7 @@
 
 import click
 
-from corebox.cli import output
+from corebox.cli import output, units
 from corebox.cli.fleet.filters import filters
 from corebox.errors import UsageError
 from corebox.fleet import decisions, retention
@@ -78,20 +78,24 @@ def hold(crash: int, off: bool) -> int:
 @click.command("forget", short_help="Remove a customer, or old bundles.")
 @click.option("--customer", help="Remove everything of this customer.")
 @click.option("--older-than", type=float, metavar="DAYS", help="Remove bundles that arrived more than DAYS days ago.")
+@click.option("--limit", metavar="SIZE", help="Remove the oldest bundles until the rest fits SIZE: 500G, 2T.")
 @_dry
-def forget(customer: str | None, older_than: float | None, dry_run: bool) -> int:
+def forget(customer: str | None, older_than: float | None, limit: str | None, dry_run: bool) -> int:
     """Remove everything of a customer; or remove old bundles, and keep what is known about their crashes.
 
     Of each signature in each release the first and the last three keep their bundles, and so do those that are held.
     """
-    if (customer is None) == (older_than is None):
-        raise UsageError("wrong-usage", "what is to be removed?", "give --customer NAME or --older-than DAYS")
+    if (customer is None) == (older_than is None and limit is None):
+        raise UsageError(
+            "wrong-usage", "what is to be removed?", "give --customer NAME, or --older-than DAYS or --limit SIZE"
+        )
+    size = None if limit is None else units.size("--limit", limit)
     fleet = open_fleet()
     if customer is not None:
         gone = retention.forget_customer(fleet, customer, dry=dry_run)
     else:
-        assert older_than is not None
-        gone = retention.drop_bundles(fleet, older_than * 86400, dry=dry_run)
+        seconds = None if older_than is None else older_than * 86400
+        gone = retention.drop_bundles(fleet, seconds, size, dry=dry_run)
     number = len(gone.crashes)
     what = counted(number, "bundle") if customer is None else counted(number, "crash", "crashes")
     output.say(f"{'would remove' if dry_run else 'removed'} {what}, {output.size(gone.size)}")

@@ -100,6 +100,8 @@ def test_how_it_stands_and_what_is_done_again(said: Said) -> None:
     said("hold", "1", "--off")
     assert "what is to be removed?" in said.error("forget")
     assert said("forget", "--older-than", "0", "--dry-run") == "would remove 0 bundles, 0 B\n"
+    assert said("forget", "--limit", "1k") == "removed 0 bundles, 0 B\n"  # the first and last three stay
+    assert "--limit x is not a number" in said.error("forget", "--limit", "x")
     assert said("forget", "--customer", "other", "--dry-run").startswith("would remove 1 crash,")
     assert said("forget", "--customer", "other").startswith("removed 1 crash,")
 

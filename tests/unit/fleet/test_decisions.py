@@ -93,6 +93,19 @@ def test_of_each_signature_and_release_the_first_and_last_bundles_stay(fleet: Fl
         decisions.hold(fleet, 99, True)
 
 
+def test_the_oldest_bundles_go_until_the_rest_fits(fleet: Fleet, add: AddCrash) -> None:
+    numbers = [add() for _ in range(10)]
+    decisions.hold(fleet, numbers[3], True)
+    with fleet.writing() as connection:
+        connection.execute(tables.crash.update().values(received=tables.crash.c.id * 10))
+        connection.execute(tables.crash.update().filter_by(id=numbers[6]).values(received=1))
+    assert retention.drop_bundles(fleet, None, 10_000) == retention.Gone((), 0)
+    assert retention.drop_bundles(fleet, None, 9_999, dry=True) == retention.Gone((numbers[6],), 1000)
+    assert retention.drop_bundles(fleet, None, 8_500) == retention.Gone((numbers[6], numbers[4]), 2000)
+    assert retention.drop_bundles(fleet, None, 0).crashes == (numbers[5],)  # what has to stay is more
+    assert questions.status(fleet).size == 7000
+
+
 def digest_of(fleet: Fleet, number: int) -> bytes:
     with fleet.reading() as connection:
         digest: bytes = connection.execute(tables.crash.select().filter_by(id=number)).one().bundle
