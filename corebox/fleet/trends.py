@@ -22,6 +22,8 @@ _BY: dict[str, tuple[ColumnElement[Any], ...]] = {
     "release": (_release.product, _release.name),
     "customer": (tables.customer.c.name,),
 }
+#: What people call the release and the customer of a crash, and the number that it has of them.
+_NAMES = {"release": (_release.name, _release.id), "customer": (tables.customer.c.name, tables.customer.c.id)}
 #: What crashes are counted by.
 BY = tuple(_BY)
 
@@ -145,15 +147,18 @@ def apart(fleet: Fleet, family: int) -> list[Trait]:
         InputError: ``no-such-family``.
         HostError: ``database-unusable``.
     """
-    inside = case((WHOLE.c.id == family, 1), else_=0)
     with fleet.reading() as connection:
         if connection.scalar(select(tables.family.c.id).filter_by(id=family)) is None:
             raise InputError("no-such-family", f"the fleet has no family {family}", "list them: corebox fleet top")
-        own = select(_release.product).select_from(JOINED).where(WHOLE.c.id == family)
-        meant = (_crash.reporter.is_not(None), _release.product.in_(own))
-        total, of = connection.execute(
-            select(func.count(), func.coalesce(func.sum(inside), 0)).select_from(JOINED).where(*meant)
-        ).one()
+        # Each crash is looked at several times, so its row has to be enough: it has the numbers of what it refers to.
+        whole = func.coalesce(tables.family.c.merged, tables.family.c.id)
+        signatures = select(tables.signature.c.id).join(tables.family).where(whole == family)
+        own = list(connection.scalars(signatures))
+        inside = case((_crash.signature.in_(own), 1), else_=0)
+        products = select(_release.product).join(tables.crash).where(_crash.signature.in_(own))
+        releases = list(connection.scalars(select(_release.id).where(_release.product.in_(products))))
+        meant = (_crash.reporter.is_not(None), _crash.release.in_(releases))
+        total, of = connection.execute(select(func.count(), func.coalesce(func.sum(inside), 0)).where(*meant)).one()
         rows = list(_shares(connection, inside, meant))
     z = NormalDist().inv_cdf(1 - (1 - _CONFIDENCE) / 2 / max(len(rows), 1))
     found = (
@@ -175,12 +180,16 @@ def _shares(
     connection: Connection, inside: ColumnElement[int], meant: tuple[ColumnElement[bool], ...]
 ) -> Iterator[tuple[str, str, int, int]]:
     """Kind, value, and how many of all the crashes and of the family's have it."""
-    columns = {"release": _release.name, "customer": tables.customer.c.name, "system": _crash.system}
-    for kind, column in columns.items():
-        query = select(column, func.count(), func.sum(inside)).select_from(JOINED).where(*meant)
-        for value, both, a in connection.execute(query.where(column.is_not(None)).group_by(column)):
-            yield kind, value, both, int(a)
-    sets = select(_crash.module_set, func.count().label("both"), func.sum(inside).label("a")).select_from(JOINED)
+    for kind, column in {"release": _crash.release, "customer": _crash.customer, "system": _crash.system}.items():
+        query = select(column.label("value"), func.count().label("both"), func.sum(inside).label("a"))
+        by_value = query.where(*meant, column.is_not(None)).group_by(column).subquery().c
+        name, condition = _NAMES.get(kind, (by_value.value, None))
+        named = select(name, func.sum(by_value.both), func.sum(by_value.a)).group_by(name)
+        for value, both, a in connection.execute(
+            named if condition is None else named.where(condition == by_value.value)
+        ):
+            yield kind, value, int(both), int(a)
+    sets = select(_crash.module_set, func.count().label("both"), func.sum(inside).label("a"))
     by_set = sets.where(*meant, _crash.module_set.is_not(None)).group_by(_crash.module_set).subquery()
     head = (_module.name, _module.build_id, _module.package)
     pair = tables.module_set_module

@@ -75,6 +75,15 @@ def test_what_sets_a_family_apart_is_no_chance(fleet: Fleet, add: AddCrash) -> N
         trends.apart(fleet, 9)
 
 
+def test_a_customer_and_a_release_are_named(fleet: Fleet, add: AddCrash) -> None:
+    for number in range(20):
+        add(Labels("z", "ordersd", "2.0"), family="a", signature=f"a{number % 3}")
+        add(Labels("acme", "ordersd", "1.0"), family="b", signature="b")
+        add(Labels("acme", "loader", "2.0"), family="c", signature="c")  # another product does not count
+    found = {(each.kind, each.value, each[2:6]) for each in trends.apart(fleet, 1)}
+    assert found == {("customer", "z", (20, 20, 0, 20)), ("release", "2.0", (20, 20, 0, 20))}
+
+
 def test_of_few_crashes_nothing_is_said(fleet: Fleet, add: AddCrash) -> None:
     add(family="a", signature="a", modules=(_OLD,))
     assert trends.apart(fleet, 1) == []  # there is nothing to compare with
