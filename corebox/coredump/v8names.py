@@ -44,3 +44,6 @@ NAMES = {
     "encoding_mask": ("StringEncodingMask",),
     "is_one_byte": ("OneByteStringTag",),
 }
+
+#: What holds the characters of a string outside the heap; behind it is where they are.
+RESOURCE = "class_ExternalString__resource__Object"

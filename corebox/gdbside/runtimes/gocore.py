@@ -12,13 +12,11 @@ from corebox.gdbside.bounded import text
 from corebox.gdbside.frames import codemap, trampoline
 from corebox.gdbside.runtimes import goroutines
 from corebox.gdbside.runtimes.goroutines import Goroutines, Layout, Module, Routine, Thread
-from corebox.gdbside.runtimes.gotables import MAGIC_118, MAGIC_120, Place
+from corebox.gdbside.runtimes.gotables import MAGIC_118, MAGIC_120, Place, version
 
 _SECTION = re.compile(r"^\s*(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)", re.MULTILINE)
 _TABLES, _MAY_HAVE_TABLES = (".gopclntab", ".data.rel.ro.gopclntab"), (".data.rel.ro",)
 _MAY_HAVE_MODULE = (".go.module", ".noptrdata", ".data", ".data.rel.ro")
-_VERSION = re.compile(rb"go1\.(\d{1,3})(?:[.a-z\d]{0,12})\b")
-_BUILD_INFO = b"\xff Go buildinf:"
 _LIST = "runtime.allgs"
 MAX_GROUPS, MAX_NUMBERS = 256, 64  # of a report
 # From a goroutine's stack to that of the thread, where nothing is below them that is of use.
@@ -244,11 +242,9 @@ def _version(sections: Sequence[Section]) -> str | None:
     for start, end, name in sections:
         if name != ".go.buildinfo":
             continue
-        data = read(start, min(end - start, 4096))
-        at = data.find(_BUILD_INFO)
-        found = _VERSION.search(data, at) if at >= 0 else None
+        found = version(read(start, min(end - start, 4096)), read)
         if found:
-            return found[0].decode()
+            return found
     return None
 
 

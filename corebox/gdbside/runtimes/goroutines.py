@@ -245,11 +245,12 @@ class Goroutines:
     def _stack(self, pc: int, sp: int, exact: bool, low: int, high: int) -> tuple[tuple[Place, ...], bool]:
         """The frames, by the sizes that the tables have of them; whether they go to where the goroutine began."""
         found = list[Place]()
-        first = self._tables.function(pc)
-        exact = exact or (first is not None and first.entry == pc)  # it did not run yet, or runs on another stack
         stack = _Words(self._read, high)
         while low <= sp < high and len(found) < MAX_FRAMES:
-            function = self._tables.function(pc if exact else pc - 1)
+            first = self._tables.function(pc)
+            # What did not run yet, or called C code or another stack's, is not behind a call (Go's tracepc).
+            exact = exact or (first is not None and first.entry == pc)
+            function = first if exact else self._tables.function(pc - 1)
             if function is None:
                 break
             found += self._places(pc if exact else pc - 1)

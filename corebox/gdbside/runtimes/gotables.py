@@ -6,6 +6,7 @@ through a function, for most of them are in the file only, not in the core. All 
 
 import bisect
 import functools
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from typing import NamedTuple
 Read = Callable[[int, int], bytes]
 
 MAGIC_118, MAGIC_120 = 0xFFFFFFF0, 0xFFFFFFF1
+_VERSION = re.compile(rb"go1\.\d{1,3}(?:[.a-z\d]{0,12})\b")
+_BUILD_INFO, _IN_PLACE, _MAX_VERSION_LENGTH = b"\xff Go buildinf:", 2, 64
 _HEADER, _HEADER_SIZE = "<IxxBBQQQQQQQQ", 72
 _MAX_FUNCTIONS, _MAX_NAME_LENGTH, _MAX_TABLE_SIZE, _MAX_INLINED = 1 << 21, 1024, 1 << 16, 64
 _PIECE, _MAX_VALUES = 1024, 1 << 21  # bytes; values of all tables together
@@ -44,6 +47,24 @@ class Function(NamedTuple):
     unit: int
     top: bool
     switches: bool
+
+
+def version(information: bytes, read: Read) -> str | None:
+    """The version in what the linker wrote of the build (debug/buildinfo): in place, before Go 1.18 by a pointer."""
+    at = information.find(_BUILD_INFO)
+    if at < 0 or len(information) < at + 33:
+        return None
+    text = information[at:]
+    if text[15] & _IN_PLACE:
+        text = text[33 : 33 + text[32]]
+    else:
+        try:
+            address, size = struct.unpack("<2Q", read(int.from_bytes(text[16:24], "little"), 16))
+            text = read(address, min(size, _MAX_VERSION_LENGTH))
+        except (LookupError, OverflowError):
+            return None
+    found = _VERSION.search(text)
+    return found[0].decode() if found else None
 
 
 class Tables:

@@ -8,7 +8,7 @@ bounded, for the heap may be an attacker's.
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from corebox.coredump.v8names import NAMES
+from corebox.coredump.v8names import NAMES, RESOURCE
 
 #: Bytes of memory; raises one of ``UNREADABLE`` if they are not known.
 Read = Callable[[int, int], bytes]
@@ -22,6 +22,7 @@ MAX_NAME_LENGTH, MAX_PATH_LENGTH = 256, 4096  # characters
 MAX_SOURCE_SIZE = 16 << 20  # bytes of a script that are looked through for ends of lines
 MAX_TABLE_SIZE, MAX_BYTECODE_SIZE = 1 << 20, 1 << 24
 _MAX_NESTING = 16  # of strings that are made of strings
+_MAX_NAMES = 4  # words behind those that may have the function's name
 _MAX_SCOPE_NAMES = 75  # as many local names are in a ScopeInfo itself (kScopeInfoMaxInlinedLocalNamesSize)
 
 
@@ -50,6 +51,7 @@ class Heap:
             if value is None:
                 raise LookupError(f"this version of V8 does not tell {names[0]}")
             self._is[key] = value
+        self._external, self._resource = constant("ExternalStringTag"), constant(RESOURCE)
 
     def function(self, frame_pointer: int) -> Function | None:
         """The function of the frame with this frame pointer; None if it is none of JavaScript's."""
@@ -62,7 +64,10 @@ class Heap:
             script = self._field(shared, "script")
         except UNREADABLE:
             return None
-        return Function(self._name(shared) or ANONYMOUS, *self._place(script, frame_pointer))
+        name, (file, line) = self._name(shared), self._place(script, frame_pointer)
+        if not name and file is None:  # V8's own, as what goes on after an await: its symbol says more
+            return None
+        return Function(name or ANONYMOUS, file, line)
 
     def _place(self, script: int, frame_pointer: int) -> tuple[str | None, int | None]:
         try:
@@ -106,11 +111,15 @@ class Heap:
         if not all(_is_small(self._word(at + each * _WORD)) for each in range(locals_count)):
             return None
         at += locals_count * _WORD
-        for index in range(4):
-            word = self._word(at + index * _WORD)
-            if not _is_small(word):
-                return self._string(word, MAX_NAME_LENGTH)
-        return None
+        words = (self._word(at + index * _WORD) for index in range(_MAX_NAMES))
+        # The name is empty where V8 inferred one, behind it.
+        return next((name for word in words if not _is_small(word) and (name := self._named(word))), None)
+
+    def _named(self, word: int) -> str | None:
+        try:
+            return self._string(word, MAX_NAME_LENGTH)
+        except UNREADABLE:
+            return None
 
     def _line(self, script: int, frame_pointer: int) -> int | None:
         """The line that the interpreter is at; compiled code does not keep it in the frame."""
@@ -159,7 +168,15 @@ class Heap:
             return None if whole is None or start < 0 else whole[start:]
         if shape == self._is["cons"]:
             return self._joined(text, most, wanted, nesting)
-        return None  # outside the heap, as the sources of node's own modules
+        if shape == self._external and self._resource is not None:
+            return self._outside(self._word(text - 1 + self._resource + _WORD), wanted, one_byte)
+        return None
+
+    def _outside(self, address: int, count: int, one_byte: bool) -> str | None:
+        """The text of a string whose characters are outside the heap, as the sources of node's own modules."""
+        data = self._read(address, count if one_byte else 2 * count) if count else b""
+        text = data.decode("latin-1") if one_byte else data.decode("utf-16-le", "replace")
+        return None if "\0" in text else text
 
     def _joined(self, text: int, most: int, wanted: int, nesting: int) -> str | None:
         first = self._string(self._field(text, "first"), most, wanted, nesting + 1)
@@ -195,7 +212,7 @@ def position_at(table: bytes, offset: int) -> int | None:
     Each entry is the difference to the one before, of instruction and place, both of variable length (V8's
     src/codegen/source-position-table.cc).
     """
-    code, value, found = 0, 0, None
+    code, value, found = -1, 0, None  # the entry of a function is before its first instruction
     try:
         for more, further in _pairs(table):
             code += more if more >= 0 else -(more + 1)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corebox.gdbside.runtimes.goroutines import UNREADABLE, Goroutines, Layout, Module, Routine, module
-from corebox.gdbside.runtimes.gotables import Place, Tables
+from corebox.gdbside.runtimes.gotables import Place, Tables, version
 
 TEXT, HEADER, GOFUNC, MODULE, DATA, BSS, STACK, HEAP = (each << 16 for each in range(4, 12))
 
@@ -113,6 +113,15 @@ def test_a_goroutine_that_did_not_run_yet_is_in_its_own_function() -> None:
     runs[HEAP] = runs[HEAP][:64] + struct.pack("<Q", TEXT + 0x40) + runs[HEAP][72:]
     (found,) = everything(Memory(runs))
     assert [each.function for each in found.frames] == ["runtime.goexit"]
+
+
+def test_the_version_that_built_the_program() -> None:
+    mark, memory = b"..\xff Go buildinf:\x08", Memory({HEAP: struct.pack("<2Q", TEXT, 8), TEXT: b"go1.16.9 "})
+    in_place = mark + b"\x02" + bytes(16) + b"\x08go1.22.1\x30path"
+    assert version(in_place, memory.read) == "go1.22.1"
+    assert version(mark + b"\0" + struct.pack("<3Q", HEAP, 0, 0), memory.read) == "go1.16.9"
+    assert version(mark + b"\0" + struct.pack("<3Q", 1, 0, 0), memory.read) is None
+    assert version(mark, memory.read) is version(b"", memory.read) is None
 
 
 @pytest.mark.parametrize("minor", [18, 28])

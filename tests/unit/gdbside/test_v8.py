@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corebox.coredump.v8names import NAMES
+from corebox.coredump.v8names import NAMES, RESOURCE
 from corebox.gdbside.runtimes import v8
 
 #: As a V8 with 64-bit words has them: offsets of fields, types and tags.
@@ -21,6 +21,7 @@ CONSTANTS |= {
     "SlicedStringTag": 3,
     "ThinStringTag": 5,
 }
+CONSTANTS |= {"ExternalStringTag": 2, RESOURCE: 16}
 CONSTANTS |= {"StringEncodingMask": 8, "OneByteStringTag": 8, "class_String__length__int32_t": 12}
 CONSTANTS |= {"class_SeqOneByteString__chars__char": 16, "class_Map__instance_type__uint16_t": 12}
 
@@ -89,18 +90,29 @@ def test_a_frame_of_v8_itself_is_no_functions() -> None:
     assert heap(memory).function(frame) is None
 
 
-@pytest.mark.parametrize("names", [0, 2])
-def test_a_name_stands_behind_those_of_the_locals(names: int) -> None:
+@pytest.mark.parametrize(("names", "own"), [(0, ["audit"]), (2, ["audit"]), (1, ["", 0, "audit"])])
+def test_a_name_stands_behind_those_of_the_locals(names: int, own: list[str | int]) -> None:
     memory = Memory()
     scope = memory.make(0xD2)
     words = [0, 0, names << 32, 5 << 32, 9 << 32]
-    words += [memory.string(f"local{index}") for index in range(names)] + [0] * names + [memory.string("audit")]
+    words += [memory.string(f"local{index}") for index in range(names)] + [0] * names
+    words += [memory.string(each) if isinstance(each, str) else each for each in own]
     for index, word in enumerate(words):
         memory.word(scope - 1 + 8 * (index + 1), word)
     frame = frame_of(memory, function_named(memory, scope), memory.make(0xE1))
     found = heap(memory).function(frame)
     assert found
     assert found.name == "audit"
+
+
+@pytest.mark.parametrize(("text", "found"), [("weigh", "weigh"), ("we\0gh", v8.ANONYMOUS)])
+def test_a_name_may_be_outside_the_heap(text: str, found: str) -> None:
+    memory = Memory()
+    name = memory.make(0x0A)
+    memory.data[name - 1 + 12 : name - 1 + 16] = len(text).to_bytes(4, "little")
+    memory.word(name - 1 + CONSTANTS[RESOURCE] + 8, memory.string(text) - 1 + 16)
+    frame = frame_of(memory, function_named(memory, name), memory.make(0xE1))
+    assert heap(memory).function(frame) == v8.Function(found, "/srv/shop.js", None)
 
 
 def test_a_string_of_itself_ends() -> None:
@@ -138,7 +150,7 @@ def number(value: int) -> bytes:
 
 
 def table(entries: list[tuple[int, int]]) -> bytes:
-    code, place, data = 0, 0, b""
+    code, place, data = -1, 0, b""  # V8's kFunctionEntryBytecodeOffset
     for offset, position in entries:
         data += number(offset - code) + number(((position + 1) << 1) - place)
         code, place = offset, (position + 1) << 1
