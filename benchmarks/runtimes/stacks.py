@@ -34,6 +34,7 @@ def compare(true: list[Frame], ours: list[Frame]) -> tuple[Counts, list[str]]:
     mine, theirs = ([each.function for each in side] for side in (ours, true))
     matches = difflib.SequenceMatcher(None, theirs, mine, autojunk=False).get_matching_blocks()
     pairs = {block.a + at: block.b + at for block in matches for at in range(block.size)}
+    pairs.update(_nameless(true, ours, pairs))
     found = Counts(true=len(true), wrong=len(ours) - len(pairs))
     differ = [f"  wrong: {ours[at]}" for at in sorted(set(range(len(ours))) - set(pairs.values()))]
     for at, frame in enumerate(true):
@@ -43,7 +44,7 @@ def compare(true: list[Frame], ours: list[Frame]) -> tuple[Counts, list[str]]:
             or (own.line is not None and frame.line is not None and own.line != frame.line)
         )
         found += Counts(
-            function=int(at in pairs),
+            function=int(own.function == frame.function),
             with_file=int(frame.file is not None),
             file=int(frame.file is not None and own.file == frame.file),
             with_line=int(frame.line is not None),
@@ -53,6 +54,15 @@ def compare(true: list[Frame], ours: list[Frame]) -> tuple[Counts, list[str]]:
         if at not in pairs or misplaced or (frame.line is not None and own.line is None):
             differ.append(f"  {'wrong' if misplaced else 'lost'}: {frame}, ours: {own if at in pairs else 'none'}")
     return found, differ
+
+
+def _nameless(true: list[Frame], ours: list[Frame], pairs: dict[int, int]) -> Iterator[tuple[int, int]]:
+    """Functions without a name: V8 prints that of the property that they are of, which it looks for."""
+    for at in sorted(set(range(len(ours))) - set(pairs.values())):
+        same = (index for index, each in enumerate(true) if index not in pairs and each[1:] == ours[at][1:])
+        index = next(same, None)
+        if index is not None and ours[at].file and ours[at].function == "(anonymous)":
+            yield index, at
 
 
 _GO_FRAME = re.compile(r"^(?!created by)(.+?)(?:\([^()]*\))?\n\t(\S.*?):(\d+)", re.MULTILINE)
