@@ -30,6 +30,7 @@ from corebox.coredump.core import CoreFile, open_core
 from corebox.debugger.console import CONSOLE_ARGUMENTS, Console
 from corebox.errors import CoreboxError
 from corebox.locate.places import SymbolOptions
+from corebox.printable import html_table
 from corebox.report.document import Report
 from corebox.report.markdown import markdown_lines
 from corebox.report.page import html_page
@@ -44,6 +45,7 @@ __all__ = [
     "CoreboxError",
     "Failure",
     "Group",
+    "Groups",
     "Manifest",
     "Report",
     "SessionOptions",
@@ -63,6 +65,17 @@ __all__ = [
 ]
 
 Name = str | PathLike[str]
+
+
+class Groups(list[Group]):
+    """Groups of crashes, which a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (len(each.names), each.family, each.causes[0][0] if each.causes else "-", ", ".join(each.names))
+            for each in self
+        ]
+        return html_table(("CRASHES", "FAMILY", "CAUSE", "NAMES"), rows)
 
 
 def read_bundle(path: Name, identity: Name | None = None) -> Manifest:
@@ -131,7 +144,7 @@ def similar(
     options: SessionOptions | None = None,
     time_limit: float = 300.0,
     store: Store | None = None,
-) -> tuple[list[Group], list[Failure]]:
+) -> tuple[Groups, list[Failure]]:
     """Group crashes by ``family`` or ``signature``, the largest group first; and what could not be read.
 
     Raises:
@@ -139,7 +152,8 @@ def similar(
     """
     where = store or Store.default()
     names, find = [str(each) for each in subjects], lambda name: find_subject(where, name)
-    return _similar.similar(where, names, find, time_limit, options or SessionOptions(), jobs, by)
+    groups, failures = _similar.similar(where, names, find, time_limit, options or SessionOptions(), jobs, by)
+    return Groups(groups), failures
 
 
 @contextmanager

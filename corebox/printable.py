@@ -3,6 +3,8 @@
 Runs at the customer site: Python 3.6, standard library only.
 """
 
+from typing import Iterable, Sequence
+
 
 def printable(text: str) -> str:
     """The text without control characters, which a hostile path could use to rewrite the terminal."""
@@ -22,3 +24,15 @@ def format_size(size: int, smallest: str = "bytes") -> str:
             return f"{value:.0f} {unit}" if unit == smallest else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
+
+
+def html_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table for a notebook, in which nothing of the core is markup."""
+    import html  # noqa: PLC0415  # only a notebook needs it
+
+    def row(cells: Sequence[object], tag: str) -> str:
+        words = (html.escape(printable(str(cell))) for cell in cells)
+        return "<tr>{}</tr>\n".format("".join(f"<{tag}>{each}</{tag}>" for each in words))
+
+    body = "".join(row(cells, "td") for cells in rows)
+    return "<table>\n<thead>{}</thead>\n<tbody>{}</tbody>\n</table>".format(row(head, "th"), body)

@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from corebox.actions import minidumps
 from corebox.actions.places import opened_places
 from corebox.actions.recover import Outcome, recover
 from corebox.actions.subject import BareCore
@@ -52,7 +53,7 @@ def import_crash(
     """Write the bundle ``out`` of the crash that another tool keeps at ``path``; ``places`` may have further files.
 
     Raises:
-        InputError: ``not-a-core``, ``no-core``, ``core-damaged``, ``bad-archive``, and the errors of ``recover``.
+        InputError: ``not-a-core``, ``no-core``, ``minidump``, ``core-damaged``, ``bad-archive``; those of ``recover``.
     """
     with store.workplace() as work:
         taken = take_out(path, work)
@@ -66,7 +67,7 @@ def take_out(path: Path, work: Path) -> TakenOut:
     """Find the core in what lies at ``path``; it is written into the folder ``work`` where it is not a file by itself.
 
     Raises:
-        InputError: ``no-such-file``, ``not-a-core``, ``no-core``, ``core-damaged``, ``bad-archive``.
+        InputError: ``no-such-file``, ``not-a-core``, ``no-core``, ``minidump``, ``core-damaged``, ``bad-archive``.
     """
     if path.is_dir():
         return TakenOut(_in_folder(path), str(path))
@@ -75,6 +76,8 @@ def take_out(path: Path, work: Path) -> TakenOut:
             start = file.read(512)
             if start.startswith(_APPORT):
                 return TakenOut(_written(_of_apport(path, file), work))
+            if start.startswith(minidumps.MAGIC):
+                raise minidumps.minidump_refused(path)
             if start.startswith(_JOURNAL):
                 return TakenOut(_written(_of_journal(path, file), work))
     except OSError as error:

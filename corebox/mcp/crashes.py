@@ -1,8 +1,9 @@
 """Which crashes an agent may open, and those that are open."""
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from corebox.actions.session import SessionOptions
 from corebox.actions.subject import resolve
@@ -14,12 +15,25 @@ from corebox.store.store import Store
 MAX_OPEN = 4
 
 
+class Archive(Protocol):
+    """Many crashes, which are found by what they have in common: a fleet."""
+
+    def bundle(self, name: str) -> Path | None:
+        """That of the crash ``name``; None if no crash of an archive is called so."""
+        ...
+
+    def find(self, asked: dict[str, str]) -> Iterator[str]:
+        """A line for each crash that is meant, with its name first."""
+        ...
+
+
 class Choice(NamedTuple):
     """What the user lets an agent see: subjects and folders of bundles; how gdb runs; whether secrets are blanked."""
 
     subjects: tuple[str, ...]
     options: SessionOptions = SessionOptions()
     redact: bool = True
+    archive: Archive | None = None
 
 
 class Crashes:
@@ -35,6 +49,11 @@ class Crashes:
     def __exit__(self, *_: object) -> None:
         for name in list(self._open):
             self.close(name)
+
+    @property
+    def archive(self) -> Archive | None:
+        """The fleet, if the user offers one."""
+        return self._choice.archive
 
     def names(self) -> list[str]:
         """What may be opened."""
@@ -54,12 +73,13 @@ class Crashes:
         if name in self._open:
             self._open[name] = self._open.pop(name)
             return self._open[name][0]
-        if name not in self.names():
+        bundle = self.archive.bundle(name) if self.archive else None
+        if not bundle and name not in self.names():
             raise InputError("not-offered", f"{name:.200} is none of the crashes of this server", "see: crashes")
         while len(self._open) >= MAX_OPEN:
             self.close(next(iter(self._open)))
         with ExitStack() as stack:
-            subject = resolve(self._store, name)
+            subject = resolve(self._store, str(bundle or name))
             crash = stack.enter_context(
                 open_crash(self._store, name, subject, self._choice.options, redact=self._choice.redact)
             )

@@ -26,6 +26,7 @@ class Tools:
     def all(self) -> list[Callable[..., str]]:
         """Each with the name under which an agent calls it."""
         return [
+            *((self.find,) if self._crashes.archive else ()),
             *(self.crashes, self.report, self.threads, self.frames, self.modules, self.diff, self.similar),
             *(self.memory, self.disassemble, self.source, self.gdb, self.python, self.close),
         ]
@@ -33,6 +34,32 @@ class Tools:
     def crashes(self, offset: int = 0, limit: int = PAGE) -> str:
         """List the crashes that can be looked at; the other tools take one of these names."""
         return _answer(self._crashes.names, offset, limit)
+
+    def find(
+        self,
+        function: str = "",
+        module: str = "",
+        package: str = "",
+        customer: str = "",
+        product: str = "",
+        release: str = "",
+        since: str = "",
+        signal: str = "",
+        family: str = "",
+        text: str = "",
+        offset: int = 0,
+        limit: int = PAGE,
+    ) -> str:
+        """Find crashes of the fleet, the newest first; the other tools take their names, fleet:N.
+
+        Function, module and package may end with a star: a part of the stack that failed, of the mapped files. Release
+        may be a range, 4.1..4.3; since is a day, 2026-11-30; text is a part of the cause.
+        """
+        given = {"function": function, "module": module, "package": package, "customer": customer, "product": product}
+        given |= {"release": release, "since": since, "signal": signal, "family": family, "text": text}
+        archive = self._crashes.archive
+        assert archive  # else there is no such tool
+        return _answer(lambda: archive.find({name: value for name, value in given.items() if value}), offset, limit)
 
     def report(self, crash: str, offset: int = 0, limit: int = PAGE) -> str:
         """Cause, where it happened, what is missing, stacks with variables, registers, modules. Begin here."""

@@ -9,6 +9,7 @@ from corebox.bundle.fields import hexadecimal, to_json
 from corebox.bundle.manifest import Manifest, ModuleEntry
 from corebox.debugger.answer import Answer, Frame, Omitted, Stack, Why
 from corebox.locate.status import ModuleSymbols
+from corebox.printable import html_table
 from corebox.report.family import Signature
 from corebox.report.memory import MemoryVerdict
 from corebox.report.python import PYTHON, PlacedPython, place_python
@@ -86,6 +87,10 @@ class ThreadGroup(NamedTuple):
         }
 
 
+#: Frames in a notebook.
+_SHOWN = 12
+
+
 class Report(NamedTuple):
     """Everything about a crash; the first of ``groups`` has the thread that crashed, alone.
 
@@ -130,6 +135,15 @@ class Report(NamedTuple):
     def program_counter(self) -> int | None:
         """That of the thread that crashed."""
         return self.groups[0].frames[0].frame.pc if self.groups and self.groups[0].frames else None
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        from corebox.report.text import frame_line  # noqa: PLC0415  # it imports this
+
+        why, failed = self.answer.why, self.failed
+        frames = [(f"#{each.level}", frame_line(each)) for each in failed.frames[:_SHOWN]] if failed else []
+        facts = (("crash", self.name), ("cause", why.sentence if why else "-"), ("signature", self.signature))
+        return html_table(("", self.fault), (*facts, *frames))
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``schema/report-1.schema.json``."""

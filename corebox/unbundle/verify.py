@@ -12,6 +12,7 @@ from corebox.coredump.verdict import MISSING, VERIFIED, compare_build_ids
 from corebox.describe.lacking import why_left_out
 from corebox.files.diskroot import DiskRoot, Found
 from corebox.files.temporary import temporary_directory
+from corebox.printable import html_table
 from corebox.unbundle.read import AnyPath, BundleReader, Unpacked
 
 
@@ -23,6 +24,12 @@ class Verification(NamedTuple):
     modules: tuple[ModuleProof, ...]
     problems: tuple[str, ...]
     ok: bool
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        rows = [(each.verdict, each.path, each.memory or "-", each.detail or "") for each in self.modules]
+        problems = [("problem", text, "", "") for text in self.problems]
+        return html_table(("VERDICT", "FILE", "BUILD ID", ""), [*problems, *rows])
 
 
 def verify_bundle(path: AnyPath, scratch: str | None = None) -> Verification:

@@ -23,11 +23,25 @@ def desk(lab: Lab, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return tmp_path
 
 
-def test_the_page_prints_what_it_says(desk: Path) -> None:
-    page = REPOSITORY / "docs/how-to/use-from-python.md"
+@pytest.mark.parametrize("name", ["use-from-python", "notebooks"])
+def test_the_page_prints_what_it_says(desk: Path, name: str) -> None:
+    page = REPOSITORY / f"docs/how-to/{name}.md"
     tried = doctest.testfile(str(page), module_relative=False, optionflags=doctest.ELLIPSIS)
     assert tried.failed == 0
     assert tried.attempted >= 12
+
+
+def test_what_is_returned_is_a_table_in_a_notebook(desk: Path) -> None:
+    """Jupyter asks an object for that (IPython's documentation, "Rich display")."""
+    groups, _ = api.similar(["monday.corebox", "tuesday.corebox"])
+    for shown, expected in (
+        (api.report("monday.corebox"), "<td>#0</td><td>compare ("),
+        (api.verify("monday.corebox"), "<td>verified</td><td>/opt/acme/plugins/sorter.so</td>"),
+        (groups, "<td>2</td><td>null-dereference in compare</td>"),
+    ):
+        text = shown._repr_html_()
+        assert text.startswith("<table>")
+        assert expected in text
 
 
 def test_a_core_is_read_without_anything_of_it(crash: Crash) -> None:

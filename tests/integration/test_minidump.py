@@ -52,3 +52,9 @@ def test_lldb_reads_the_same_frames(lab: Lab, tmp_path: Path) -> None:
     rip, rsp = (int(re.search(rf"{name} = (0x[0-9a-f]+)", said)[1], 16) for name in ("rip", "rsp"))  # type: ignore[index]
     registers = {each["name"]: each["value"] for each in report["registers"]}
     assert (rip, rsp) == (int(registers["rip"], 16), int(registers["rsp"], 16))
+    told = lab.corebox("import", out, "-o", tmp_path / "x.corebox")
+    assert told.status == 3
+    threads, modules = len(report["threads"]), len(report["manifest"]["modules"])
+    assert f"Linux on x86-64, {threads} threads, {modules} modules, " in told.errors
+    assert f"lldb --core {out}" in told.errors
+    assert not (tmp_path / "x.corebox").exists()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from corebox.actions.imported import take_out
+from corebox.errors import InputError
 from corebox.unbundle.read import read_manifest
 from tests.support.packages import tar
 from tests.support.vendor import Vendor
@@ -81,3 +83,23 @@ def test_what_has_no_core_is_told(desk: Vendor, tmp_path: Path, data: bytes, say
     desk.fails("import", tmp_path / "given", "-o", tmp_path / "x.corebox", status=3, says=says)
     assert not (tmp_path / "x.corebox").exists()
     desk.fails("import", tmp_path / "absent", "-o", tmp_path / "x.corebox", status=3, says="cannot read")
+
+
+@pytest.mark.parametrize("size", [4, 20, 40, 60, 200])
+def test_a_minidump_is_told_and_a_damaged_one_is_told_as_that(tmp_path: Path, size: int) -> None:
+    """As Windows writes one with all of the memory; its counts may be forged."""
+    system = struct.pack("<HHHBBIII", 9, 6, 0, 8, 1, 10, 0, 19041) + struct.pack("<I", 2)
+    ranges = struct.pack("<QQQQ", 1, 0, 0x10000, 3_000_000)
+    streams = struct.pack("<IIIIII", 7, len(system), 56, 9, len(ranges), 56 + len(system))
+    data = struct.pack("<4sIIIIIQ", b"MDMP", 0xA793, 2, 32, 0, 0, 0) + streams + system + ranges
+    path = tmp_path / "x.dmp"
+    path.write_bytes(data[:size])
+    with pytest.raises(InputError) as caught:
+        take_out(path, tmp_path)
+    assert caught.value.code == "minidump"
+    words = "Windows on x86-64, 0 threads, 0 modules, 3.0 MB of memory; no files" if size == 200 else "it ends early"
+    assert words in caught.value.message
+    forged = data.replace(struct.pack("<Q", 1), struct.pack("<Q", 1 << 60))
+    path.write_bytes(forged)
+    with pytest.raises(InputError, match="it ends early"):
+        take_out(path, tmp_path)

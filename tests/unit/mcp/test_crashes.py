@@ -53,6 +53,27 @@ def test_a_folder_offers_the_bundles_in_it(store: Store, tmp_path: Path) -> None
     assert [Path(each).name for each in offered.names()] == ["app:1", "a.corebox", "b.corebox"]
 
 
+class OneBundle:
+    """An archive with one crash."""
+
+    def bundle(self, name: str) -> Path | None:
+        return Path("/fleet/seven.corebox") if name == "fleet:7" else None
+
+    def find(self, asked: dict[str, str]) -> Iterator[str]:
+        yield "fleet:7"
+
+
+def test_a_crash_of_the_fleet_is_opened_by_its_name_if_the_fleet_is_offered(store: Store, log: list[str]) -> None:
+    with Crashes(store, Choice((), archive=OneBundle())) as offered:
+        offered.get("fleet:7")
+        with pytest.raises(InputError):
+            offered.get("fleet:8")
+    assert log == ["open fleet:7", "close fleet:7"]
+    with Crashes(store, Choice(())) as offered, pytest.raises(InputError) as caught:
+        offered.get("fleet:7")
+    assert caught.value.code == "not-offered"
+
+
 def test_what_is_not_offered_is_not_opened(store: Store, log: list[str]) -> None:
     with Crashes(store, Choice(("app:1",))) as offered, pytest.raises(InputError) as caught:
         offered.get("app:2")

@@ -35,11 +35,19 @@ class OpenCrash:
         return (line.replace(SECRET, "*" * len(SECRET)) for line in lines)
 
 
+class OneCrash:
+    """An archive that says what it was asked."""
+
+    def find(self, asked: dict[str, str]) -> Iterator[str]:
+        yield f"fleet:7 {asked}"
+
+
 class OfferedCrashes:
     """Two crashes, and one that cannot be opened."""
 
-    def __init__(self) -> None:
+    def __init__(self, archive: "OneCrash | None" = None) -> None:
         self.closed: list[str] = []
+        self.archive = archive
 
     def names(self) -> list[str]:
         return ["one", "two", "damaged"]
@@ -55,9 +63,9 @@ class OfferedCrashes:
         self.closed.append(name)
 
 
-def answers(*calls: tuple[str, dict[str, object]]) -> tuple[list[str], OfferedCrashes]:
+def answers(*calls: tuple[str, dict[str, object]], archive: OneCrash | None = None) -> tuple[list[str], OfferedCrashes]:
     """What the tools say; an error begins so."""
-    offered = OfferedCrashes()
+    offered = OfferedCrashes(archive)
 
     async def ask() -> list[str]:
         async with Client(make_server(offered)) as client:  # type: ignore[arg-type]
@@ -131,3 +139,10 @@ def test_what_is_not_offered_is_refused() -> None:
     assert names.splitlines()[1:4] == ["one", "two", "damaged"]
     assert closed == "closed"
     assert offered.closed == ["one"]
+
+
+def test_a_fleet_is_asked_for_what_is_given_and_there_is_no_such_tool_without_one() -> None:
+    (found,), _ = answers(("find", {"function": "parse*", "release": "4.1..4.3"}), archive=OneCrash())
+    assert found.splitlines()[1] == "fleet:7 {'function': 'parse*', 'release': '4.1..4.3'}"
+    (unknown,), _ = answers(("find", {"function": "parse*"}))
+    assert unknown.startswith("error: ")
