@@ -1,7 +1,8 @@
 // Debugs as an editor does, through VS Code's own client, and prints what it was answered as JSON.
 // The argument is JSON: {"command": [...]} to start an adapter or {"port": N} to connect to one; "request" is attach or
 // launch; "evaluate" a list of [expression, context], "refused" one of requests that have to fail, and "asked" one of
-// [request, arguments], in which $thread, $frame, $pc and $source stand for those of the crash. "hasty" says that it has
+// [request, arguments], in which $thread, $frame, $pc and $source stand for those of the crash, and
+// $value for what the last expression has in it. "hasty" says that it has
 // configured all before it opens anything, as Helix does.
 'use strict';
 const { spawn } = require('child_process');
@@ -23,7 +24,9 @@ async function debug(client, wish) {
     const initialized = new Promise((resolve) => client.once('initialized', resolve));
     const said = [];
     client.on('output', (event) => said.push(event.body.output));
-    const found = { capabilities: (await client.initializeRequest()).body };
+    const lines = { linesStartAt1: true, columnsStartAt1: true, pathFormat: 'path' };
+    const initialize = { adapterID: 'corebox', clientID: 'vscode', supportsVariablePaging: true, ...lines };
+    const found = { capabilities: (await client.initializeRequest(initialize)).body };
     await initialized;
     const done = wish.hasty && client.configurationDoneRequest();
     const opened = client.send(wish.request, wish.arguments);
@@ -46,16 +49,18 @@ async function debug(client, wish) {
         found.variables[scope.name] = answer.body.variables.map(({ name, value }) => [name, value]);
     }
     found.evaluated = [];
+    let children = 0;
     for (const [expression, context] of wish.evaluate || []) {
         const answer = await client.evaluateRequest({ expression, context, frameId: frames[0].id });
         found.evaluated.push(answer.body.result);
+        children = answer.body.variablesReference;
     }
     const memoryReference = frames[0].instructionPointerReference;
     found.instructions = (await client.send('disassemble', { memoryReference, instructionCount: 4 })).body.instructions;
     found.asked = [];
     for (const [command, given] of wish.asked || []) {
         const source = frames[0].source && frames[0].source.sourceReference;
-        const known = { $thread: threadId, $frame: frames[0].id, $pc: memoryReference, $source: source };
+        const known = { $thread: threadId, $frame: frames[0].id, $pc: memoryReference, $source: source, $value: children };
         const put = ([name, value]) => [name, value in known ? known[value] : value];
         const answer = client.send(command, Object.fromEntries(Object.entries(given).map(put)));
         found.asked.push(await answer.then((done) => done.body, (error) => error.message));

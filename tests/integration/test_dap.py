@@ -27,6 +27,12 @@ def request(command: str, **arguments: str) -> bytes:
     return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
+MILLION = """
+int million[1000000];
+int main(void) { for (int i = 0; i < 1000000; i++) million[i] = i; return *(volatile int *)0; }
+"""
+
+
 @pytest.fixture(scope="module")
 def image(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A small crash, built."""
@@ -122,6 +128,24 @@ def test_answers_of_any_size_are_cut_and_the_session_goes_on(lab: Lab, image: st
     assert found["evaluated"][0].endswith(",…")
     _, stack = found["asked"]
     assert stack["totalFrames"] == len(stack["stackFrames"])
+
+
+def test_an_array_of_a_million_is_expanded(lab: Lab, tmp_path: Path) -> None:
+    """Which freezes other adapters: microsoft/vscode-cpptools, issue 13897."""
+    (tmp_path / "million.c").write_text(MILLION)
+    subprocess.run(["gcc", "-g", "million.c", "-o", "million"], cwd=tmp_path, check=True)
+    subprocess.run([tmp_path / "million"], cwd=tmp_path, check=False)
+    (core,) = tmp_path.glob("core*")
+    lab.done("gather", core, "-o", tmp_path / "x.corebox", "--no-nice")
+    every = {"variablesReference": "$value"}
+    asked = [["variables", every], ["variables", {**every, "start": 999_990, "count": 10}]]
+    command = words(tmp_path / "x.corebox", "bubblewrap")
+    found = debug(lab, command=command, evaluate=[["million", "watch"]], asked=asked)
+    assert len(found["evaluated"][0]) < 10_000
+    first, last = found["asked"]
+    assert len(first["variables"]) == 10_000, "a page, though all were asked for"
+    assert [each["name"] for each in last["variables"]] == [str(number) for number in range(999_990, 1_000_000)]
+    assert [each["value"] for each in last["variables"]] == [str(number) for number in range(999_990, 1_000_000)]
 
 
 def containers_of(lab: Lab) -> list[str]:

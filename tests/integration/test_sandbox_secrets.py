@@ -63,3 +63,28 @@ def test_nothing_of_the_vendors_can_be_read(
     assert int(counted[2]) > 1000, "it has really looked around"
     bwrap = any_engine == "bubblewrap"
     assert int(counted[1]) == (2 if bwrap else 1), "the first process of a sandbox is bubblewrap itself"
+
+
+#: What others found that bubblewrap shows of the machine: containers/bubblewrap, issues 725 (the environment, whatever
+#: --clearenv says), 631 (its own arguments, with paths) and 264 (the scheduler's list of all processes).
+FOUND_BY_OTHERS = """
+import os
+for path in ("/proc/1/environ", "/proc/1/cmdline", "/proc/sched_debug", "/sys/kernel/debug/sched/debug"):
+    try:
+        print(path, open(path, "rb").read())
+    except OSError as error:
+        print(path, os.strerror(error.errno))
+"""
+
+
+def test_what_others_found_that_bubblewrap_shows(innocent: Path, desk: Path, tmp_path: Path, lab: Lab) -> None:
+    script = tmp_path / "look.py"
+    script.write_text(FOUND_BY_OTHERS)
+    shown = dict(
+        line.split(" ", 1) for line in lab.done("run", innocent, script, "--engine", "bubblewrap").output.splitlines()
+    )
+    assert shown["/proc/1/environ"] == "b''"
+    assert "bwrap" in shown["/proc/1/cmdline"]
+    assert str(lab.home) not in shown["/proc/1/cmdline"]
+    assert str(tmp_path) not in shown["/proc/1/cmdline"]
+    assert all(shown[path] == "No such file or directory" for path in shown if "sched" in path)

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,11 @@ import pytest
 
 from corebox.actions.ide import EDITORS, configuration, lisp_string
 from corebox.errors import InputError, UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 @pytest.fixture
@@ -45,6 +51,36 @@ def test_the_name_of_an_image_stays_as_it_is() -> None:
     (found,) = json.loads(configuration("zed", "registry.example.com/team/crash:1"))
     assert found["gdb_args"][-3:] == ["dap", "registry.example.com/team/crash:1", "-i=dap"]
     assert (found["adapter"], found["request"]) == ("GDB", "launch")
+
+
+#: The keys that each editor's own source has for what is printed; it would pass over others, or refuse them.
+KEYS = {
+    # llvm-project, lldb/tools/lldb-dap/package.json, "attach", since its pull requests 126803 and 129262
+    "vscode": "debugAdapterExecutable debugAdapterArgs",
+    # vscode-cpptools 1.34, Extension/package.json, debuggers, cppdbg, "launch"
+    "cppdbg": "program coreDumpPath cwd MIMode pipeTransport",
+    # the same, "pipeTransport"
+    "pipeTransport": "pipeCwd pipeProgram pipeArgs debuggerPath pipeEnv quoteArgs",
+    # zed, crates/dap_adapters/src/gdb.rs, dap_schema, since its pull request 37193
+    "zed": "program args cwd env gdb_path gdb_args",
+    # helix, helix-core/src/syntax/config.rs, DebugAdapterConfig and DebugTemplate
+    "helix": "name transport command args port-arg templates quirks",
+    "templates": "name request completion args",
+}
+
+
+def test_editors_know_the_keys(bundle: Path) -> None:
+    of_every_editor = {"name", "type", "request"}
+    for editor in ("vscode", "cppdbg"):
+        assert set(launched(editor)) - of_every_editor <= set(KEYS[editor].split())
+    assert set(launched("cppdbg")["pipeTransport"]) <= set(KEYS["pipeTransport"].split())
+    (zed,) = json.loads(configuration("zed", "crash.corebox"))
+    assert set(zed) - {"label", "adapter", "request"} <= set(KEYS["zed"].split())
+    helix = tomllib.loads(configuration("helix", "crash.corebox"))
+    for language in helix["language"]:
+        assert set(language) == {"name", "debugger"}
+        assert set(language["debugger"]) <= set(KEYS["helix"].split())
+        assert all(set(each) <= set(KEYS["templates"].split()) for each in language["debugger"]["templates"])
 
 
 @pytest.mark.parametrize("editor", ["clion", "eclipse"])
