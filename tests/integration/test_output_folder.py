@@ -26,3 +26,5 @@ def test_what_gdb_and_a_script_write(lab: Lab, program: Program, any_engine: str
     assert "log.txt" not in lab.done(*again).errors
     assert (out / "v.bin").exists()
     assert list((lab.home / "tmp").rglob("log.txt")) == []
+    refused = lab.corebox("shell", bundle, "--engine", any_engine, "--", "-batch", "-ex", "gcore x.core")
+    assert "this one's is there: corebox export SUBJECT --core FILE" in refused.errors

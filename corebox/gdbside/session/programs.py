@@ -20,6 +20,7 @@ _RUNS = (
     "{} needs a shell, and no program is in this sandbox but gdb; to work on what gdb prints, let it write a file: "
     "corebox shell SUBJECT --output DIR, then set logging enabled on; or ask by Python: corebox run SUBJECT SCRIPT"
 )
+_CORE = "gcore writes the core of a running process; this one's is there: corebox export SUBJECT --core FILE"
 _STEPS = (
     *("continue", "next", "nexti", "step", "stepi", "finish", "until", "advance", "jump", "interrupt", "signal"),
     *("queue-signal", "reverse-continue", "reverse-next", "reverse-nexti", "reverse-step", "reverse-stepi"),
@@ -30,6 +31,7 @@ _WHAT = {
     **dict.fromkeys(_STEPS, _GOES_ON),
     **dict.fromkeys(("attach", "target native", "target remote", "target extended-remote"), _ATTACHES),
     **dict.fromkeys(("shell", "pipe", "make"), _RUNS),
+    "generate-core-file": _CORE,  # which gcore is an alias of
 }
 
 
