@@ -130,6 +130,14 @@ class PythonStack(NamedTuple):
     frames: Annotated[tuple[PythonFrame, ...], _list(PythonFrame), "The calls, the innermost first."]
     omitted: Annotated[int, NUMBER, "How many of the outermost are left out."]
     whole: Annotated[bool, FLAG, "Whether these are all: the rest may be damaged."] = True
+    holds_lock: Annotated[bool, FLAG, "Whether the thread holds the interpreter's global lock."] = False
+
+    @property
+    def title(self) -> str | None:
+        """What such a thread is."""
+        if self.holds_lock:
+            return "Python thread that holds the GIL"
+        return "Python thread" if self.frames else None
 
 
 class Repeated(NamedTuple):
@@ -345,7 +353,12 @@ def _with_python(threads: tuple[Stack, ...], stacks: tuple[PythonStack, ...]) ->
     nothing = PythonStack(0, (), 0)
     pairs = [(thread, found.get(thread.tid, nothing)) for thread in threads]
     return tuple(
-        thread._replace(python=each.frames, python_omitted=each.omitted, python_whole=each.whole)
+        thread._replace(
+            name=", ".join(filter(None, (thread.name, each.title))) or None,
+            python=each.frames,
+            python_omitted=each.omitted,
+            python_whole=each.whole,
+        )
         for thread, each in pairs
     )
 

@@ -96,6 +96,12 @@ def test_each_function_is_between_the_c_functions_that_call_it_and_that_it_calls
     assert "stacks.py:deep < stacks.py:compare < stacks.py:digit" in crash.report["signature"]
 
 
+def test_who_holds_the_lock_is_told(crash: Crash) -> None:
+    """The thread that crashed ran Python code; the others wait without it."""
+    names = [thread["name"] for group in crash.report["threads"] for thread in group["threads"]]
+    assert [name.rpartition("Python thread")[2] for name in names] == [" that holds the GIL", "", ""]
+
+
 def test_text_and_gdb_show_them(crash: Crash, lab: Lab) -> None:
     text = lab.done("report", crash.bundle, "--engine", "bubblewrap").output
     line = ORDERS.read_text().splitlines().index("        os.abort()") + 1

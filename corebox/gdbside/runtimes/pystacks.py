@@ -29,12 +29,21 @@ class PythonFrame(NamedTuple):
 
 
 class Stack(NamedTuple):
-    """The frames of a thread, the innermost first, how many more there are, and whether that is known for certain."""
+    """The frames of a thread, the innermost first.
+
+    Attributes:
+        tid: of the thread.
+        frames: the frames.
+        omitted: how many more there are.
+        whole: whether that is known for certain.
+        holds_lock: whether the thread holds the global lock of an interpreter.
+    """
 
     tid: int
     frames: list[PythonFrame]
     omitted: int
     whole: bool = True
+    holds_lock: bool = False
 
 
 def is_python() -> bool:
@@ -95,7 +104,7 @@ def stacks() -> list[Stack]:
 
 def _bounded(stack: pythonframes.Running) -> Stack:
     frames = [PythonFrame(*each, entry) for each, entry in stack.functions]
-    return Stack(stack.lwp, frames, stack.omitted, stack.whole)
+    return Stack(stack.lwp, frames, stack.omitted, stack.whole, stack.holds_lock)
 
 
 def _by_thread(found: Iterable[Any]) -> list[Stack]:

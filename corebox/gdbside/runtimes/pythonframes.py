@@ -206,6 +206,7 @@ class Running(NamedTuple):
     functions: list[tuple[Function, bool]]
     omitted: int
     whole: bool
+    holds_lock: bool
 
 
 def stacks() -> list[Running]:
@@ -221,7 +222,7 @@ def stacks() -> list[Running]:
                 continue
             frames = [(each, each is call.frames[-1]) for call in thread.calls for each in call.frames]
             shown = [(found.function(each), entry) for each, entry in frames[:MAX_SHOWN]]
-            told.append(Running(selected.ptid[1], shown, len(frames) - len(shown), thread.whole))
+            told.append(Running(selected.ptid[1], shown, len(frames) - len(shown), thread.whole, thread.holds_lock))
     return told
 
 

@@ -213,7 +213,7 @@ def test_python_stacks_begin_at_the_innermost_frame(gdb: State, pystack: list[An
     first, second = pystacks.stacks()
     assert sys.path == before
     assert [(each.function, each.line) for each in first[1]] == [("plugin", 3), ("work", 2), ("main", 1)]
-    assert second == (101, [], 0, True)
+    assert second == (101, [], 0, True, False)
     gdb.open(thread(1, Frame(1), tid=100), thread(2, Frame(1), tid=101))
     assert pystacks.lines()[0] == "Traceback (most recent call last):"
     assert pystacks.lines()[-1] == '  File "/app/plugin.py", line 3, in plugin'
