@@ -1,9 +1,10 @@
 """HTTP servers on loopback that answer as a test says."""
 
 import http.server
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+
+from tests.support.serving import running
 
 Handler = http.server.BaseHTTPRequestHandler
 
@@ -24,15 +25,9 @@ def serving(answer: Callable[[Handler], None]) -> Iterator[tuple[str, list[str]]
         def log_message(self, *_: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", asked
-        finally:
-            server.shutdown()
-            thread.join()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    with running(server):
+        yield f"http://127.0.0.1:{server.server_port}", asked
 
 
 def send(handler: Handler, data: bytes, status: int = 200, length: int | None = None, **headers: str) -> None:

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from tests.support.serving import Handler, Threaded, running
+
 USER, PASSWORD = "me", "open sesame"
 _NAME = r"/v2/(?P<name>[a-z0-9/._-]+)"
 
@@ -92,14 +94,14 @@ class Distribution:
         return value
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Server(Threaded, http.server.HTTPServer):
+    pass
+
+
+class _Handler(Handler):
     registry: Distribution
 
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  # http.server's name
         self._serve()
 
     do_HEAD = do_PUT = do_POST = do_PATCH = do_GET  # noqa: N815  # http.server's names
@@ -272,18 +274,7 @@ def distribution() -> Iterator[Distribution]:
     registry = Distribution()
     handler = type("Handler", (_Handler,), {"registry": registry})
 
-    class Server(http.server.ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: object) -> None:
-            """A client that has gone is no news."""
-
-    with Server(("127.0.0.1", 0), handler) as server:
-        registry.host = f"127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield registry
-        finally:
-            server.shutdown()
-            thread.join()
+    server = _Server(("127.0.0.1", 0), handler)
+    registry.host = f"127.0.0.1:{server.server_port}"
+    with running(server):
+        yield registry

@@ -6,7 +6,6 @@ Its containers run nothing. What a command would write is decided by the test (`
 
 import base64
 import hashlib
-import http.server
 import io
 import json
 import os
@@ -14,7 +13,6 @@ import re
 import socketserver
 import sys
 import tarfile
-import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from corebox.engine.sandbox import Finished
+from tests.support.serving import Handler, Threaded, running
 
 #: What the client does: it asks the engine to start the container, and becomes what that writes.
 _CLIENT = """#!{python} -IS
@@ -110,17 +109,17 @@ class StubEngine:
         return [each["Cmd"] for each in self.created if each["Cmd"] != ["/.corebox/trial"]]
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    engine: StubEngine
+class _Server(Threaded, socketserver.UnixStreamServer):
+    pass
 
-    def log_message(self, *_: object) -> None:
-        pass
+
+class _Handler(Handler):
+    engine: StubEngine
 
     def address_string(self) -> str:
         return "a socket"
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  # http.server's name
         with suppress(ConnectionError):
             url = urllib.parse.urlsplit(self.path)
             path = re.sub(r"^/v[0-9.]+", "", url.path)
@@ -273,18 +272,5 @@ def stub_engine(folder: Path) -> Iterator[StubEngine]:
     engine.write_client()
     handler = type("Handler", (_Handler,), {"engine": engine})
 
-    class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-        daemon_threads = True
-        request_queue_size = 32
-
-        def handle_error(self, *_: object) -> None:
-            """A client that has gone is no news."""
-
-    with Server(str(folder / "engine.sock"), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield engine
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(_Server(str(folder / "engine.sock"), handler)):
+        yield engine
