@@ -10,8 +10,8 @@ import pytest
 from corebox.coredump.core import open_core
 from corebox.coredump.linkmap import walk_entries
 from corebox.errors import InputError
-from corebox.reduce.slim import LEAST, SIZE, plan_slim, slim_pieces
-from tests.support.elfwriter import NT_PRSTATUS, PAGE, CoreWriter, Format
+from corebox.reduce.slim import FAR, LEAST, SIZE, plan_slim, slim_pieces
+from tests.support.elfwriter import NT_AUXV, NT_PRSTATUS, PAGE, CoreWriter, Format
 from tests.unit.conftest import RealCore
 
 SHAPES = ["dynamic", "nopie", "static", "staticpie", "patched", "filter23", "gcore", "i386", "aarch64"]
@@ -113,3 +113,63 @@ def test_a_heap_where_everything_leads_to_everything_is_cut_at_a_budget(tmp_path
         assert core.read(start + 5 * PAGE, PAGE) == heap[5 * PAGE : 6 * PAGE]
         for word in struct.unpack("<8Q", heap[5 * PAGE : 5 * PAGE + 64]):
             assert core.read(word, PAGE) == original.read(word, PAGE)
+
+
+def test_what_registers_point_to_is_kept_with_a_page_before_it(tmp_path: Path) -> None:
+    """A thread's descriptor, for example, with its static thread-local storage."""
+    form, at = Format(), 0x900000 + 20 * PAGE + 8
+    writer = CoreWriter(form)
+    writer.note(NT_PRSTATUS, form.prstatus(1, 11, [at, *[0] * 26]))
+    writer.memory(0x900000, b"h" * (40 * PAGE))
+    with open_core(str(slim(writer.write(tmp_path / "core"), tmp_path))) as core:
+        assert core.read(at - PAGE, PAGE + FAR) == b"h" * (PAGE + FAR)
+        assert core.memory.segment_at(0x900000) is core.memory.segment_at(0x900000 + 39 * PAGE) is None
+
+
+def test_the_main_stack_is_kept_wherever_the_thread_is(tmp_path: Path) -> None:
+    """It is where the kernel put the random bytes: on another one a handler of signals may run."""
+    form, size = Format(), 64 * PAGE
+    writer = CoreWriter(form)
+    writer.note(NT_PRSTATUS, form.prstatus(1, 11, [0] * 27))
+    writer.note(NT_AUXV, form.words(25, 0x7FF000000000 + size - 100, 0, 0))
+    writer.memory(0x7FF000000000, b"s" * size)
+    writer.memory(0x900000, b"h" * size)
+    with open_core(str(slim(writer.write(tmp_path / "core"), tmp_path))) as core:
+        assert core.read(0x7FF000000000, size) == b"s" * size
+        assert core.memory.segment_at(0x900000) is None
+
+
+def test_what_cannot_be_written_is_no_stack(tmp_path: Path) -> None:
+    form = Format(64, "<", 0x1234)
+    writer = CoreWriter(form)
+    writer.note(NT_PRSTATUS, form.prstatus(1, 11, [0x101000]))
+    writer.memory(0x100000, b"a" * (64 * PAGE), flags=4)
+    with open_core(str(slim(writer.write(tmp_path / "core"), tmp_path))) as core:
+        assert core.read(0x101000, FAR) == b"a" * FAR
+        assert core.memory.segment_at(0x100000 + 63 * PAGE) is None
+
+
+def test_a_core_whose_segments_share_bytes_stays_as_it_is(tmp_path: Path) -> None:
+    writer = CoreWriter()
+    for address in (0x10000000, 0x20000000):
+        writer.memory(address, b"m" * (64 * PAGE))
+    data = bytearray(writer.to_bytes())
+    second = 64 + 2 * 56 + 8
+    data[second : second + 8] = data[second - 56 : second - 48]
+    (tmp_path / "core").write_bytes(data)
+    assert slim(tmp_path / "core", tmp_path).read_bytes() == data
+    with open_core(str(tmp_path / "core")) as core:
+        assert plan_slim(core).dropped_memory == 0
+
+
+def test_a_core_that_becomes_shorter_is_told(tmp_path: Path) -> None:
+    writer = CoreWriter()
+    writer.note(NT_PRSTATUS, Format().prstatus(1, 11, [0x900000, *[0] * 26]))
+    writer.memory(0x900000, b"h" * PAGE)
+    path = writer.write(tmp_path / "core")
+    with open_core(str(path)) as core:
+        plan = plan_slim(core)
+        os.truncate(path, core.segments[0].offset)
+        with pytest.raises(InputError, match="changed while it was being gathered") as caught:
+            list(slim_pieces(core, plan))
+    assert (caught.value.code, caught.value.context["path"]) == ("file-changed", str(path))
