@@ -4,11 +4,13 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.support.crashes import build_program
+from tests.support.dense import crash_dense, gather, nothing_is_left
 from tests.support.lab import Lab
 from tests.support.ownengine import own_engine
 from tests.support.person import Person, new_person
@@ -82,17 +84,51 @@ def test_rootless_docker_is_found_where_it_listens(person: Person, crash: Path) 
         assert "rootless" in found
 
 
-def test_a_docker_that_remaps_users(person: Person, crash: Path) -> None:
-    """Its containers' users are nobody outside, and could read nothing of the store."""
+@contextmanager
+def docker_of_root(*options: str) -> Iterator[str]:
+    """One that the user may use; who runs containers there is not the user."""
     with tempfile.TemporaryDirectory() as name:  # a socket's path has 107 bytes at most
         folder = Path(name)
         folder.chmod(0o755)
         (folder / "e").mkdir()
-        with own_engine(folder / "e", options=(f"--userns-remap={NAME}", f"--group={NAME}")) as engine:
-            env = {"DOCKER_HOST": engine.address}
-            must_open(person, crash, "docker", env)
-            assert "note:" not in must_open(person, crash, "auto", env)
-            assert "users remapped" in person.corebox("doctor", env=env).output
+        with own_engine(folder / "e", options=(f"--group={NAME}", *options)) as engine:
+            yield engine.address
+
+
+def test_a_docker_that_remaps_users(person: Person, crash: Path) -> None:
+    """Its containers' users are nobody outside, and could read nothing of the store."""
+    with docker_of_root(f"--userns-remap={NAME}") as address:
+        env = {"DOCKER_HOST": address}
+        must_open(person, crash, "docker", env)
+        assert "note:" not in must_open(person, crash, "auto", env)
+        assert "users remapped" in person.corebox("doctor", env=env).output
+
+
+@pytest.mark.parametrize("engine", ["docker", "podman"])
+def test_where_the_engine_does_not_see_what_the_user_mounts_the_whole_core_is_fetched_with_a_word(
+    person: Person, tmp_path: Path, engine: str
+) -> None:
+    """FUSE shows a mount to who has mounted it (fuse(4), allow_other), which the engine's containers are not."""
+    device = Path("/dev/fuse")
+    mode = device.stat().st_mode & 0o777
+    dense = Path(shutil.move(gather(crash_dense(tmp_path / "crash"), tmp_path / "dense.corebox"), person.home))
+    shutil.chown(dense, person.name)
+    words = ("shell", dense, "--engine", engine, "--", "-batch", "-ex", "backtrace")
+    home = {"COREBOX_HOME": str(person.home / f"seeing-{engine}")}
+    try:
+        device.chmod(0o666)  # as on a usual machine
+        with docker_of_root() if engine == "docker" else person.podman() as address:
+            env = {**home, "DOCKER_HOST": address} if engine == "docker" else home
+            done = person.corebox(*words, env=env)
+            found = person.corebox("doctor", env=env).output
+    finally:
+        device.chmod(mode)
+        dense.unlink()
+    assert "main (" in done.output, done.errors
+    assert f"the {engine} engine does not see what is mounted" in done.errors
+    assert "so the whole core is fetched" in done.errors
+    assert f"no  on-demand   the {engine} engine does not see what is mounted" in found
+    assert nothing_is_left(person.home)
 
 
 def test_an_engine_that_cannot_run_is_told_and_another_one_taken(person: Person, crash: Path, tmp_path: Path) -> None:
