@@ -9,20 +9,29 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import floors, gather, images, ondemand
+from benchmarks import dying, floors, gather, images, ondemand
 from benchmarks.measure import HEADER, Row
 from tests.support.docker import running_engine
 
-PARTS: dict[str, Callable[[Path], Iterator[Row | floors.Floor | gather.Gathering | ondemand.Opening]]] = {
+Line = Row | floors.Floor | gather.Gathering | ondemand.Opening | dying.Release
+PARTS: dict[str, Callable[[Path], Iterator[Line]]] = {
     "crashes": gather.crash_rows,
     "sizes": gather.size_rows,
     "other": gather.other_rows,
     **images.PARTS,
     "floors": floors.rows,
     "ondemand": ondemand.rows,
+    "encrypted": ondemand.encrypted_rows,
+    "dying": dying.rows,
 }
 #: Those whose tables are not like the others.
-HEADERS = {"crashes": gather.HEADER, "sizes": gather.HEADER, "ondemand": ondemand.HEADER}
+HEADERS = {
+    "crashes": gather.HEADER,
+    "sizes": gather.HEADER,
+    "ondemand": ondemand.HEADER,
+    "encrypted": ondemand.HEADER,
+    "dying": dying.HEADER,
+}
 GROUPS = {"gather": ("crashes", "sizes", "other"), "images": (*images.PARTS, "floors")}
 
 

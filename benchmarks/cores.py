@@ -82,7 +82,12 @@ def crash(shape: Shape, folder: Path, mark: str = "a") -> Path:
     """Crash the program in ``folder``; ``mark`` makes another crash of the same program."""
     folder.mkdir(parents=True, exist_ok=True)
     arguments = f"{shape.size} {shape.step} {shape.filled} {mark}"
-    return _run(_compile(_SOURCE, folder.parent / "program" / "fill"), arguments, folder)
+    return _run(filler(folder.parent), arguments, folder)
+
+
+def filler(folder: Path) -> Path:
+    """The program itself, made in ``folder`` if it is not there; it takes the numbers of a shape, and a mark."""
+    return _compile(_SOURCE, folder / "program" / "fill")
 
 
 def crash_with_segments(folder: Path) -> Path:

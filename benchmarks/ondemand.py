@@ -5,6 +5,7 @@ import mmap
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -16,6 +17,7 @@ from benchmarks import cores
 from benchmarks.measure import Measured, median, run
 from corebox.ondemand.mount import served
 from corebox.ondemand.request import Request
+from corebox.ondemand.sealed import open_sealed
 from corebox.unbundle.around import AroundReader
 from tests.support.registry import Registry, running
 
@@ -117,14 +119,42 @@ def _of(shape: cores.Shape, folder: Path) -> Iterator[Opening]:
     shutil.rmtree(folder)
 
 
-def _sequential(shape: cores.Shape, bundle: Path, folder: Path) -> Opening:
+def encrypted_rows(work: Path) -> Iterator[Opening]:
+    """One bundle that is encrypted, whose whole core is decrypted beside it."""
+    (shape,) = [each for each in _SHAPES if each.size == 1024 * MiB]
+    folder = work / "encrypted"
+    core, bundle, home, key = (
+        cores.crash(shape, folder / "crash"),
+        folder / "x.corebox",
+        folder / "home",
+        folder / "key",
+    )
+    made = subprocess.run(["age-keygen", "-o", key], check=True, capture_output=True, text=True)
+    corebox = [sys.executable, "-m", "corebox"]
+    env = {"COREBOX_HOME": str(home), "DEBUGINFOD_URLS": ""}
+    gather = [*corebox, "gather", str(core), "-o", str(bundle), "--no-nice", "--encrypt-to", made.stderr.split()[-1]]
+    yield Opening(shape.name, "gather, encrypted", run(gather), None, None)
+    run([*corebox, "toolbox", "build"], env)
+    look = [*corebox, "shell", str(bundle), "--engine", "bubblewrap", "--identity", str(key), "--core"]
+    before = _size(home)
+    again = median(_REPEAT, lambda: run([*look, "on-demand", "--", *_LOOK], env), lambda: _forget(bundle))
+    yield Opening(shape.name, "from the encrypted bundle", again, _resident(bundle), _size(home) - before)
+    yield _sequential(shape, bundle, folder, key)
+    before = _size(home)
+    whole = run([*look, "whole", "--", *_LOOK], env)
+    yield Opening(shape.name, "`--core whole`", whole, bundle.stat().st_size, _size(home) - before)
+    shutil.rmtree(folder)
+
+
+def _sequential(shape: cores.Shape, bundle: Path, folder: Path, identity: Path | None = None) -> Opening:
     """A read of the whole core through the mount."""
-    with AroundReader(bundle) as reader:
+    with AroundReader(bundle, open_sealed(bundle, identity) if identity else None) as reader:
         around = reader.around()
     mounted = folder / "mounted"
     mounted.mkdir()
     (folder / "core.digests").write_bytes(around.digests)
-    with served(Request(mounted, around.place, folder / "core.digests", bundle)) as serving:
+    request = Request(mounted, around.place, folder / "core.digests", bundle, identity=identity)
+    with served(request) as serving:
         measured = run(["dd", f"if={serving.path()}", "of=/dev/null", "bs=1M", "status=none"])
     rate = around.place.size / measured.seconds / 1e6
     return Opening(shape.name, f"a read of all of it, {rate:.0f} MB/s", measured, around.place.size, None)
