@@ -14,6 +14,7 @@ from tests.support.dense import crash_dense, gather, nothing_is_left
 from tests.support.lab import Lab
 from tests.support.ownengine import own_engine
 from tests.support.person import Person, new_person
+from tests.support.shared import locked
 
 NAME = "corebox-person"
 INSIDE = """python
@@ -109,21 +110,17 @@ def test_where_the_engine_does_not_see_what_the_user_mounts_the_whole_core_is_fe
     person: Person, tmp_path: Path, engine: str
 ) -> None:
     """FUSE shows a mount to who has mounted it (fuse(4), allow_other), which the engine's containers are not."""
-    device = Path("/dev/fuse")
-    mode = device.stat().st_mode & 0o777
     dense = Path(shutil.move(gather(crash_dense(tmp_path / "crash"), tmp_path / "dense.corebox"), person.home))
     shutil.chown(dense, person.name)
     words = ("shell", dense, "--engine", engine, "--", "-batch", "-ex", "backtrace")
     home = {"COREBOX_HOME": str(person.home / f"seeing-{engine}")}
-    try:
-        device.chmod(0o666)  # as on a usual machine
+    with locked("dev-fuse"):
+        Path("/dev/fuse").chmod(0o666)  # as on a usual machine
         with docker_of_root() if engine == "docker" else person.podman() as address:
             env = {**home, "DOCKER_HOST": address} if engine == "docker" else home
             done = person.corebox(*words, env=env)
             found = person.corebox("doctor", env=env).output
-    finally:
-        device.chmod(mode)
-        dense.unlink()
+    dense.unlink()
     assert "main (" in done.output, done.errors
     assert f"the {engine} engine does not see what is mounted" in done.errors
     assert "so the whole core is fetched" in done.errors

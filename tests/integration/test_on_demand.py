@@ -28,6 +28,7 @@ from tests.support.dense import (
 from tests.support.lab import Lab
 from tests.support.person import new_person
 from tests.support.registry import BadNetwork, Registry, running
+from tests.support.shared import locked
 from tests.support.typist import PROMPT, sit_down
 
 ON_DEMAND, WHOLE = ("--core", "on-demand"), ("--core", "whole")
@@ -293,7 +294,7 @@ def test_a_full_disk_keeps_nothing_and_reads_on(
 def test_an_ordinary_user_reads_on_demand_or_is_told_why_not(dense: Path, tmp_path: Path) -> None:
     device = Path("/dev/fuse")
     mode = device.stat().st_mode & 0o777
-    with new_person("corebox-reader") as person:
+    with new_person("corebox-reader") as person, locked("dev-fuse"):
         moved = Path(shutil.copy(dense, person.home / "dense.corebox"))
         shutil.chown(moved, person.name)
         words = ("shell", moved, "--engine", "bubblewrap", "--", "-batch", *(w for c in LOOK for w in ("-ex", c)))
