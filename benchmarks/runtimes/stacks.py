@@ -141,7 +141,11 @@ def of_python(said: str) -> dict[str, list[Frame]]:
     """By ``faulthandler``."""
     stack = said.partition("Current thread")[2].partition("\n\n")[0].partition("\nThread ")[0]
     frames = re.findall(r'^  File "(.*)", line (\d+) in (.*)$', stack, re.MULTILINE)
-    return {"": [Frame(name, file, int(line)) for file, line, name in frames]}
+    return {"": [Frame(_unescaped(name), file, int(line)) for file, line, name in frames]}
+
+
+def _unescaped(name: str) -> str:
+    return re.sub(r"\\x(..)|\\u(....)", lambda found: chr(int(found[1] or found[2], 16)), name)
 
 
 def python_of(answer: Any) -> dict[str, list[Frame]]:
