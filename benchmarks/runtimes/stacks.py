@@ -82,11 +82,14 @@ def _panic(name: str) -> str:
     return "runtime.gopanic" if name == "panic" else name
 
 
+_SHAPE = re.compile(r"\[.*\]")  # which Go's runtime leaves out
+
+
 def go_of(answer: Any) -> dict[str, list[Frame]]:
     """What we have of goroutines; the traceback begins where a panic was raised, ours where the process ended."""
     found = {}
     for group in answer["goroutines"]["groups"]:
-        frames = [Frame(each["function"], each["file"], each["line"]) for each in group["frames"]]
+        frames = [Frame(_SHAPE.sub("[...]", each["function"]), each["file"], each["line"]) for each in group["frames"]]
         at = next((index for index, each in enumerate(frames) if each.function == "runtime.gopanic"), 0)
         found.update({str(number): frames[at:] for number in group["numbers"]})
     return found
