@@ -44,7 +44,7 @@ APT_TEST += rootlesskit uidmap slirp4netns fuse-overlayfs python3-venv
 # For the benchmarks: programs that crash at work.
 APT_BENCH := libreoffice-core-nogui libreoffice-writer-nogui python3-numpy
 
-.PHONY: help demo test unit coverage mutants fuzz-short fuzz integration faults lint audit format docs man pictures release bench lock \
+.PHONY: help demo test unit coverage mutants fuzz-short fuzz integration faults lint audit format docs site man pictures release bench lock \
 	upgrade setup setup-unit setup-demo clean
 
 help:  ## this list
@@ -53,7 +53,7 @@ help:  ## this list
 demo: setup-demo  ## crash a small program, gather, build, and show the backtrace from inside the container
 	@PATH="$(abspath $(BIN)):$$PATH" tools/demo
 
-test: lint audit unit fuzz-short integration  ## every test; sets up all it needs, Docker Engine included
+test: lint audit site unit fuzz-short integration  ## every test; sets up all it needs, Docker Engine included
 
 unit: setup-unit  ## the tests that need Python and libarchive, and nothing else; less than a minute
 	$(BIN)/python -m pytest -n $(JOBS) tests/unit
@@ -99,6 +99,9 @@ format: setup  ## let ruff repair what it can
 
 docs: setup  ## write the generated part of docs/reference
 	$(BIN)/python docs/generate.py
+
+site:  ## make the site of the documentation in build/site, with search; fails for a link that leads nowhere
+	tools/site build/site build/site-venv $(PYTHON)
 
 pictures: setup  ## make the pictures in docs/images again from real crashes
 	$(BIN)/python tools/record-demo.py
