@@ -14,11 +14,11 @@ from tests.support.programs import FOLDER
 OWN = ["main.price", "main.(*order).total", "main.checkout", "main.main.func1"]
 
 
-def build(folder: Path, name: str) -> Path:
-    """A program without symbols."""
+def build(folder: Path, name: str, flags: str = "-s -w") -> Path:
+    """A program, without symbols unless other ``flags`` are given to its linker."""
     (folder / "main.go").write_bytes((FOLDER / name / "main.go").read_bytes())
     (folder / "go.mod").write_text("module shop\n\ngo 1.19\n")
-    subprocess.run(["go", "build", "-ldflags", "-s -w", "-o", "shop", "."], cwd=folder, check=True)
+    subprocess.run(["go", "build", "-ldflags", flags, "-o", "shop", "."], cwd=folder, check=True)
     return folder / "shop"
 
 
@@ -141,3 +141,18 @@ def test_fatal_errors_without_symbols(kind: str, lab: Lab, tmp_path: Path) -> No
     assert report["why"]["sentence"] == f"Go fatal error: {error}"
     assert report["family"] == f"go-fatal-error in {function}"
     assert report["threads"][0]["complete"]
+
+
+def test_no_stack_of_a_program_with_symbols_leads_where_another_stack_goes_on(lab: Lab, tmp_path: Path) -> None:
+    """gdb alone shows whatever function the word above such a stack points into as a caller."""
+    program = build(tmp_path, "fatal", "")
+    subprocess.run(
+        ["sh", "-c", f"ulimit -c unlimited; GOTRACEBACK=crash exec {program} maps"], cwd=tmp_path, check=False
+    )
+    assert lab.corebox("gather", tmp_path / "core", "-o", tmp_path / "x.corebox").status in (0, 1)
+    report = lab.done("report", tmp_path / "x.corebox", "--format", "json").json
+    switches = ("runtime.mcall", "runtime.morestack", "runtime.systemstack")
+    stacks = [[frame["function"] for frame in thread["frames"]] for thread in report["threads"]]
+    assert any(name in stack for stack in stacks for name in switches), stacks
+    assert not [stack for stack in stacks if any(name in stack[:-1] for name in switches)]
+    assert not report["goroutines"]["by_shape"]

@@ -5,6 +5,7 @@ the whole in a real gdb in the integration tests. It decides nothing: what a tes
 gdb (its manual, "Python API").
 """
 
+import contextlib
 import importlib.machinery
 import sys
 import types
@@ -469,6 +470,10 @@ def parameter(name: str) -> Any:
 
 def set_parameter(name: str, value: object) -> None:
     state.parameters[name] = value
+
+
+def with_parameter(_name: str, _value: object) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext()
 
 
 def write(text: str, _stream: int = 0) -> None:

@@ -47,11 +47,15 @@ class Unwinder(gdb.unwinder.Unwinder):
             return None
         if not _is_x86(pending):
             return _of_other_processor(known, pending, covered, exact)
+        ours = X86Frame(known, pending, pc)
+        sized = known.sized(pc, exact)
+        if sized and ours.sp is not None:  # of a runtime that knows better: DWARF tells nothing of a change of stacks
+            return ours.of_known_size(sized, ours.sp)
         if covered and pc == covered.start and (thread_number(), level - 1) in evidence.unmarked:
-            return X86Frame(known, pending, pc).of_first_instruction()
+            return ours.of_first_instruction()
         if covered or known.entry(pc if exact else pc - 1) is not None:
             return None
-        return X86Frame(known, pending, pc).unwind(exact)
+        return ours.unwind(exact)
 
 
 def _is_interrupted(level: int) -> bool:

@@ -232,7 +232,8 @@ def _sections() -> list[Section]:
 
 def _symbol(name: str) -> int | None:
     try:
-        return int(gdb.parse_and_eval(f"(unsigned long) &'{name}'"))
+        with gdb.with_parameter("language", "c"):  # not Go's, where that is no expression
+            return int(gdb.parse_and_eval(f"(unsigned long) &'{name}'"))
     except gdb.error:
         return None
 
