@@ -15,6 +15,14 @@ _SECTION = re.compile(r"^\s*(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)", re.MULTILIN
 _READ_ERRORS = (gdb.error, OverflowError, ValueError)
 
 
+#: What the deoptimiser returns to, in its releases (src/deoptimizer/deoptimizer.cc), and how much of it is compared.
+_V8_ENTRIES = tuple(
+    [f"{who}EnterAt{what}Bytecode" for who in ("Interpreter", "BaselineOrInterpreter") for what in ("", "Next")]
+    + [f"ContinueTo{what}Builtin{how}" for what in ("CodeStub", "JavaScript") for how in ("", "WithResult")]
+)
+_V8_ENTRY_SIZE = 48
+
+
 class Sized(NamedTuple):
     """How far the return address is above the stack pointer; ``first`` if the function is the first of a stack."""
 
@@ -38,6 +46,7 @@ class Memory:
         self._entries: dict[int, cfi.Entry | None] = {}
         self._starts: dict[tuple[int, tuple[bytes, ...]], bool] = {}
         self._code_cache: hotspot.CodeCache | None = None
+        self._v8_entries: frozenset[bytes] | None = None
 
     def read(self, address: int, size: int) -> bytes:
         """Bytes of the process; raises what ``_READ_ERRORS`` names if they are not known."""
@@ -79,6 +88,22 @@ class Memory:
         if self._code_cache is None:
             self._code_cache = hotspot.CodeCache(self._read_known, _variable, self.core.byte_order)
         return self._code_cache
+
+    def v8_enters(self, address: int) -> bool:
+        """Whether V8's deoptimiser may have made a frame that returns there, to a builtin's first instruction.
+
+        Later releases run a copy of their builtins that is near to the code which they compile.
+        """
+        if self._v8_entries is None:
+            codes = map(self._first_code, _V8_ENTRIES)
+            self._v8_entries = frozenset(code for code in codes if len(code) == _V8_ENTRY_SIZE)
+        return bool(self._v8_entries) and self.code(address, _V8_ENTRY_SIZE) in self._v8_entries
+
+    def _first_code(self, builtin: str) -> bytes:
+        try:
+            return self.code(_variable("Builtins_" + builtin), _V8_ENTRY_SIZE)
+        except LookupError:
+            return b""
 
     def sized(self, pc: int, exact: bool) -> Sized | None:
         """What a runtime's tables tell of the frame at an address, which is behind a call unless it is exact."""

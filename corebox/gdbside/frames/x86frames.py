@@ -24,8 +24,6 @@ _MAX_FUNCTION_LENGTH, _MAX_PROLOGUE_LENGTH, _MAX_FRAME_SIZE = 1 << 16, 1 << 10, 
 _MAX_PUSHED = 1 << 10  # bytes
 _REGISTERS = {8: ("rip", "rsp", "rbp"), 4: ("eip", "esp", "ebp")}
 _DWARF_BASE, _DWARF_STACK = {8: 6, 4: 5}, {8: 7, 4: 4}  # DWARF's numbers of the frame and of the stack pointer
-#: InterpreterEnterAtNextBytecode, BaselineOrInterpreterEnterAtBytecode, ContinueToJavaScriptBuiltin and their like.
-_V8_ENTRY = re.compile(r"<Builtins_(\w*Enter|ContinueTo)\w*>")
 _AT_CALL = re.compile(r"<(.*)\+(\d+)>", re.DOTALL)
 
 
@@ -296,7 +294,7 @@ class X86Frame:
             return self.is_return_address(address) or returns
         known = self.known.code(address - x86.MAX_CALL_LENGTH, x86.MAX_CALL_LENGTH)
         called = not known or x86.is_call(known) or self.known.compiled_java(address) is not None
-        if not called and not begins_where_v8_enters(address):
+        if not called and not self.known.v8_enters(address):
             return False
         ascends = base > bp and not base % self.word and self.known.same_mapping(bp, base)
         return ascends or base == 0
@@ -314,11 +312,6 @@ class X86Frame:
             return False
         start = start_of_function(self.pc)
         return target == start if start is not None else 0 <= self.pc - target < _MAX_FUNCTION_LENGTH
-
-
-def begins_where_v8_enters(address: int) -> bool:
-    """Whether V8's deoptimiser may have made a frame that returns there, to a builtin's first instruction."""
-    return _V8_ENTRY.search(gdb.format_address(address)) is not None
 
 
 def start_of_function(pc: int) -> int | None:

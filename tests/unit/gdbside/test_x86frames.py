@@ -195,14 +195,20 @@ def test_a_frame_pointer_beyond_what_the_core_has_of_the_stack_says_so(machine: 
     assert found == f"the stack's memory at {SP + 0x200:#x} is not in the core"
 
 
-def test_v8_makes_frames_that_return_to_the_beginning_of_a_builtin(machine: Machine) -> None:
-    builtin, bp = OUTER + 0x80, SP + 0x100
-    machine.words(bp, 0, builtin)
-    machine.gdb.addresses[builtin] = f"{builtin:#x} <Builtins_InterpreterEnterAtNextBytecode>"
-    assert caller(frame(machine, HERE, bp).unwind(False), "frame-pointer")["rip"] == builtin
-    machine.gdb.addresses[builtin] = f"{builtin:#x} <Builtins_ArrayMap>"
-    evidence.forget()
-    assert "nor a valid frame pointer" in reason(frame(machine, HERE, bp).unwind(False), HERE)
+def test_v8_makes_frames_that_return_to_the_beginning_of_a_builtin_or_of_its_copy(machine: Machine) -> None:
+    builtin, copy, bp = OUTER + 0x80, OUTER + 0x200, SP + 0x100
+    for place in (builtin, copy):
+        machine.put(place, bytes(range(48)))
+        machine.words(bp, 0, place)
+        evidence.forget()
+        assert "nor a valid frame pointer" in reason(frame(machine, HERE, bp).unwind(False), HERE)
+    name = "(unsigned long) &Builtins_InterpreterEnterAtNextBytecode"
+    machine.gdb.values[name] = gdbmodule.Value(builtin)
+    for place in (builtin, copy):
+        machine.words(bp, 0, place)
+        evidence.forget()
+        machine.known._v8_entries = None
+        assert caller(frame(machine, HERE, bp).unwind(False), "frame-pointer")["rip"] == place
 
 
 def test_a_compiled_function_may_return_into_a_signal_handlers_return(machine: Machine) -> None:
