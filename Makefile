@@ -55,7 +55,7 @@ demo: setup-demo  ## crash a small program, gather, build, and show the backtrac
 
 test: lint audit site unit fuzz-short integration  ## every test; sets up all it needs, Docker Engine included
 
-unit: setup-unit  ## the tests that need Python and libarchive, and nothing else; less than a minute
+unit: setup-unit  ## the tests that need Python and libarchive, and nothing else; two minutes on two processors
 	$(BIN)/python -m pytest -n $(JOBS) tests/unit
 
 # The tests are many short programs: what one compiles is kept for the next.
