@@ -83,6 +83,7 @@ def unwind(frame: PlacedFrame) -> str | None:
         "frame-pointer": "by frame pointer",
         "call": "by return address",
         "prologue": "by prologue analysis",
+        "runtime": "by Go's tables" if frame.frame.language == "Go" else "by HotSpot's tables",
     }
     return marks.get(frame.frame.unwind)
 

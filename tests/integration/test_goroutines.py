@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.evidence import gdb_alone, sound_report
+from tests.support.evidence import SWITCHES, gdb_alone, sound_report
 from tests.support.lab import Lab
 from tests.support.programs import FOLDER
 
@@ -151,8 +151,7 @@ def test_no_stack_of_a_program_with_symbols_leads_where_another_stack_goes_on(la
     )
     assert lab.corebox("gather", tmp_path / "core", "-o", tmp_path / "x.corebox").status in (0, 1)
     report = lab.done("report", tmp_path / "x.corebox", "--format", "json").json
-    switches = ("runtime.mcall", "runtime.morestack", "runtime.systemstack")
     stacks = [[frame["function"] for frame in thread["frames"]] for thread in report["threads"]]
-    assert any(name in stack for stack in stacks for name in switches), stacks
-    assert not [stack for stack in stacks if any(name in stack[:-1] for name in switches)]
+    assert any(name in stack for stack in stacks for name in SWITCHES), stacks
+    assert not [stack for stack in stacks if any(name in stack[:-1] for name in SWITCHES)]
     assert not report["goroutines"]["by_shape"]

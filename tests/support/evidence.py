@@ -12,6 +12,8 @@ from tests.support.programs import HOST_GDB
 
 #: Frames whose program counter is that of the registers: what has jumped to no code is there all the same.
 TRUE = ("registers", "signal")
+#: Where Go goes to another stack: gdb alone shows what the word above on this one points into.
+SWITCHES = ("runtime.mcall", "runtime.morestack", "runtime.systemstack")
 WAYS = (*TRUE, "cfi", "frame-pointer", "call", "prologue", "runtime")
 _PF_X = 1
 _MAX_COUNT = 90  # of the innermost frames; a report has a few more in full
@@ -137,6 +139,6 @@ def _evident(frames: list[Frame], code: list[tuple[int, int, bool]]) -> Iterable
         if (index and not _is_code(code, frame.pc)) or frame[:2] == before:
             return
         yield frame
-        if frame.function is None:
+        if frame.function is None or frame.function in SWITCHES:
             return
         before = frame[:2]

@@ -24,10 +24,14 @@ _V8_ENTRY_SIZE = 48
 
 
 class Sized(NamedTuple):
-    """How far the return address is above the stack pointer; ``first`` if the function is the first of a stack."""
+    """How far the return address is above the stack pointer; ``first`` if the function is the first of a stack.
+
+    ``switches`` says that it is so for it changes to another stack, of which unwind information tells nothing.
+    """
 
     size: int
     first: bool
+    switches: bool = False
 
 
 #: Asked for addresses without unwind information, and whether they are exact: runtimes with tables of their own.

@@ -47,9 +47,8 @@ class Unwinder(gdb.unwinder.Unwinder):
             return None
         if not _is_x86(pending):
             return _of_other_processor(known, pending, covered, exact)
-        ours = X86Frame(known, pending, pc)
-        sized = known.sized(pc, exact)
-        if sized and ours.sp is not None:  # of a runtime that knows better: DWARF tells nothing of a change of stacks
+        ours, sized = X86Frame(known, pending, pc), known.sized(pc, exact) if covered else None
+        if sized and sized.switches and ours.sp is not None:
             return ours.of_known_size(sized, ours.sp)
         if covered and pc == covered.start and (thread_number(), level - 1) in evidence.unmarked:
             return ours.of_first_instruction()

@@ -97,7 +97,7 @@ class GoRuntime:
         try:
             function = found[0].tables.function(pc if exact else pc - 1) if found else None
             if found and function and function.name in _TO_SYSTEM_STACK:
-                return codemap.Sized(0, True)
+                return codemap.Sized(0, True, switches=True)
             size = found[0].tables.frame_size(function, pc) if found and function and not function.switches else None
         except goroutines.UNREADABLE:
             return None
