@@ -9,7 +9,6 @@ from corebox.coredump.values import Module
 from corebox.files.extents import read_at
 from corebox.files.openfile import OpenFile
 from corebox.gather.files import FileSet
-from corebox.reduce.environment import read_environment
 
 _MAX_SIZE = 64 << 20
 _HEAD = 4096
@@ -35,6 +34,8 @@ def take_java_log(core: CoreFile, files: FileSet, modules: Iterable[Module], fol
 
 def _working_directories(core: CoreFile) -> Iterator[str]:
     """Where the process was started, as its shell told it."""
+    from corebox.reduce.environment import read_environment  # noqa: PLC0415  # a dozen modules, for Java alone
+
     for string in read_environment(core).strings:
         if string.startswith(b"PWD=/"):
             yield os.fsdecode(string[4:])

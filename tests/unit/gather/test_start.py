@@ -63,7 +63,7 @@ def test_a_gathering_reads_what_it_needs_once(core_path: Path, root: Path, tmp_p
     compiled, loaded = start(tmp_path, *arguments)
     assert (tmp_path / "x.corebox").exists()
     assert len(set(compiled)) == len(compiled)
-    assert loaded & (_PROGRAMS_AND_ARCHIVES | _SELDOM | {"corebox.bundle.envelope"}) == set()
+    assert loaded & (_PROGRAMS_AND_ARCHIVES | _SELDOM | {"corebox.bundle.envelope", "corebox.reduce.slim"}) == set()
 
 
 @pytest.mark.parametrize("way", ["archive", "module"])
