@@ -4,19 +4,17 @@ A debugger reads the names of classes and methods in them. Nothing in a core ide
 headers is all that can be compared, so they come as what lies at the places that were mapped, not as proved modules.
 """
 
-import os
 import struct
 from typing import Dict, Iterable, List, Set, Tuple
 
 from corebox.coredump.core import CoreFile
 from corebox.coredump.values import FileMapping
+from corebox.describe.languages import language_of
 from corebox.files.extents import read_at
 from corebox.files.openfile import OpenFile
 from corebox.gather.files import FileSet
 from corebox.gather.find import ModuleFile
 
-#: The library that runs assemblies: .NET's, Mono's of 2.0 to 6, and that of .NET for phones.
-_RUNTIMES = ("libcoreclr.so", "libmonosgen-2.0.so", "libmono-2.0.so", "libmonobdwgc-2.0.so")
 _HEADERS = 4096
 _CLI_HEADER = 14  # the data directory that an assembly has and no other PE file (ECMA-335, II.25.2.3.3)
 _DIRECTORIES = {0x10B: 96, 0x20B: 112}  # where the directories begin in the optional header, by its magic number
@@ -48,7 +46,8 @@ def is_assembly(begin: bytes) -> bool:
 
 
 def _is_runtime(each: ModuleFile) -> bool:
-    return os.path.basename(each.module.path).startswith(_RUNTIMES)
+    language = language_of(each.module.path)
+    return language is not None and language.name == ".NET"
 
 
 def _places(data: Iterable[FileMapping], unread: Dict[str, int]) -> List[Tuple[str, int]]:
