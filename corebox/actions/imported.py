@@ -18,9 +18,9 @@ from corebox.actions.places import opened_places
 from corebox.actions.recover import Outcome, recover
 from corebox.actions.subject import BareCore
 from corebox.coredump.faults import not_a_core
-from corebox.coredump.header import MAGIC
+from corebox.coredump.header import ET_CORE, MAGIC, parse_header
 from corebox.errors import InputError
-from corebox.files.magic import compression_of
+from corebox.files.magic import compression_in, compression_of
 from corebox.gather.compressed import first_bytes, write_sparse
 from corebox.locate.archives import entries
 from corebox.locate.places import SymbolOptions
@@ -104,18 +104,15 @@ def _of_archive(path: Path, work: Path) -> Path:
     for entry in entries(path, work):
         first = next(entry.blocks, b"")
         named = "core" in entry.name.rpartition("/")[2].lower()
-        if is_core(first) or (named and _is_compressed(first)):
+        if is_core(first) or (named and compression_in(first)):
             return _written(chain((first,), entry.blocks), work)
     raise _no_core(path)
 
 
 def is_core(start: bytes) -> bool:
     """Whether it begins as an ELF core does, of either byte order."""
-    return start.startswith(MAGIC) and start[16:18] in (b"\x04\0", b"\0\x04")  # ET_CORE
-
-
-def _is_compressed(start: bytes) -> bool:
-    return start.startswith((b"\x28\xb5\x2f\xfd", b"\x1f\x8b", b"\x04\x22\x4d\x18", b"\xfd7zXZ\0"))
+    header = parse_header(start)
+    return header is not None and header.kind == ET_CORE
 
 
 def _of_apport(path: Path, file: BinaryIO) -> Iterator[bytes]:

@@ -15,4 +15,9 @@ def compression_of(path: str) -> Optional[str]:
             start = file.read(6) or b""
     except OSError:
         return None  # whoever opens it for what is in it says what is wrong
+    return compression_in(start)
+
+
+def compression_in(start: bytes) -> Optional[str]:
+    """The same of a file that begins with ``start``."""
     return next((name for magic, name in _KINDS if start.startswith(magic)), None)
