@@ -90,8 +90,8 @@ class Frame(NamedTuple):
     language: Annotated[
         str | None,
         _TEXT,
-        "Of a managed function that the machine code of the frame runs: `JavaScript`, `Java`, `Python`, or `Go` where"
-        " the program has no symbols; null for a native function."
+        "Of a managed function that the machine code of the frame runs: `JavaScript`, `Java`, `PHP`, `Python`, or `Go`"
+        " where the program has no symbols; null for a native function."
         " `module` is then that of the machine code, null if it was compiled at run time.",
     ] = None
     omitted: Annotated[int, NUMBER, "How many further variables the frame has."] = 0
