@@ -47,14 +47,14 @@ class Unwinder(gdb.unwinder.Unwinder):
             return None
         if not _is_x86(pending):
             return _of_other_processor(known, pending, covered, exact)
-        ours, sized = X86Frame(known, pending, pc), known.sized(pc, exact) if covered else None
-        if sized and sized.switches and ours.sp is not None:
-            return ours.of_known_size(sized, ours.sp)
+        sized = known.sized(pc, exact) if covered else None
+        if sized and sized.switches:
+            return X86Frame(known, pending, pc).of_switch(sized)
         if covered and pc == covered.start and (thread_number(), level - 1) in evidence.unmarked:
-            return ours.of_first_instruction()
+            return X86Frame(known, pending, pc).of_first_instruction()
         if covered or known.entry(pc if exact else pc - 1) is not None:
             return None
-        return ours.unwind(exact)
+        return X86Frame(known, pending, pc).unwind(exact)
 
 
 def _is_interrupted(level: int) -> bool:

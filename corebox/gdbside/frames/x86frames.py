@@ -58,6 +58,10 @@ class X86Frame:
         """Nothing is on the stack yet but the return address. gdb would look before it, where another function ends."""
         return None if self.sp is None else self.caller("cfi", self.sp)
 
+    def of_switch(self, sized: Sized) -> gdb.UnwindInfo | None:
+        """The function goes to another stack, of which unwind information tells nothing."""
+        return None if self.sp is None else self.of_known_size(sized, self.sp)
+
     def unwind(self, exact: bool) -> gdb.UnwindInfo | None:
         """The caller by the soundest way that there is."""
         top = None if self.sp is None else self.known.word(self.sp)

@@ -25,12 +25,12 @@ Function = tuple[str, str | None, int | None]
 
 
 def functions(frame: gdb.Frame, read: Read) -> list[Function]:
-    """Name, file and line of what this call of the interpreter runs, the innermost first; empty if it is none.
+    """Name, file and line of what a frame of ``INTERPRETER`` runs, the innermost first.
 
     Nothing is returned of a chain that does not lead to the next call: its registers or its memory were overwritten.
     """
     register = _FRAME_REGISTERS.get(frame.architecture().name())
-    if register is None or frame.name() != INTERPRETER:
+    if register is None:
         return []
     try:
         end = _caller(frame, register)
