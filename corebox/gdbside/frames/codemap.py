@@ -9,6 +9,7 @@ import gdb
 from corebox.gdbside.frames import cfi, hotspot
 from corebox.gdbside.frames.cfimodule import Module
 from corebox.gdbside.memory import mapped
+from corebox.gdbside.memory.process import address_of, read
 
 _MAX_MAPPINGS_BACK = 8
 _SECTION = re.compile(r"^\s*(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)", re.MULTILINE)
@@ -90,7 +91,7 @@ class Memory:
     def code_cache(self) -> hotspot.CodeCache:
         """HotSpot's code, if there is any."""
         if self._code_cache is None:
-            self._code_cache = hotspot.CodeCache(self._read_known, _variable, self.core.byte_order)
+            self._code_cache = hotspot.CodeCache(read, address_of, self.core.byte_order)
         return self._code_cache
 
     def v8_enters(self, address: int) -> bool:
@@ -105,19 +106,13 @@ class Memory:
 
     def _first_code(self, builtin: str) -> bytes:
         try:
-            return self.code(_variable("Builtins_" + builtin), _V8_ENTRY_SIZE)
+            return self.code(address_of("Builtins_" + builtin), _V8_ENTRY_SIZE)
         except LookupError:
             return b""
 
     def sized(self, pc: int, exact: bool) -> Sized | None:
         """What a runtime's tables tell of the frame at an address, which is behind a call unless it is exact."""
         return next((found for each in tables if (found := each(pc, exact))), None)
-
-    def _read_known(self, address: int, size: int) -> bytes:
-        try:
-            return self.read(address, size)
-        except _READ_ERRORS as error:
-            raise LookupError(address) from error
 
     def objfile(self, address: int) -> gdb.Objfile | None:
         """The file that gdb has for an address, or None."""
@@ -178,11 +173,3 @@ def _text_of(pc: int) -> int:
         if name == ".text" and int(start, 16) <= pc < int(end, 16):
             return int(start, 16)
     return 0
-
-
-def _variable(name: str) -> int:
-    """Where a variable of the program is."""
-    try:
-        return int(gdb.parse_and_eval(f"(unsigned long) &{name}"))
-    except gdb.error as error:
-        raise LookupError(name) from error

@@ -10,6 +10,7 @@ import gdb
 from corebox.gdbside import selection
 from corebox.gdbside.bounded import text
 from corebox.gdbside.frames import codemap, trampoline
+from corebox.gdbside.memory.process import address_of, read
 from corebox.gdbside.runtimes import goroutines
 from corebox.gdbside.runtimes.goroutines import Goroutines, Layout, Module, Routine, Thread
 from corebox.gdbside.runtimes.gotables import MAGIC_118, MAGIC_120, Place, version
@@ -117,7 +118,7 @@ def opened(frames: bool = True) -> Goroutines:
     found = runtime.module()
     if found is None:
         raise LookupError(runtime.why_not or "there is no Go in this core")
-    return Goroutines(*found, read, _threads(frames), _symbol(_LIST))
+    return Goroutines(*found, read, _threads(frames), _list())
 
 
 def backlog() -> bytes | None:
@@ -151,7 +152,7 @@ def facts() -> dict[str, Any] | None:
     return {
         "version": text(runtime.version),
         "count": len(found),
-        "by_shape": _symbol(_LIST) is None,
+        "by_shape": _list() is None,
         "groups": [_group(each) for each in groups[:MAX_GROUPS]],
         "omitted": known.omitted + sum(map(len, groups[MAX_GROUPS:])),
     }
@@ -183,7 +184,7 @@ def lines() -> Iterator[str]:
     except goroutines.UNREADABLE as error:
         yield f"the goroutines cannot be read: {error}"
         return
-    yield f"{len(found)} goroutines of {runtime.version}" + ("" if _symbol(_LIST) else _BY_SHAPE)
+    yield f"{len(found)} goroutines of {runtime.version}" + ("" if _list() else _BY_SHAPE)
     for group in goroutines.grouped(found):
         yield ""
         yield headline(group)
@@ -217,24 +218,16 @@ def _place_in_words(place: Place) -> str:
     return place.function + (f" at {place.file}:{place.line}" if place.file else "")
 
 
-def read(address: int, size: int) -> bytes:
-    """Memory; raises LookupError."""
-    try:
-        return gdb.selected_inferior().read_memory(address, size).tobytes()
-    except (gdb.error, OverflowError, ValueError) as error:
-        raise LookupError(str(error)) from error
-
-
 def _sections() -> list[Section]:
     found = _SECTION.findall(gdb.execute("info files", to_string=True))
     return [(int(start, 16), int(end, 16), name) for start, end, name in found]
 
 
-def _symbol(name: str) -> int | None:
+def _list() -> int | None:
+    """Where the list of all goroutines is, if the program has symbols."""
     try:
-        with gdb.with_parameter("language", "c"):  # not Go's, where that is no expression
-            return int(gdb.parse_and_eval(f"(unsigned long) &'{name}'"))
-    except gdb.error:
+        return address_of(f"'{_LIST}'")
+    except LookupError:
         return None
 
 

@@ -8,6 +8,7 @@ from gdb.FrameDecorator import FrameDecorator
 
 from corebox.gdbside.frames import callers
 from corebox.gdbside.frames.evidence import evidence
+from corebox.gdbside.memory.process import address_of, has, read
 from corebox.gdbside.runtimes import gocore, java, php, v8
 from corebox.gdbside.runtimes.pythonframes import python
 
@@ -63,13 +64,13 @@ class _Runtimes:
             return
         self._opened = True
         try:
-            self._heap = v8.Heap(_read, _constant)
+            self._heap = v8.Heap(read, _constant)
         except LookupError:
             self._heap = None
         known = evidence.open()
         vm = known.code_cache().structures if known else None
         self._methods = java.Methods(vm) if vm else None
-        self._php = _is_known(php.INTERPRETER)
+        self._php = has(php.INTERPRETER)
 
 
 runtimes = _Runtimes()
@@ -85,7 +86,7 @@ def managed(frame: "gdb.Frame") -> Managed | None:
         return _nested([Managed(PYTHON, *each) for each in functions])
     name = frame.name()
     if name == php.INTERPRETER:
-        return _nested([Managed(PHP, *each) for each in php.functions(frame, _read)])
+        return _nested([Managed(PHP, *each) for each in php.functions(frame, read)])
     if name is not None and not name.startswith(_BUILTIN):
         return None
     places = gocore.runtime.places(frame)
@@ -164,25 +165,10 @@ class _Filter:
             yield from (_Decorator(frame, each) for each in (found, *found.outer)) if found else (frame,)
 
 
-def _read(address: int, size: int) -> bytes:
-    try:
-        return bytes(gdb.selected_inferior().read_memory(address, size))
-    except gdb.error as error:
-        raise LookupError(str(error)) from error
-
-
-def _is_known(function: str) -> bool:
-    try:
-        return bool(int(gdb.parse_and_eval(f"(unsigned long) &{function}")))
-    except gdb.error:
-        return False
-
-
 def _constant(name: str) -> int | None:
     try:
-        address = int(gdb.parse_and_eval(f"(unsigned long) &v8dbg_{name}"))
-        return int.from_bytes(_read(address, 4), "little", signed=True)
-    except (gdb.error, LookupError):
+        return int.from_bytes(read(address_of(f"v8dbg_{name}"), 4), "little", signed=True)
+    except LookupError:
         return None
 
 

@@ -15,6 +15,7 @@ import gdb
 
 from corebox.gdbside import selection
 from corebox.gdbside.frames import callers
+from corebox.gdbside.memory.process import address_of, has, read
 from corebox.gdbside.runtimes import cpython
 from corebox.gdbside.runtimes.cpython import ODD, Call, Function, Interpreters
 
@@ -77,7 +78,7 @@ class Python:
             found = version()
             try:
                 if found:
-                    self._interpreters = Interpreters(found, _read, _symbol)
+                    self._interpreters = Interpreters(found, read, address_of)
                     self._states = self._interpreters.threads()
                     self._holders = self._interpreters.holders()
             except ODD as error:
@@ -135,10 +136,10 @@ def is_evaluator(frame: "gdb.Frame") -> bool:
 def version() -> tuple[int, int] | None:
     """That of the CPython in the core, by what it exports; None if there is none from 3.7 on."""
     try:
-        told = int.from_bytes(_read(_symbol("Py_Version"), 4), "little")
+        told = int.from_bytes(read(address_of("Py_Version"), 4), "little")
         return told >> 24, told >> 16 & 255
     except LookupError:
-        return next((found for name, found in _NEW.items() if _has(name)), None)
+        return next((found for name, found in _NEW.items() if has(name)), None)
 
 
 def _of_thread(states: list[cpython.Thread], selected: "gdb.InferiorThread") -> list[cpython.Thread]:
@@ -194,7 +195,7 @@ def _knows(frame: "gdb.Frame", place: Place, address: int) -> bool:
         for name in _KEPT.get(frame.architecture().name(), ()):
             if int(frame.read_register(name)) & (1 << 64) - 1 == address:
                 return True
-        return address.to_bytes(8, "little") in _read(place.start, place.end - place.start)
+        return address.to_bytes(8, "little") in read(place.start, place.end - place.start)
     except (gdb.error, LookupError, ValueError):
         return False
 
@@ -224,24 +225,3 @@ def stacks() -> list[Running]:
             shown = [(found.function(each), entry) for each, entry in frames[:MAX_SHOWN]]
             told.append(Running(selected.ptid[1], shown, len(frames) - len(shown), thread.whole, thread.holds_lock))
     return told
-
-
-def _has(name: str) -> bool:
-    try:
-        return bool(_symbol(name))
-    except LookupError:
-        return False
-
-
-def _symbol(name: str) -> int:
-    try:
-        return int(gdb.parse_and_eval(f"(unsigned long) &{name}"))
-    except gdb.error as error:
-        raise LookupError(f"the program does not export {name}") from error
-
-
-def _read(address: int, size: int) -> bytes:
-    try:
-        return bytes(gdb.selected_inferior().read_memory(address, size))
-    except (gdb.error, OverflowError, ValueError) as error:
-        raise LookupError(str(error)) from error

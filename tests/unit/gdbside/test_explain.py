@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from corebox.gdbside.memory import process
 from corebox.gdbside.runtimes import managed, pystacks, v8
 from corebox.gdbside.why import asked, explain, hangs
 from corebox.gdbside.why.facts import Cause
@@ -312,6 +313,6 @@ def test_a_core_without_v8_has_no_such_frames(gdb: State) -> None:
     assert managed._constant("x") == 42
     assert managed._constant("y") is None
     with pytest.raises(LookupError):
-        managed._read(0x999, 4)
+        process.read(0x999, 4)
     with pytest.raises(error):
         gdbmodule.parse_and_eval("y")
