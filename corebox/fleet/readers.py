@@ -1,13 +1,12 @@
 """Who may look at the page: people with a token of their own, of which only the digest is kept."""
 
-import secrets
 from typing import NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from corebox.fleet import tables
 from corebox.fleet.database import Fleet
-from corebox.fleet.tokens import digest_of
+from corebox.fleet.tokens import digest_of, issue, withdraw
 
 #: A viewer sees what is known. A debugger also reads reports, which have values of a process's memory, takes bundles,
 #: and decides about families. An admin also says who may look.
@@ -48,11 +47,7 @@ def add_reader(fleet: Fleet, name: str, role: str = "viewer", customer: str | No
     Raises:
         HostError: ``database-unusable``.
     """
-    text = secrets.token_urlsafe(32)
-    values = {"digest": digest_of(text), "name": name, "role": role, "customer": customer}
-    with fleet.writing() as connection:
-        connection.execute(tables.reader.insert().values(**values))
-    return text
+    return issue(fleet, tables.reader, name=name, role=role, customer=customer)
 
 
 def list_readers(fleet: Fleet) -> list[Reader]:
@@ -63,8 +58,7 @@ def list_readers(fleet: Fleet) -> list[Reader]:
 
 def remove_reader(fleet: Fleet, number: int) -> bool:
     """Let them look no longer; whether there was one of that number."""
-    with fleet.writing() as connection:
-        return bool(connection.execute(delete(tables.reader).filter_by(id=number)).rowcount)
+    return withdraw(fleet, tables.reader, number)
 
 
 def reader_of(fleet: Fleet, text: str) -> Reader | None:

@@ -5,7 +5,7 @@ import secrets
 import time
 from typing import NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import Table, delete, select
 
 from corebox.fleet import tables
 from corebox.fleet.arrival import Labels
@@ -27,11 +27,7 @@ def make_token(fleet: Fleet, customer: str, product: str = "") -> str:
     Raises:
         HostError: ``database-unusable``.
     """
-    text = secrets.token_urlsafe(32)
-    values = {"digest": digest_of(text), "customer": customer, "product": product, "made": int(time.time())}
-    with fleet.writing() as connection:
-        connection.execute(tables.token.insert().values(**values))
-    return text
+    return issue(fleet, tables.token, customer=customer, product=product, made=int(time.time()))
 
 
 def list_tokens(fleet: Fleet) -> list[Token]:
@@ -45,8 +41,7 @@ def list_tokens(fleet: Fleet) -> list[Token]:
 
 def revoke_token(fleet: Fleet, number: int) -> bool:
     """Make it worthless; whether there was one of that number."""
-    with fleet.writing() as connection:
-        return bool(connection.execute(delete(tables.token).filter_by(id=number)).rowcount)
+    return withdraw(fleet, tables.token, number)
 
 
 def labels_of(fleet: Fleet, text: str) -> Labels | None:
@@ -61,6 +56,20 @@ def labels_of(fleet: Fleet, text: str) -> Labels | None:
             select(columns.customer, columns.product).where(columns.digest == digest_of(text))
         ).one_or_none()
     return None if row is None else Labels(row.customer, row.product)
+
+
+def issue(fleet: Fleet, table: Table, **values: object) -> str:
+    """A new secret, in a row of ``table`` with these values and its digest."""
+    text = secrets.token_urlsafe(32)
+    with fleet.writing() as connection:
+        connection.execute(table.insert().values(digest=digest_of(text), **values))
+    return text
+
+
+def withdraw(fleet: Fleet, table: Table, number: int) -> bool:
+    """Remove the row of that number; whether there was one."""
+    with fleet.writing() as connection:
+        return bool(connection.execute(delete(table).filter_by(id=number)).rowcount)
 
 
 def digest_of(text: str) -> bytes:
