@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import gdb
 
 from corebox.gdbside.memory import mapped
+from corebox.gdbside.memory.process import has
 from corebox.gdbside.runtimes import pythonframes
 
 HOME = "/.corebox/toolbox/share/pystack"
@@ -48,28 +49,16 @@ class Stack(NamedTuple):
 
 def is_python() -> bool:
     """Whether a CPython (3.7 and later) is in the core: it exports its state under this name."""
-    try:
-        gdb.parse_and_eval("&_PyRuntime")
-    except gdb.error:
-        return False
-    return True
+    return has("_PyRuntime")
 
 
 def unsupported() -> str | None:
     """The version of a CPython that is too old to be read, ``2.7`` or ``before 3.7``; None if there is none."""
-    if is_python() or not all(map(_is_defined, ("Py_Initialize", "PyEval_EvalFrameEx"))):
+    if is_python() or not all(map(has, ("Py_Initialize", "PyEval_EvalFrameEx"))):
         return None
     paths = " ".join(mapping.path for mapping in mapped.opened().mappings)
     named = re.search(r"/(?:lib)?python(\d\.\d+)", paths)
     return named[1] if named else "before 3.7"
-
-
-def _is_defined(name: str) -> bool:
-    try:
-        gdb.parse_and_eval(f"(long) &{name}")
-    except gdb.error:
-        return False
-    return True
 
 
 def stacks() -> list[Stack]:

@@ -206,7 +206,7 @@ def python_thread(tid: int, *frames: Any, interpreter: int = 0) -> Any:
 
 
 def test_python_stacks_begin_at_the_innermost_frame(gdb: State, pystack: list[Any]) -> None:
-    gdb.values["&_PyRuntime"] = Value(1)
+    gdb.values["(unsigned long) &_PyRuntime"] = Value(1)
     outer = (python_frame("main", 1), python_frame("shim", 0, shim=True), python_frame("work", 2, entry=True))
     inner = (python_frame("plugin", 3),)
     pystack += [python_thread(100, *outer), python_thread(100, *inner, interpreter=1), python_thread(101)]
@@ -223,7 +223,7 @@ def test_python_stacks_begin_at_the_innermost_frame(gdb: State, pystack: list[An
 
 
 def test_a_deep_python_stack_is_cut(gdb: State, pystack: list[Any]) -> None:
-    gdb.values["&_PyRuntime"] = Value(1)
+    gdb.values["(unsigned long) &_PyRuntime"] = Value(1)
     pystack.append(python_thread(100, *(python_frame("f", line) for line in range(pystacks.MAX_FRAMES + 5))))
     (cut,) = pystacks.stacks()
     assert (len(cut.frames), cut.omitted) == (pystacks.MAX_FRAMES, 5)
@@ -236,13 +236,13 @@ def test_why_python_stacks_cannot_be_read_is_told_in_a_line(
 ) -> None:
     gdb.open(thread(1, Frame(1), tid=100))
     assert pystacks.lines() == ["there is no CPython in this core"]
-    gdb.values["&_PyRuntime"] = Value(1)
+    gdb.values["(unsigned long) &_PyRuntime"] = Value(1)
     assert pystacks.lines() == ["the Python stacks cannot be read: Could not find the runtime"]
     gdb.program = None
     with pytest.raises(RuntimeError, match="no executable"):
         pystacks.stacks()
-    del gdb.values["&_PyRuntime"]
-    gdb.values |= {"(long) &Py_Initialize": Value(1), "(long) &PyEval_EvalFrameEx": Value(1)}
+    del gdb.values["(unsigned long) &_PyRuntime"]
+    gdb.values |= {"(unsigned long) &Py_Initialize": Value(1), "(unsigned long) &PyEval_EvalFrameEx": Value(1)}
     for path, version in (("/usr/lib/libpython2.7.so.1.0", "2.7"), ("/opt/acme/app", "before 3.7")):
         mapping = types.SimpleNamespace(path=path)
         monkeypatch.setattr(pystacks.mapped, "opened", lambda each=mapping: types.SimpleNamespace(mappings=[each]))

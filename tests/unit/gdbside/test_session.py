@@ -63,7 +63,7 @@ def test_the_banner_of_a_copy_with_doubtful_files(gdb: State, places: Path) -> N
     doubtful = facts(signal_name=None, executable=None)
     doubtful["modules"] = [{**doubtful["modules"][0], "verdict": "mismatch"} for _ in range(12)]
     doubtful["core"]["truncated"] = True
-    gdb.values["&_PyRuntime"] = Value(1)
+    gdb.values["(unsigned long) &_PyRuntime"] = Value(1)
     lines = commands.banner(doubtful)
     assert lines[0] == "app was running when the core was taken"
     assert lines.count(f"  mismatch: {LIBRARY}") == 10
