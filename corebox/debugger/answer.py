@@ -354,7 +354,7 @@ def _with_python(threads: tuple[Stack, ...], stacks: tuple[PythonStack, ...]) ->
     pairs = [(thread, found.get(thread.tid, nothing)) for thread in threads]
     return tuple(
         thread._replace(
-            name=", ".join(filter(None, (thread.name, each.title))) or None,
+            name=_title(thread.name, each.title),
             python=each.frames,
             python_omitted=each.omitted,
             python_whole=each.whole,
@@ -367,5 +367,9 @@ def _named(threads: tuple[Stack, ...], goroutines: Goroutines | None) -> tuple[S
     """The same, those that run goroutines with names that say so."""
     groups = goroutines.groups if goroutines else ()
     known = {each.thread: f"goroutine {each.numbers[0]}" for each in groups if each.numbers}
-    names = (", ".join(filter(None, (each.name, known.get(each.number)))) for each in threads)
-    return tuple(each._replace(name=name or None) for each, name in zip(threads, names, strict=True))
+    return tuple(each._replace(name=_title(each.name, known.get(each.number))) for each in threads)
+
+
+def _title(name: str | None, runs: str | None) -> str | None:
+    """A thread's name, with what it runs."""
+    return ", ".join(filter(None, (name, runs))) or None
