@@ -14,7 +14,11 @@ import urllib.parse
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import pytest
+
+from corebox.registry import moving, ranges
 from tests.support.serving import Handler, Threaded, running
 
 USER, PASSWORD = "me", "open sesame"
@@ -278,3 +282,12 @@ def distribution() -> Iterator[Distribution]:
     registry.host = f"127.0.0.1:{server.server_port}"
     with running(server):
         yield registry
+
+
+def quick(folder: Path, monkeypatch: pytest.MonkeyPatch, pauses: int = 3) -> None:
+    """No credentials but those in ``folder``, and no waiting in the pauses between attempts."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder / "docker"))
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.delenv("REGISTRY_AUTH_FILE", raising=False)
+    for module in (moving, ranges):
+        monkeypatch.setattr(module, "DELAYS", (0.0,) * pauses)

@@ -13,12 +13,11 @@ from corebox.ondemand.mount import Unservable, served
 from corebox.ondemand.remote import RemoteCore, open_remote
 from corebox.ondemand.request import InRegistry, Request
 from corebox.ondemand.source import BlockError
-from corebox.registry import moving, ranges
 from corebox.registry.access import Access
 from corebox.registry.ranges import RangesRefused
 from corebox.registry.reference import parse_reference
 from corebox.store.values import Descriptor
-from tests.support.distribution import Distribution, Fault, distribution
+from tests.support.distribution import Distribution, Fault, distribution, quick
 from tests.unit.ondemand.test_blocks import CORE, HEAD, framed, wanted
 
 NAME = "team/app"
@@ -27,11 +26,7 @@ BLOB = framed(bytes(HEAD) + CORE + b"tail", [0, HEAD, *range(HEAD + BLOCK_SIZE, 
 
 @pytest.fixture(autouse=True)
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("REGISTRY_AUTH_FILE", raising=False)
-    for module in (moving, ranges):
-        monkeypatch.setattr(module, "DELAYS", (0.0, 0.0))
+    quick(tmp_path, monkeypatch, pauses=2)
 
 
 @pytest.fixture

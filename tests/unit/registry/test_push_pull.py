@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from corebox.errors import CoreboxError
-from corebox.registry import moving, upload
+from corebox.registry import upload
 from corebox.registry.access import Access
 from corebox.registry.pull import Pulled, pull_image
 from corebox.registry.push import Pushed, push_image
 from corebox.registry.reference import parse_reference
 from corebox.store.store import Store
 from corebox.store.values import StoredImage
-from tests.support.distribution import PASSWORD, USER, Distribution, Fault, distribution
+from tests.support.distribution import PASSWORD, USER, Distribution, Fault, distribution, quick
 from tests.support.images import KINDS, put_random_image
 
 SIZE = 200_000
@@ -24,10 +24,7 @@ SIZE = 200_000
 @pytest.fixture(autouse=True)
 def _quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No credentials, no waiting between attempts, and small chunks."""
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("REGISTRY_AUTH_FILE", raising=False)
-    monkeypatch.setattr(moving, "DELAYS", (0.0, 0.0, 0.0))
+    quick(tmp_path, monkeypatch)
     monkeypatch.setattr(upload, "CHUNK", 40_000)
     monkeypatch.setattr(upload, "_FIRST_CHUNK", 10_000)
 

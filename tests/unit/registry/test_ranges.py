@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from corebox.errors import HostError
-from corebox.registry import moving, ranges
 from corebox.registry.access import Access
 from corebox.registry.client import Client
 from corebox.registry.pull import Pulled, pull_image
@@ -19,7 +18,7 @@ from corebox.registry.reference import parse_reference
 from corebox.store.partial import PartialBlob
 from corebox.store.store import Store
 from corebox.store.values import Descriptor
-from tests.support.distribution import PASSWORD, USER, Distribution, Fault, distribution
+from tests.support.distribution import PASSWORD, USER, Distribution, Fault, distribution, quick
 from tests.support.images import put_random_image
 
 DATA = random.Random(3).randbytes(300_000)
@@ -28,11 +27,7 @@ NAME = "team/app"
 
 @pytest.fixture(autouse=True)
 def _quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("REGISTRY_AUTH_FILE", raising=False)
-    for module in (moving, ranges):
-        monkeypatch.setattr(module, "DELAYS", (0.0, 0.0, 0.0))
+    quick(tmp_path, monkeypatch)
 
 
 @pytest.fixture
